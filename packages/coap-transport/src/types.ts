@@ -1,0 +1,229 @@
+import type { Environment } from "./environment.js";
+
+/** A CoAP option as on the wire. */
+export interface CoapOption {
+  readonly number: number;
+  readonly value: Uint8Array;
+}
+
+/** The other side of an exchange. */
+export interface Peer {
+  /** Text that is equal exactly for equal peers (transport, address, zone, port). */
+  readonly key: string;
+  readonly transport: "udp" | "tcp" | "tls";
+  /** IP literal without brackets and without zone. IPv4-mapped IPv6 addresses are given as IPv4. */
+  readonly address: string;
+  /** Zone of a link-local IPv6 address (an interface name or index), else absent. */
+  readonly zone?: string;
+  readonly port: number;
+}
+
+/** A complete request as a handler sees it: block-wise transfer, deduplication and option checks are done. */
+export interface ServerRequest {
+  /** Request code, 0.01 to 0.07; see METHOD. */
+  readonly method: number;
+  /** Decoded Uri-Path segments, e.g. `["rd"]`; `["reg", ""]` has a trailing slash; `[]` is the root. */
+  readonly path: readonly string[];
+  /** Decoded Uri-Query items in order; percent signs are literal (RFC 7252 section 5.10.1). */
+  readonly query: readonly string[];
+  readonly uriHost?: string;
+  readonly uriPort?: number;
+  readonly accept?: number;
+  readonly contentFormat?: number;
+  readonly etags: readonly Uint8Array[];
+  /** 0 register, 1 deregister, absent: plain request (RFC 7641). */
+  readonly observe?: number;
+  readonly echo?: Uint8Array;
+  readonly hopLimit?: number;
+  readonly payload: Uint8Array;
+  /** Every option as received, for forwarding and rare options. */
+  readonly options: readonly CoapOption[];
+  readonly peer: Peer;
+  /** True when the request was sent to a multicast address: errors and empty results are then suppressed by the transport. */
+  readonly isMulticast: boolean;
+  /** Scheme of this listener, e.g. `coap`. */
+  readonly scheme: string;
+  /** Address that the listener is bound to, for self detection and logging. */
+  readonly local: { readonly address: string; readonly port: number };
+}
+
+/** What a handler answers. The transport adds token, message id, Block2, Observe and Size2. */
+export interface ServerResponse {
+  /** Response code as one byte, e.g. CODE.CONTENT. */
+  readonly code: number;
+  readonly contentFormat?: number;
+  readonly etag?: Uint8Array;
+  /** Seconds. Absent means the protocol default of 60. */
+  readonly maxAgeS?: number;
+  readonly locationPath?: readonly string[];
+  readonly locationQuery?: readonly string[];
+  readonly echo?: Uint8Array;
+  readonly options?: readonly CoapOption[];
+  readonly payload?: Uint8Array;
+  /** Present on the 2.xx answer to an Observe 0 request when the observation is accepted. */
+  readonly observation?: ObservationSource;
+}
+
+/** Made by a handler to accept an observation; `attach` is called once, right after the first response was sent. */
+export interface ObservationSource {
+  attach(observer: Observer): ObservedResource;
+}
+
+/** The transport's side of an observation. */
+export interface Observer {
+  readonly peer: Peer;
+  /** There may be something new: `next()` is called as soon as the previous notification was acknowledged. Cheap; coalesces. */
+  wake(): void;
+  /** End the observation, with a final error notification when given (RFC 7641 section 4.2). */
+  end(final?: ServerResponse): void;
+}
+
+/** The resource's side of an observation. One notification is under way at a time (RFC 7252 NSTART = 1). */
+export interface ObservedResource {
+  /** The representation to send now, or null when nothing is new after all. Called again after each delivery until null. */
+  next(): ServerResponse | null | Promise<ServerResponse | null>;
+  /** The last notification was acknowledged by the observer. */
+  delivered?(): void;
+  /** The observation is over; nothing is called afterwards. */
+  closed?(reason: ObservationEnd): void;
+}
+
+export type ObservationEnd = "deregistered" | "replaced" | "reset" | "timeout" | "ended" | "closed";
+
+export type RequestHandler = (request: ServerRequest) => ServerResponse | Promise<ServerResponse>;
+
+/** A request that this node sends. */
+export interface ClientRequest {
+  readonly method: number;
+  /** Absolute URI with scheme coap, coap+tcp or coaps+tcp and host an IP literal or a name. */
+  readonly uri: string;
+  /** Further Uri-Query items, decoded, after those in `uri`. */
+  readonly query?: readonly string[];
+  readonly accept?: number;
+  readonly contentFormat?: number;
+  readonly etags?: readonly Uint8Array[];
+  readonly echo?: Uint8Array;
+  readonly hopLimit?: number;
+  readonly options?: readonly CoapOption[];
+  readonly payload?: Uint8Array;
+  /** Default true over UDP. */
+  readonly confirmable?: boolean;
+}
+
+/** A complete response: Block2 has been assembled (all blocks of one ETag). */
+export interface ClientResponse {
+  readonly code: number;
+  readonly contentFormat?: number;
+  readonly etag?: Uint8Array;
+  /** Seconds; 60 when the option is absent (RFC 7252 section 5.10.5). */
+  readonly maxAgeS: number;
+  /** Present on notifications and on the response that established an observation. */
+  readonly observe?: number;
+  readonly locationPath: readonly string[];
+  readonly locationQuery: readonly string[];
+  readonly echo?: Uint8Array;
+  readonly options: readonly CoapOption[];
+  readonly payload: Uint8Array;
+  readonly peer: Peer;
+  /** Bytes that this response took on the wire, all datagrams and blocks, CoAP headers included, IP/UDP headers not. */
+  readonly wireBytes: number;
+}
+
+export interface RequestControl {
+  readonly signal?: AbortSignal;
+  /** Give up after this many ms (error `TIMEOUT`); default: what RFC 7252 retransmission allows (about 93 s). */
+  readonly timeoutMs?: number;
+  /** Largest response body accepted; beyond it the error is `TOO_LARGE`. Default 64 MiB. */
+  readonly maxBodyBytes?: number;
+}
+
+export interface ObservationListener {
+  /** First response and every newer notification, in order (RFC 7641 section 3.4), each complete. Error codes are delivered too. */
+  onNotification(response: ClientResponse): void;
+  /**
+   * The observation ended without `close()`: `not-observable` (response without Observe; it was delivered before),
+   * `error-response` (delivered before), or a TransportError (timeout, reset, too large, closed).
+   */
+  onEnd(reason: "not-observable" | "error-response" | Error): void;
+}
+
+/** A running observation on the client side. */
+export interface Observation {
+  /**
+   * Send the registration again with the same token (RFC 7641 section 3.3.1), with `etags` as what is already held.
+   * The answer arrives by `onNotification`; no answer ends the observation.
+   */
+  refresh(etags?: readonly Uint8Array[]): void;
+  /** Deregister (Observe 1) and forget. Resolves when answered or after one timeout. No callback fires any more. */
+  close(): Promise<void>;
+  /** Forget without a word; later notifications are rejected with RST. */
+  cancel(): void;
+}
+
+/** Sends requests. One interface for every scheme. */
+export interface CoapClient {
+  /** @throws {TransportError} TIMEOUT, RESET, UNREACHABLE, TOO_LARGE, ABORTED, CLOSED, BAD_URI, MALFORMED. Error codes 4.xx/5.xx are responses, not errors. */
+  request(request: ClientRequest, control?: RequestControl): Promise<ClientResponse>;
+  observe(request: ClientRequest, listener: ObservationListener, control?: Omit<RequestControl, "signal">): Observation;
+  /** Empty CON (RFC 7252 section 4.3); resolves true on RST or ACK, false when nothing came. */
+  ping(uri: string, control?: RequestControl): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export interface CoapListener {
+  /** Bound URI with the actual port, e.g. `coap://[::1]:5683`. */
+  readonly uri: string;
+  /** Stop accepting, end observations, wait for running exchanges up to `drainMs`. Idempotent. */
+  close(drainMs?: number): Promise<void>;
+}
+
+/** A datagram socket as the message layer needs it; real ones are made in `node-udp.ts`, simulated ones by tests. */
+export interface DatagramSocket {
+  readonly local: { readonly address: string; readonly port: number };
+  send(datagram: Uint8Array, to: { address: string; port: number }): void;
+  /** Set once by the message layer. `isMulticast` when known by the socket. */
+  onDatagram: ((datagram: Uint8Array, from: { address: string; port: number }, isMulticast: boolean) => void) | null;
+  onError: ((error: Error) => void) | null;
+  close(): void;
+}
+
+/** RFC 7252 section 4.8 transmission parameters, all in ms. */
+export interface TransmissionParameters {
+  /** ACK_TIMEOUT, default 2000. */
+  readonly ackTimeoutMs: number;
+  /** ACK_RANDOM_FACTOR, default 1.5. */
+  readonly ackRandomFactor: number;
+  /** MAX_RETRANSMIT, default 4. */
+  readonly maxRetransmit: number;
+  /** How long a message id is remembered for deduplication; EXCHANGE_LIFETIME, default 247 000. */
+  readonly exchangeLifetimeMs: number;
+  /** DEFAULT_LEISURE for multicast, default 5000. */
+  readonly leisureMs: number;
+}
+
+export interface TransportLimits {
+  /** Largest request body assembled from Block1, and largest datagram payload accepted: 4.13 beyond. Default 65 536 + room. */
+  readonly maxRequestBytes: number;
+  /** Block1 assemblies and retained Block2 bodies kept at once. Default 1024 each. */
+  readonly maxTransfers: number;
+  /** Requests being handled at once; 5.03 beyond. Default 4096. */
+  readonly maxExchanges: number;
+  /** Observers over all resources; beyond it the answer comes without Observe. Default 10 000. */
+  readonly maxObservers: number;
+  /** Messages remembered for deduplication. Default 65 536. */
+  readonly maxDeduplication: number;
+  /** Preferred block size (16..1024). Default 1024. */
+  readonly blockSize: number;
+}
+
+/** Counters of the message layer, for metrics. Monotonic. */
+export interface TransportCounters {
+  received: number;
+  sent: number;
+  retransmitted: number;
+  duplicates: number;
+  /** By cause, e.g. `malformed`, `unknown-critical-option`, `overload`. */
+  readonly rejected: Map<string, number>;
+}
+
+export type TransportEnvironment = Environment;

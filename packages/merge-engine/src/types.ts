@@ -1,0 +1,164 @@
+import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
+
+/** Which lookup interface a query is put to (RFC 9176 section 6): endpoints or resources. */
+export type LookupInterface = "ep" | "res";
+
+/**
+ * One registration as a source holds it: the unit of replication, merge and eviction.
+ * All times are milliseconds on the monotonic clock of this process.
+ */
+export interface Registration {
+  /** Registration resource: a path-absolute reference at its source, e.g. `/reg/42`. Unique within the source. */
+  readonly href: string;
+  readonly ep: string;
+  /** Sector; absent is a value of its own (rule 5). */
+  readonly d?: string;
+  /** Registration base URI, absolute. */
+  readonly base: string;
+  /** Further endpoint attributes in order: `et` (repeated, never joined) and extensions. Never ep, d, base, lt, rt. */
+  readonly attributes: readonly Attribute[];
+  /** Links with target and anchor already resolved against `base` (RFC 9176 section 6.1). */
+  readonly links: readonly Link[];
+  /** Registration lifetime in milliseconds, when the source reports it. */
+  readonly ltMs?: number;
+  /** When the endpoint last renewed: decides between duplicates (rule 1). */
+  readonly renewedAtMs: number;
+  /** When the record stops being true unless renewed. */
+  readonly expiresAtMs: number;
+  /**
+   * `exact`: the source reports age and lifetime, so the record ends at `expiresAtMs` whatever the connection does.
+   * `assumed`: the lifetime is a stand-in; it counts only while the source is not connected.
+   */
+  readonly expiry: "exact" | "assumed";
+  /** IPv6 zone of a link-local base: the registration is shown only to clients on that link (RFC 9176 section 6.1). */
+  readonly zone?: string;
+}
+
+/** A registration together with where it was read from. */
+export interface SourcedRegistration extends Registration {
+  readonly source: string;
+  /** `href` as the directory shows it: absolute for an upstream, path-absolute for this node's own registrations. */
+  readonly shownHref: string;
+}
+
+export interface SourceOptions {
+  /** Origin of the RD, e.g. `coap://[2001:db8:23::3]`, put before `href` (draft 4.2 transcoding); `null` for this node's own RD. */
+  readonly authority: string | null;
+}
+
+export type RegistrationState = "visible" | "superseded" | "stale";
+
+/** Why a registration is, or is no longer, shown. */
+export type ChangeCause =
+  | "registered"
+  | "updated"
+  | "renewed"
+  | "removed"
+  | "expired"
+  | "superseded"
+  | "returned"
+  | "source-closed";
+
+/**
+ * One change of the visible union, emitted after it took effect.
+ * `before`/`after` are what is shown for the key (absent: nothing). An eviction has both, of different sources.
+ */
+export interface VisibleChange {
+  readonly cause: ChangeCause;
+  readonly ep: string;
+  readonly d?: string;
+  readonly before?: SourcedRegistration;
+  readonly after?: SourcedRegistration;
+  readonly atMs: number;
+}
+
+/** One change of what a single source holds, whether or not it is visible. Drives the replication feed. */
+export interface SourceChange {
+  readonly source: string;
+  readonly href: string;
+  readonly kind: "added" | "replaced" | "renewed" | "removed";
+  /** For `replaced`: which halves differ from before. Always true for `added`. */
+  readonly endpointChanged: boolean;
+  readonly linksChanged: boolean;
+  readonly cause: ChangeCause;
+  readonly registration: SourcedRegistration;
+  readonly atMs: number;
+}
+
+export interface DirectoryEvents {
+  visible: (change: VisibleChange) => void;
+  source: (change: SourceChange) => void;
+  /** A source was connected or lost: staleness of its records changed. */
+  connection: (source: string, connected: boolean) => void;
+}
+
+export interface DirectoryCounts {
+  readonly visible: number;
+  readonly superseded: number;
+  /** Records of sources that are not connected (visible or superseded). */
+  readonly stale: number;
+  readonly total: number;
+}
+
+export interface LookupOptions {
+  /** Zone of the asking client's link, so that link-local registrations of that link are shown. */
+  readonly zone?: string;
+  /** Only registrations of these sources (used when other sources were asked directly). */
+  readonly sources?: ReadonlySet<string>;
+}
+
+/**
+ * Many sources, one directory. Pure: no I/O, timers or clock of its own; every method that depends on time takes it.
+ * The visible union is a function of the records that live now, never of their order of arrival (rules 1 and 2).
+ */
+export interface Directory {
+  on<E extends keyof DirectoryEvents>(event: E, listener: DirectoryEvents[E]): () => void;
+
+  /** Declare a source before writing to it. Reopening keeps its records and updates the options. Starts not connected. */
+  openSource(name: string, options: SourceOptions): void;
+  /** Connected: the source decides what lives. Not connected: its records are stale and end at `expiresAtMs`. */
+  setConnected(source: string, connected: boolean, nowMs: number): void;
+  isConnected(source: string): boolean;
+  /** Forget the source and all its records. */
+  closeSource(source: string, nowMs: number): void;
+  sources(): string[];
+
+  /**
+   * Add or replace a registration of `source`.
+   * @throws {MergeError} `UNKNOWN_SOURCE`, or `DIRECTORY_FULL` when the limit of registrations is reached.
+   */
+  put(source: string, registration: Registration, nowMs: number): void;
+  /** Renew without other change; false when unknown. */
+  renew(source: string, href: string, times: Pick<Registration, "renewedAtMs" | "expiresAtMs">, nowMs: number): boolean;
+  remove(source: string, href: string, nowMs: number, cause?: "removed" | "expired"): boolean;
+  get(source: string, href: string): SourcedRegistration | undefined;
+  hrefs(source: string): IterableIterator<string>;
+  has(source: string, href: string): boolean;
+
+  /** Remove what has ended by `nowMs`: exact records always, assumed ones of sources that are not connected. Returns how many. */
+  expire(nowMs: number): number;
+  /** Earliest time at which `expire` may have work, or undefined. */
+  nextExpiryMs(): number | undefined;
+
+  /** The registration shown for a key, or undefined. */
+  winner(ep: string, d: string | undefined): SourcedRegistration | undefined;
+  /** Every live record of a key, winner first, in the order of rule 1. */
+  candidates(ep: string, d: string | undefined): SourcedRegistration[];
+  /** All records with their state, in the stable order; for operators. */
+  inspect(): IterableIterator<{ registration: SourcedRegistration; state: RegistrationState; stale: boolean }>;
+
+  /**
+   * Answer a lookup (RFC 9176 section 6) over the visible union, lazily, in one stable total order that does not depend on
+   * arrival; `page`/`count` of the query are applied. Records past their end at `nowMs` are not shown even before `expire`.
+   */
+  lookup(kind: LookupInterface, query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<Link>;
+  /** The visible registrations behind an endpoint lookup, lazily, same order, without paging. */
+  select(query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<SourcedRegistration>;
+
+  counts(source?: string): DirectoryCounts;
+}
+
+export interface DirectoryOptions {
+  /** Most registrations over all sources. Default 1 000 000. */
+  readonly maxRegistrations?: number;
+}

@@ -1,0 +1,57 @@
+import type { Criterion, Link } from "@tributary/link-model";
+
+/** A checked configuration: every default filled in, times in milliseconds, URIs and criteria parsed. */
+export interface NodeConfig {
+  readonly name: string;
+  /** Listener URIs, at least one. */
+  readonly listen: readonly string[];
+  /** Host and port of the HTTP side, or null when disabled. */
+  readonly http: { readonly host: string; readonly port: number } | null;
+  /** Present: this node is a lookup proxy. */
+  readonly lookup?: LookupConfig;
+  /** Present: this node is an RD. */
+  readonly registration?: RegistrationConfig;
+  readonly advertise: readonly Link[];
+  /** Directory for the replica kept across restarts, or undefined. */
+  readonly snapshot?: string;
+  readonly limits: LimitsConfig;
+  readonly log: LogConfig;
+}
+
+export interface UpstreamConfig {
+  readonly name: string;
+  readonly uri: string;
+  readonly mode: "replicate" | "forward";
+  readonly filters: readonly (readonly Criterion[])[];
+  readonly timeoutMs: number;
+  readonly assumedLifetimeMs: number;
+  readonly defaultSector?: string;
+  readonly pollMs: number;
+}
+
+export interface LookupConfig {
+  readonly upstreams: readonly UpstreamConfig[];
+  readonly timeoutMs: number;
+  /** Requests to upstreams under way at once, over all lookups. */
+  readonly concurrency: number;
+  readonly onPartial: "serve" | "fail";
+}
+
+export interface RegistrationConfig {
+  readonly store: { readonly kind: "memory" };
+  /** `loopback`, `private`, `any`, or CIDR blocks. */
+  readonly replicas: readonly string[];
+}
+
+export interface LimitsConfig {
+  readonly registrations: number;
+  readonly registrationBytes: number;
+  readonly observers: number;
+  readonly exchanges: number;
+  readonly transfers: number;
+}
+
+export interface LogConfig {
+  readonly level: "error" | "warn" | "info" | "debug";
+  readonly format: "text" | "json";
+}

@@ -1,0 +1,206 @@
+import type { CoapListener, TransportCounters } from "@tributary/coap-transport";
+import { createDirectory, type Directory } from "@tributary/merge-engine";
+import {
+  createFeedPublisher,
+  createMemoryStore,
+  createReplicaPolicy,
+  createResourceDirectory,
+  directoryLookupSource,
+  type FeedPublisher,
+  type LookupSource,
+  type ResourceDirectory,
+  startExpirySweep,
+} from "@tributary/resource-directory";
+import { createFederatedLookup } from "@tributary/lookup-server";
+import type { CoapClient } from "@tributary/coap-transport";
+import type { UpstreamStatus } from "@tributary/upstream-sync";
+import type { NodeConfig } from "../config/types.js";
+import { createNodeSite } from "./node-site.js";
+import type { LookupSample, Node, NodeCounters, NodeDeps, ReloadSummary } from "./types.js";
+import { UpstreamSet } from "./upstream-set.js";
+
+/** Name of the source that holds this node's own registrations. */
+export const LOCAL_SOURCE = "local";
+/** Time that running exchanges get at an orderly close, ms. */
+const DRAIN_MS = 500;
+
+/**
+ * Start a node: RD, LP or both, as configured. Resolves once every listener is bound and the store is loaded.
+ * @throws {TransportError} `BIND_FAILED`
+ */
+export async function createNode(deps: NodeDeps, config: NodeConfig): Promise<Node> {
+  const node = new RunningNode(deps, config);
+  try {
+    await node.start();
+  } catch (error) {
+    await node.close();
+    throw error;
+  }
+  return node;
+}
+
+type Listener = CoapListener & { readonly counters: TransportCounters };
+
+class RunningNode implements Node {
+  readonly name: string;
+  readonly directory: Directory;
+  readonly #deps: NodeDeps;
+  readonly #evictions = new Map<string, number>();
+  readonly #lookupListeners = new Set<(sample: LookupSample) => void>();
+  #config: NodeConfig;
+  #client: CoapClient | null = null;
+  #upstreams: UpstreamSet | null = null;
+  #registrations: ResourceDirectory | null = null;
+  #feed: FeedPublisher | null = null;
+  #listeners: Listener[] = [];
+  #sweep: { close(): void } | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(deps: NodeDeps, config: NodeConfig) {
+    this.#deps = deps;
+    this.#config = config;
+    this.name = config.name;
+    this.directory = createDirectory({ maxRegistrations: config.limits.registrations });
+    this.directory.on("visible", ({ cause, before }) => {
+      if (before !== undefined && cause !== "renewed" && cause !== "updated") this.#countEviction(cause);
+    });
+  }
+
+  async start(): Promise<void> {
+    const { env, network, nodeId } = this.#deps;
+    const client = await network.openClient();
+    this.#client = client;
+    this.#sweep = startExpirySweep({ directory: this.directory, env });
+    if (this.#config.registration !== undefined) await this.#startRegistration(client);
+    if (this.#config.lookup !== undefined) {
+      this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId });
+    }
+    const handler = createNodeSite(
+      {
+        directory: this.directory,
+        env,
+        source: this.#lookupSource(),
+        mayReplicate: createReplicaPolicy(this.#config.registration?.replicas ?? []),
+        ...(this.#feed === null ? {} : { feed: this.#feed }),
+        onLookup: (kind, answer, durationMs) => this.#sample({ interface: kind, answer, durationMs }),
+      },
+      {
+        nodeId,
+        advertise: this.#config.advertise,
+        registration: this.#registrations?.resources ?? [],
+        isLookupProxy: this.#config.lookup !== undefined,
+      },
+    );
+    for (const uri of this.#config.listen) this.#listeners.push(await network.listen(uri, handler));
+    await this.#upstreams?.follow(this.#config.lookup?.upstreams ?? []);
+  }
+
+  get listening(): readonly string[] {
+    return this.#listeners.map(({ uri }) => uri);
+  }
+
+  get counters(): NodeCounters {
+    return {
+      evictions: this.#evictions,
+      rejected: () => this.#rejected(),
+      transport: this.#listeners.map(({ counters }) => counters),
+    };
+  }
+
+  upstreams(): readonly UpstreamStatus[] {
+    return (this.#upstreams?.list() ?? []).map((upstream) => upstream.status());
+  }
+
+  isReady(): boolean {
+    return this.upstreams().every(
+      ({ wasTried, phase, mode, isComplete }) => wasTried && (isComplete || mode === "forward" || phase === "stale" || phase === "refused"),
+    );
+  }
+
+  async reload(config: NodeConfig): Promise<ReloadSummary> {
+    const needRestart = settingsBesidesUpstreams(this.#config, config);
+    const changes =
+      this.#upstreams === null
+        ? { added: [], removed: [], changed: [], kept: [] }
+        : await this.#upstreams.follow(config.lookup?.upstreams ?? []);
+    if (this.#config.lookup !== undefined && config.lookup !== undefined) {
+      this.#config = { ...this.#config, lookup: { ...this.#config.lookup, upstreams: config.lookup.upstreams } };
+    }
+    return { ...changes, needRestart };
+  }
+
+  onLookup(listener: (sample: LookupSample) => void): () => void {
+    this.#lookupListeners.add(listener);
+    return () => this.#lookupListeners.delete(listener);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // Stop listening first, so that nothing is acknowledged that would not be kept.
+    await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
+    await this.#upstreams?.close();
+    await this.#registrations?.close();
+    this.#feed?.close();
+    this.#sweep?.close();
+    await this.#client?.close();
+  }
+
+  async #startRegistration(client: CoapClient): Promise<void> {
+    const { env } = this.#deps;
+    const { directory } = this;
+    const { limits } = this.#config;
+    directory.openSource(LOCAL_SOURCE, { authority: null });
+    this.#feed = createFeedPublisher({ directory, env }, { source: LOCAL_SOURCE, epoch: Math.floor(env.random() * 2 ** 24) });
+    this.#registrations = createResourceDirectory(
+      { directory, store: createMemoryStore(), client, env },
+      { source: LOCAL_SOURCE, limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes } },
+    );
+    await this.#registrations.start();
+  }
+
+  #lookupSource(): LookupSource {
+    const { env } = this.#deps;
+    const { lookup, registration } = this.#config;
+    const upstreams = this.#upstreams;
+    if (lookup === undefined || upstreams === null) return directoryLookupSource(this.directory, env);
+    return createFederatedLookup(
+      { directory: this.directory, upstreams: () => upstreams.list(), env },
+      {
+        timeoutMs: lookup.timeoutMs,
+        concurrency: lookup.concurrency,
+        onPartial: lookup.onPartial,
+        ownSources: registration === undefined ? [] : [LOCAL_SOURCE],
+      },
+    );
+  }
+
+  #sample(sample: LookupSample): void {
+    for (const listener of this.#lookupListeners) listener(sample);
+  }
+
+  #countEviction(cause: string): void {
+    this.#evictions.set(cause, (this.#evictions.get(cause) ?? 0) + 1);
+  }
+
+  #rejected(): ReadonlyMap<string, number> {
+    const sum = new Map<string, number>(this.#registrations?.rejected ?? []);
+    for (const { counters } of this.#listeners) {
+      for (const [cause, count] of counters.rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);
+    }
+    return sum;
+  }
+}
+
+/** Settings that a running node does not take over. */
+function settingsBesidesUpstreams(before: NodeConfig, after: NodeConfig): string[] {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof NodeConfig>;
+  return [...names].filter((name) => JSON.stringify(comparable(before, name)) !== JSON.stringify(comparable(after, name)));
+}
+
+function comparable(config: NodeConfig, name: keyof NodeConfig): unknown {
+  return name === "lookup" && config.lookup !== undefined ? { ...config.lookup, upstreams: null } : config[name];
+}

@@ -1,0 +1,57 @@
+import type { Environment, RequestHandler } from "@tributary/coap-transport";
+import { type Attribute, firstValue, type Link } from "@tributary/link-model";
+import type { Directory } from "@tributary/merge-engine";
+import {
+  createLookupInterface,
+  createSite,
+  type FeedPublisher,
+  type LookupObservation,
+  type LookupSource,
+  type ReplicaPolicy,
+  type SiteResource,
+} from "@tributary/resource-directory";
+import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE } from "@tributary/upstream-sync";
+
+export interface NodeSiteDeps {
+  readonly directory: Directory;
+  readonly env: Environment;
+  readonly source: LookupSource;
+  readonly mayReplicate: ReplicaPolicy;
+  readonly feed?: FeedPublisher;
+  readonly onLookup: LookupObservation;
+}
+
+export interface NodeSiteOptions {
+  readonly nodeId: string;
+  readonly advertise: readonly Link[];
+  /** Resources of the registration side, when the node is an RD. */
+  readonly registration: readonly SiteResource[];
+  readonly isLookupProxy: boolean;
+}
+
+/** Everything that a node serves over CoAP, behind one request handler. */
+export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): RequestHandler {
+  const lookups = (["ep", "res"] as const).map((kind) =>
+    createLookupInterface(deps, { kind, path: ["rd-lookup", kind], attributes: lookupAttributes(kind, deps, options) }),
+  );
+  return createSite([...options.registration, ...lookups], { advertise: options.advertise });
+}
+
+/**
+ * How a lookup interface is advertised. An RD that names lookups elsewhere (draft 6.2: RD-C) keeps its own for proxies: they
+ * are found under another resource type, so that `?rt=core.rd*` shows clients the federated lookups alone.
+ */
+function lookupAttributes(kind: "ep" | "res", deps: NodeSiteDeps, options: NodeSiteOptions): Attribute[] {
+  const type = `core.rd-lookup-${kind}`;
+  const isElsewhere = !options.isLookupProxy && options.advertise.some((link) => resourceTypes(link).includes(type));
+  return [
+    ["rt", isElsewhere ? FEED_RESOURCE_TYPES[kind] : type],
+    ["ct", deps.feed === undefined ? "40" : "40 51"],
+    ["obs", null],
+    [NODE_ATTRIBUTE, options.nodeId],
+  ];
+}
+
+function resourceTypes(link: Link): string[] {
+  return (firstValue(link, "rt") ?? "").split(" ");
+}

@@ -1,0 +1,59 @@
+import type { CoapClient, CoapListener, Environment, RequestHandler, TransportCounters } from "@tributary/coap-transport";
+import type { Directory } from "@tributary/merge-engine";
+import type { UpstreamStatus } from "@tributary/upstream-sync";
+import type { NodeConfig } from "../config/types.js";
+
+/** How a node reaches the network; real sockets in `serve`, virtual ones in simulations. */
+export interface NodeNetwork {
+  /** Bind one listener URI of the configuration. Rejects with TransportError BIND_FAILED. */
+  listen(uri: string, handler: RequestHandler): Promise<CoapListener & { readonly counters: TransportCounters }>;
+  openClient(): Promise<CoapClient>;
+}
+
+/** A running node: RD, LP or both, without HTTP and process concerns. */
+export interface Node {
+  readonly name: string;
+  /** Bound listener URIs with real ports. */
+  readonly listening: readonly string[];
+  readonly directory: Directory;
+  upstreams(): readonly UpstreamStatus[];
+  /** Every upstream was tried and each replica is complete or stale. */
+  isReady(): boolean;
+  /** Apply a new configuration's upstreams; what is unchanged keeps running. Says what was done. */
+  reload(config: NodeConfig): Promise<ReloadSummary>;
+  readonly counters: NodeCounters;
+  /** Observe counters as they change. */
+  onLookup(listener: (sample: LookupSample) => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface ReloadSummary {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly string[];
+  readonly kept: readonly string[];
+  /** Settings that differ but take effect only after a restart. */
+  readonly needRestart: readonly string[];
+}
+
+export interface LookupSample {
+  readonly interface: "ep" | "res";
+  readonly answer: "local" | "cached" | "forwarded" | "partial" | "error";
+  readonly durationMs: number;
+}
+
+/** Monotonic counters for metrics. */
+export interface NodeCounters {
+  /** By cause of the eviction or expiry: superseded, removed, expired, source-closed. */
+  readonly evictions: ReadonlyMap<string, number>;
+  /** By cause: refusals of the RD, of the transport, records left out by upstream-sync. */
+  rejected(): ReadonlyMap<string, number>;
+  readonly transport: readonly TransportCounters[];
+}
+
+export interface NodeDeps {
+  readonly env: Environment;
+  readonly network: NodeNetwork;
+  /** Random identity of this process, 16 hexadecimal digits. */
+  readonly nodeId: string;
+}

@@ -1,0 +1,83 @@
+import type { CoapClient, Environment } from "@tributary/coap-transport";
+import type { Directory } from "@tributary/merge-engine";
+import { createUpstream, type Upstream, type UpstreamOptions } from "@tributary/upstream-sync";
+import type { UpstreamConfig } from "../config/types.js";
+
+/** Requests for attribution under way at once per upstream. */
+const ATTRIBUTION_CONCURRENCY = 4;
+
+export interface UpstreamSetDeps {
+  readonly client: CoapClient;
+  readonly directory: Directory;
+  readonly env: Environment;
+  readonly nodeId: string;
+}
+
+export interface UpstreamChanges {
+  readonly added: string[];
+  readonly removed: string[];
+  readonly changed: string[];
+  readonly kept: string[];
+}
+
+interface Followed {
+  readonly config: UpstreamConfig;
+  readonly upstream: Upstream;
+}
+
+/** The upstreams of a node, exchangeable while it runs. */
+export class UpstreamSet {
+  readonly #deps: UpstreamSetDeps;
+  readonly #followed = new Map<string, Followed>();
+  #list: readonly Upstream[] = [];
+
+  constructor(deps: UpstreamSetDeps) {
+    this.#deps = deps;
+  }
+
+  list(): readonly Upstream[] {
+    return this.#list;
+  }
+
+  /** Follow exactly `configs`: what is unchanged goes on undisturbed, what left takes its records along. */
+  async follow(configs: readonly UpstreamConfig[]): Promise<UpstreamChanges> {
+    const changes: UpstreamChanges = { added: [], removed: [], changed: [], kept: [] };
+    const wanted = new Map(configs.map((config) => [config.name, config]));
+    for (const [name, { config, upstream }] of [...this.#followed]) {
+      const next = wanted.get(name);
+      if (next !== undefined && isSame(config, next)) {
+        changes.kept.push(name);
+        continue;
+      }
+      // The replica outlives a change of settings as long as it is of the same RD: lookups go on meanwhile.
+      const keepReplica = next !== undefined && next.uri === config.uri && next.mode === "replicate";
+      await upstream.close({ keepReplica });
+      this.#followed.delete(name);
+      (next === undefined ? changes.removed : changes.changed).push(name);
+    }
+    for (const config of configs) {
+      if (this.#followed.has(config.name)) continue;
+      if (!changes.changed.includes(config.name)) changes.added.push(config.name);
+      this.#start(config);
+    }
+    this.#list = [...this.#followed.values()].map(({ upstream }) => upstream);
+    return changes;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#followed.values()].map(({ upstream }) => upstream.close({ keepReplica: true })));
+    this.#followed.clear();
+    this.#list = [];
+  }
+
+  #start(config: UpstreamConfig): void {
+    const options: UpstreamOptions = { ...config, concurrency: ATTRIBUTION_CONCURRENCY };
+    const upstream = createUpstream(this.#deps, options);
+    this.#followed.set(config.name, { config, upstream });
+    upstream.start();
+  }
+}
+
+function isSame(one: UpstreamConfig, other: UpstreamConfig): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

@@ -1,0 +1,24 @@
+import type { Link } from "./types.js";
+
+/**
+ * The value that counts for an attribute that should stand once: the first (rel, title, type, media, anchor: RFC 8288
+ * section 3; rt, if: RFC 6690 section 3). `null`: without value; undefined: absent. Pure.
+ */
+export function firstValue(link: Link, name: string): string | null | undefined {
+  for (const attribute of link.attributes) if (attribute[0] === name) return attribute[1];
+  return undefined;
+}
+
+/** The last value, which is the one that counts for `provenance` (draft 5.1). Pure. */
+export function lastValue(link: Link, name: string): string | null | undefined {
+  for (let index = link.attributes.length - 1; index >= 0; index--) {
+    const attribute = link.attributes[index];
+    if (attribute !== undefined && attribute[0] === name) return attribute[1];
+  }
+  return undefined;
+}
+
+/** Every value in order, for attributes that may repeat (et, hreflang). Pure. */
+export function valuesOf(link: Link, name: string): (string | null)[] {
+  return link.attributes.filter((attribute) => attribute[0] === name).map((attribute) => attribute[1]);
+}

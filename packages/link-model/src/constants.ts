@@ -1,0 +1,8 @@
+/** Attributes whose value is a list of relation types separated by blanks: each is matched alone (RFC 9176 section 6.2). */
+export const RELATION_ATTRIBUTES: ReadonlySet<string> = new Set(["rt", "if", "rel", "rev"]);
+/** Problems kept from one tolerant read. */
+export const MAX_PROBLEMS = 16;
+/** Criteria accepted in one lookup query. */
+export const MAX_QUERY_ITEMS = 64;
+/** Bytes of one Uri-Query option (RFC 7252 section 5.10); a text cannot have more UTF-16 units than bytes. */
+export const MAX_QUERY_ITEM_LENGTH = 255;

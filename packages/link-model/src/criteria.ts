@@ -1,0 +1,34 @@
+import { RELATION_ATTRIBUTES } from "./constants.js";
+import type { Attribute, Criterion, Link } from "./types.js";
+
+/** Whether one value meets a criterion: equal to the code point, or with the prefix. No value counts as an empty one. Pure. */
+export function matchesValue(criterion: Criterion, value: string | null): boolean {
+  const text = value ?? "";
+  return criterion.isPrefix ? text.startsWith(criterion.value) : text === criterion.value;
+}
+
+/**
+ * Whether an attribute meets a criterion (RFC 9176 section 6.2, RFC 6690 section 4.1): relation attributes by any one of
+ * their values, all others as a whole. Names compare exactly. Pure.
+ */
+export function criterionMatchesAttribute(criterion: Criterion, [name, value]: Attribute): boolean {
+  if (name !== criterion.name) return false;
+  if (value === null || !RELATION_ATTRIBUTES.has(name) || !value.includes(" ")) return matchesValue(criterion, value);
+  return value.split(" ").some((one) => one !== "" && matchesValue(criterion, one));
+}
+
+/** Whether any attribute of the link meets a criterion. The target is not an attribute. Pure. */
+export function criterionMatchesLink(criterion: Criterion, link: Link): boolean {
+  for (const attribute of link.attributes) if (criterionMatchesAttribute(criterion, attribute)) return true;
+  return false;
+}
+
+/**
+ * Whether everything that meets `narrow` certainly meets `wide` (draft 6.2.1): the same name, and every value that `narrow`
+ * lets through is let through by `wide`. Sound for every attribute, because both are tried on the same single value. Pure.
+ */
+export function implies(narrow: Criterion, wide: Criterion): boolean {
+  if (narrow.name !== wide.name) return false;
+  if (wide.isPrefix) return narrow.value.startsWith(wide.value);
+  return !narrow.isPrefix && narrow.value === wide.value;
+}

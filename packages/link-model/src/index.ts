@@ -1,0 +1,21 @@
+export { firstValue, lastValue, valuesOf } from "./attributes.js";
+export { RELATION_ATTRIBUTES } from "./constants.js";
+export { criterionMatchesAttribute, criterionMatchesLink, implies, matchesValue } from "./criteria.js";
+export { LinkModelError, type LinkModelErrorCode } from "./errors.js";
+export { parseLinkFormat } from "./link-format-reader.js";
+export { serialiseLink, serialiseLinks } from "./link-format-writer.js";
+export { type Linkset, type LinksetContext, type LinksetTarget, type LinksetValue, toLinkset } from "./linkset.js";
+export { parseCriterion, parseLookupQuery } from "./lookup-query.js";
+export { checkBase, checkLimitedLinkFormat, resolveLink } from "./registration-links.js";
+export { parseLinkFormatTolerantly } from "./tolerant-reader.js";
+export type {
+  Attribute,
+  Criterion,
+  Link,
+  LinkFormatProblem,
+  LookupQuery,
+  ParseResult,
+  QueryParseResult,
+  TolerantParseResult,
+} from "./types.js";
+export { isAbsoluteUri, isPathAbsolute, originOf, resolveReference, splitUri, type UriComponents } from "./uri.js";

@@ -1,0 +1,185 @@
+import { isBlank, isForbiddenInQuotes, isForbiddenInTarget, isNameCharacter, isTokenCharacter } from "./characters.js";
+import type { Attribute, Link, LinkFormatProblem, ParseResult } from "./types.js";
+
+/**
+ * Read a link-format document (RFC 6690 section 2). The grammar is followed to the letter, but blanks are tolerated around
+ * its separators. Time is linear in the input. Pure; never throws.
+ */
+export function parseLinkFormat(input: string | Uint8Array): ParseResult {
+  const text = typeof input === "string" ? input : decodeUtf8(input);
+  if (typeof text !== "string") return { ok: false, error: text };
+  const reader = new LinkFormatReader(text);
+  try {
+    return { ok: true, links: reader.read() };
+  } catch (error) {
+    if (error instanceof Unreadable) return { ok: false, error: error.problem };
+    throw error;
+  }
+}
+
+/** The text of UTF-8 bytes, or where they stop being UTF-8. A byte order mark is data, so that the grammar refuses it. */
+export function decodeUtf8(bytes: Uint8Array): string | LinkFormatProblem {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return { reason: "invalid-utf8", offset: firstInvalidByte(bytes), message: "the document is not UTF-8" };
+  }
+}
+
+function firstInvalidByte(bytes: Uint8Array): number {
+  // The valid prefix is the longest that decodes; only a refused document pays for this search.
+  let low = 0;
+  let high = bytes.length;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (isPrefixOfUtf8(bytes.subarray(0, middle))) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Whether bytes are UTF-8 up to a sequence cut off at the end. */
+function isPrefixOfUtf8(bytes: Uint8Array): boolean {
+  for (let cut = 0; cut <= 3 && cut <= bytes.length; cut++) {
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, bytes.length - cut));
+      return cut === 0 || isOpenSequence(bytes.subarray(bytes.length - cut));
+    } catch {}
+  }
+  return false;
+}
+
+function isOpenSequence(bytes: Uint8Array): boolean {
+  const lead = bytes[0] as number;
+  return lead >= 0xc2 && lead <= 0xf4 && bytes.subarray(1).every((byte) => byte >= 0x80 && byte < 0xc0);
+}
+
+/** Carries a problem out of the recursive descent; never leaves this file. */
+class Unreadable extends Error {
+  readonly problem: LinkFormatProblem;
+  constructor(problem: LinkFormatProblem) {
+    super(problem.message);
+    this.problem = problem;
+  }
+}
+
+const LT = 0x3c;
+const GT = 0x3e;
+const SEMICOLON = 0x3b;
+const COMMA = 0x2c;
+const EQUALS = 0x3d;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const STAR = 0x2a;
+
+class LinkFormatReader {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  read(): Link[] {
+    const links: Link[] = [];
+    this.#skipBlanks();
+    if (this.#at === this.#text.length) return links;
+    for (;;) {
+      links.push(this.#readLink());
+      this.#skipBlanks();
+      if (this.#at === this.#text.length) return links;
+      if (this.#peek() !== COMMA) this.#fail("expected-separator", "expected `,` or `;`");
+      this.#at++;
+      this.#skipBlanks();
+    }
+  }
+
+  #readLink(): Link {
+    const target = this.#readTarget();
+    const attributes: Attribute[] = [];
+    for (;;) {
+      this.#skipBlanks();
+      if (this.#peek() !== SEMICOLON) return { target, attributes };
+      this.#at++;
+      this.#skipBlanks();
+      attributes.push(this.#readAttribute());
+    }
+  }
+
+  #readTarget(): string {
+    if (this.#peek() !== LT) this.#fail("expected-target", "expected a target in `<` and `>`");
+    const start = ++this.#at;
+    for (; this.#at < this.#text.length; this.#at++) {
+      const code = this.#peek();
+      if (code === GT) return this.#text.slice(start, this.#at++);
+      if (isForbiddenInTarget(code)) this.#failInTarget(start);
+    }
+    return this.#fail("unclosed-target", "the target is not closed by `>`", start - 1);
+  }
+
+  /** A bad character in a target that is never closed is first of all an unclosed target. */
+  #failInTarget(start: number): never {
+    if (!this.#text.includes(">", this.#at))
+      this.#fail("unclosed-target", "the target is not closed by `>`", start - 1);
+    return this.#fail("bad-target", "a character that no URI reference can have");
+  }
+
+  #readAttribute(): Attribute {
+    const name = this.#readName();
+    this.#skipBlanks();
+    if (this.#peek() !== EQUALS) return [name, null];
+    this.#at++;
+    this.#skipBlanks();
+    return [name, this.#peek() === QUOTE ? this.#readQuoted() : this.#readToken()];
+  }
+
+  #readName(): string {
+    const start = this.#at;
+    while (isNameCharacter(this.#peek())) this.#at++;
+    if (this.#at === start) this.#fail("empty-name", "expected the name of an attribute");
+    if (this.#peek() === STAR) this.#at++;
+    return this.#text.slice(start, this.#at);
+  }
+
+  #readToken(): string {
+    const start = this.#at;
+    while (isTokenCharacter(this.#peek())) this.#at++;
+    if (this.#at === start) this.#fail("empty-value", "expected a value after `=`");
+    return this.#text.slice(start, this.#at);
+  }
+
+  #readQuoted(): string {
+    const open = this.#at++;
+    let value = "";
+    let start = this.#at;
+    for (; this.#at < this.#text.length; this.#at++) {
+      const code = this.#peek();
+      if (code === QUOTE) {
+        value += this.#text.slice(start, this.#at++);
+        return value;
+      }
+      if (code === BACKSLASH) {
+        value += this.#text.slice(start, this.#at);
+        // The escaped character is read by the next turn as an ordinary one, whatever it is.
+        start = ++this.#at;
+      }
+      if (this.#at < this.#text.length && isForbiddenInQuotes(this.#peek())) {
+        this.#fail("control-char", "a control character in a quoted value");
+      }
+    }
+    return this.#fail("unclosed-quote", "the quoted value is not closed", open);
+  }
+
+  #skipBlanks(): void {
+    while (isBlank(this.#peek())) this.#at++;
+  }
+
+  /** The code unit at the reading position; NaN (no class has it) at the end. */
+  #peek(): number {
+    return this.#text.charCodeAt(this.#at);
+  }
+
+  #fail(reason: string, what: string, offset = this.#at): never {
+    throw new Unreadable({ reason, offset, message: `${what} at offset ${offset}` });
+  }
+}

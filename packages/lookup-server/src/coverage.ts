@@ -1,0 +1,37 @@
+import type { Criterion } from "@tributary/link-model";
+import { covers } from "@tributary/merge-engine";
+import type { UpstreamStatus } from "@tributary/upstream-sync";
+
+/** How one upstream takes part in the answer to one query. */
+export type Participation =
+  /** The replica has everything that the upstream could answer (draft 6.2.1). */
+  | "replica"
+  /** The upstream itself has to be asked. */
+  | "ask"
+  /** It can neither be answered for nor asked at present. */
+  | "missing"
+  /** It takes no part: refused as an upstream (this node itself, another lookup proxy). */
+  | "excluded";
+
+/**
+ * Decide how an upstream takes part in a query with these criteria. Pure.
+ * The replica answers exactly when one of the conjunctions that it was filled by is implied by the query.
+ */
+export function participation(status: UpstreamStatus, criteria: readonly Criterion[]): Participation {
+  if (status.phase === "refused" || status.phase === "closed") return "excluded";
+  if (status.isComplete && status.coverage.some((filter) => covers(filter, criteria))) return "replica";
+  switch (status.phase) {
+    case "probing":
+    case "copying":
+    case "live":
+      return "ask";
+    // Not reached yet, or lost: asking would only wait for the deadline. One lost in mode forward is tried all the same,
+    // because nothing but a request finds out that it is back.
+    case "idle":
+    case "discovering":
+    case "stale":
+      return status.capabilities.endpointLookup !== undefined && status.mode === "forward" ? "ask" : "missing";
+    default:
+      return status.phase satisfies never;
+  }
+}

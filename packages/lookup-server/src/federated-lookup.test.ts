@@ -1,0 +1,225 @@
+import { type Environment, silentLogger } from "@tributary/coap-transport";
+import { type Link, parseCriterion, parseLookupQuery } from "@tributary/link-model";
+import { createDirectory, type Directory, type LookupInterface } from "@tributary/merge-engine";
+import type { LookupAnswer, LookupContext, LookupRefusal } from "@tributary/resource-directory";
+import type { Upstream, UpstreamStatus } from "@tributary/upstream-sync";
+import { describe, expect, test } from "vitest";
+import { createFederatedLookup, type FederatedLookupOptions } from "./federated-lookup.js";
+
+const env: Environment = {
+  clock: { nowMs: () => 1000, wallMs: () => 0, setTimer: () => ({ cancel() {} }) },
+  random: () => 0.5,
+  logger: silentLogger,
+};
+
+interface RegistrationRow {
+  readonly href: string;
+  readonly ep: string;
+  readonly d?: string;
+  readonly renewedAtMs?: number;
+  readonly rt?: string;
+}
+
+function fill(directory: Directory, source: string, authority: string | null, rows: readonly RegistrationRow[]): void {
+  directory.openSource(source, { authority });
+  directory.setConnected(source, true, 0);
+  for (const { href, ep, d, renewedAtMs = 0, rt = "t" } of rows) {
+    const times = { renewedAtMs, expiresAtMs: 1e9, ltMs: 1e9, expiry: "exact" as const };
+    const links = [{ target: `coap://${ep}/s`, attributes: [["rt", rt] as const] }];
+    directory.put(source, { href, ep, ...(d === undefined ? {} : { d }), base: `coap://${ep}`, attributes: [], links, ...times }, 0);
+  }
+}
+
+/** An RD that is asked: answers with the query code of every RD, and counts what it was asked. */
+class AskedUpstream implements Upstream {
+  readonly name: string;
+  readonly asked: string[][] = [];
+  readonly directory = createDirectory();
+  state: Partial<UpstreamStatus>;
+  capabilities: Partial<UpstreamStatus["capabilities"]> = { provenance: "yes", lifetimeAge: "yes", paging: "yes" };
+  isDown = false;
+
+  constructor(name: string, rows: readonly RegistrationRow[], state: Partial<UpstreamStatus> = {}) {
+    this.name = name;
+    this.state = { mode: "forward", phase: "live", isComplete: false, coverage: [], ...state };
+    fill(this.directory, "self", `coap://${name}`, rows);
+  }
+
+  start(): void {}
+  onStatus(): () => void {
+    return () => {};
+  }
+  async close(): Promise<void> {}
+
+  status(): UpstreamStatus {
+    return { name: this.name, capabilities: this.capabilities, ...this.state } as UpstreamStatus;
+  }
+
+  async forward(kind: LookupInterface, items: readonly string[]) {
+    this.asked.push([...items]);
+    if (this.isDown) throw new Error("timed out");
+    const parsed = parseLookupQuery(items.filter((item) => item !== "lt-age"));
+    if (!parsed.ok) throw new Error(parsed.message);
+    const links = [...this.directory.lookup(kind, parsed.query, 1000)];
+    return { links: items.includes("lt-age") ? links.map((link) => this.#aged(link)) : links, maxAgeS: 30 };
+  }
+
+  #aged(link: Link): Link {
+    const { renewedAtMs } = this.directory.candidates(ep(link), sector(link))[0] ?? { renewedAtMs: 0 };
+    return { target: link.target, attributes: [...link.attributes, ["lt", "90000"], ["lt-age", String(Math.floor((1000 - renewedAtMs) / 1000))]] };
+  }
+}
+
+const ep = (link: Link) => link.attributes.find(([name]) => name === "ep")?.[1] ?? "";
+const sector = (link: Link) => link.attributes.find(([name]) => name === "d")?.[1] ?? undefined;
+
+function ask(kind: LookupInterface, items: string[]): LookupContext {
+  const parsed = parseLookupQuery(items);
+  if (!parsed.ok) throw new Error(parsed.message);
+  return { kind, items, query: parsed.query, request: { peer: {} } as LookupContext["request"] };
+}
+
+function proxy(upstreams: readonly Upstream[], directory = createDirectory(), options: Partial<FederatedLookupOptions> = {}) {
+  const lookup = createFederatedLookup(
+    { directory, upstreams: () => upstreams, env },
+    { timeoutMs: 1000, concurrency: 4, onPartial: "serve", ownSources: [], ...options },
+  );
+  return async (kind: LookupInterface, ...items: string[]) => lookup(ask(kind, items));
+}
+
+function answered(answer: LookupAnswer | LookupRefusal): LookupAnswer & { targets: string[]; all: Link[] } {
+  if (!("links" in answer)) throw new Error(answer.message);
+  const all = [...answer.links];
+  return { ...answer, all, targets: all.map(({ target }) => target) };
+}
+
+describe("draft 6.2.1, coverage", () => {
+  const filters = [[parseCriterion("d=f1")], [parseCriterion("ep=pump*")]];
+
+  test("LPX-13 a covered query costs the upstream nothing and is answered without a promise", () => {
+    const directory = createDirectory();
+    fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1", d: "f1" }]);
+    const upstream = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: filters });
+    const lookup = createFederatedLookup({ directory, upstreams: () => [upstream], env }, { timeoutMs: 1, concurrency: 1, onPartial: "serve", ownSources: [] });
+    const answer = lookup(ask("ep", ["d=f1", "rt=t"])) as LookupAnswer;
+    expect([...answer.links].map(({ target }) => target)).toEqual(["coap://a/1"]);
+    expect(answer.origin).toBe("local");
+    expect(upstream.asked).toEqual([]);
+  });
+
+  test.each([
+    { name: "the sector itself", query: ["d=f1"], asked: 0 },
+    { name: "the second conjunction", query: ["ep=pump7", "if=x"], asked: 0 },
+    { name: "a prefix of the sector", query: ["d=f*"], asked: 1 },
+    { name: "another key", query: ["rt=t"], asked: 1 },
+    { name: "everything", query: [], asked: 1 },
+  ])("LPX-14 LPX-15 $name asks the upstream $asked times", async ({ query, asked }) => {
+    const upstream = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: filters });
+    await proxy([upstream])("res", ...query);
+    expect(upstream.asked).toHaveLength(asked);
+  });
+
+  test("a replica that is still being copied is not taken for the whole", async () => {
+    const upstream = new AskedUpstream("a", [{ href: "/1", ep: "n1" }], { mode: "replicate", phase: "copying", coverage: [[]] });
+    expect(answered(await proxy([upstream])("ep")).targets).toEqual(["coap://a/1"]);
+    expect(upstream.asked).toHaveLength(1);
+  });
+});
+
+describe("draft 4.4, the union", () => {
+  test("LPX-05 LPX-14 replica and answers make one answer", async () => {
+    const directory = createDirectory();
+    fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
+    const replicated = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: [[]] });
+    const answer = answered(await proxy([replicated, new AskedUpstream("b", [{ href: "/9", ep: "n2" }])], directory)("ep"));
+    expect(answer.targets).toEqual(["coap://a/1", "coap://b/9"]);
+    expect(answer).toMatchObject({ origin: "forwarded", maxAgeS: 30 });
+  });
+
+  test("LPX-06 of one endpoint only the registration renewed last is shown, and no age", async () => {
+    const older = new AskedUpstream("a", [{ href: "/1", ep: "n", renewedAtMs: -50_000 }]);
+    const newer = new AskedUpstream("b", [{ href: "/9", ep: "n", renewedAtMs: 0 }]);
+    const answer = answered(await proxy([newer, older])("ep", "ep=n"));
+    expect(answer.targets).toEqual(["coap://b/9"]);
+    expect(answer.all[0]?.attributes.map(([name]) => name)).not.toContain("lt-age");
+  });
+
+  test("a replica's known age competes with a reported one", async () => {
+    const directory = createDirectory();
+    fill(directory, "a", "coap://a", [{ href: "/1", ep: "n", renewedAtMs: -50_000 }]);
+    const replicated = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: [[]] });
+    const asked = new AskedUpstream("b", [{ href: "/9", ep: "n", renewedAtMs: 0 }]);
+    expect(answered(await proxy([replicated, asked], directory)("ep")).targets).toEqual(["coap://b/9"]);
+  });
+
+  test("equal links of two upstreams are one; provenance is shown on request only", async () => {
+    const rows = [{ href: "/1", ep: "n" }];
+    const both = [new AskedUpstream("a", rows), new AskedUpstream("b", rows)];
+    expect(answered(await proxy(both)("res")).all).toEqual([{ target: "coap://n/s", attributes: [["rt", "t"]] }]);
+    expect(answered(await proxy(both)("res", "provenance")).all[0]?.attributes).toContainEqual(["provenance", "coap://a/1"]);
+  });
+
+  test("LKP-26 pages over asked upstreams are disjoint and complete, with count pushed down", async () => {
+    const names = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => ({ href: `/${index}`, ep: `${prefix}${index}` }));
+    const upstreams = [new AskedUpstream("a", names("x", 5)), new AskedUpstream("b", names("y", 4))];
+    const pages = await Promise.all([0, 1, 2, 3, 4].map(async (page) => answered(await proxy(upstreams)("ep", `page=${page}`, "count=2")).targets));
+    expect(pages.map((page) => page.length)).toEqual([2, 2, 2, 2, 1]);
+    expect(new Set(pages.flat()).size).toBe(9);
+    expect(upstreams[0]?.asked[0]).toContain("count=2");
+  });
+
+  test("a page stays full when duplicates took places within the pushed-down count", async () => {
+    const rows = ["n1", "n2", "n3", "n4"].map((name, index) => ({ href: `/${index}`, ep: name }));
+    const upstreams = [new AskedUpstream("a", rows.slice(0, 2)), new AskedUpstream("b", rows)];
+    expect(answered(await proxy(upstreams)("ep", "count=3")).targets).toHaveLength(3);
+  });
+});
+
+describe("parts that are missing", () => {
+  const up = () => new AskedUpstream("a", [{ href: "/1", ep: "n1" }]);
+  const down = () => Object.assign(new AskedUpstream("b", []), { isDown: true });
+
+  test("LPX-14 the rest is served, marked and short-lived", async () => {
+    expect(answered(await proxy([up(), down()])("ep"))).toMatchObject({ targets: ["coap://a/1"], origin: "partial", missing: ["b"], maxAgeS: 5 });
+  });
+
+  test("with on-partial fail it is 5.04 instead", async () => {
+    expect(await proxy([up(), down()], createDirectory(), { onPartial: "fail" })("ep")).toMatchObject({ code: 164, message: expect.stringContaining("b") });
+  });
+
+  test("when nothing at all is known it is 5.04", async () => {
+    expect(await proxy([down()])("ep")).toMatchObject({ code: 164 });
+    const unknown = new AskedUpstream("c", [], { mode: "replicate", phase: "discovering" });
+    expect(await proxy([unknown])("ep")).toMatchObject({ code: 164, message: expect.stringContaining("c") });
+  });
+
+  test("an upstream that is lost after a part was copied contributes that part", async () => {
+    const directory = createDirectory();
+    fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
+    const lost = new AskedUpstream("a", [], { mode: "replicate", phase: "stale", coverage: [[]] });
+    expect(answered(await proxy([lost], directory)("ep"))).toMatchObject({ targets: ["coap://a/1"], origin: "partial" });
+  });
+
+  test("LPX-23 a refused upstream is left out without making answers partial", async () => {
+    const refused = new AskedUpstream("self", [], { phase: "refused" });
+    expect(answered(await proxy([up(), refused])("ep"))).toMatchObject({ origin: "forwarded" });
+    expect(refused.asked).toEqual([]);
+  });
+
+  test("no more requests are under way than the limit allows", async () => {
+    let running = 0;
+    let most = 0;
+    const upstreams = Array.from({ length: 8 }, (_, index) => {
+      const upstream = new AskedUpstream(`u${index}`, []);
+      upstream.forward = async () => {
+        most = Math.max(most, ++running);
+        await Promise.resolve();
+        running--;
+        return { links: [], maxAgeS: 60 };
+      };
+      return upstream;
+    });
+    await proxy(upstreams, createDirectory(), { concurrency: 3 })("ep");
+    expect(most).toBe(3);
+  });
+});

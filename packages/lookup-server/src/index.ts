@@ -1,0 +1,4 @@
+export { type Participation, participation } from "./coverage.js";
+export { LookupServerError, type LookupServerErrorCode } from "./errors.js";
+export { createFederatedLookup, type FederatedLookupDeps, type FederatedLookupOptions } from "./federated-lookup.js";
+export { type AgeOf, type Contribution, union } from "./union.js";

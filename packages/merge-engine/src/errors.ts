@@ -1,0 +1,15 @@
+/**
+ * `UNKNOWN_SOURCE`: written to before `openSource`. `DIRECTORY_FULL`: the limit of registrations is reached.
+ * `BAD_REGISTRATION`: no endpoint name, or an href that is not an absolute path. Codes are never reused.
+ */
+export type MergeErrorCode = "UNKNOWN_SOURCE" | "DIRECTORY_FULL" | "BAD_REGISTRATION";
+
+/** A write that the directory refuses; it changed nothing. */
+export class MergeError extends Error {
+  override readonly name = "MergeError";
+  readonly code: MergeErrorCode;
+  constructor(code: MergeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,198 @@
+import type { Criterion } from "@tributary/link-model";
+import { type Registration, registrationMatches } from "@tributary/merge-engine";
+import { ChangeList, type LogNode } from "./change-list.js";
+import { COUNTER_LIMIT, DEFAULT_MAX_TOMBSTONES, MAX_ITEMS_PER_PATCH } from "./constants.js";
+import { ReplicationError } from "./errors.js";
+import { endpointEntryText, lifetimeAgeS, linksEntryText } from "./feed-entry.js";
+import { PatchBuilder } from "./patch-builder.js";
+import type {
+  ChangeLog,
+  ChangeLogOptions,
+  FeedCursor,
+  FeedKind,
+  FeedPatch,
+  FeedSource,
+  LoggedChange,
+  Version,
+} from "./types.js";
+import { assertVersion } from "./version.js";
+
+/**
+ * Make the change log of an RD (design section 3). Pure.
+ * @throws {ReplicationError} `BAD_VERSION` when epoch or counter is out of range.
+ */
+export function createChangeLog(options: ChangeLogOptions): ChangeLog {
+  assertVersion({ epoch: options.epoch, counter: options.counter ?? 0 });
+  return new CompactedChangeLog(options);
+}
+
+class CompactedChangeLog implements ChangeLog {
+  readonly #epoch: number;
+  readonly #maxTombstones: number;
+  readonly #nodes = new Map<string, LogNode>();
+  readonly #lists = { ep: new ChangeList("ep"), res: new ChangeList("res"), renewed: new ChangeList("renewed") };
+  /** Removed nodes, oldest first; one that came back meanwhile is skipped when its turn comes. */
+  #tombstones: LogNode[] = [];
+  #firstTombstone = 0;
+  #counter: number;
+  /** Latest counter that concerns each feed: renewals concern only the endpoint feed. */
+  #latest: Record<FeedKind, number>;
+  /** Cursors before this counter have missed forgotten removals. */
+  #horizon = 0;
+
+  constructor(options: ChangeLogOptions) {
+    this.#epoch = options.epoch;
+    this.#counter = options.counter ?? 0;
+    this.#latest = { ep: this.#counter, res: this.#counter };
+    // A history that goes on from a persisted counter knows nothing of what came before it.
+    this.#horizon = this.#counter;
+    this.#maxTombstones = options.maxTombstones ?? DEFAULT_MAX_TOMBSTONES;
+  }
+
+  get head(): Version {
+    return { epoch: this.#epoch, counter: this.#counter };
+  }
+
+  record(change: LoggedChange): void {
+    if (this.#counter + 1 >= COUNTER_LIMIT) throw new ReplicationError("EXHAUSTED", "the history has 2^40 changes");
+    const counter = ++this.#counter;
+    this.#latest.ep = counter;
+    const known = this.#nodes.get(change.href);
+    if (change.kind === "removed") {
+      if (known !== undefined && !known.isRemoved) this.#recordRemoval(known, counter);
+      return;
+    }
+    if (known === undefined || known.isRemoved) this.#recordArrival(known, change.href, counter);
+    else if (change.kind === "renewed") this.#lists.renewed.append(known, counter);
+    else this.#recordContent(known, change, counter);
+  }
+
+  #recordArrival(known: LogNode | undefined, href: string, counter: number): void {
+    const node = known ?? { href, created: counter, ep: 0, res: 0, renewed: 0, isRemoved: false, cameBack: false };
+    // An older subscriber may hold the earlier registration at this place, a younger one may not: see #tellContent.
+    node.cameBack = known !== undefined;
+    node.isRemoved = false;
+    this.#nodes.set(href, node);
+    this.#lists.ep.append(node, counter);
+    this.#lists.res.append(node, counter);
+    this.#latest.res = counter;
+  }
+
+  #recordContent(node: LogNode, change: LoggedChange, counter: number): void {
+    // Every change of content renews as well, so the endpoint entry is sent again even when only links differ: its age did.
+    if (change.endpointChanged) this.#lists.ep.append(node, counter);
+    else this.#lists.renewed.append(node, counter);
+    if (change.linksChanged) this.#lists.res.append(node, counter);
+    // The resource feed moves on even without an operation, so that a reader knows that both halves belong together.
+    this.#latest.res = counter;
+  }
+
+  #recordRemoval(node: LogNode, counter: number): void {
+    node.isRemoved = true;
+    this.#lists.renewed.drop(node);
+    this.#lists.ep.append(node, counter);
+    this.#lists.res.append(node, counter);
+    this.#latest.res = counter;
+    this.#tombstones.push(node);
+    while (this.#tombstones.length - this.#firstTombstone > this.#maxTombstones) this.#forgetOldestTombstone();
+  }
+
+  #forgetOldestTombstone(): void {
+    const node = this.#tombstones[this.#firstTombstone++] as LogNode;
+    if (this.#firstTombstone > 1024 && this.#firstTombstone * 2 > this.#tombstones.length) {
+      this.#tombstones = this.#tombstones.slice(this.#firstTombstone);
+      this.#firstTombstone = 0;
+    }
+    if (!node.isRemoved || this.#nodes.get(node.href) !== node) return;
+    this.#horizon = Math.max(this.#horizon, node.ep);
+    this.#lists.ep.drop(node);
+    this.#lists.res.drop(node);
+    this.#nodes.delete(node.href);
+  }
+
+  open(kind: FeedKind, filter: readonly Criterion[], held: Version | null): FeedCursor {
+    const isUsable =
+      held !== null &&
+      held.epoch === this.#epoch &&
+      held.counter <= this.#counter &&
+      held.counter >= this.#horizon &&
+      held.counter > 0;
+    return { kind, filter, version: isUsable ? held : null, isComplete: false };
+  }
+
+  hasNews(cursor: FeedCursor): boolean {
+    return cursor.version === null || cursor.version.counter < this.#latest[cursor.kind];
+  }
+
+  nextPatch(cursor: FeedCursor, source: FeedSource, maxBytes: number): FeedPatch | null {
+    if (!this.hasNews(cursor)) return null;
+    // The tombstones that this cursor needed may have gone while it was slow.
+    const isTooOld = cursor.version !== null && cursor.version.counter < this.#horizon;
+    const effective = isTooOld ? { ...cursor, version: null, isComplete: false } : cursor;
+    const builder = new PatchBuilder(effective, maxBytes);
+    const { counter, isAll } = this.#collect(effective, source, builder);
+    return builder.finish({ epoch: this.#epoch, counter }, isAll, effective.isComplete);
+  }
+
+  advance(cursor: FeedCursor, patch: FeedPatch): FeedCursor {
+    return { ...cursor, version: patch.version, isComplete: patch.complete };
+  }
+
+  /**
+   * Fill the patch in the order of the history; returns the counter up to which it is told, and whether nothing is left.
+   * A patch with content never goes beyond the latest change that concerns both feeds: the resource feed does not count
+   * the renewals behind it, and a reader would wait for it in vain.
+   */
+  #collect(cursor: FeedCursor, source: FeedSource, builder: PatchBuilder): { counter: number; isAll: boolean } {
+    const content = this.#lists[cursor.kind];
+    const renewals = cursor.kind === "ep" ? this.#lists.renewed : null;
+    const from = cursor.version?.counter ?? 0;
+    let nextContent = content.indexAfter(from);
+    let nextRenewal = renewals?.indexAfter(from) ?? 0;
+    let told = from;
+    for (let looked = 0; looked < MAX_ITEMS_PER_PATCH; looked++) {
+      const contentCounter = content.counterAt(nextContent);
+      const renewalCounter = renewals?.counterAt(nextRenewal) ?? Number.POSITIVE_INFINITY;
+      const counter = Math.min(contentCounter, renewalCounter);
+      const bound = cursor.kind === "ep" && builder.hasContent ? this.#latest.res : this.#counter;
+      if (counter === Number.POSITIVE_INFINITY) return { counter: bound, isAll: true };
+      if (counter > bound) return { counter: bound, isAll: false };
+      const fits =
+        contentCounter < renewalCounter
+          ? this.#tellContent(content.nodeAt(nextContent++), from, cursor, source, builder)
+          : this.#tellRenewal(renewals?.nodeAt(nextRenewal++), from, cursor, source, builder);
+      if (!fits) return { counter: told, isAll: false };
+      told = counter;
+    }
+    return { counter: told, isAll: false };
+  }
+
+  #tellContent(node: LogNode | undefined, from: number, cursor: FeedCursor, source: FeedSource, builder: PatchBuilder) {
+    if (node === undefined) return true;
+    const registration = node.isRemoved ? undefined : source.get(node.href);
+    if (registration !== undefined && isSelected(cursor, registration)) {
+      const isEndpoint = cursor.kind === "ep";
+      return builder.put(
+        node.href,
+        isEndpoint ? endpointEntryText(registration, source.nowMs) : linksEntryText(registration),
+      );
+    }
+    // Nothing to take back from a subscriber that cannot have been told about it.
+    const isNewer = node.created > from && !node.cameBack;
+    if (cursor.version === null || (isNewer && (cursor.isComplete || !node.isRemoved))) return true;
+    const isCertain = cursor.isComplete && cursor.filter.length === 0 && !node.cameBack;
+    return builder.remove(node.href, isCertain);
+  }
+
+  #tellRenewal(node: LogNode | undefined, from: number, cursor: FeedCursor, source: FeedSource, builder: PatchBuilder) {
+    // An entry whose content is newer than the cursor travels whole, with its present age.
+    if (node === undefined || node.isRemoved || node.ep > from) return true;
+    const registration = source.get(node.href);
+    if (registration === undefined || !isSelected(cursor, registration)) return true;
+    return builder.renew(node.href, lifetimeAgeS(registration, source.nowMs));
+  }
+}
+
+function isSelected(cursor: FeedCursor, registration: Registration): boolean {
+  return cursor.filter.length === 0 || registrationMatches(cursor.filter, registration);
+}

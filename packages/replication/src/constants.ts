@@ -1,0 +1,12 @@
+/** Epochs are 24-bit numbers (design of the version: 3 bytes of the ETag). */
+export const EPOCH_LIMIT = 2 ** 24;
+/** Counters are 40-bit numbers (5 bytes of the ETag). */
+export const COUNTER_LIMIT = 2 ** 40;
+/** Removals remembered by default; a cursor older than the oldest of them starts anew. */
+export const DEFAULT_MAX_TOMBSTONES = 100_000;
+/** Log items looked at for one patch, so that a narrow filter over a large history does not hold up the process. */
+export const MAX_ITEMS_PER_PATCH = 20_000;
+/** Operations accepted in one patch; a 64 KiB patch cannot hold more. */
+export const MAX_OPERATIONS = 20_000;
+/** Record problems reported from one patch. */
+export const MAX_PROBLEMS = 16;

@@ -1,0 +1,135 @@
+import type { Attribute, Link } from "@tributary/link-model";
+import type { Registration } from "@tributary/merge-engine";
+
+/** The half of a registration that the endpoint feed carries. */
+export type EndpointPart = Omit<Registration, "links">;
+
+export type PartResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
+
+/** Members of an endpoint entry that are not endpoint attributes. `con` is the draft's name of `base`. */
+const RESERVED_MEMBERS: ReadonlySet<string> = new Set(["ep", "d", "base", "con", "lt", "lt-age", "lt-remaining"]);
+
+/** Age of the last renewal in whole seconds, 0..lt (draft 5.2). Pure. */
+export function lifetimeAgeS(registration: Pick<Registration, "renewedAtMs" | "ltMs">, nowMs: number): number {
+  const ageS = Math.max(0, Math.floor((nowMs - registration.renewedAtMs) / 1000));
+  return registration.ltMs === undefined ? ageS : Math.min(ageS, Math.floor(registration.ltMs / 1000));
+}
+
+/** JSON text of the entry of a registration in the endpoint feed. Pure. */
+export function endpointEntryText(registration: Registration, nowMs: number): string {
+  let text = `{"ep":${JSON.stringify(registration.ep)}`;
+  if (registration.d !== undefined) text += `,"d":${JSON.stringify(registration.d)}`;
+  text += `,"base":${JSON.stringify(registration.base)}`;
+  if (registration.ltMs !== undefined) text += `,"lt":${Math.floor(registration.ltMs / 1000)}`;
+  text += `,"lt-age":${lifetimeAgeS(registration, nowMs)}`;
+  return `${text}${attributesText(registration.attributes, RESERVED_MEMBERS)}}`;
+}
+
+const LINK_MEMBERS: ReadonlySet<string> = new Set(["href"]);
+
+/** JSON text of the entry of a registration in the resource feed: its links. Pure. */
+export function linksEntryText(registration: Registration): string {
+  const links = registration.links.map(
+    (link) => `{"href":${JSON.stringify(link.target)}${attributesText(link.attributes, LINK_MEMBERS)}}`,
+  );
+  return `[${links.join(",")}]`;
+}
+
+/** `,"name":value` for each attribute name in order; repeated names become an array at the place of the first. */
+function attributesText(attributes: readonly Attribute[], except: ReadonlySet<string>): string {
+  const values = new Map<string, (string | null)[]>();
+  for (const [name, value] of attributes) {
+    if (except.has(name)) continue;
+    const known = values.get(name);
+    if (known === undefined) values.set(name, [value]);
+    else known.push(value);
+  }
+  let text = "";
+  for (const [name, list] of values) {
+    const items = list.map((value) => (value === null ? "true" : JSON.stringify(value)));
+    text += `,${JSON.stringify(name)}:${items.length === 1 ? items[0] : `[${items.join(",")}]`}`;
+  }
+  return text;
+}
+
+/** Times of a record read at `receivedAtMs` (draft 5.2; design rule 1). */
+export interface EntryContext {
+  readonly receivedAtMs: number;
+  readonly assumedLifetimeMs: number;
+  readonly defaultSector?: string;
+}
+
+/** Read an entry of the endpoint feed. Pure. */
+export function readEndpointEntry(href: string, entry: unknown, context: EntryContext): PartResult<EndpointPart> {
+  if (!href.startsWith("/") || href.startsWith("//")) return refused(href, "is not a path on the RD");
+  if (!isObject(entry)) return refused(href, "is not an object");
+  const { ep, d } = entry;
+  const base = entry.base ?? entry.con;
+  if (typeof ep !== "string" || ep === "") return refused(href, "has no endpoint name");
+  if (typeof base !== "string" || base === "") return refused(href, "has no base");
+  if (d !== undefined && typeof d !== "string") return refused(href, "has a sector that is not a string");
+  const attributes = readAttributes(entry, RESERVED_MEMBERS);
+  if (attributes === null) return refused(href, "has an attribute that is neither string, array nor true");
+  const sector = d === undefined || d === context.defaultSector ? {} : { d };
+  return { ok: true, value: { href, ep, ...sector, base, attributes, ...readTimes(entry, context) } };
+}
+
+type EntryTimes = Pick<Registration, "ltMs" | "renewedAtMs" | "expiresAtMs" | "expiry">;
+
+/** `lt` with `lt-age`, or with the later `lt-remaining` (AGE-05), in seconds. */
+export function readTimes(entry: Readonly<Record<string, unknown>>, context: EntryContext): EntryTimes {
+  const { receivedAtMs } = context;
+  const lt = seconds(entry.lt);
+  const remaining = seconds(entry["lt-remaining"]);
+  const age = seconds(entry["lt-age"]) ?? (lt !== null && remaining !== null ? Math.max(0, lt - remaining) : null);
+  const renewedAtMs = receivedAtMs - (age ?? 0) * 1000;
+  if (lt === null) {
+    const endMs = remaining === null ? renewedAtMs + context.assumedLifetimeMs : receivedAtMs + remaining * 1000;
+    return { renewedAtMs, expiresAtMs: endMs, expiry: remaining === null ? "assumed" : "exact" };
+  }
+  // Without an age the record may be as young as its sighting, so its end is only an upper bound (design section 4).
+  return {
+    ltMs: lt * 1000,
+    renewedAtMs,
+    expiresAtMs: renewedAtMs + lt * 1000,
+    expiry: age === null ? "assumed" : "exact",
+  };
+}
+
+/** Read an entry of the resource feed. Pure. */
+export function readLinksEntry(href: string, entry: unknown): PartResult<readonly Link[]> {
+  if (!Array.isArray(entry)) return refused(href, "is not an array of links");
+  const links: Link[] = [];
+  for (const item of entry) {
+    if (!isObject(item) || typeof item.href !== "string") return refused(href, "holds a link without href");
+    const attributes = readAttributes(item, LINK_MEMBERS);
+    if (attributes === null) return refused(href, "holds an attribute that is neither string, array nor true");
+    links.push({ target: item.href, attributes });
+  }
+  return { ok: true, value: links };
+}
+
+function readAttributes(entry: Readonly<Record<string, unknown>>, except: ReadonlySet<string>): Attribute[] | null {
+  const attributes: Attribute[] = [];
+  for (const [name, value] of Object.entries(entry)) {
+    if (except.has(name)) continue;
+    for (const item of Array.isArray(value) ? value : [value]) {
+      if (item === true) attributes.push([name, null]);
+      else if (typeof item === "string") attributes.push([name, item]);
+      else return null;
+    }
+  }
+  return attributes;
+}
+
+function seconds(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function refused(href: string, what: string): { readonly ok: false; readonly message: string } {
+  return { ok: false, message: `registration ${href} ${what}` };
+}

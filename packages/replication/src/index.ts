@@ -1,0 +1,21 @@
+export { createChangeLog } from "./change-log.js";
+export { COUNTER_LIMIT, EPOCH_LIMIT } from "./constants.js";
+export { ReplicationError, type ReplicationErrorCode } from "./errors.js";
+export { lifetimeAgeS } from "./feed-entry.js";
+export { createFeedReader } from "./feed-reader.js";
+export type {
+  ChangeLog,
+  ChangeLogOptions,
+  FeedCursor,
+  FeedKind,
+  FeedOutcome,
+  FeedPatch,
+  FeedReader,
+  FeedReaderOptions,
+  FeedSource,
+  HeldRegistrations,
+  LoggedChange,
+  ReplicaChange,
+  Version,
+} from "./types.js";
+export { formatVersion, parseVersion, versionFromETag, versionToETag } from "./version.js";

@@ -1,0 +1,113 @@
+import type { Criterion } from "@tributary/link-model";
+import type { Registration } from "@tributary/merge-engine";
+
+/** The two feeds of an RD (draft 6.2): endpoint records by `href=/*`, links by `provenance=/*`. */
+export type FeedKind = "ep" | "res";
+
+/**
+ * Position in the history of an RD, written `<epoch>-<n>` in hexadecimal. Both feeds of an RD count in the same history.
+ * `epoch` (24 bits) changes when the RD loses its history; `counter` (40 bits) grows by one with every change.
+ */
+export interface Version {
+  readonly epoch: number;
+  readonly counter: number;
+}
+
+/** What happened to one registration of the RD. */
+export interface LoggedChange {
+  readonly href: string;
+  readonly kind: "added" | "replaced" | "renewed" | "removed";
+  readonly endpointChanged: boolean;
+  readonly linksChanged: boolean;
+}
+
+/** One notification: a JSON Patch (RFC 6902) and the version it leads to. */
+export interface FeedPatch {
+  readonly text: string;
+  readonly byteLength: number;
+  readonly version: Version;
+  /** The document is complete after this patch. */
+  readonly complete: boolean;
+}
+
+/** Where one subscriber of one feed stands. Owned by the caller, advanced only when a patch was delivered. */
+export interface FeedCursor {
+  readonly kind: FeedKind;
+  readonly filter: readonly Criterion[];
+  /** Version that the subscriber holds; null: nothing, the next patch starts anew. */
+  readonly version: Version | null;
+  /** Whether the subscriber is known to have held the complete document at `version`. */
+  readonly isComplete: boolean;
+}
+
+/** Reads the current registrations of the RD while a patch is made. */
+export interface FeedSource {
+  get(href: string): Registration | undefined;
+  readonly nowMs: number;
+}
+
+export interface ChangeLogOptions {
+  /** 24-bit number that differs from that of any earlier history. */
+  readonly epoch: number;
+  /** Counter to go on from (a persisted history), default 0. */
+  readonly counter?: number;
+  /** Removals remembered; an older cursor is started anew. Default 100 000. */
+  readonly maxTombstones?: number;
+}
+
+/** The history of an RD, compacted by registration: its latest change only. Pure. */
+export interface ChangeLog {
+  readonly head: Version;
+  record(change: LoggedChange): void;
+  /** A cursor for a subscriber that says it holds `held` (its ETag); starts anew when that is unknown or too old. */
+  open(kind: FeedKind, filter: readonly Criterion[], held: Version | null): FeedCursor;
+  /** Whether there is something to send. O(1). */
+  hasNews(cursor: FeedCursor): boolean;
+  /** The next patch for a cursor, at most `maxBytes` unless one registration alone is larger; null when nothing is new. */
+  nextPatch(cursor: FeedCursor, source: FeedSource, maxBytes: number): FeedPatch | null;
+  /** The cursor after `patch` was delivered. */
+  advance(cursor: FeedCursor, patch: FeedPatch): FeedCursor;
+}
+
+/** The registrations that a reader has delivered before, so that patches can refer to them. */
+export interface HeldRegistrations {
+  get(href: string): Registration | undefined;
+  hrefs(): Iterable<string>;
+}
+
+/** A change to make to the replica, in order. */
+export type ReplicaChange =
+  | { readonly kind: "put"; readonly registration: Registration }
+  | { readonly kind: "renew"; readonly href: string; readonly renewedAtMs: number; readonly expiresAtMs: number }
+  | { readonly kind: "remove"; readonly href: string };
+
+export type FeedOutcome =
+  | {
+      readonly kind: "applied";
+      readonly changes: readonly ReplicaChange[];
+      /** Both feeds are complete: the replica equals the RD. */
+      readonly isComplete: boolean;
+      /** Records that were left out, with the reason; the rest is applied. */
+      readonly problems: readonly string[];
+    }
+  /** The patch builds on another version than the one held: ask again with the held version. */
+  | { readonly kind: "gap"; readonly expected: string }
+  /** Not a feed patch: nothing was applied. */
+  | { readonly kind: "malformed"; readonly message: string };
+
+export interface FeedReaderOptions {
+  /** Stands in for the lifetime of records that report none, ms. */
+  readonly assumedLifetimeMs: number;
+  /** Sector given to records without `d`; absent: none. */
+  readonly defaultSector?: string;
+}
+
+/** The LP's end of both feeds of one RD. Pure; changes no replica itself. */
+export interface FeedReader {
+  version(kind: FeedKind): Version | null;
+  isComplete(kind: FeedKind): boolean;
+  /** Apply one notification received at `receivedAtMs` (monotonic). All of it or nothing. */
+  apply(kind: FeedKind, patch: Uint8Array | string, receivedAtMs: number, held: HeldRegistrations): FeedOutcome;
+  /** Forget the position of a feed, so that the next request starts anew; what was delivered stays until replaced. */
+  restart(kind?: FeedKind): void;
+}

@@ -199,6 +199,8 @@ export interface TransmissionParameters {
   readonly exchangeLifetimeMs: number;
   /** DEFAULT_LEISURE for multicast, default 5000. */
   readonly leisureMs: number;
+  /** A handler that takes longer gets an empty ACK sent and answers separately (section 5.2.2). Default 200. */
+  readonly separateAfterMs: number;
 }
 
 export interface TransportLimits {
@@ -206,12 +208,16 @@ export interface TransportLimits {
   readonly maxRequestBytes: number;
   /** Block1 assemblies and retained Block2 bodies kept at once. Default 1024 each. */
   readonly maxTransfers: number;
+  /** Bytes of response bodies retained for Block2 at once; the oldest goes first. Default 256 MiB. */
+  readonly maxRetainedBytes: number;
   /** Requests being handled at once; 5.03 beyond. Default 4096. */
   readonly maxExchanges: number;
   /** Observers over all resources; beyond it the answer comes without Observe. Default 10 000. */
   readonly maxObservers: number;
   /** Messages remembered for deduplication. Default 65 536. */
   readonly maxDeduplication: number;
+  /** Confirmable messages under way to one peer (NSTART, RFC 7252 section 4.7); further ones wait. Default 64. */
+  readonly maxOutstandingPerPeer: number;
   /** Preferred block size (16..1024). Default 1024. */
   readonly blockSize: number;
 }

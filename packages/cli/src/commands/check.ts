@@ -1,0 +1,14 @@
+import { type CommandIo, EXIT_USAGE } from "../command-io.js";
+import { formatConfigError } from "../config/errors.js";
+import { loadConfig } from "../config/load-config.js";
+
+/** `tributary check`: says OK, or every error. Returns the exit status. */
+export function check(options: { readonly config: string }, io: CommandIo): number {
+  const result = loadConfig(options.config);
+  if (result.ok) {
+    io.out("OK");
+    return 0;
+  }
+  for (const error of result.errors) io.err(formatConfigError(error));
+  return EXIT_USAGE;
+}

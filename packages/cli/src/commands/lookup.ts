@@ -1,0 +1,116 @@
+import {
+  type ClientResponse,
+  type CoapClient,
+  CODE,
+  CONTENT_FORMAT,
+  formatCode,
+  METHOD,
+  openCoapClient,
+  silentLogger,
+} from "@tributary/coap-transport";
+import { type Link, parseLinkFormatTolerantly, resolveReference, serialiseLink, splitUri, valuesOf } from "@tributary/link-model";
+import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
+import { parseCoapOrigin } from "../config/coap-origin.js";
+import { systemEnvironment } from "../environment.js";
+import { linkToJson } from "../link-json.js";
+import { LookupFailure, responseFailure } from "../lookup-failure.js";
+import { watchLookup } from "../lookup-watch.js";
+
+export interface LookupCommandOptions {
+  readonly kind: "ep" | "res";
+  readonly criteria: readonly string[];
+  readonly at: string;
+  readonly json: boolean;
+  readonly watch: boolean;
+  /** Seconds. */
+  readonly timeout: number;
+}
+
+/** `tributary lookup`: print what a lookup answers. Returns the exit status. */
+export async function lookup(options: LookupCommandOptions, io: CommandIo): Promise<number> {
+  const env = systemEnvironment(silentLogger);
+  const client = await openCoapClient({ env });
+  try {
+    return await runLookup(options, { client, io, clock: env.clock });
+  } finally {
+    await client.close();
+  }
+}
+
+/** The command with its way to the network. */
+export async function runLookup(
+  options: LookupCommandOptions,
+  deps: { readonly client: CoapClient; readonly io: CommandIo; readonly clock: Parameters<typeof watchLookup>[0]["clock"] },
+): Promise<number> {
+  const at = parseCoapOrigin(options.at);
+  if (!at.ok) throw new UsageError(`--at ${at.message}`);
+  const empty = options.criteria.find((item) => item === "" || item.startsWith("="));
+  if (empty !== undefined) throw new UsageError(`the criterion "${empty}" has no name; write key=value`);
+  const { client, io } = deps;
+  const asker = { client, io, timeoutMs: options.timeout * 1000 };
+  try {
+    const uri = await discoverLookup(asker, at.origin.uri, options.kind);
+    const request = { method: METHOD.GET, uri, query: options.criteria, accept: CONTENT_FORMAT.LINK_FORMAT };
+    if (options.watch) return await watchLookup({ ...asker, clock: deps.clock }, { request, json: options.json });
+    const response = await ask(asker, uri, options.criteria);
+    if (response.code !== CODE.CONTENT) throw responseFailure(uri, response);
+    printLinks(readLinks(response, io), options.json, io);
+    return 0;
+  } catch (error) {
+    if (io.interrupt.aborted) return EXIT_FAILURE;
+    io.err(`tributary: ${LookupFailure.explain(error, options.at)}`);
+    return EXIT_FAILURE;
+  }
+}
+
+interface Asker {
+  readonly client: CoapClient;
+  readonly io: CommandIo;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Where the lookup interface is (RFC 9176 section 4.3): as `/.well-known/core` says, on whatever host and path. A server
+ * that does not filter, or not by prefix, is asked for everything.
+ */
+async function discoverLookup(asker: Asker, origin: string, kind: "ep" | "res"): Promise<string> {
+  const uri = `${origin}/.well-known/core`;
+  const type = `core.rd-lookup-${kind}`;
+  for (const query of [["rt=core.rd-lookup*"], []]) {
+    const response = await ask(asker, uri, query);
+    if (response.code === CODE.CONTENT) {
+      const found = readLinks(response, asker.io).find((link) => resourceTypes(link).includes(type));
+      if (found !== undefined) return withoutFragment(resolveReference(uri, found.target));
+    } else if (query.length === 0) throw responseFailure(uri, response);
+  }
+  throw new LookupFailure(`${origin} advertises no ${type}: it is not an RD or lookup proxy`);
+}
+
+function ask({ client, io, timeoutMs }: Asker, uri: string, query: readonly string[]): Promise<ClientResponse> {
+  const request = { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT };
+  return client.request(request, { timeoutMs, signal: io.interrupt });
+}
+
+function resourceTypes(link: Link): string[] {
+  return valuesOf(link, "rt").flatMap((value) => (value ?? "").split(" "));
+}
+
+function withoutFragment(uri: string): string {
+  return splitUri(uri).fragment === undefined ? uri : uri.slice(0, uri.indexOf("#"));
+}
+
+/** The links of an answer; what cannot be read is told on stderr. */
+export function readLinks(response: ClientResponse, io: CommandIo): Link[] {
+  const { contentFormat } = response;
+  if (contentFormat !== undefined && contentFormat !== CONTENT_FORMAT.LINK_FORMAT) {
+    throw new LookupFailure(`the answer ${formatCode(response.code)} is not in link format but in format ${contentFormat}`);
+  }
+  const { links, problems } = parseLinkFormatTolerantly(response.payload);
+  for (const { message } of problems) io.err(`tributary: part of the answer cannot be read: ${message}`);
+  return links;
+}
+
+function printLinks(links: readonly Link[], json: boolean, io: CommandIo): void {
+  if (json) io.out(JSON.stringify(links.map(linkToJson), null, 2));
+  else for (const link of links) io.out(serialiseLink(link));
+}

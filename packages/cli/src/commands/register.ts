@@ -1,0 +1,87 @@
+import { readFile } from "node:fs/promises";
+import { silentLogger } from "@tributary/coap-transport";
+import { checkBase, checkLimitedLinkFormat, parseLinkFormat } from "@tributary/link-model";
+import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
+import { parseCoapOrigin } from "../config/coap-origin.js";
+import { systemEnvironment } from "../environment.js";
+import { createEndpointClient } from "../register/endpoint-client.js";
+import { keepRegistered } from "../register/keep-registered.js";
+
+export interface RegisterCommandOptions {
+  readonly at: readonly string[];
+  readonly ep: string;
+  readonly d?: string;
+  /** Seconds. */
+  readonly lt?: number;
+  readonly base?: string;
+  /** Link format, `-` for stdin, `@file`. */
+  readonly links?: string;
+  /** Seconds. */
+  readonly timeout: number;
+}
+
+/** RFC 9176 section 5. */
+const MAX_NAME_BYTES = 63;
+/** Largest link document, bytes: what RDs take at most by default. */
+const MAX_LINKS_BYTES = 65_536;
+
+/** `tributary register`: keep an endpoint registered until interrupted. Returns the exit status. */
+export async function register(options: RegisterCommandOptions, io: CommandIo): Promise<number> {
+  const { ep, d, lt, base } = options;
+  checkName("--ep", ep);
+  if (d !== undefined) checkName("--d", d);
+  const baseProblem = base === undefined ? undefined : checkBase(base);
+  if (baseProblem !== undefined) throw new UsageError(`--base ${base}: ${baseProblem}`);
+  const origins = options.at.map(parseOrigin);
+  const links = checkLinks(await readLinkDocument(options.links ?? "", io));
+  const client = createEndpointClient();
+  try {
+    const registration = {
+      ep,
+      links,
+      ...(d === undefined ? {} : { d }),
+      ...(lt === undefined ? {} : { ltS: lt }),
+      ...(base === undefined ? {} : { base }),
+    };
+    const deps = { client, env: systemEnvironment(silentLogger), io };
+    const isKept = await keepRegistered(deps, { registration, origins, timeoutMs: options.timeout * 1000 });
+    return isKept ? 0 : EXIT_FAILURE;
+  } finally {
+    client.close();
+  }
+}
+
+function parseOrigin(text: string): string {
+  const result = parseCoapOrigin(text);
+  if (!result.ok) throw new UsageError(`--at ${result.message}`);
+  return result.origin.uri;
+}
+
+/** RFC 9176 section 5: 1 to 63 bytes without control characters. */
+function checkName(option: string, name: string): void {
+  if (name === "" || Buffer.byteLength(name) > MAX_NAME_BYTES || /\p{Cc}/u.test(name)) {
+    throw new UsageError(`${option} is a name of 1 to ${MAX_NAME_BYTES} bytes without control characters`);
+  }
+}
+
+async function readLinkDocument(links: string, io: CommandIo): Promise<string | Uint8Array> {
+  if (links !== "-" && !links.startsWith("@")) return links;
+  try {
+    return links === "-" ? await io.readInput(MAX_LINKS_BYTES) : await readFile(links.slice(1));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`the links cannot be read: ${reason}`);
+  }
+}
+
+/** The links as text; what an RD would refuse is told here, with a better message. */
+function checkLinks(document: string | Uint8Array): string {
+  const text = typeof document === "string" ? document : new TextDecoder().decode(document);
+  const trimmed = text.trim();
+  if (Buffer.byteLength(trimmed) > MAX_LINKS_BYTES) throw new UsageError(`the links are larger than ${MAX_LINKS_BYTES} bytes`);
+  const result = parseLinkFormat(typeof document === "string" ? trimmed : new TextEncoder().encode(trimmed));
+  if (!result.ok) throw new UsageError(`the links are not link format: ${result.error.message}`);
+  const problem = checkLimitedLinkFormat(result.links);
+  if (problem !== undefined) throw new UsageError(`the links cannot be registered: ${problem}`);
+  return trimmed;
+}

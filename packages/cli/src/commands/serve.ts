@@ -1,0 +1,135 @@
+import { randomBytes } from "node:crypto";
+import { type Environment, type Logger, TransportError } from "@tributary/coap-transport";
+import { aborted, type CommandIo, EXIT_FAILURE, EXIT_USAGE } from "../command-io.js";
+import { formatConfigError } from "../config/errors.js";
+import { loadConfig } from "../config/load-config.js";
+import type { NodeConfig } from "../config/types.js";
+import { systemEnvironment } from "../environment.js";
+import { HttpBindError } from "../http/errors.js";
+import { createRouter } from "../http/router.js";
+import { createRoutes } from "../http/routes.js";
+import { type HttpServer, startHttpServer } from "../http/server.js";
+import { createProcessLogger } from "../logging.js";
+import { createMetrics, type Metrics } from "../metrics.js";
+import { createNode } from "../node/create-node.js";
+import type { Node } from "../node/types.js";
+import { systemNetwork } from "../system-network.js";
+import { readVersion } from "../version.js";
+
+/** Time that HTTP answers under way get at an orderly close, ms. */
+const HTTP_DRAIN_MS = 500;
+/** Time that the last log entries get when the process fails, ms. */
+const LAST_WORDS_MS = 500;
+const NODE_ID_BYTES = 8;
+
+/** `tributary serve`: run a node until interrupted. Returns the exit status. */
+export async function serve(options: { readonly config?: string }, io: CommandIo): Promise<number> {
+  const result = loadConfig(options.config);
+  if (!result.ok) {
+    for (const error of result.errors) io.err(formatConfigError(error));
+    return EXIT_USAGE;
+  }
+  const { config } = result;
+  const { logger, close: closeLog } = createProcessLogger({ stream: io.stderr, nowMs: Date.now }, config.log);
+  const forgetFailures = failOnUncaught(logger, closeLog);
+  try {
+    return await run(config, options.config, systemEnvironment(logger), io);
+  } finally {
+    await closeLog();
+    forgetFailures();
+  }
+}
+
+async function run(config: NodeConfig, path: string | undefined, env: Environment, io: CommandIo): Promise<number> {
+  const { logger } = env;
+  const service = await start(config, env);
+  if (typeof service === "string") {
+    logger.error("cannot start", { reason: service });
+    return EXIT_FAILURE;
+  }
+  const { node, metrics, http } = service;
+  const stopReloading = io.onHangup(reloader(node, path, logger));
+  io.out(`ready name=${node.name} listen=${node.listening.join(",")}`);
+  logger.info("ready", { name: node.name, listen: node.listening, http: http?.uri });
+  await aborted(io.interrupt);
+  logger.info("closing", { name: node.name });
+  stopReloading();
+  await http?.close(HTTP_DRAIN_MS);
+  metrics.close();
+  await node.close();
+  logger.info("closed", { name: node.name });
+  return 0;
+}
+
+interface Service {
+  readonly node: Node;
+  readonly metrics: Metrics;
+  readonly http: HttpServer | null;
+}
+
+/** Bind everything; the reason when that is impossible. */
+async function start(config: NodeConfig, env: Environment): Promise<Service | string> {
+  let node: Node;
+  try {
+    const nodeId = randomBytes(NODE_ID_BYTES).toString("hex");
+    node = await createNode({ env, network: systemNetwork(env, config.limits), nodeId }, config);
+  } catch (error) {
+    if (error instanceof TransportError) return error.message;
+    throw error;
+  }
+  const metrics = createMetrics(node, { withProcess: true });
+  try {
+    return { node, metrics, http: await startHttp(config, node, metrics, env) };
+  } catch (error) {
+    metrics.close();
+    await node.close();
+    if (error instanceof HttpBindError) return error.message;
+    throw error;
+  }
+}
+
+async function startHttp(config: NodeConfig, node: Node, metrics: Metrics, env: Environment): Promise<HttpServer | null> {
+  if (config.http === null) return null;
+  const roles = [
+    ...(config.registration === undefined ? [] : (["rd"] as const)),
+    ...(config.lookup === undefined ? [] : (["lp"] as const)),
+  ];
+  const routes = createRoutes({ node, metrics, clock: env.clock, version: readVersion(), roles });
+  return await startHttpServer({ handler: createRouter(env, routes), logger: env.logger }, config.http);
+}
+
+/** Reads the configuration again at each call, one after the other. What is wrong leaves the node as it is. */
+function reloader(node: Node, path: string | undefined, logger: Logger): () => void {
+  let last = Promise.resolve();
+  return () => {
+    last = last.then(() => reload(node, path, logger)).catch((error: unknown) => logger.error("reload failed", { error }));
+  };
+}
+
+async function reload(node: Node, path: string | undefined, logger: Logger): Promise<void> {
+  if (path === undefined) return logger.warn("there is no configuration file to read again");
+  const result = loadConfig(path);
+  if (!result.ok) {
+    for (const error of result.errors) logger.error("configuration", { error: formatConfigError(error) });
+    return logger.error("the configuration stays as it was", { file: path, errors: result.errors.length });
+  }
+  const { added, removed, changed, kept, needRestart } = await node.reload(result.config);
+  logger.info("configuration taken over", { file: path, added, removed, changed, kept });
+  if (needRestart.length > 0) logger.warn("these settings take effect after a restart", { settings: needRestart });
+}
+
+/** A failure that nobody caught leaves the process in an unknown state: it is logged, and the process ends. */
+function failOnUncaught(logger: Logger, closeLog: () => Promise<void>): () => void {
+  const fail = (error: unknown): void => {
+    const stack = error instanceof Error ? error.stack : undefined;
+    logger.error("uncaught failure; this is a fault of the program", { error, stack });
+    setTimeout(() => process.exit(EXIT_FAILURE), LAST_WORDS_MS);
+    void closeLog().then(() => process.exit(EXIT_FAILURE));
+  };
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  return () => {
+    process.off("uncaughtException", fail);
+    process.off("unhandledRejection", fail);
+  };
+}

@@ -1,0 +1,95 @@
+import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
+import type { UpstreamView } from "../http/upstream-view.js";
+import { formatTable } from "../table.js";
+
+export interface StatusOptions {
+  readonly at: string;
+  readonly json: boolean;
+  /** Seconds. */
+  readonly timeout: number;
+}
+
+const HEADINGS = ["NAME", "PHASE", "METHOD", "COVERAGE", "REGISTRATIONS", "LAST CHANGE", "LAG", "ERROR"] as const;
+/** Columns of numbers, which line up at their end. */
+const NUMERIC: ReadonlySet<number> = new Set([4]);
+const MAX_COVERAGE_LENGTH = 40;
+
+/** `tributary status`: the upstreams of a running node as a table. Returns the exit status. */
+export async function status(
+  { at, json, timeout }: StatusOptions,
+  { io, fetch }: { readonly io: CommandIo; readonly fetch: typeof globalThis.fetch },
+): Promise<number> {
+  const url = URL.canParse(at) ? new URL("/api/upstreams", at) : null;
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new UsageError(`--at ${at} is not an HTTP URI; write one such as http://127.0.0.1:8683`);
+  }
+  let upstreams: readonly UpstreamView[];
+  try {
+    const signal = AbortSignal.any([AbortSignal.timeout(timeout * 1000), io.interrupt]);
+    const response = await fetch(url, { signal, redirect: "error" });
+    if (!response.ok) throw new Error(`it answers ${response.status} ${response.statusText}`.trimEnd());
+    upstreams = readUpstreams(await response.json());
+  } catch (error) {
+    io.err(`tributary: no status from ${url.origin}: ${explain(error, timeout)}`);
+    return EXIT_FAILURE;
+  }
+  if (json) io.out(JSON.stringify(upstreams, null, 2));
+  else if (upstreams.length === 0) io.out("no upstreams");
+  else for (const line of formatTable(HEADINGS, upstreams.map(row), NUMERIC)) io.out(line);
+  return 0;
+}
+
+function readUpstreams(value: unknown): readonly UpstreamView[] {
+  if (!Array.isArray(value) || !value.every(isUpstreamView)) throw new Error("what answers is not a Tributary node");
+  return value;
+}
+
+/** The members that every version has are enough to tell a node from something else. */
+function isUpstreamView(value: unknown): value is UpstreamView {
+  if (typeof value !== "object" || value === null || !("phase" in value) || !("coverage" in value)) return false;
+  return typeof value.phase === "string" && Array.isArray(value.coverage) && "name" in value && typeof value.name === "string";
+}
+
+function row(upstream: UpstreamView): string[] {
+  const { name, phase, method, complete, registrations, lastChangeAge, lag, error } = upstream;
+  const phaseText = phase === "live" && !complete && upstream.mode === "replicate" ? "live (incomplete)" : phase;
+  return [
+    name,
+    phaseText,
+    method,
+    coverageText(upstream),
+    String(registrations),
+    lastChangeAge === undefined ? "-" : `${ageText(lastChangeAge)} ago`,
+    lag === undefined ? "-" : `${lag}s`,
+    error ?? "",
+  ];
+}
+
+function coverageText({ coverage }: UpstreamView): string {
+  if (coverage.length === 0) return "none";
+  if (coverage.includes("*")) return "all";
+  const text = coverage.join(" or ");
+  return text.length > MAX_COVERAGE_LENGTH ? `${text.slice(0, MAX_COVERAGE_LENGTH - 1)}…` : text;
+}
+
+/** Seconds in the largest unit of which there is at least one. */
+function ageText(seconds: number): string {
+  const unit = UNITS.find(([size]) => seconds >= size) ?? [1, "s"];
+  return `${Math.floor(seconds / unit[0])}${unit[1]}`;
+}
+
+const UNITS: readonly (readonly [size: number, name: string])[] = [
+  [86_400, "d"],
+  [3600, "h"],
+  [60, "m"],
+  [1, "s"],
+];
+
+function explain(error: unknown, timeout: number): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `no answer within ${timeout} s`;
+  if (error.name === "AbortError") return "interrupted";
+  const cause = error.cause as NodeJS.ErrnoException | undefined;
+  if (cause?.code === "ECONNREFUSED") return "nothing listens there; is the node running, with HTTP enabled?";
+  return cause?.message ?? error.message;
+}

@@ -1,0 +1,134 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { checkConfig } from "./check-config.js";
+import { loadConfig } from "./load-config.js";
+import type { NodeConfig } from "./types.js";
+
+const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
+
+function configOf(text: string): NodeConfig {
+  const result = checkConfig(text, "-");
+  if (!result.ok) throw new Error(JSON.stringify(result.errors));
+  return result.config;
+}
+
+function load(path: string): NodeConfig {
+  const result = loadConfig(`${ROOT}${path}`);
+  if (!result.ok) throw new Error(JSON.stringify(result.errors));
+  return result.config;
+}
+
+describe("checkConfig", () => {
+  test("every key is read", () => {
+    expect(load("test/config/good/everything.yaml")).toMatchObject({
+      name: "lp-z",
+      listen: ["coap://[::]", "coap://localhost:56830"],
+      http: { host: "::1", port: 8683 },
+      lookup: {
+        timeoutMs: 1500,
+        concurrency: 4,
+        onPartial: "fail",
+        upstreams: [
+          { name: "[2001:db8:23::1]", uri: "coap://[2001:db8:23::1]", mode: "replicate", timeoutMs: 1500, assumedLifetimeMs: 3_600_000 },
+          {
+            name: "rd-b",
+            filters: [
+              [
+                { name: "d", value: "facility23.eu.example.com", isPrefix: false },
+                { name: "rt", value: "temp", isPrefix: true },
+              ],
+              [{ name: "ep", value: "lamp", isPrefix: false }],
+            ],
+          },
+          { name: "rd-c", mode: "forward", timeoutMs: 750, pollMs: 120_000, defaultSector: "default", assumedLifetimeMs: 86_400_000 },
+        ],
+      },
+      registration: { store: { kind: "memory" }, replicas: ["loopback", "private", "2001:db8::/32", "192.0.2.0/24"] },
+      advertise: [{ target: "coap://[2001:db8:23::2]/rd" }, { target: "coap://[2001:db8:23::2]/rd-lookup/ep" }],
+      limits: { registrations: 1000, registrationBytes: 4096, observers: 10, exchanges: 20, transfers: 30 },
+      log: { level: "debug", format: "json" },
+    });
+  });
+
+  test("a key with nothing below it stands for its defaults", () => {
+    const { registration, lookup, http, limits, log } = load("test/config/good/smallest.yaml");
+    expect({ registration, lookup, http, limits, log }).toEqual({
+      registration: { store: { kind: "memory" }, replicas: ["loopback", "private"] },
+      lookup: undefined,
+      http: { host: "127.0.0.1", port: 8683 },
+      limits: { registrations: 1_000_000, registrationBytes: 65_536, observers: 10_000, exchanges: 4096, transfers: 1024 },
+      log: { level: "info", format: "text" },
+    });
+  });
+
+  test("anchors repeat values", () => {
+    const { lookup } = load("test/config/good/anchors.yaml");
+    expect(lookup?.upstreams.map(({ timeoutMs }) => timeoutMs)).toEqual([3000, 3000]);
+  });
+
+  test("aliases that multiply are stopped", () => {
+    const levels = Array.from({ length: 12 }, (_, level) => `  - &l${level + 1} [${Array(9).fill(`*l${level}`).join(", ")}]`);
+    const result = checkConfig(`registration:\n  replicas:\n  - &l0 [loopback]\n${levels.join("\n")}\n`, "-");
+    expect(result.ok ? [] : result.errors.map(({ message }) => message)).toContainEqual(expect.stringContaining("too large"));
+  });
+
+  test.each(readdirSync(`${ROOT}deploy/examples`).filter((name) => name.endsWith(".yaml")))("the example %s is right", (name) => {
+    expect(load(`deploy/examples/${name}`).listen).toHaveLength(1);
+  });
+
+  test("without a file the node is RD and LP for this machine", () => {
+    const result = loadConfig();
+    expect(result.ok && result.config).toMatchObject({
+      listen: ["coap://localhost"],
+      http: { host: "127.0.0.1", port: 8683 },
+      lookup: { upstreams: [] },
+      registration: { store: { kind: "memory" } },
+    });
+  });
+
+  test.each([
+    { text: "2", ms: 2000 },
+    { text: "0.5", ms: 500 },
+    { text: "250ms", ms: 250 },
+    { text: "'2 s'", ms: 2000 },
+    { text: "1.5m", ms: 90_000 },
+    { text: "1h", ms: 3_600_000 },
+  ])("duration $text", ({ text, ms }) => {
+    expect(configOf(`lookup: { timeout: ${text} }`).lookup?.timeoutMs).toBe(ms);
+  });
+
+  test("http: false disables HTTP", () => {
+    expect(configOf("registration:\nhttp: false").http).toBeNull();
+  });
+
+  test("the names of prototypes are keys like any other", () => {
+    const result = checkConfig("registration: {}\n__proto__: {}\nconstructor: 1\n", "f");
+    expect(result.ok ? [] : result.errors.map(({ line, message }) => [line, message.split(";")[0]])).toEqual([
+      [2, 'unknown key "__proto__"'],
+      [3, 'unknown key "constructor"'],
+    ]);
+  });
+
+  test("any damage to a right file gives errors within it, never an exception", () => {
+    const text = readFileSync(`${ROOT}test/config/good/everything.yaml`, "utf8");
+    const edit = fc.record({ at: fc.nat(text.length), cut: fc.nat(20), put: fc.string({ maxLength: 5, unit: "binary" }) });
+    fc.assert(
+      fc.property(edit, ({ at, cut, put }) => {
+        const damaged = text.slice(0, at) + put + text.slice(at + cut);
+        const result = checkConfig(damaged, "-");
+        const lines = damaged.split(/\r\n|\n|\r/).length;
+        if (!result.ok) {
+          expect(result.errors.length).toBeGreaterThan(0);
+          for (const { line, column, message } of result.errors) {
+            expect(line).toBeLessThanOrEqual(lines);
+            expect(column).toBeGreaterThan(0);
+            expect(message).toMatch(/[;?]/);
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

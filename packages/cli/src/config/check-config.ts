@@ -1,0 +1,63 @@
+import type * as z from "zod";
+import { type CheckedFile, configSchema, KEYS_BY_PLACE } from "./config-schema.js";
+import { crossCheck } from "./cross-checks.js";
+import { completeConfig } from "./defaults.js";
+import type { ConfigError } from "./errors.js";
+import { nearestKey } from "./nearest-key.js";
+import { offsetOfKey, offsetOfValue, positionAt, type ValuePath } from "./source-position.js";
+import type { NodeConfig } from "./types.js";
+import { readYaml, toPlain, type YamlNode } from "./yaml-document.js";
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: NodeConfig }
+  | { readonly ok: false; readonly errors: readonly ConfigError[] };
+
+interface Finding {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/**
+ * Check the text of a configuration file and fill in every default. On failure all errors come at once, in the order of the
+ * text; `file` is the name that they carry. Nothing is read or opened.
+ */
+export function checkConfig(text: string, file: string): ConfigResult {
+  const source = text.startsWith("\ufeff") ? text.slice(1) : text;
+  const { root, problems } = readYaml(source);
+  const findings: Finding[] = [...problems];
+  let checked: CheckedFile | undefined;
+  if (root !== null) {
+    const plain = toPlain(root);
+    const result = configSchema.safeParse(plain);
+    checked = result.data;
+    const issues = (result.error?.issues ?? []).flatMap((issue) => describe(issue, root));
+    issues.push(...crossCheck(plain).map(({ path, message }) => ({ offset: offsetOfValue(root, path), message })));
+    // What is not even YAML is told once.
+    findings.push(...issues.filter(({ offset }) => !problems.some((problem) => problem.offset === offset)));
+  } else if (problems.length === 0) {
+    findings.push({ offset: 0, message: 'the file is empty; write at least "registration: {}", or start without a file' });
+  }
+  if (findings.length === 0 && checked !== undefined) return { ok: true, config: completeConfig(checked) };
+  return { ok: false, errors: sorted(findings).map(({ offset, message }) => ({ file, ...positionAt(source, offset), message })) };
+}
+
+function describe(issue: z.core.$ZodIssue, root: YamlNode): Finding[] {
+  const path = issue.path.filter((step): step is string | number => typeof step !== "symbol");
+  if (issue.code !== "unrecognized_keys") return [{ offset: offsetOfValue(root, path), message: issue.message }];
+  return issue.keys.map((key) => ({ offset: offsetOfKey(root, path, key), message: unknownKey(key, path) }));
+}
+
+function unknownKey(key: string, path: ValuePath): string {
+  const place = path.filter((step) => typeof step === "string").join(".");
+  const known = KEYS_BY_PLACE.get(place) ?? [];
+  const what = `unknown key "${key}"${place === "" ? "" : ` in ${place}`}`;
+  const nearest = nearestKey(key, known);
+  if (nearest !== undefined) return `${what}; did you mean "${nearest}"?`;
+  const home = [...KEYS_BY_PLACE].find(([, keys]) => keys.includes(key))?.[0];
+  if (home !== undefined) return `${what}; it belongs ${home === "" ? "at the top level" : `under ${home}`}`;
+  return `${what}; valid keys are ${known.join(", ")}`;
+}
+
+function sorted(findings: readonly Finding[]): Finding[] {
+  return [...findings].sort((one, other) => one.offset - other.offset || (one.message < other.message ? -1 : 1));
+}

@@ -1,0 +1,44 @@
+import { formatAuthority, parseCoapUri, TransportError } from "@tributary/coap-transport";
+
+/** The origin of a CoAP server as configured. */
+export interface CoapOrigin {
+  /** `scheme://host[:port]` in one spelling: lower case, addresses as RFC 5952 writes them, no default port. */
+  readonly uri: string;
+  /** The part after `//`. */
+  readonly authority: string;
+}
+
+export type OriginResult =
+  | { readonly ok: true; readonly origin: CoapOrigin }
+  | { readonly ok: false; readonly message: string };
+
+/** Schemes that a node can use today. */
+const AVAILABLE_SCHEME = "coap";
+/** Schemes that are specified (RFC 8323, RFC 7252 section 6.2) but not built yet. */
+const PLANNED_SCHEMES: ReadonlySet<string> = new Set(["coap+tcp", "coaps+tcp", "coaps"]);
+const EXAMPLE = "coap://[2001:db8::1]:5683";
+
+/** Read a URI that names a CoAP server and nothing below it. The message says what is wrong and what would be right. Pure. */
+export function parseCoapOrigin(text: string): OriginResult {
+  const shown = JSON.stringify(text);
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
+  if (scheme === undefined) return refuse(`${shown} is not a URI; write ${EXAMPLE}`);
+  if (PLANNED_SCHEMES.has(scheme)) return refuse(`${shown}: ${scheme} is not available yet; write coap://`);
+  if (scheme !== AVAILABLE_SCHEME) return refuse(`${shown}: ${scheme} is not CoAP; write coap://`);
+  try {
+    const { host, hostIsLiteral, zone, port, path, query } = parseCoapUri(text);
+    if (path.length > 0 || query.length > 0 || text.includes("?")) {
+      return refuse(`${shown} has a path or query; write scheme, host and port alone: paths are found by discovery`);
+    }
+    const address = hostIsLiteral && zone !== undefined ? `${host}%${zone}` : host;
+    const authority = formatAuthority(address, port);
+    return { ok: true, origin: { uri: `${scheme}://${authority}`, authority } };
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    return refuse(`${shown}: ${error.message.replace(`: ${text}`, "")}; write ${EXAMPLE}`);
+  }
+}
+
+function refuse(message: string): OriginResult {
+  return { ok: false, message };
+}

@@ -1,0 +1,133 @@
+import * as z from "zod";
+import {
+  advertisedLinks,
+  coapUri,
+  duration,
+  type FieldParser,
+  filter,
+  httpAddress,
+  integer,
+  nodeName,
+  replicaRule,
+  sector,
+  show,
+  snapshot,
+  store,
+  upstreamName,
+  word,
+} from "./field-parsers.js";
+
+const DAY_MS = 86_400_000;
+/** Largest registration lifetime (RFC 9176 section 5), ms. */
+const MAX_LIFETIME_MS = 4_294_967_295_000;
+
+const timeout = duration(10, 3_600_000);
+const lifetime = duration(1000, MAX_LIFETIME_MS);
+
+/** A value that must be there: the parser sees `undefined` when it is not. */
+function required<T>(name: string, parse: FieldParser<T>) {
+  return z.transform((value: unknown, context): T => {
+    const result = parse(value, name);
+    if (result.ok) return result.value;
+    context.issues.push({ code: "custom", message: result.message, input: value });
+    return z.NEVER;
+  });
+}
+
+function optional<T>(name: string, parse: FieldParser<T>) {
+  return required(name, parse).optional();
+}
+
+/** A list of values; `each` names one of them in messages. */
+function list<T>(name: string, each: z.ZodType<T>, example: string) {
+  return z.array(each, { error: ({ input }) => `${name} is ${show(input)}; write a list: ${example}` });
+}
+
+/** A mapping without unknown keys. A key with nothing below it stands for an empty mapping. */
+function section<S extends z.core.$ZodLooseShape>(name: string, shape: S) {
+  const strict = z.strictObject(shape, {
+    error: ({ code, input }) => (code === "invalid_type" ? `${name} is ${show(input)}; write its settings below it` : undefined),
+  });
+  return z.preprocess((value) => (value === null ? {} : value), strict);
+}
+
+const upstreamShape = {
+  name: optional("name", upstreamName),
+  uri: required("uri", coapUri),
+  mode: optional("mode", word(["replicate", "forward"], ["auto"])),
+  filters: list("filters", required("filters", filter), '["d=facility23"]').optional(),
+  timeout: optional("timeout", timeout),
+  "default-sector": optional("default-sector", sector),
+  poll: optional("poll", duration(1000, DAY_MS)),
+  "assumed-lifetime": optional("assumed-lifetime", lifetime),
+};
+
+/** An upstream, or its URI alone. */
+const upstream = z.preprocess(
+  (value) => (typeof value === "string" ? { uri: value } : value),
+  z.strictObject(upstreamShape, {
+    error: ({ code, input }) =>
+      code === "invalid_type" ? `an upstream is ${show(input)}; write its URI, or a mapping with name and uri` : undefined,
+  }),
+);
+
+const lookupShape = {
+  upstreams: list("upstreams", upstream, '["coap://[2001:db8::1]"]').optional(),
+  timeout: optional("timeout", timeout),
+  concurrency: optional("concurrency", integer(1, 1024)),
+  "on-partial": optional("on-partial", word(["serve", "fail"])),
+  "assumed-lifetime": optional("assumed-lifetime", lifetime),
+};
+
+const registrationShape = {
+  store: optional("store", store),
+  replicas: list("replicas", required("replicas", replicaRule), '["loopback", "private"]').optional(),
+};
+
+const limitsShape = {
+  registrations: optional("registrations", integer(1, 100_000_000)),
+  "registration-bytes": optional("registration-bytes", integer(64, 16_777_216)),
+  observers: optional("observers", integer(0, 1_000_000)),
+  exchanges: optional("exchanges", integer(1, 1_000_000)),
+  transfers: optional("transfers", integer(1, 1_000_000)),
+};
+
+const logShape = {
+  level: optional("level", word(["error", "warn", "info", "debug"])),
+  format: optional("format", word(["text", "json"])),
+};
+
+const rootShape = {
+  name: optional("name", nodeName),
+  listen: list("listen", required("listen", coapUri), '["coap://[::]:5683"]')
+    .min(1, { error: 'listen is an empty list; write at least one URI, such as "coap://[::]:5683"' })
+    .optional(),
+  http: optional("http", httpAddress),
+  lookup: section("lookup", lookupShape).optional(),
+  registration: section("registration", registrationShape).optional(),
+  advertise: list("advertise", required("advertise", advertisedLinks), `['<coap://[2001:db8::1]/rd>;rt="core.rd"']`).optional(),
+  snapshot: optional("snapshot", snapshot),
+  limits: section("limits", limitsShape).optional(),
+  log: section("log", logShape).optional(),
+};
+
+/** The shape of a configuration file. Messages of its issues are `what is wrong; what would be right`. */
+export const configSchema = z.strictObject(rootShape, {
+  error: ({ code, input }) =>
+    code === "invalid_type" ? `the file holds ${show(input)}; write a mapping such as "registration: {}"` : undefined,
+});
+
+/** A configuration as read: values parsed, nothing filled in. */
+export type CheckedFile = z.output<typeof configSchema>;
+
+/** The keys of every mapping, by its place; list indices are left out of the place. */
+export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    "": rootShape,
+    lookup: lookupShape,
+    "lookup.upstreams": upstreamShape,
+    registration: registrationShape,
+    limits: limitsShape,
+    log: logShape,
+  }).map(([place, shape]) => [place, Object.keys(shape)]),
+);

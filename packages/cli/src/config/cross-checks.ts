@@ -1,0 +1,92 @@
+import { parseCoapOrigin } from "./coap-origin.js";
+import type { ValuePath } from "./source-position.js";
+
+/** Something wrong between values that are each right by themselves. */
+export interface CrossIssue {
+  readonly path: ValuePath;
+  readonly message: string;
+}
+
+/**
+ * Check what spans several values. Works on the unchecked value and passes over whatever is malformed, so that these errors
+ * are found together with all others. Pure.
+ */
+export function crossCheck(root: unknown): CrossIssue[] {
+  if (!isMapping(root)) return [];
+  return [...checkRole(root), ...checkListeners(root), ...checkUpstreams(root)];
+}
+
+function checkRole(root: Mapping): CrossIssue[] {
+  if ("lookup" in root || "registration" in root) return [];
+  const message = 'neither lookup nor registration is there, so that this node would do nothing; add "registration: {}" or lookup';
+  return [{ path: [], message }];
+}
+
+function checkListeners(root: Mapping): CrossIssue[] {
+  const seen = new Set<string>();
+  return listOf(root.listen).flatMap((value, index) => {
+    const uri = canonical(value);
+    if (uri === undefined || !seen.has(uri)) {
+      if (uri !== undefined) seen.add(uri);
+      return [];
+    }
+    return [{ path: ["listen", index], message: `${uri} is listed twice; remove one of them` }];
+  });
+}
+
+function checkUpstreams(root: Mapping): CrossIssue[] {
+  const upstreams = isMapping(root.lookup) ? listOf(root.lookup.upstreams) : [];
+  const own = new Set(listOf(root.listen).map(canonical));
+  const uris = new Map<string, number>();
+  const names = new Map<string, number>();
+  return upstreams.flatMap((value, index) => {
+    const path = ["lookup", "upstreams", index] as const;
+    const uri = canonical(typeof value === "string" ? value : isMapping(value) ? value.uri : undefined);
+    const issues: CrossIssue[] = [];
+    const twin = uri === undefined ? undefined : uris.get(uri);
+    if (uri !== undefined) {
+      if (own.has(uri)) issues.push({ path: [...path, "uri"], message: `${uri} is this node itself; remove it` });
+      if (twin === undefined) uris.set(uri, index);
+      else issues.push({ path: [...path, "uri"], message: `${uri} is upstream ${twin + 1} already; remove one of them` });
+    }
+    // Two without name at one URI would be told twice.
+    const name = twin === undefined || explicitName(value) !== undefined ? (explicitName(value) ?? derivedName(uri)) : undefined;
+    const namesake = name === undefined ? undefined : names.get(name);
+    if (name !== undefined && namesake === undefined) names.set(name, index);
+    if (namesake !== undefined) {
+      issues.push({ path: [...path, "name"], message: `name ${name} is taken by upstream ${namesake + 1}; choose another` });
+    }
+    if (isMapping(value)) issues.push(...checkFilters(value, path));
+    return issues;
+  });
+}
+
+function checkFilters(upstream: Mapping, path: ValuePath): CrossIssue[] {
+  if (upstream.mode !== "forward" || listOf(upstream.filters).length === 0) return [];
+  const message = "mode forward replicates nothing that filters could narrow; remove filters, or write mode: replicate";
+  return [{ path: [...path, "filters"], message }];
+}
+
+/** The name of an upstream that is given none: where it is. Pure. */
+export function derivedName(uri: string | undefined): string | undefined {
+  return uri?.slice(uri.indexOf("//") + 2);
+}
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function canonical(value: unknown): string | undefined {
+  const result = typeof value === "string" ? parseCoapOrigin(value) : undefined;
+  return result?.ok === true ? result.origin.uri : undefined;
+}
+
+function explicitName(upstream: unknown): string | undefined {
+  return isMapping(upstream) && typeof upstream.name === "string" ? upstream.name : undefined;
+}

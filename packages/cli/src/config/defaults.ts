@@ -1,0 +1,86 @@
+import { hostname } from "node:os";
+import type { CheckedFile } from "./config-schema.js";
+import { derivedName } from "./cross-checks.js";
+import type { LimitsConfig, LookupConfig, NodeConfig, RegistrationConfig, UpstreamConfig } from "./types.js";
+
+/** Where a node listens unless told otherwise: for the programs of this machine alone. */
+const DEFAULT_LISTEN = ["coap://localhost"] as const;
+const DEFAULT_HTTP = { host: "127.0.0.1", port: 8683 } as const;
+const DEFAULT_TIMEOUT_MS = 2000;
+const DEFAULT_CONCURRENCY = 16;
+const DEFAULT_POLL_MS = 30_000;
+/** Default `lt` of RFC 9176 section 5. */
+const DEFAULT_LIFETIME_MS = 90_000_000;
+const DEFAULT_REPLICAS = ["loopback", "private"] as const;
+const DEFAULT_LIMITS: LimitsConfig = {
+  registrations: 1_000_000,
+  registrationBytes: 65_536,
+  observers: 10_000,
+  exchanges: 4096,
+  transfers: 1024,
+};
+const MAX_NAME_LENGTH = 63;
+
+/** The configuration of a node that is started without a file: RD and LP in one, reachable from this machine. */
+export function defaultConfig(): NodeConfig {
+  return completeConfig({ lookup: {}, registration: {} });
+}
+
+/** Fill in every default. */
+export function completeConfig(file: CheckedFile): NodeConfig {
+  return {
+    name: file.name ?? defaultName(),
+    listen: file.listen ?? DEFAULT_LISTEN,
+    http: file.http === undefined ? DEFAULT_HTTP : file.http,
+    ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
+    ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration) }),
+    advertise: (file.advertise ?? []).flat(),
+    limits: completeLimits(file.limits ?? {}),
+    log: { level: file.log?.level ?? "info", format: file.log?.format ?? "text" },
+  };
+}
+
+function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfig {
+  return {
+    upstreams: (lookup.upstreams ?? []).map((upstream) => completeUpstream(upstream, lookup)),
+    timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
+    concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
+    onPartial: lookup["on-partial"] ?? "serve",
+  };
+}
+
+type CheckedLookup = NonNullable<CheckedFile["lookup"]>;
+
+function completeUpstream(upstream: NonNullable<CheckedLookup["upstreams"]>[number], lookup: CheckedLookup): UpstreamConfig {
+  const defaultSector = upstream["default-sector"];
+  return {
+    name: upstream.name ?? derivedName(upstream.uri) ?? upstream.uri,
+    uri: upstream.uri,
+    mode: upstream.mode ?? "replicate",
+    filters: upstream.filters ?? [],
+    timeoutMs: upstream.timeout ?? lookup.timeout ?? DEFAULT_TIMEOUT_MS,
+    assumedLifetimeMs: upstream["assumed-lifetime"] ?? lookup["assumed-lifetime"] ?? DEFAULT_LIFETIME_MS,
+    ...(defaultSector === undefined ? {} : { defaultSector }),
+    pollMs: upstream.poll ?? DEFAULT_POLL_MS,
+  };
+}
+
+function completeRegistration(registration: NonNullable<CheckedFile["registration"]>): RegistrationConfig {
+  return { store: registration.store ?? { kind: "memory" }, replicas: registration.replicas ?? DEFAULT_REPLICAS };
+}
+
+function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfig {
+  return {
+    registrations: limits.registrations ?? DEFAULT_LIMITS.registrations,
+    registrationBytes: limits["registration-bytes"] ?? DEFAULT_LIMITS.registrationBytes,
+    observers: limits.observers ?? DEFAULT_LIMITS.observers,
+    exchanges: limits.exchanges ?? DEFAULT_LIMITS.exchanges,
+    transfers: limits.transfers ?? DEFAULT_LIMITS.transfers,
+  };
+}
+
+/** The host name, with what a node name cannot hold replaced. */
+function defaultName(): string {
+  const name = hostname().replace(/[^A-Za-z0-9._-]/g, "-").slice(0, MAX_NAME_LENGTH);
+  return name === "" ? "tributary" : name;
+}

@@ -1,0 +1,176 @@
+import { isIP } from "node:net";
+import { type Criterion, isAbsoluteUri, type Link, parseCriterion, parseLinkFormat } from "@tributary/link-model";
+import { parseCoapOrigin } from "./coap-origin.js";
+
+/** The outcome of reading one value: the value, or what is wrong with it and what would be right. */
+export type FieldResult<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly message: string };
+
+/** Reads one value of the configuration; `name` is how messages call it. Pure. */
+export type FieldParser<T> = (value: unknown, name: string) => FieldResult<T>;
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/;
+/** RFC 9176 section 5: sector and endpoint names have at most 63 bytes. */
+const MAX_SECTOR_BYTES = 63;
+const NAME = /^[\p{L}\p{N}._:~%[\]-]{1,63}$/u;
+const REPLICA_WORDS: ReadonlySet<string> = new Set(["loopback", "private", "any"]);
+/** Items of a query that are not criteria (RFC 9176 section 6.2, draft 5.1). */
+const NOT_CRITERIA: ReadonlySet<string> = new Set(["page", "count", "provenance"]);
+
+export function ok<T>(value: T): FieldResult<T> {
+  return { ok: true, value };
+}
+
+export function wrong(message: string): { readonly ok: false; readonly message: string } {
+  return { ok: false, message };
+}
+
+/** A value as a message shows it, at most 60 characters. */
+export function show(value: unknown): string {
+  if (value === null || value === undefined) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a mapping";
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+/** A span of time within `fromMs`..`toMs`: a number with ms, s, m, h or d, or a bare number of seconds. Gives ms. */
+export function duration(fromMs: number, toMs: number): FieldParser<number> {
+  return (value, name) => {
+    const match = typeof value === "number" || typeof value === "string" ? DURATION.exec(String(value)) : null;
+    if (match === null) return wrong(`${name} is ${show(value)}; write a number with ms, s, m, h or d, such as 500ms or 2s`);
+    const ms = Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? "s"] ?? 1000));
+    if (ms < fromMs || ms > toMs) {
+      return wrong(`${name} is out of range: ${show(value)}; write ${formatDuration(fromMs)} to ${formatDuration(toMs)}`);
+    }
+    return ok(ms);
+  };
+}
+
+/** A duration in the largest unit that gives a whole number, as the configuration writes it. Pure. */
+export function formatDuration(ms: number): string {
+  const unit = ["d", "h", "m", "s"].find((name) => ms > 0 && ms % (UNIT_MS[name] ?? 1) === 0) ?? "ms";
+  return `${ms / (UNIT_MS[unit] ?? 1)}${unit}`;
+}
+
+/** A whole number within `from`..`to`. */
+export function integer(from: number, to: number): FieldParser<number> {
+  return (value, name) =>
+    typeof value === "number" && Number.isInteger(value) && value >= from && value <= to
+      ? ok(value)
+      : wrong(`${name} is ${show(value)}; write a whole number from ${from} to ${to}`);
+}
+
+/** One of a few words. `planned` are words that the design has but this version does not. */
+export function word<const W extends string>(words: readonly W[], planned: readonly string[] = []): FieldParser<W> {
+  const choice = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+  return (value, name) => {
+    const found = words.find((one) => one === value);
+    if (found !== undefined) return ok(found);
+    if (planned.some((one) => one === value)) return wrong(`${name}: ${String(value)} is not available yet; write ${choice}`);
+    return wrong(`${name} is ${show(value)}; write ${choice}`);
+  };
+}
+
+/** The name of a node or an upstream: it appears in logs, metrics and paths. */
+export const nodeName: FieldParser<string> = (value, name) => {
+  if (typeof value === "number") return wrong(`${name} is a number; write it in quotes: "${value}"`);
+  if (typeof value !== "string" || !NAME.test(value)) {
+    return wrong(`${name} is ${show(value)}; write 1 to 63 letters, digits or one of . _ : ~ % [ ] -`);
+  }
+  return ok(value);
+};
+
+/** The name of an upstream; `local` stands for the node's own registrations. */
+export const upstreamName: FieldParser<string> = (value, name) =>
+  value === "local"
+    ? wrong(`${name} "local" is reserved for the registrations of the node itself; choose another`)
+    : nodeName(value, name);
+
+/** A URI that names a CoAP server, in canonical spelling. */
+export const coapUri: FieldParser<string> = (value, name) => {
+  if (value === undefined) return wrong(`${name} is missing; add ${name}: "coap://[2001:db8::1]"`);
+  if (typeof value !== "string") return wrong(`${name} is ${show(value)}; write a URI such as coap://[2001:db8::1]`);
+  const result = parseCoapOrigin(value);
+  return result.ok ? ok(result.origin.uri) : wrong(`${name} ${result.message}`);
+};
+
+/** `host:port`, or false. */
+export const httpAddress: FieldParser<{ readonly host: string; readonly port: number } | null> = (value, name) => {
+  if (value === false) return ok(null);
+  const match = typeof value === "string" ? /^(?:\[([^\]]+)\]|([^:[\]/@\s]+)):(\d{1,5})$/.exec(value) : null;
+  const host = match?.[1] ?? match?.[2] ?? "";
+  const port = Number(match?.[3] ?? "NaN");
+  if (match === null || (match[1] !== undefined && isIP(host) !== 6)) {
+    return wrong(`${name} is ${show(value)}; write "host:port" such as "127.0.0.1:8683" or "[::1]:8683", or false`);
+  }
+  return port <= 65_535 ? ok({ host, port }) : wrong(`${name} has port ${port}; write a port from 0 to 65535`);
+};
+
+/** Who may replicate: `loopback`, `private`, `any`, or a CIDR block. */
+export const replicaRule: FieldParser<string> = (value, name) => {
+  if (typeof value !== "string") return wrong(`${name} has ${show(value)}; write loopback, private, any or a CIDR block`);
+  if (REPLICA_WORDS.has(value)) return ok(value);
+  const [address = "", prefix, ...rest] = value.split("/");
+  const family = isIP(address);
+  const longest = family === 6 ? 128 : 32;
+  if (family === 0 || address.includes("%") || rest.length > 0) {
+    return wrong(`${name} has ${show(value)}; write loopback, private, any or a CIDR block such as 2001:db8::/32`);
+  }
+  if (prefix === undefined) return wrong(`${name} has an address without prefix length; write ${address}/${longest}`);
+  if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > longest) {
+    return wrong(`${name} has ${show(value)}; write a prefix length from 0 to ${longest}`);
+  }
+  return ok(value);
+};
+
+/** One conjunction of criteria, written as in a URI: `d=x&rt=y*` (draft 6.2.1). */
+export const filter: FieldParser<readonly Criterion[]> = (value, name) => {
+  if (typeof value !== "string" || value === "") return wrong(`${name} has ${show(value)}; write criteria such as "d=x&rt=y*"`);
+  const items = value.split("&");
+  for (const item of items) {
+    const [key = ""] = item.split("=", 1);
+    if (key === "") return wrong(`${name}: a criterion without name in ${show(value)}; write "name=value" between the &`);
+    if (NOT_CRITERIA.has(key)) return wrong(`${name}: ${key} does not select registrations; remove it from ${show(value)}`);
+  }
+  return ok(items.map(parseCriterion));
+};
+
+/** Links in link format with absolute URIs, to be advertised beside the node's own. */
+export const advertisedLinks: FieldParser<readonly Link[]> = (value, name) => {
+  const example = `'<coap://[2001:db8::1]/rd>;rt="core.rd"'`;
+  if (typeof value !== "string" || value === "") return wrong(`${name} has ${show(value)}; write a link such as ${example}`);
+  const result = parseLinkFormat(value);
+  if (!result.ok) {
+    const { message, offset } = result.error;
+    return wrong(`${name} has a link that cannot be read: ${message} (character ${offset + 1}); write ${example}`);
+  }
+  for (const link of result.links) {
+    const anchors = link.attributes.flatMap(([key, text]) => (key === "anchor" ? [text ?? ""] : []));
+    const relative = [link.target, ...anchors].find((uri) => !isAbsoluteUri(uri));
+    if (relative !== undefined) return wrong(`${name} has the relative URI <${relative}>; write it with scheme and host`);
+  }
+  return ok(result.links);
+};
+
+/** The sector that an RD gives endpoints without `d`. */
+export const sector: FieldParser<string> = (value, name) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 9176 section 5 forbids them in sectors
+  typeof value === "string" && /^[^\u0000-\u001f\u007f-\u009f]+$/.test(value) && Buffer.byteLength(value) <= MAX_SECTOR_BYTES
+    ? ok(value)
+    : wrong(`${name} is ${show(value)}; write the name of a sector, 1 to ${MAX_SECTOR_BYTES} bytes`);
+
+/** Where registrations are kept. */
+export const store: FieldParser<{ readonly kind: "memory" }> = (value, name) => {
+  if (value === "memory") return ok({ kind: "memory" });
+  const isPlanned = typeof value === "string" && /^(?:lmdb|nats):/.test(value);
+  return wrong(isPlanned ? `${name} ${show(value)} is not available yet; write memory` : `${name} is ${show(value)}; write memory`);
+};
+
+/** Where the replica is kept across restarts. */
+export const snapshot: FieldParser<never> = (value, name) =>
+  typeof value === "string" && value !== ""
+    ? wrong(`${name} is not available yet; remove it`)
+    : wrong(`${name} is ${show(value)}; write the path of a directory, or remove it`);

@@ -1,0 +1,84 @@
+import type { Clock } from "@tributary/coap-transport";
+import type { Metrics } from "../metrics.js";
+import type { Node } from "../node/types.js";
+import { registrationsRoute } from "./registrations.js";
+import { type Route, send, sendJson } from "./router.js";
+import { viewUpstream } from "./upstream-view.js";
+
+/** What the HTTP side shows. */
+export interface HttpSite {
+  readonly node: Node;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly version: string;
+  /** What this node is: an RD, a lookup proxy, or both. */
+  readonly roles: readonly ("rd" | "lp")[];
+}
+
+const TEXT = "text/plain; charset=utf-8";
+
+/** Every path of the HTTP side (design section 8). */
+export function createRoutes(site: HttpSite): Route[] {
+  const { node, metrics, clock } = site;
+  const startedMs = clock.nowMs();
+  return [
+    { path: "/", handle: (_request, response) => send(response, 200, TEXT, overview(site)) },
+    { path: "/healthz", handle: (_request, response) => send(response, 200, TEXT, "ok\n") },
+    { path: "/readyz", handle: (_request, response) => sendReadiness(node, response) },
+    {
+      path: "/metrics",
+      handle: async (_request, response) => send(response, 200, metrics.contentType, await metrics.render()),
+    },
+    {
+      path: "/api/upstreams",
+      handle: (_request, response) => sendJson(response, 200, node.upstreams().map((status) => viewUpstream(status, clock))),
+    },
+    { path: "/api/node", handle: (_request, response) => sendJson(response, 200, viewNode(site, startedMs)) },
+    registrationsRoute({ directory: node.directory, clock }),
+  ];
+}
+
+/** 200 once every upstream was tried and each replica is complete or stale, else 503; with the state of each upstream. */
+function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): void {
+  const isReady = node.isReady();
+  const upstreams = node.upstreams().map(({ name, phase, mode, wasTried, isComplete, lastError }) => ({
+    name,
+    phase,
+    mode,
+    tried: wasTried,
+    complete: isComplete,
+    ...(lastError === undefined ? {} : { error: lastError }),
+  }));
+  sendJson(response, isReady ? 200 : 503, { ready: isReady, upstreams });
+}
+
+function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
+  return {
+    name: node.name,
+    version,
+    listen: node.listening,
+    roles,
+    uptime: Math.round((clock.nowMs() - startedMs) / 1000),
+    registrations: node.directory.counts(),
+  };
+}
+
+function overview({ node, version, roles }: HttpSite): string {
+  const { visible, superseded, stale } = node.directory.counts();
+  const names = roles.map((role) => (role === "rd" ? "resource directory" : "lookup proxy")).join(" and ");
+  const upstreams = node.upstreams().map(({ name, phase, registrations }) => `  ${name}: ${phase}, ${registrations} registrations`);
+  return [
+    `Tributary ${version}: ${node.name}, ${names}`,
+    `listening on ${node.listening.join(", ")}`,
+    `${visible} registrations visible, ${superseded} superseded, ${stale} stale`,
+    ...(upstreams.length === 0 ? [] : ["", "upstreams:", ...upstreams]),
+    "",
+    "/healthz            the process is alive",
+    "/readyz             every upstream was tried",
+    "/metrics            for Prometheus",
+    "/api/node           this node",
+    "/api/upstreams      the RDs that it reads, with what they were found to do",
+    "/api/registrations  what it holds: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
+    "",
+  ].join("\n");
+}

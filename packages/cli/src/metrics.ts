@@ -1,0 +1,133 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { LookupSample, Node } from "./node/types.js";
+
+/** The metrics of a node, in the form that Prometheus reads. */
+export interface Metrics {
+  readonly contentType: string;
+  /** Everything as text; what the node knows is read from it now. */
+  render(): Promise<string>;
+  /** Stop observing the node. Idempotent. */
+  close(): void;
+}
+
+/** Bounds of the lookup histogram, seconds: from an answer out of the index to the timeout of a forwarded one. */
+const LOOKUP_BUCKETS_S = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const INTERFACES: readonly LookupSample["interface"][] = ["ep", "res"];
+const ANSWERS: readonly LookupSample["answer"][] = ["local", "cached", "forwarded", "partial", "error"];
+
+/** Collect the metrics of `node` (design section 8), and those of the process when `withProcess`. */
+export function createMetrics(node: Node, options: { readonly withProcess: boolean }): Metrics {
+  const registry = new Registry();
+  if (options.withProcess) collectDefaultMetrics({ register: registry });
+  addUpstreamMetrics(node, registry);
+  addDirectoryMetrics(node, registry);
+  const unsubscribe = addLookupMetrics(node, registry);
+  return {
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+    close() {
+      unsubscribe();
+      registry.clear();
+    },
+  };
+}
+
+function addUpstreamMetrics(node: Node, registry: Registry): void {
+  const registers = [registry];
+  const labelNames = ["upstream"] as const;
+  new Gauge({
+    name: "tributary_upstream_up",
+    help: "1 while the upstream is live, else 0",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, phase } of node.upstreams()) this.set({ upstream: name }, phase === "live" ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: "tributary_replication_lag_seconds",
+    help: "Estimated delay between a change at the upstream and here",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, lagMs } of node.upstreams()) if (lagMs !== undefined) this.set({ upstream: name }, lagMs / 1000);
+    },
+  });
+  new Counter({
+    name: "tributary_feed_bytes_total",
+    help: "Payload bytes received for replication",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, feedBytes } of node.upstreams()) this.inc({ upstream: name }, feedBytes);
+    },
+  });
+}
+
+function addDirectoryMetrics(node: Node, registry: Registry): void {
+  const registers = [registry];
+  new Gauge({
+    name: "tributary_registrations",
+    help: "Registrations held by source; stale ones are visible or superseded as well",
+    labelNames: ["source", "state"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const source of node.directory.sources()) {
+        const { visible, superseded, stale } = node.directory.counts(source);
+        this.set({ source, state: "visible" }, visible);
+        this.set({ source, state: "superseded" }, superseded);
+        this.set({ source, state: "stale" }, stale);
+      }
+    },
+  });
+  new Counter({
+    name: "tributary_evictions_total",
+    help: "Registrations that stopped being shown, by cause",
+    labelNames: ["cause"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [cause, count] of node.counters.evictions) this.inc({ cause }, count);
+    },
+  });
+  new Counter({
+    name: "tributary_rejected_total",
+    help: "Messages, registrations and records refused, by cause",
+    labelNames: ["cause"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [cause, count] of node.counters.rejected()) this.inc({ cause }, count);
+    },
+  });
+}
+
+/** Returns the way to stop counting. */
+function addLookupMetrics(node: Node, registry: Registry): () => void {
+  const registers = [registry];
+  const total = new Counter({
+    name: "tributary_lookups_total",
+    help: "Lookups answered, by interface and origin of the answer",
+    labelNames: ["interface", "answer"] as const,
+    registers,
+  });
+  const seconds = new Histogram({
+    name: "tributary_lookup_seconds",
+    help: "Time from a complete lookup request to its answer",
+    labelNames: ["interface"] as const,
+    buckets: LOOKUP_BUCKETS_S,
+    registers,
+  });
+  for (const kind of INTERFACES) {
+    seconds.zero({ interface: kind });
+    for (const answer of ANSWERS) total.inc({ interface: kind, answer }, 0);
+  }
+  return node.onLookup(({ interface: kind, answer, durationMs }) => {
+    total.inc({ interface: kind, answer });
+    seconds.observe({ interface: kind }, durationMs / 1000);
+  });
+}

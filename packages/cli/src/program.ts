@@ -1,0 +1,177 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type CommandIo, EXIT_FAILURE, EXIT_USAGE, UsageError } from "./command-io.js";
+import { readVersion } from "./version.js";
+
+/** Takes the exit status of a command. */
+type Finish = (status: number) => void;
+/** Adds one command to the program. Heavy modules are imported when the command runs. */
+type CommandRegistration = (program: Command, io: CommandIo, finish: Finish) => void;
+
+/** In the order of `--help`. */
+const COMMANDS: readonly CommandRegistration[] = [addServe, addCheck, addLookup, addRegister, addStatus];
+
+/** Run a command line without the interpreter and the script. Resolves with the exit status. */
+export async function runCli(args: readonly string[], io: CommandIo): Promise<number> {
+  let status = 0;
+  const program = createProgram(io);
+  for (const add of COMMANDS) {
+    add(program, io, (value) => {
+      status = value;
+    });
+  }
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (error instanceof UsageError) {
+      io.err(`tributary: ${error.message}`);
+      return EXIT_USAGE;
+    }
+    io.err(`tributary: ${error instanceof Error ? error.message : String(error)}`);
+    return EXIT_FAILURE;
+  }
+}
+
+function createProgram(io: CommandIo): Command {
+  return new Command("tributary")
+    .description("Federated lookup proxy for CoAP Resource Directories (RFC 9176): many directories, one answer.")
+    .version(readVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this text")
+    .helpCommand("help [command]", "print the text of a command")
+    .addHelpText("after", "\nExit status: 0 done, 1 failed, 2 the command line or the configuration is wrong.")
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .showHelpAfterError("(--help shows what there is)")
+    .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) });
+}
+
+function addServe(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("serve")
+    .summary("run a node: RD, lookup proxy, or both")
+    .description(
+      "Run a node as the configuration says: a Resource Directory, a lookup proxy, or both. Without a file it is both, " +
+        "on coap://localhost:5683, with its status page on http://127.0.0.1:8683.\n\n" +
+        "Prints `ready name=<name> listen=<uri>[,<uri>…]` once everything is bound. SIGHUP reads the file again and takes " +
+        "over its upstreams; SIGTERM closes in good order.",
+    )
+    .option("-c, --config <file>", "configuration (YAML)")
+    .action(async (options: { config?: string }) => {
+      const { serve } = await import("./commands/serve.js");
+      finish(await serve(options, io));
+    });
+}
+
+function addCheck(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("check")
+    .summary("check a configuration")
+    .description("Check a configuration: prints OK, or every error as file:line:column with what would be right (status 2).")
+    .requiredOption("-c, --config <file>", "configuration (YAML)")
+    .action(async (options: { config: string }) => {
+      const { check } = await import("./commands/check.js");
+      finish(check(options, io));
+    });
+}
+
+function addLookup(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("lookup")
+    .summary("ask for endpoints or resources")
+    .description(
+      "Ask an RD or lookup proxy for endpoints (ep) or resources (res) and print the links, one per line. The lookup path " +
+        "is found by discovery. Criteria are as in RFC 9176 section 6.2: rt=core.s, ep=lamp*, d=floor3, page=0 count=10.",
+    )
+    .argument("<interface>", "ep or res", parseInterface)
+    .argument("[criteria...]", "key=value, key=prefix*")
+    .option("--at <uri>", "the server to ask", "coap://localhost")
+    .option("--json", "print JSON: an array of {target, attributes}; with --watch one object {added, removed} per change")
+    .option("--watch", "observe, and print what is added (+) and removed (-) until interrupted")
+    .addOption(timeoutOption("time to wait for an answer", 10))
+    .action(async (kind: "ep" | "res", criteria: string[], options: LookupFlags) => {
+      const { lookup } = await import("./commands/lookup.js");
+      finish(await lookup({ kind, criteria, ...options, json: options.json === true, watch: options.watch === true }, io));
+    });
+}
+
+interface LookupFlags {
+  readonly at: string;
+  readonly json?: true;
+  readonly watch?: true;
+  readonly timeout: number;
+}
+
+function addRegister(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("register")
+    .summary("register an endpoint and keep it alive")
+    .description(
+      "Register an endpoint and keep the registration alive until interrupted; then remove it. The registration path is " +
+        "found by discovery at the first server that answers. When that one stops answering, the next one gets a new " +
+        "registration. Without --at, RDs are looked for by multicast, then on this machine.\n\n" +
+        "Prints `registered <location>` for each new registration.",
+    )
+    .argument("[links]", "links of the endpoint in link format, @file, or - for stdin")
+    .option("--at <uri>", "an RD; may be repeated", collect, [])
+    .requiredOption("--ep <name>", "endpoint name, at most 63 bytes")
+    .option("--d <sector>", "sector, at most 63 bytes")
+    .option("--lt <seconds>", "lifetime, 1 to 4294967295 (default: 90000)", parseLifetime)
+    .option("--base <uri>", "base URI of the endpoint (default: where this command sends from)")
+    .addOption(timeoutOption("time to wait for an answer", 5))
+    .action(async (links: string | undefined, options: RegisterFlags) => {
+      const { register } = await import("./commands/register.js");
+      finish(await register({ ...options, ...(links === undefined ? {} : { links }) }, io));
+    });
+}
+
+interface RegisterFlags {
+  readonly at: string[];
+  readonly ep: string;
+  readonly d?: string;
+  readonly lt?: number;
+  readonly base?: string;
+  readonly timeout: number;
+}
+
+function addStatus(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("status")
+    .summary("show the upstreams of a node")
+    .description("Show the upstreams of a running lookup proxy: state, coverage, registrations, last change, lag, error.")
+    .option("--at <uri>", "HTTP side of the node", "http://127.0.0.1:8683")
+    .option("--json", "print what /api/upstreams says")
+    .addOption(timeoutOption("time to wait for an answer", 5))
+    .action(async (options: { at: string; json?: true; timeout: number }) => {
+      const { status } = await import("./commands/status.js");
+      finish(await status({ ...options, json: options.json === true }, { io, fetch: globalThis.fetch }));
+    });
+}
+
+function timeoutOption(description: string, seconds: number): Option {
+  return new Option("--timeout <seconds>", description).default(seconds).argParser((text) => {
+    const value = Number(text);
+    if (!/^\d+(\.\d+)?$/.test(text) || value < 0.01 || value > 3600) {
+      throw new InvalidArgumentError("It is a number of seconds from 0.01 to 3600.");
+    }
+    return value;
+  });
+}
+
+function parseInterface(text: string): "ep" | "res" {
+  if (text !== "ep" && text !== "res") throw new InvalidArgumentError("It is ep (endpoints) or res (resources).");
+  return text;
+}
+
+/** RFC 9176 section 5: 1 to 4294967295 seconds. */
+function parseLifetime(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,10}$/.test(text) || value < 1 || value > 4_294_967_295) {
+    throw new InvalidArgumentError("It is a whole number of seconds from 1 to 4294967295.");
+  }
+  return value;
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}

@@ -1,0 +1,263 @@
+import type { Socket } from "node:dgram";
+import { lookup } from "node:dns/promises";
+import { type ParsedCoapUri, parseCoapUri, TransportError } from "@tributary/coap-transport";
+import { Agent, type CoapRequestParams, type IncomingMessage, type OutgoingMessage } from "coap";
+import { EndpointError } from "./errors.js";
+import { GuardedSocket } from "./guarded-socket.js";
+
+export interface EndpointRequest {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Absolute `coap` URI. */
+  readonly uri: string;
+  /** Further Uri-Query items, decoded. */
+  readonly query?: readonly string[];
+  /** Link-format text. */
+  readonly payload?: string;
+}
+
+export interface EndpointResponse {
+  /** E.g. `2.05`. */
+  readonly code: string;
+  readonly payload: Uint8Array;
+  readonly locationPath: readonly string[];
+  readonly locationQuery: readonly string[];
+}
+
+/** An answer to a multicast request, and where it came from. */
+export interface GroupResponse extends EndpointResponse {
+  /** Origin of the host that answered, e.g. `coap://192.0.2.7`. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Requests as a small endpoint makes them, all from one socket per address family. */
+export interface EndpointClient {
+  /**
+   * One request to whichever address of the host answers first. An Echo challenge (RFC 9175 section 2.3) is answered.
+   * @throws {EndpointError}
+   */
+  request(request: EndpointRequest, control: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<EndpointResponse>;
+  /** GET from a multicast group; every answer that came within `waitMs`, in order. Empty when sending is impossible. */
+  requestGroup(uri: string, control: { readonly waitMs: number; readonly signal: AbortSignal }): Promise<GroupResponse[]>;
+  close(): void;
+}
+
+interface Channel {
+  readonly socket: GuardedSocket;
+  readonly agent: Agent;
+}
+
+interface Address {
+  readonly address: string;
+  readonly family: number;
+}
+
+interface Control {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+const LINK_FORMAT = 40;
+const ECHO = 252;
+/** Payloads beyond this go in blocks of this size (RFC 7959). */
+const BLOCK_BYTES = 1024;
+const BLOCK_SIZE_EXPONENT = 6;
+/** Addresses of one name that are asked at once. */
+const MAX_ADDRESSES = 4;
+/** Answers to one multicast request that are kept. */
+const MAX_GROUP_ANSWERS = 32;
+
+export function createEndpointClient(): EndpointClient {
+  const channels = new Map<number, Promise<Channel>>();
+  const channelFor = (family: number): Promise<Channel> => {
+    const known = channels.get(family) ?? openChannel(family);
+    channels.set(family, known);
+    return known;
+  };
+  return {
+    async request(request, control) {
+      const uri = parseUri(request.uri);
+      const addresses = await addressesOf(uri);
+      return await firstAnswer(addresses, control, async (address, each) => {
+        const channel = await channelFor(address.family);
+        const response = await exchange(channel, uri, address, request, each);
+        const echo = response.code === "4.01" ? optionValue(response, ECHO) : undefined;
+        const last = echo === undefined ? response : await exchange(channel, uri, address, request, each, echo);
+        return readResponse(last);
+      });
+    },
+    async requestGroup(text, control) {
+      const uri = parseUri(text);
+      // The agent counts every answer as a request that is done: afterwards it is good for nothing else.
+      const channel = await openChannel(uri.host.includes(":") ? 6 : 4);
+      try {
+        return await exchangeWithGroup(channel, uri, control);
+      } finally {
+        channel.socket.close();
+      }
+    },
+    close() {
+      for (const opening of channels.values()) opening.then(({ socket }) => socket.close(), () => {});
+      channels.clear();
+    },
+  };
+}
+
+async function openChannel(family: number): Promise<Channel> {
+  try {
+    const socket = await GuardedSocket.open(family === 6 ? "udp6" : "udp4");
+    const agent = new Agent({ socket: socket as unknown as Socket });
+    // Errors of sending reach the request; without a listener they would end the process.
+    agent.on("error", () => {});
+    return { socket, agent };
+  } catch (cause) {
+    throw new EndpointError("UNREACHABLE", `no IPv${family} socket`, { cause });
+  }
+}
+
+function parseUri(text: string): ParsedCoapUri {
+  try {
+    const uri = parseCoapUri(text);
+    if (uri.scheme !== "coap") throw new EndpointError("BAD_URI", `${uri.scheme} is not available yet: ${text}`);
+    return uri;
+  } catch (error) {
+    if (error instanceof TransportError) throw new EndpointError("BAD_URI", error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function addressesOf(uri: ParsedCoapUri): Promise<Address[]> {
+  if (uri.hostIsLiteral) {
+    const zone = uri.zone === undefined ? "" : `%${uri.zone}`;
+    return [{ address: uri.host + zone, family: uri.host.includes(":") ? 6 : 4 }];
+  }
+  try {
+    return (await lookup(uri.host, { all: true })).slice(0, MAX_ADDRESSES);
+  } catch (cause) {
+    throw new EndpointError("UNREACHABLE", `the name ${uri.host} has no address`, { cause });
+  }
+}
+
+/** Ask all addresses at once: a name such as localhost has some where nothing listens. The first answer counts. */
+async function firstAnswer(
+  addresses: readonly Address[],
+  { timeoutMs, signal }: Control,
+  ask: (address: Address, control: Control) => Promise<EndpointResponse>,
+): Promise<EndpointResponse> {
+  const losers = new AbortController();
+  const each = { timeoutMs, signal: AbortSignal.any([signal, losers.signal]) };
+  try {
+    return await Promise.any(addresses.map((address) => ask(address, each)));
+  } catch (error) {
+    if (error instanceof AggregateError && error.errors.length > 0) throw error.errors[0];
+    throw new EndpointError("UNREACHABLE", "the name has no address", { cause: error });
+  } finally {
+    losers.abort();
+  }
+}
+
+/** One request and its response on one channel, cleaned up whatever happens. */
+function exchange(
+  { agent, socket }: Channel,
+  uri: ParsedCoapUri,
+  { address }: Address,
+  request: EndpointRequest,
+  { timeoutMs, signal }: Control,
+  echo?: Buffer,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(new EndpointError("ABORTED", "given up"));
+    const message = agent.request({ hostname: address, port: uri.port, method: request.method, confirmable: true } satisfies CoapRequestParams);
+    const release = socket.expect(address, uri.port);
+    let isOver = false;
+    const settle = (finish: () => void): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      signal.removeEventListener("abort", giveUp);
+      release();
+      finish();
+    };
+    const fail = (error: EndpointError): void =>
+      settle(() => {
+        // Ends the retransmissions, which would go on for 247 s.
+        agent.abort(message);
+        reject(error);
+      });
+    const giveUp = (): void => fail(new EndpointError("ABORTED", "given up"));
+    const timer = setTimeout(() => fail(new EndpointError("TIMEOUT", `no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+    signal.addEventListener("abort", giveUp, { once: true });
+    message.on("error", (cause: Error) => fail(new EndpointError("UNREACHABLE", cause.message, { cause })));
+    message.on("response", (response: IncomingMessage) => {
+      if (response.code === "0.00") settle(() => reject(new EndpointError("RESET", "the message was rejected")));
+      else settle(() => resolve(response));
+    });
+    send(message, uri, request, echo);
+  });
+}
+
+function send(message: OutgoingMessage, uri: ParsedCoapUri, { query = [], payload, method }: EndpointRequest, echo?: Buffer): void {
+  // RFC 7252 section 6.4: a name goes along, an address does not.
+  if (!uri.hostIsLiteral) message.setOption("Uri-Host", Buffer.from(uri.host));
+  if (uri.path.length > 0) message.setOption("Uri-Path", uri.path.map((segment) => Buffer.from(segment)));
+  const items = [...uri.query, ...query];
+  if (items.length > 0) message.setOption("Uri-Query", items.map((item) => Buffer.from(item)));
+  if (method === "GET") message.setOption("Accept", LINK_FORMAT);
+  if (echo !== undefined) message.setOption(String(ECHO), echo);
+  if (payload === undefined || payload === "") {
+    message.end();
+    return;
+  }
+  message.setOption("Content-Format", LINK_FORMAT);
+  const body = Buffer.from(payload);
+  if (body.length > BLOCK_BYTES) message.setOption("Block1", Buffer.of(BLOCK_SIZE_EXPONENT));
+  message.end(body);
+}
+
+function exchangeWithGroup(
+  { agent, socket }: Channel,
+  uri: ParsedCoapUri,
+  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+): Promise<GroupResponse[]> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve([]);
+    const answers: GroupResponse[] = [];
+    const message = agent.request({ hostname: uri.host, port: uri.port, method: "GET", multicast: true, multicastTimeout: waitMs });
+    const release = socket.expectAnybody();
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", finish);
+      release();
+      agent.abort(message);
+      resolve(answers);
+    };
+    const timer = setTimeout(finish, waitMs);
+    signal.addEventListener("abort", finish, { once: true });
+    message.on("error", finish);
+    message.on("response", (response: IncomingMessage) => {
+      if (answers.length >= MAX_GROUP_ANSWERS || response.code === "0.00") return;
+      const { address, port } = response.rsinfo;
+      answers.push({ ...readResponse(response), address, port });
+    });
+    send(message, uri, { method: "GET", uri: "" });
+  });
+}
+
+function readResponse(response: IncomingMessage): EndpointResponse {
+  return {
+    code: response.code,
+    payload: response.payload,
+    locationPath: optionTexts(response, "Location-Path"),
+    locationQuery: optionTexts(response, "Location-Query"),
+  };
+}
+
+/** Options of one name as text; `coap` has decoded them already. */
+function optionTexts(response: IncomingMessage, name: string): string[] {
+  return (response._packet.options ?? []).filter((option) => option.name === name).map(({ value }) => String(value));
+}
+
+function optionValue(response: IncomingMessage, number: number): Buffer | undefined {
+  const value = response._packet.options?.find(({ name }) => String(name) === String(number))?.value as unknown;
+  return Buffer.isBuffer(value) ? value : undefined;
+}

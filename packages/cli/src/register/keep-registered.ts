@@ -1,0 +1,181 @@
+import type { Environment, Timer } from "@tributary/coap-transport";
+import type { CommandIo } from "../command-io.js";
+import type { EndpointClient } from "./endpoint-client.js";
+import {
+  IDLE,
+  type KeepAliveEffect,
+  type KeepAliveEvent,
+  type KeepAliveInput,
+  type KeepAliveOptions,
+  type KeepAliveState,
+  step,
+} from "./keep-alive.js";
+import {
+  type Attempt,
+  discoverRegistration,
+  type EndpointRegistration,
+  searchDirectories,
+  sendRegistration,
+  sendRemoval,
+  sendRenewal,
+} from "./registration.js";
+
+export interface KeepRegisteredDeps {
+  readonly client: EndpointClient;
+  readonly env: Pick<Environment, "clock" | "random">;
+  readonly io: Pick<CommandIo, "out" | "err" | "interrupt">;
+}
+
+export interface KeepRegisteredOptions {
+  readonly registration: EndpointRegistration;
+  /** Origins of the RDs in order of preference; empty: they are searched for. */
+  readonly origins: readonly string[];
+  /** For one answer, ms. */
+  readonly timeoutMs: number;
+}
+
+/** Lifetime when none is given (RFC 9176 section 5), seconds. */
+const DEFAULT_LIFETIME_S = 90_000;
+/** An answer that takes longer than this part of the lifetime leaves no time for the next RD. */
+const TIMEOUT_SHARE = 0.2;
+const MIN_TIMEOUT_MS = 250;
+/** How long answers to multicast are waited for; RFC 7252 section 8.2 lets servers take 5 s, most are quicker. */
+const SEARCH_MS = 2000;
+/** Where an RD is looked for when nobody answers to multicast. */
+const FALLBACK = "coap://localhost";
+
+/** Keep an endpoint registered until interrupted. Resolves with whether that succeeded. */
+export function keepRegistered(deps: KeepRegisteredDeps, options: KeepRegisteredOptions): Promise<boolean> {
+  return new Promise((resolve, reject) => new RegistrationKeeper(deps, options, { resolve, reject }).start());
+}
+
+/** Performs the effects of the state machine. */
+class RegistrationKeeper {
+  readonly #deps: KeepRegisteredDeps;
+  readonly #options: KeepRegisteredOptions;
+  readonly #machine: KeepAliveOptions;
+  readonly #timeoutMs: number;
+  readonly #settle: { resolve: (isKept: boolean) => void; reject: (error: unknown) => void };
+  readonly #stop = (): void => this.#feed({ kind: "stop" });
+  #state: KeepAliveState = IDLE;
+  #origins: readonly string[];
+  /** The request under way; aborted when another takes its place, so that its outcome is not read as the other's. */
+  #request = new AbortController();
+  #timer: Timer | null = null;
+
+  constructor(
+    deps: KeepRegisteredDeps,
+    options: KeepRegisteredOptions,
+    settle: { resolve: (isKept: boolean) => void; reject: (error: unknown) => void },
+  ) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#settle = settle;
+    this.#origins = options.origins;
+    const ltMs = (options.registration.ltS ?? DEFAULT_LIFETIME_S) * 1000;
+    this.#machine = { ltMs, candidates: options.origins.length };
+    this.#timeoutMs = Math.min(options.timeoutMs, Math.max(MIN_TIMEOUT_MS, ltMs * TIMEOUT_SHARE));
+  }
+
+  start(): void {
+    const { interrupt } = this.#deps.io;
+    interrupt.addEventListener("abort", this.#stop, { once: true });
+    this.#feed({ kind: "start" });
+    if (interrupt.aborted) this.#stop();
+  }
+
+  #feed(input: KeepAliveInput): void {
+    const { state, effects } = step(this.#state, input, this.#machine, this.#deps.env.random());
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: KeepAliveEffect): void {
+    const { client } = this.#deps;
+    switch (effect.kind) {
+      case "search":
+        return this.#search();
+      case "discover":
+        return this.#ask(
+          (control) => discoverRegistration(client, this.#originAt(effect.at), control),
+          (registration) => ({ kind: "discovered", registration }),
+        );
+      case "register":
+        return this.#ask(
+          (control) => sendRegistration(client, effect.registration, this.#options.registration, control),
+          (location) => ({ kind: "registered", location }),
+        );
+      case "renew":
+        return this.#ask((control) => sendRenewal(client, effect.location, control), () => ({ kind: "renewed" }));
+      case "remove":
+        return this.#ask((control) => sendRemoval(client, effect.location, control), () => ({ kind: "removed" }));
+      case "wait":
+        this.#timer?.cancel();
+        this.#timer = this.#deps.env.clock.setTimer(effect.ms, () => this.#feed({ kind: "elapsed" }));
+        return;
+      case "tell":
+        return this.#tell(effect.event);
+      case "finish":
+        return this.#finish(effect.isFailure);
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  #originAt(index: number): string {
+    return this.#origins[index] ?? FALLBACK;
+  }
+
+  #begin(): AbortSignal {
+    this.#timer?.cancel();
+    this.#request.abort();
+    this.#request = new AbortController();
+    return this.#request.signal;
+  }
+
+  #ask<T>(
+    send: (control: { timeoutMs: number; signal: AbortSignal }) => Promise<Attempt<T>>,
+    toInput: (value: T) => KeepAliveInput,
+  ): void {
+    const signal = this.#begin();
+    send({ timeoutMs: this.#timeoutMs, signal }).then((attempt) => {
+      if (signal.aborted) return;
+      this.#feed(attempt.ok ? toInput(attempt.value) : { kind: "failed", failure: attempt.failure });
+    }, this.#settle.reject);
+  }
+
+  #search(): void {
+    const signal = this.#begin();
+    searchDirectories(this.#deps.client, { waitMs: SEARCH_MS, signal }).then((found) => {
+      if (signal.aborted) return;
+      this.#origins = found.length > 0 ? found : [FALLBACK];
+      this.#feed({ kind: "found", count: this.#origins.length });
+    }, this.#settle.reject);
+  }
+
+  #tell(event: KeepAliveEvent): void {
+    const { io } = this.#deps;
+    switch (event.kind) {
+      case "registered":
+        return io.out(`registered ${event.location}`);
+      case "removed":
+        return io.out(`removed ${event.location}`);
+      case "not-removed":
+        return io.err(`tributary: ${event.location} could not be removed and ends with its lifetime: ${event.reason}`);
+      case "lost":
+        return io.err(`tributary: lost ${event.location}: ${event.reason}`);
+      case "failed":
+        return io.err(`tributary: no registration at ${this.#originAt(event.at)}: ${event.reason}`);
+      case "waiting":
+        return io.err(`tributary: trying again in ${(event.ms / 1000).toFixed(1)} s`);
+      default:
+        return event satisfies never;
+    }
+  }
+
+  #finish(isFailure: boolean): void {
+    this.#begin();
+    this.#deps.io.interrupt.removeEventListener("abort", this.#stop);
+    this.#settle.resolve(!isFailure);
+  }
+}

@@ -1,0 +1,134 @@
+import { formatAuthority } from "@tributary/coap-transport";
+import { type Link, parseLinkFormatTolerantly, resolveReference, splitUri, valuesOf } from "@tributary/link-model";
+import type { EndpointClient, EndpointResponse } from "./endpoint-client.js";
+import { EndpointError } from "./errors.js";
+import type { Failure } from "./keep-alive.js";
+
+/** What an endpoint registers. */
+export interface EndpointRegistration {
+  readonly ep: string;
+  readonly d?: string;
+  /** Seconds; absent: what the RD has as default, 90000 (RFC 9176 section 5). */
+  readonly ltS?: number;
+  readonly base?: string;
+  /** Link format. */
+  readonly links: string;
+}
+
+/** A request that did not do what it was for. */
+export type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
+
+interface Control {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** "All CoAP Nodes" (RFC 7252 section 12.8). */
+const ALL_NODES = "coap://224.0.1.187/.well-known/core?rt=core.rd*";
+const MAX_DIAGNOSTIC_LENGTH = 200;
+const UNRESERVED = /[A-Za-z0-9\-._~!$&'()*+,;=:@]/;
+
+/**
+ * Find the registration interface of an RD (RFC 9176 section 4.3). `origin` is a `coap://host[:port]`. A server that does
+ * not filter, or not by prefix, is asked for everything.
+ */
+export async function discoverRegistration(client: EndpointClient, origin: string, control: Control): Promise<Attempt<string>> {
+  const uri = `${origin}/.well-known/core`;
+  const ask = (query: readonly string[]) =>
+    attempt(client.request({ method: "GET", uri, query }, control), (response) => findRegistration(uri, response));
+  const filtered = await ask(["rt=core.rd*"]);
+  return filtered.ok || filtered.failure.kind === "unavailable" ? filtered : await ask([]);
+}
+
+function findRegistration(uri: string, response: EndpointResponse): { readonly value: string } | Failure {
+  if (response.code !== "2.05") return refusal(response);
+  const found = parseLinkFormatTolerantly(response.payload).links.find(isRegistrationLink);
+  if (found === undefined) return { kind: "refused", message: "it advertises no core.rd" };
+  const value = resolveReference(uri, found.target);
+  const { scheme } = splitUri(value);
+  if (scheme === "coap") return { value };
+  return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
+}
+
+/** Origins of the RDs that answer to multicast (RFC 9176 section 4.1), each once. */
+export async function searchDirectories(
+  client: EndpointClient,
+  control: { readonly waitMs: number; readonly signal: AbortSignal },
+): Promise<string[]> {
+  const answers = await client.requestGroup(ALL_NODES, control).catch(() => []);
+  const directories = answers.filter(({ code, payload }) => {
+    return code === "2.05" && parseLinkFormatTolerantly(payload).links.some(isRegistrationLink);
+  });
+  return [...new Set(directories.map(({ address, port }) => `coap://${formatAuthority(address, port)}`))];
+}
+
+function isRegistrationLink(link: Link): boolean {
+  return valuesOf(link, "rt").some((value) => (value ?? "").split(" ").includes("core.rd"));
+}
+
+/** Register (RFC 9176 section 5). Gives the absolute URI of the registration resource. */
+export async function sendRegistration(
+  client: EndpointClient,
+  interfaceUri: string,
+  { ep, d, ltS, base, links }: EndpointRegistration,
+  control: Control,
+): Promise<Attempt<string>> {
+  const query = [
+    `ep=${ep}`,
+    ...(d === undefined ? [] : [`d=${d}`]),
+    ...(ltS === undefined ? [] : [`lt=${ltS}`]),
+    ...(base === undefined ? [] : [`base=${base}`]),
+  ];
+  const request = client.request({ method: "POST", uri: interfaceUri, query, payload: links }, control);
+  return await attempt(request, (response) => {
+    if (response.code !== "2.01") return refusal(response);
+    if (response.locationPath.length === 0) return { kind: "refused", message: "it tells no Location" };
+    return { value: resolveReference(interfaceUri, locationReference(response)) };
+  });
+}
+
+/** Renew without change (RFC 9176 section 5.3.1). */
+export async function sendRenewal(client: EndpointClient, location: string, control: Control): Promise<Attempt<null>> {
+  const request = client.request({ method: "POST", uri: location }, control);
+  return await attempt(request, (response) => (response.code === "2.04" ? { value: null } : refusal(response)));
+}
+
+/** Remove (RFC 9176 section 5.3.2). */
+export async function sendRemoval(client: EndpointClient, location: string, control: Control): Promise<Attempt<null>> {
+  const request = client.request({ method: "DELETE", uri: location }, control);
+  return await attempt(request, (response) => (response.code === "2.02" ? { value: null } : refusal(response)));
+}
+
+async function attempt<T>(
+  request: Promise<EndpointResponse>,
+  read: (response: EndpointResponse) => { readonly value: T } | Failure,
+): Promise<Attempt<T>> {
+  let response: EndpointResponse;
+  try {
+    response = await request;
+  } catch (error) {
+    if (!(error instanceof EndpointError)) throw error;
+    return { ok: false, failure: { kind: "unavailable", message: error.message } };
+  }
+  const outcome = read(response);
+  return "value" in outcome ? { ok: true, value: outcome.value } : { ok: false, failure: outcome };
+}
+
+/** An answer other than the one that was asked for. */
+function refusal({ code, payload }: EndpointResponse): Failure {
+  const diagnostic = new TextDecoder().decode(payload.subarray(0, 4 * MAX_DIAGNOSTIC_LENGTH)).replace(/\p{Cc}/gu, " ");
+  const text = diagnostic.slice(0, MAX_DIAGNOSTIC_LENGTH).trim();
+  const message = `it answers ${code}${text === "" ? "" : `: ${text}`}`;
+  if (code === "4.04") return { kind: "gone", message };
+  return { kind: code.startsWith("4.") ? "refused" : "unavailable", message };
+}
+
+/** Location options as a reference (RFC 7252 section 6.5). */
+function locationReference({ locationPath, locationQuery }: EndpointResponse): string {
+  const path = locationPath.map((segment) => `/${encode(segment)}`).join("");
+  return locationQuery.length === 0 ? path : `${path}?${locationQuery.map((item) => encode(item).replaceAll("&", "%26")).join("&")}`;
+}
+
+function encode(text: string): string {
+  return [...text].map((character) => (UNRESERVED.test(character) ? character : encodeURIComponent(character))).join("");
+}

@@ -1,0 +1,101 @@
+import { type Block, blockOption, blockSize, MAX_SZX } from "./block-option.js";
+import { CODE, OPTION } from "./constants.js";
+import type { Clock } from "./environment.js";
+import { ExpiringMap } from "./expiring-map.js";
+import { GrowingBytes } from "./growing-bytes.js";
+import { type IncomingRequest, transferKey } from "./incoming-request.js";
+import { EMPTY_BYTES, type OutgoingMessage } from "./message.js";
+import { uintOption } from "./option-values.js";
+import { errorMessage } from "./outgoing-response.js";
+
+/** The body is whole, or here is what to answer for now. */
+export type Block1Outcome =
+  | { readonly kind: "complete"; readonly payload: Uint8Array }
+  | { readonly kind: "answer"; readonly answer: OutgoingMessage };
+
+/** Bodies that arrive in blocks, each applied as a whole or not at all (RFC 7959 section 2.5, "atomic"). */
+export interface Block1Assembly {
+  accept(request: IncomingRequest, block: Block): Block1Outcome;
+  close(): void;
+}
+
+export interface Block1AssemblyOptions {
+  readonly maxRequestBytes: number;
+  readonly maxTransfers: number;
+  /** How long an abandoned upload is kept. */
+  readonly lifetimeMs: number;
+  /** Size exponent that is asked for when the client's blocks are larger. */
+  readonly szx: number;
+}
+
+export function createBlock1Assembly(deps: { clock: Clock }, options: Block1AssemblyOptions): Block1Assembly {
+  const { maxRequestBytes, maxTransfers, lifetimeMs } = options;
+  const uploads = new ExpiringMap<GrowingBytes>(deps, { lifetimeMs, maxEntries: maxTransfers });
+
+  function tooLarge(block: Block): Block1Outcome {
+    // RFC 7959 section 2.9.3: say how much would be accepted.
+    const echoed = blockOption(OPTION.BLOCK1, {
+      num: block.num,
+      more: block.more,
+      szx: Math.min(block.szx, options.szx),
+    });
+    const limit = uintOption(OPTION.SIZE1, maxRequestBytes);
+    return answer(errorMessage(CODE.REQUEST_ENTITY_TOO_LARGE, `more than ${maxRequestBytes} bytes`, [echoed, limit]));
+  }
+
+  function incomplete(): Block1Outcome {
+    return answer(errorMessage(CODE.REQUEST_ENTITY_INCOMPLETE, "a block is missing, start again"));
+  }
+
+  function resume(key: string, block: Block, payload: Uint8Array): GrowingBytes | Block1Outcome {
+    const offset = block.num * blockSize(block.szx);
+    const partial = uploads.get(key);
+    if (partial === undefined) return incomplete();
+    if (offset === partial.length) {
+      partial.append(payload);
+      return partial;
+    }
+    // The block before, sent again under a new message id, changes nothing; another one in its place is of another body.
+    if (block.more && offset + payload.length === partial.length && partial.endsWith(payload)) return partial;
+    uploads.delete(key);
+    return incomplete();
+  }
+
+  function accept(request: IncomingRequest, block: Block): Block1Outcome {
+    const { payload } = request;
+    if (block.szx > MAX_SZX) return answer(errorMessage(CODE.BAD_REQUEST, "reserved block size"));
+    const size = blockSize(block.szx);
+    if (payload.length > size || (block.more && payload.length !== size)) {
+      return answer(errorMessage(CODE.BAD_REQUEST, "the payload is not of the block size"));
+    }
+    const key = transferKey(request);
+    const announced = Math.max(request.size1 ?? 0, block.num * size + payload.length);
+    if (announced > maxRequestBytes) {
+      uploads.delete(key);
+      return tooLarge(block);
+    }
+    if (block.num === 0 && !block.more) {
+      uploads.delete(key);
+      return { kind: "complete", payload };
+    }
+    const partial = block.num === 0 ? new GrowingBytes() : resume(key, block, payload);
+    if (!(partial instanceof GrowingBytes)) return partial;
+    if (block.num === 0) {
+      partial.append(payload);
+      uploads.set(key, partial);
+    }
+    if (!block.more) {
+      uploads.delete(key);
+      return { kind: "complete", payload: partial.bytes() };
+    }
+    const szx = Math.min(block.szx, options.szx);
+    const next = blockOption(OPTION.BLOCK1, { num: block.num, more: true, szx });
+    return answer({ code: CODE.CONTINUE, options: [next], payload: EMPTY_BYTES });
+  }
+
+  return { accept, close: () => uploads.clear() };
+}
+
+function answer(message: OutgoingMessage): Block1Outcome {
+  return { kind: "answer", answer: message };
+}

@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto";
+import { type Block, blockOption, blockSize, MAX_SZX, szxFor } from "./block-option.js";
+import { CODE, OPTION } from "./constants.js";
+import type { Clock } from "./environment.js";
+import { ExpiringMap } from "./expiring-map.js";
+import { type IncomingRequest, transferKey } from "./incoming-request.js";
+import type { OutgoingMessage } from "./message.js";
+import { sortOptions } from "./option-codec.js";
+import { freshUintOption } from "./option-values.js";
+import { errorMessage } from "./outgoing-response.js";
+import type { CoapOption } from "./types.js";
+
+/** Response bodies kept while a client fetches them block by block (RFC 7959 section 2.4), one per peer and request. */
+export interface Block2Retention {
+  /** The block asked for out of a body retained before; null when there is none. */
+  resume(request: IncomingRequest, block: Block): OutgoingMessage | null;
+  /** `whole` as it is when it fits, else the block asked for (the first by default), the rest retained. */
+  begin(request: IncomingRequest, whole: OutgoingMessage): OutgoingMessage;
+  close(): void;
+}
+
+export interface Block2RetentionOptions {
+  readonly blockSize: number;
+  readonly maxTransfers: number;
+  readonly maxRetainedBytes: number;
+  readonly lifetimeMs: number;
+}
+
+/** The body is the handler's, not a copy; `options` hold the ETag and all else that every block repeats. */
+interface Retained {
+  readonly code: number;
+  readonly options: readonly CoapOption[];
+  readonly body: Uint8Array;
+}
+
+const ETAG_BYTES = 8;
+
+export function createBlock2Retention(deps: { clock: Clock }, options: Block2RetentionOptions): Block2Retention {
+  const preferredSzx = szxFor(options.blockSize);
+  const bodies = new ExpiringMap<Retained>(deps, {
+    lifetimeMs: options.lifetimeMs,
+    maxEntries: options.maxTransfers,
+    maxWeight: options.maxRetainedBytes,
+  });
+
+  function slice(retained: Retained, asked: Block, asksSize: boolean): OutgoingMessage {
+    // RFC 7959 section 2.4: the offset is what the client's own size says; a smaller block may be sent from there.
+    const offset = asked.num * blockSize(asked.szx);
+    const szx = Math.min(asked.szx, preferredSzx);
+    const size = blockSize(szx);
+    const { code, body } = retained;
+    if (offset > 0 && offset >= body.length) return errorMessage(CODE.BAD_REQUEST, "block number out of range");
+    const more = offset + size < body.length;
+    const own: CoapOption[] = [blockOption(OPTION.BLOCK2, { num: offset / size, more, szx })];
+    // RFC 7959 section 4: the size goes with the first block, and when asked for.
+    if (asksSize || (asked.num === 0 && more)) own.push(freshUintOption(OPTION.SIZE2, body.length));
+    return { code, options: sortOptions([...retained.options, ...own]), payload: body.subarray(offset, offset + size) };
+  }
+
+  function begin(request: IncomingRequest, whole: OutgoingMessage): OutgoingMessage {
+    const asked = request.block2 ?? { num: 0, more: false, szx: preferredSzx };
+    const size = blockSize(Math.min(asked.szx, preferredSzx));
+    const fits = whole.payload.length <= size && asked.num === 0;
+    if (fits && request.block2 === undefined && !request.asksSize2) return whole;
+    if (asked.num > 0 && whole.code !== CODE.CONTENT) return whole;
+    const retained = { code: whole.code, options: fits ? whole.options : withEtag(whole), body: whole.payload };
+    if (!fits) bodies.set(transferKey(request), retained, whole.payload.length);
+    return slice(retained, asked, request.asksSize2);
+  }
+
+  function resume(request: IncomingRequest, block: Block): OutgoingMessage | null {
+    if (block.szx > MAX_SZX) return errorMessage(CODE.BAD_REQUEST, "reserved block size");
+    if (block.num === 0) return null;
+    const retained = bodies.get(transferKey(request));
+    return retained === undefined ? null : slice(retained, block, request.asksSize2);
+  }
+
+  return { resume, begin, close: () => bodies.clear() };
+}
+
+/** Without an ETag a client could not tell blocks of two bodies apart: one is made from the bytes, once per body. */
+function withEtag(whole: OutgoingMessage): readonly CoapOption[] {
+  if (whole.options.some((option) => option.number === OPTION.ETAG)) return whole.options;
+  const hash = createHash("sha256").update(whole.payload);
+  for (const { number, value } of whole.options) {
+    if (number === OPTION.CONTENT_FORMAT) hash.update(value);
+  }
+  const etag = hash.digest().subarray(0, ETAG_BYTES);
+  return sortOptions([...whole.options, { number: OPTION.ETAG, value: etag }]);
+}

@@ -1,0 +1,113 @@
+import { type Block, blockOption, blockSize, findBlock, MAX_BLOCK_NUM, MAX_SZX } from "./block-option.js";
+import { etagOf, uintValue } from "./client-response.js";
+import { METHOD, OPTION } from "./constants.js";
+import { TransportError } from "./errors.js";
+import { GrowingBytes } from "./growing-bytes.js";
+import { bytesEqual, EMPTY_BYTES, type Message } from "./message.js";
+import type { Ask } from "./request-operation.js";
+import { withOptions } from "./request-options.js";
+import type { CoapOption } from "./types.js";
+
+/** What the blocks belong to. */
+export interface DownloadRequest {
+  readonly method: number;
+  /** Without ETag, Observe and Block options (RFC 7959 sections 2.4, 2.6). */
+  readonly options: readonly CoapOption[];
+  /** Sent again when the transfer starts anew; not with later blocks. */
+  readonly payload?: Uint8Array;
+}
+
+/** A body that is of one piece: every block had the same ETag and followed the one before. */
+export interface CompleteBody {
+  /** The response with the first block. */
+  readonly head: Message;
+  readonly payload: Uint8Array;
+}
+
+const MAX_RESTARTS = 3;
+const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
+
+/**
+ * Fetch whatever of the body is not in `first` (RFC 7959 section 2.4), block after block. When the resource changes
+ * meanwhile, all is fetched anew, three times at most and only for methods that change nothing.
+ * @throws {TransportError} TOO_LARGE, MALFORMED, and what `ask` throws.
+ */
+export async function downloadBody(
+  ask: Ask,
+  request: DownloadRequest,
+  first: Message,
+  options: { maxBodyBytes: number },
+): Promise<CompleteBody> {
+  let head = first;
+  for (let restarts = 0; ; restarts++) {
+    const outcome = await collect(ask, request, head, options.maxBodyBytes);
+    if (outcome.kind === "complete") return { head, payload: outcome.payload };
+    if (restarts === MAX_RESTARTS || !SAFE_METHODS.includes(request.method)) {
+      throw new TransportError("MALFORMED", "the body changed between its blocks");
+    }
+    head = outcome.fresh ?? (await ask(startMessage(request, findBlock(head.options, OPTION.BLOCK2)?.szx ?? MAX_SZX)));
+  }
+}
+
+/** `changed`: another body; `fresh` is its beginning when the server sent that of itself. */
+type Collected = { kind: "complete"; payload: Uint8Array } | { kind: "changed"; fresh?: Message };
+
+async function collect(ask: Ask, request: DownloadRequest, head: Message, maxBodyBytes: number): Promise<Collected> {
+  checkSize(head, head.payload.length, maxBodyBytes);
+  let block = findBlock(head.options, OPTION.BLOCK2);
+  if (block === undefined) return { kind: "complete", payload: head.payload };
+  if (block.num !== 0) throw new TransportError("MALFORMED", "the body does not start with its first block");
+  checkLength(block, head.payload);
+  if (!block.more) return { kind: "complete", payload: head.payload };
+  const body = new GrowingBytes();
+  body.append(head.payload);
+  while (block.more) {
+    const next = await ask(nextMessage(request, body.length, block.szx));
+    const nextBlock = findBlock(next.options, OPTION.BLOCK2);
+    if (next.code !== head.code || !hasSameEtag(head, next)) return { kind: "changed" };
+    if (nextBlock === undefined || nextBlock.num === 0) return { kind: "changed", fresh: next };
+    checkLength(nextBlock, next.payload);
+    if (nextBlock.num * blockSize(nextBlock.szx) !== body.length) {
+      throw new TransportError("MALFORMED", "a block other than the one asked for");
+    }
+    body.append(next.payload);
+    checkSize(head, body.length, maxBodyBytes);
+    block = nextBlock;
+  }
+  return { kind: "complete", payload: body.bytes() };
+}
+
+/** RFC 7959 section 2.4: a size below the server's own is kept; it may only shrink. */
+function nextMessage(request: DownloadRequest, offset: number, szx: number) {
+  const num = offset / blockSize(szx);
+  if (num > MAX_BLOCK_NUM) throw new TransportError("TOO_LARGE", "more blocks than there are numbers");
+  const asked = blockOption(OPTION.BLOCK2, { num, more: false, szx });
+  return { code: request.method, options: withOptions(request.options, [asked]), payload: EMPTY_BYTES };
+}
+
+function startMessage(request: DownloadRequest, szx: number) {
+  const asked = blockOption(OPTION.BLOCK2, { num: 0, more: false, szx });
+  return {
+    code: request.method,
+    options: withOptions(request.options, [asked]),
+    payload: request.payload ?? EMPTY_BYTES,
+  };
+}
+
+function hasSameEtag(one: Message, other: Message): boolean {
+  const expected = etagOf(one) ?? EMPTY_BYTES;
+  return bytesEqual(expected, etagOf(other) ?? EMPTY_BYTES);
+}
+
+function checkLength(block: Block, payload: Uint8Array): void {
+  const size = blockSize(block.szx);
+  const fits = block.more ? payload.length === size : payload.length <= size;
+  if (block.szx > MAX_SZX || !fits) throw new TransportError("MALFORMED", "a block is not of its size");
+}
+
+function checkSize(head: Message, length: number, maxBodyBytes: number): void {
+  const announced = uintValue(head.options, OPTION.SIZE2, 4) ?? 0;
+  if (Math.max(length, announced) > maxBodyBytes) {
+    throw new TransportError("TOO_LARGE", `the body is larger than ${maxBodyBytes} bytes`);
+  }
+}

@@ -1,0 +1,172 @@
+import { blockSize, szxFor } from "./block-option.js";
+import { downloadBody } from "./body-download.js";
+import { uploadBody } from "./body-upload.js";
+import { toClientResponse } from "./client-response.js";
+import { type ParsedCoapUri, parseCoapUri } from "./coap-uri.js";
+import { DEFAULT_MAX_BODY_BYTES } from "./constants.js";
+import { askWithEcho } from "./echo-retry.js";
+import type { Environment } from "./environment.js";
+import { TransportError } from "./errors.js";
+import { isMulticastAddress } from "./ip-address.js";
+import { EMPTY_BYTES } from "./message.js";
+import { ClientObservation } from "./observation-client.js";
+import { OperationScope, watchControl } from "./operation-scope.js";
+import type { RequestChannel } from "./request-channel.js";
+import { unreachable } from "./request-exchange.js";
+import { RequestOperation } from "./request-operation.js";
+import { etagOptions, requestOptions, withOptions } from "./request-options.js";
+import { RequestTags } from "./request-tags.js";
+import type {
+  ClientRequest,
+  ClientResponse,
+  CoapClient,
+  Observation,
+  ObservationListener,
+  RequestControl,
+} from "./types.js";
+
+/** Finds the way to the peer that a URI names. Throws or rejects with a TransportError when there is none. */
+export type Connect = (uri: ParsedCoapUri) => RequestChannel | Promise<RequestChannel>;
+
+export interface ClientDeps {
+  readonly env: Environment;
+  readonly connect: Connect;
+  /** Called once, by `close`, after everything under way was ended. */
+  readonly onClose: () => void | Promise<void>;
+}
+
+/** A client over whatever `connect` gives: block-wise transfer, Echo, Observe, time limits. */
+export function createClient(deps: ClientDeps, options: { blockSize: number }): CoapClient {
+  return new Client(deps, options);
+}
+
+class Client implements CoapClient {
+  readonly #deps: ClientDeps;
+  readonly #szx: number;
+  readonly #scope = new OperationScope();
+  readonly #tags = new RequestTags();
+  #closing: Promise<void> | null = null;
+
+  constructor(deps: ClientDeps, options: { blockSize: number }) {
+    this.#deps = deps;
+    this.#szx = szxFor(options.blockSize);
+  }
+
+  async request(request: ClientRequest, control: RequestControl = {}): Promise<ClientResponse> {
+    const uri = parseTarget(request.uri);
+    return await this.#run(control, async (scope) => {
+      const channel = await scope.join(this.#deps.connect(uri));
+      const deps = { clock: this.#deps.env.clock, channel };
+      const operation = scope.own(new RequestOperation(deps, request.confirmable ?? true));
+      const isInBlocks = (request.payload?.length ?? 0) > blockSize(this.#szx);
+      const tag = isInBlocks ? this.#tags.take(`${request.method} ${request.uri}`) : null;
+      try {
+        const options = withOptions(requestOptions(uri, request), tag?.options ?? []);
+        const { head, payload } = await this.#transfer(operation, request, options, control);
+        return toClientResponse(head, { payload, wireBytes: operation.wireBytes }, channel.peer);
+      } finally {
+        tag?.release();
+      }
+    });
+  }
+
+  observe(
+    request: ClientRequest,
+    listener: ObservationListener,
+    control: Omit<RequestControl, "signal"> = {},
+  ): Observation {
+    const { env, connect } = this.#deps;
+    const maxBodyBytes = control.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+    const observation = new ClientObservation(
+      { clock: env.clock, logger: env.logger, listener },
+      { request, maxBodyBytes, timeoutMs: control.timeoutMs },
+    );
+    // Nothing is told before the caller has the observation in hand.
+    queueMicrotask(() => {
+      observation.whenOver(this.#scope.add((error) => observation.fail(error)));
+      void observation.start(async () => {
+        const uri = parseTarget(request.uri);
+        return { channel: await connect(uri), options: requestOptions(uri, request) };
+      });
+    });
+    return observation;
+  }
+
+  async ping(uri: string, control: RequestControl = {}): Promise<boolean> {
+    const target = parseTarget(uri);
+    try {
+      await this.#run(control, async (scope) => ping(await scope.join(this.#deps.connect(target)), scope));
+      return true;
+    } catch (error) {
+      const isSilence = error instanceof TransportError && (error.code === "TIMEOUT" || error.code === "UNREACHABLE");
+      if (isSilence) return false;
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#scope.stop(new TransportError("CLOSED", "the client was closed"));
+    await this.#deps.onClose();
+  }
+
+  async #transfer(
+    operation: RequestOperation,
+    request: ClientRequest,
+    options: ReturnType<typeof requestOptions>,
+    control: RequestControl,
+  ): ReturnType<typeof downloadBody> {
+    const { method, payload = EMPTY_BYTES, etags } = request;
+    const ask = askWithEcho(operation.ask);
+    const upload = { method, options: withOptions(options, etagOptions(etags)), payload };
+    const head = await uploadBody(ask, upload, { szx: this.#szx });
+    const maxBodyBytes = control.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+    return await downloadBody(ask, { method, options, payload }, head, { maxBodyBytes });
+  }
+
+  /** Run within the caller's limits and the life of this client. */
+  async #run<T>(control: RequestControl, run: (scope: OperationScope) => Promise<T>): Promise<T> {
+    const scope = new OperationScope();
+    const release = this.#scope.add((error) => scope.stop(error));
+    const unwatch = watchControl(this.#deps.env, control, scope);
+    try {
+      await scope.join(undefined); // over before it began: nothing is sent
+      return await run(scope);
+    } finally {
+      unwatch();
+      release();
+    }
+  }
+}
+
+/** What can be asked so far; other schemes have ways of their own. */
+function parseTarget(uri: string): ParsedCoapUri {
+  const target = parseCoapUri(uri);
+  if (target.scheme !== "coap")
+    throw new TransportError("BAD_URI", `scheme ${target.scheme} is not supported yet: ${uri}`);
+  if (target.hostIsLiteral && isMulticastAddress(target.host)) {
+    throw new TransportError("BAD_URI", `a multicast address has no single answer: ${uri}`);
+  }
+  if (target.port === 0) throw new TransportError("BAD_URI", `port 0 cannot be asked: ${uri}`);
+  return target;
+}
+
+/** Settles with the first sign of life; rejects when there is none, or with what stops `scope`. */
+function ping(channel: RequestChannel, scope: OperationScope): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const sending = channel.ping({
+      onAcknowledged: resolve,
+      onReset: resolve,
+      onTimeout: () => reject(new TransportError("TIMEOUT", "no answer after all retransmissions")),
+      onUnreachable: (cause) => reject(unreachable(cause)),
+    });
+    scope.add((error) => {
+      sending.cancel();
+      reject(error);
+    });
+  });
+}

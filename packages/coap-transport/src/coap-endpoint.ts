@@ -1,0 +1,103 @@
+import { createClient } from "./coap-client.js";
+import type { ParsedCoapUri } from "./coap-uri.js";
+import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "./constants.js";
+import type { Environment } from "./environment.js";
+import { TransportError } from "./errors.js";
+import { parseIpAddress } from "./ip-address.js";
+import type {
+  CoapClient,
+  DatagramSocket,
+  RequestHandler,
+  TransmissionParameters,
+  TransportCounters,
+  TransportLimits,
+} from "./types.js";
+import { createCounters, createUdpCore, type UdpCore } from "./udp-core.js";
+
+export interface CoapEndpointDeps {
+  /** Taken over: closed with the endpoint. */
+  readonly socket: DatagramSocket;
+  readonly env: Environment;
+  /** The address of a name; without it only IP literals can be asked. */
+  readonly resolve?: (host: string) => Promise<string>;
+}
+
+export interface CoapEndpointOptions {
+  /** Scheme that handlers see. Default `coap`. */
+  readonly scheme?: string;
+  /** Absent: requests are rejected with RST when confirmable and ignored otherwise. */
+  readonly handler?: RequestHandler;
+  readonly parameters?: Partial<TransmissionParameters>;
+  readonly limits?: Partial<TransportLimits>;
+  /** Counters to count into; default: own ones. */
+  readonly counters?: TransportCounters;
+}
+
+/** Client and server on one socket. */
+export interface CoapEndpoint extends CoapClient {
+  readonly local: { readonly address: string; readonly port: number };
+  readonly counters: TransportCounters;
+  /** End requests of ours, take no more of others, wait for running ones up to `drainMs` (default 0). Idempotent. */
+  close(drainMs?: number): Promise<void>;
+}
+
+/** How often a draining endpoint looks whether it is done. */
+const DRAIN_STEP_MS = 20;
+
+/** CoAP over one datagram socket (RFC 7252), with observation (RFC 7641) and block-wise transfer (RFC 7959). */
+export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpointOptions = {}): CoapEndpoint {
+  const { socket, env } = deps;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const parameters = { ...DEFAULT_PARAMETERS, ...options.parameters };
+  const counters = options.counters ?? createCounters();
+  const core = createUdpCore(
+    { socket, env, counters, ...(options.handler === undefined ? {} : { handler: options.handler }) },
+    { scheme: options.scheme ?? "coap", parameters, limits },
+  );
+  const connect = async (uri: ParsedCoapUri) => core.channelTo(await addressOf(uri, deps.resolve), uri.port);
+  const client = createClient({ env, connect, onClose: () => {} }, limits);
+  let closing: Promise<void> | null = null;
+  const close = async (drainMs: number): Promise<void> => {
+    core.stopAccepting();
+    await client.close();
+    await drain(env, core, drainMs);
+    core.close();
+  };
+  return {
+    local: socket.local,
+    counters,
+    request: (request, control) => client.request(request, control),
+    observe: (request, listener, control) => client.observe(request, listener, control),
+    ping: (uri, control) => client.ping(uri, control),
+    close(drainMs = 0) {
+      closing ??= close(drainMs);
+      return closing;
+    },
+  };
+}
+
+/**
+ * The address that a URI names, zone included, in the spelling of sockets.
+ * @throws {TransportError} BAD_URI when names cannot be resolved here, UNREACHABLE when this one cannot.
+ */
+export async function addressOf(uri: ParsedCoapUri, resolve?: (host: string) => Promise<string>): Promise<string> {
+  if (uri.hostIsLiteral) return uri.zone === undefined ? uri.host : `${uri.host}%${uri.zone}`;
+  if (resolve === undefined) throw new TransportError("BAD_URI", `no address for the name ${uri.host}`);
+  const resolved = await resolve(uri.host).catch((cause: unknown) => {
+    throw new TransportError("UNREACHABLE", `the name ${uri.host} could not be resolved`, { cause });
+  });
+  const literal = parseIpAddress(resolved);
+  if (literal === null) throw new TransportError("UNREACHABLE", `${uri.host} did not resolve to an address`);
+  return literal.zone === undefined ? literal.address : `${literal.address}%${literal.zone}`;
+}
+
+async function drain(env: Environment, core: UdpCore, drainMs: number): Promise<void> {
+  const untilMs = env.clock.nowMs() + drainMs;
+  while (!core.isServerIdle) {
+    const leftMs = untilMs - env.clock.nowMs();
+    if (leftMs <= 0) return;
+    await new Promise<void>((resolve) => {
+      env.clock.setTimer(Math.min(leftMs, DRAIN_STEP_MS), resolve);
+    });
+  }
+}

@@ -1,0 +1,111 @@
+import type { Clock } from "./environment.js";
+import { EMPTY_BYTES } from "./message.js";
+import type { PeerRecord } from "./peer-table.js";
+
+/** A message received lately. Holds bytes and nothing that runs. */
+export interface DeduplicationEntry {
+  readonly expiresAtMs: number;
+  readonly fingerprint: number;
+  /** What was answered and is sent again for a duplicate; empty: nothing (yet). */
+  answer: Uint8Array;
+}
+
+/**
+ * Messages received lately, so that a duplicate is answered alike and executed once (RFC 7252 section 4.5). A ring: the
+ * oldest go first when there are too many, in number or in bytes.
+ */
+export interface Deduplication {
+  /** The entry of the message that this one repeats, or null, in which case it is remembered from now on. */
+  find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null;
+  /** Remember what the message was answered with. */
+  setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array): void;
+  readonly size: number;
+}
+
+export interface DeduplicationOptions {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  readonly lifetimeMs: number;
+}
+
+interface Slot {
+  readonly record: PeerRecord;
+  readonly messageId: number;
+  readonly entry: DeduplicationEntry;
+}
+
+/** Entries that expired are dropped this many at a time, with each new one. */
+const SWEEP_STEP = 4;
+
+export function createDeduplication(deps: { clock: Clock }, options: DeduplicationOptions): Deduplication {
+  return new Ring(deps.clock, options);
+}
+
+class Ring implements Deduplication {
+  readonly #clock: Clock;
+  readonly #options: DeduplicationOptions;
+  readonly #slots: (Slot | undefined)[];
+  #head = 0;
+  #size = 0;
+  #bytes = 0;
+
+  constructor(clock: Clock, options: DeduplicationOptions) {
+    this.#clock = clock;
+    this.#options = options;
+    this.#slots = [];
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null {
+    const nowMs = this.#clock.nowMs();
+    const fingerprint = fingerprintOf(datagram);
+    const known = record.recent.get(messageId);
+    // A peer that ran out of message ids reuses them too early: another message, whatever section 4.4 says.
+    if (known !== undefined && known.expiresAtMs > nowMs && known.fingerprint === fingerprint) return known;
+    this.#sweep(nowMs);
+    const entry = { expiresAtMs: nowMs + this.#options.lifetimeMs, fingerprint, answer: EMPTY_BYTES };
+    record.recent.set(messageId, entry);
+    this.#slots[(this.#head + this.#size) % this.#options.maxEntries] = { record, messageId, entry };
+    this.#size++;
+    return null;
+  }
+
+  setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array): void {
+    const entry = record.recent.get(messageId);
+    if (entry === undefined) return;
+    this.#bytes += answer.length - entry.answer.length;
+    entry.answer = answer;
+    while (this.#bytes > this.#options.maxBytes) this.#dropOldest();
+  }
+
+  #sweep(nowMs: number): void {
+    if (this.#size === this.#options.maxEntries) this.#dropOldest();
+    for (let step = 0; step < SWEEP_STEP; step++) {
+      const slot = this.#slots[this.#head];
+      if (slot === undefined || slot.entry.expiresAtMs > nowMs) return;
+      this.#dropOldest();
+    }
+  }
+
+  #dropOldest(): void {
+    const slot = this.#slots[this.#head];
+    if (slot === undefined) return;
+    this.#slots[this.#head] = undefined;
+    this.#head = (this.#head + 1) % this.#options.maxEntries;
+    this.#size--;
+    this.#bytes -= slot.entry.answer.length;
+    slot.entry.answer = EMPTY_BYTES;
+    if (slot.record.recent.get(slot.messageId) === slot.entry) slot.record.recent.delete(slot.messageId);
+  }
+}
+
+/** FNV-1a over length and the first bytes: tells different messages apart, cheaply; not meant to withstand malice. */
+function fingerprintOf(datagram: Uint8Array): number {
+  const length = Math.min(datagram.length, 128);
+  let hash = 0x811c9dc5 ^ datagram.length;
+  for (let index = 0; index < length; index++) hash = Math.imul(hash ^ (datagram[index] as number), 0x01000193);
+  return hash;
+}

@@ -1,0 +1,51 @@
+export type { CoapEndpoint, CoapEndpointDeps, CoapEndpointOptions } from "./coap-endpoint.js";
+export { createCoapEndpoint } from "./coap-endpoint.js";
+export type { CoapListenerHandle, ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./coap-listener.js";
+export { listenCoap } from "./coap-listener.js";
+export type { ParsedCoapUri } from "./coap-uri.js";
+export { formatAuthority, parseCoapUri } from "./coap-uri.js";
+export {
+  ALL_COAP_NODES,
+  CODE,
+  CONTENT_FORMAT,
+  DEFAULT_LIMITS,
+  DEFAULT_MAX_AGE_S,
+  DEFAULT_PARAMETERS,
+  DEFAULT_PORT,
+  formatCode,
+  METHOD,
+  OPTION,
+} from "./constants.js";
+export type { Clock, Environment, Logger, Random, Timer } from "./environment.js";
+export type { TransportErrorCode } from "./errors.js";
+export { TransportError } from "./errors.js";
+export type { OpenUdpSocketOptions } from "./node-udp.js";
+export { openUdpSocket } from "./node-udp.js";
+export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js";
+export { openCoapClient } from "./open-client.js";
+export { decodeUint, encodeUint } from "./option-values.js";
+export { errorResponse } from "./outgoing-response.js";
+export { silentLogger, systemClock } from "./system-environment.js";
+export type {
+  ClientRequest,
+  ClientResponse,
+  CoapClient,
+  CoapListener,
+  CoapOption,
+  DatagramSocket,
+  Observation,
+  ObservationEnd,
+  ObservationListener,
+  ObservationSource,
+  ObservedResource,
+  Observer,
+  Peer,
+  RequestControl,
+  RequestHandler,
+  ServerRequest,
+  ServerResponse,
+  TransmissionParameters,
+  TransportCounters,
+  TransportEnvironment,
+  TransportLimits,
+} from "./types.js";

@@ -1,0 +1,190 @@
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { networkInterfaces } from "node:os";
+import { TransportError } from "./errors.js";
+import { parseIpAddress } from "./ip-address.js";
+import { openGroupSockets, refuseGroups } from "./multicast-groups.js";
+import type { DatagramSocket } from "./types.js";
+
+export interface OpenUdpSocketOptions {
+  /** Receive buffer asked for, bytes. Default 4 MiB; the system may give less. */
+  readonly receiveBufferBytes?: number;
+  /** Send buffer asked for, bytes. Default 4 MiB; the system may give less. */
+  readonly sendBufferBytes?: number;
+  /** Groups to receive from besides, each on a socket of its own: that is how `isMulticast` is known. */
+  readonly multicastGroups?: readonly string[];
+  /** Names of the interfaces on which to join the groups. Default: all. */
+  readonly multicastInterfaces?: readonly string[];
+  /** With `::`, keep IPv4 out. Default false: IPv4 peers appear with IPv4 addresses. */
+  readonly ipv6Only?: boolean;
+  readonly reuseAddr?: boolean;
+  /** Talk to this peer alone; the system then reports when it is unreachable. */
+  readonly remote?: { readonly address: string; readonly port: number };
+}
+
+const DEFAULT_BUFFER_BYTES = 4_194_304;
+const MAPPED = "::ffff:";
+
+/**
+ * Open a UDP socket on an IP literal (zone included, e.g. `fe80::1%eth0`) and port, 0 for any.
+ * @throws {TransportError} BIND_FAILED when the address or port cannot be had.
+ */
+export async function openUdpSocket(
+  address: string,
+  port: number,
+  options: OpenUdpSocketOptions = {},
+): Promise<DatagramSocket> {
+  const socket = await bindSocket(address, port, options);
+  if (options.remote !== undefined) await connectSocket(socket, options.remote);
+  const groups = options.multicastGroups ?? [];
+  if (groups.length === 0) return new NodeDatagramSocket(socket, []);
+  refuseGroups(socket, groups, options.multicastInterfaces);
+  const bound = socket.address().port;
+  return new NodeDatagramSocket(socket, await openGroupSockets(groups, bound, options, bindSocket));
+}
+
+/** @throws {TransportError} BIND_FAILED */
+async function bindSocket(address: string, port: number, options: OpenUdpSocketOptions): Promise<Socket> {
+  const family = address.includes(":") ? 6 : 4;
+  const socket = createSocket({
+    type: family === 6 ? "udp6" : "udp4",
+    reuseAddr: options.reuseAddr ?? false,
+    ipv6Only: options.ipv6Only ?? false,
+    // Only literals come here: nothing is looked up.
+    lookup: (host, _options, callback) => callback(null, host, family),
+  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.bind({ address, port, exclusive: true }, () => {
+        socket.removeListener("error", reject);
+        resolve();
+      });
+    });
+  } catch (cause) {
+    socket.close();
+    throw bindError(address, port, cause);
+  }
+  setBuffers(socket, options);
+  return socket;
+}
+
+function bindError(address: string, port: number, cause: unknown): TransportError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error";
+  const where = `UDP ${address} port ${port}`;
+  const why: Record<string, string> = {
+    EADDRINUSE: "it is in use by another process or listener",
+    EADDRNOTAVAIL: "this machine does not have that address",
+    EACCES: "not permitted",
+    EAFNOSUPPORT: "this machine does not speak that address family",
+  };
+  return new TransportError("BIND_FAILED", `cannot bind ${where}: ${why[code] ?? code}`, { cause });
+}
+
+async function connectSocket(socket: Socket, remote: { address: string; port: number }): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.connect(remote.port, remote.address, () => {
+        socket.removeListener("error", reject);
+        resolve();
+      });
+    });
+  } catch (cause) {
+    socket.close();
+    throw new TransportError("UNREACHABLE", `no route to ${remote.address}`, { cause });
+  }
+}
+
+/** Bursts wait in these buffers. The system grants what its limits allow, without an error. */
+function setBuffers(socket: Socket, options: OpenUdpSocketOptions): void {
+  try {
+    socket.setRecvBufferSize(options.receiveBufferBytes ?? DEFAULT_BUFFER_BYTES);
+    socket.setSendBufferSize(options.sendBufferBytes ?? DEFAULT_BUFFER_BYTES);
+  } catch {
+    // Some systems refuse what is beyond their limit rather than cap it: the default buffers stay.
+  }
+}
+
+class NodeDatagramSocket implements DatagramSocket {
+  readonly local: { readonly address: string; readonly port: number };
+  onDatagram: DatagramSocket["onDatagram"] = null;
+  onError: DatagramSocket["onError"] = null;
+  readonly #socket: Socket;
+  readonly #groupSockets: readonly Socket[];
+  readonly #isIpv6: boolean;
+  readonly #isConnected: boolean;
+  #isClosed = false;
+
+  constructor(socket: Socket, groupSockets: readonly Socket[]) {
+    const { address, port, family } = socket.address();
+    this.local = { address, port };
+    this.#socket = socket;
+    this.#groupSockets = groupSockets;
+    this.#isIpv6 = family === "IPv6";
+    this.#isConnected = isConnected(socket);
+    socket.on("message", (datagram: Buffer, from: RemoteInfo) => this.#receive(datagram, from, false));
+    socket.on("error", this.#report);
+    for (const group of groupSockets) {
+      group.on("message", (datagram: Buffer, from: RemoteInfo) => this.#receive(datagram, from, true));
+      group.on("error", this.#report);
+    }
+  }
+
+  send(datagram: Uint8Array, to: { address: string; port: number }): void {
+    if (this.#isClosed) return;
+    if (this.#isConnected) {
+      this.#socket.send(datagram, this.#onSent);
+      return;
+    }
+    const isMapped = this.#isIpv6 && !to.address.includes(":");
+    const address = isMapped ? MAPPED + to.address : to.address;
+    this.#socket.send(datagram, 0, datagram.length, to.port, address, this.#onSent);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.close();
+    for (const group of this.#groupSockets) group.close();
+  }
+
+  #receive(datagram: Buffer, from: RemoteInfo, isMulticast: boolean): void {
+    if (from.address.startsWith(MAPPED)) from.address = from.address.slice(MAPPED.length);
+    this.onDatagram?.(datagram, from, isMulticast);
+  }
+
+  readonly #onSent = (error: Error | null): void => {
+    if (error !== null) this.#report(error);
+  };
+
+  readonly #report = (error: Error): void => {
+    if (this.#isClosed) return;
+    if ("address" in error && typeof error.address === "string" && error.address.startsWith(MAPPED)) {
+      error.address = error.address.slice(MAPPED.length);
+    }
+    this.onError?.(error);
+  };
+}
+
+function isConnected(socket: Socket): boolean {
+  try {
+    socket.remoteAddress();
+    return true;
+  } catch {
+    return false; // that is how node:dgram says that it is not
+  }
+}
+
+/** The address as sockets report it: a zone that is the number of an interface becomes its name. */
+export function canonicalAddress(text: string): string {
+  const literal = parseIpAddress(text);
+  if (literal?.zone === undefined) return literal?.address ?? text;
+  const index = Number(literal.zone);
+  if (!Number.isInteger(index)) return text;
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    if (addresses?.some((entry) => entry.family === "IPv6" && entry.scopeid === index)) {
+      return `${literal.address}%${name}`;
+    }
+  }
+  return text;
+}

@@ -1,0 +1,249 @@
+import { findBlock } from "./block-option.js";
+import { downloadBody } from "./body-download.js";
+import { echoOf, hasUnknownCritical, observeValue, toClientResponse } from "./client-response.js";
+import { CODE, OPTION } from "./constants.js";
+import type { Clock, Logger } from "./environment.js";
+import { TransportError } from "./errors.js";
+import { EMPTY_BYTES, isErrorCode, type Message } from "./message.js";
+import { isFresher, type NotificationStamp } from "./notification-order.js";
+import { ObservationRegistration } from "./observation-registration.js";
+import { uintOption } from "./option-values.js";
+import type { RequestChannel, ResponseSink } from "./request-channel.js";
+import { RequestOperation } from "./request-operation.js";
+import { etagOptions, withEcho, withOptions } from "./request-options.js";
+import type { ClientRequest, CoapOption, Observation, ObservationListener } from "./types.js";
+
+export interface ClientObservationDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly listener: ObservationListener;
+}
+
+export interface ClientObservationOptions {
+  readonly request: ClientRequest;
+  readonly maxBodyBytes: number;
+  /** How long a registration may take to be answered. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** The way to the peer and what is asked of it. */
+interface Target {
+  readonly channel: RequestChannel;
+  readonly options: readonly CoapOption[];
+}
+
+/** Where to send and under which token, once that is known. */
+interface Connection extends Target {
+  readonly token: Uint8Array;
+}
+
+type Phase =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "running"; readonly connection: Connection }
+  | { readonly kind: "over" };
+
+const REGISTER = 0;
+const DEREGISTER = 1;
+
+/** An observation on the client's side (RFC 7641 section 3), with notifications larger than a block (RFC 7959 section 2.6). */
+export class ClientObservation implements Observation, ResponseSink {
+  readonly #deps: ClientObservationDeps;
+  readonly #options: ClientObservationOptions;
+  #phase: Phase = { kind: "connecting" };
+  #etags: readonly Uint8Array[] | undefined;
+  #echo: Uint8Array | null = null;
+  #registration: ObservationRegistration | null = null;
+  #last: NotificationStamp | null = null;
+  /** Notifications came since the registration under way was sent. */
+  #heardSince = false;
+  #fetch: RequestOperation | null = null;
+  #onOver: () => void = () => {};
+
+  constructor(deps: ClientObservationDeps, options: ClientObservationOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#etags = options.request.etags;
+  }
+
+  /** Call `release` as soon as the observation is over. */
+  whenOver(release: () => void): void {
+    if (this.#phase.kind === "over") release();
+    else this.#onOver = release;
+  }
+
+  async start(connect: () => Promise<Target>): Promise<void> {
+    if (this.#phase.kind === "over") return;
+    try {
+      const target = await connect();
+      if (this.#isOver()) return;
+      const connection = { ...target, token: target.channel.newToken() };
+      this.#phase = { kind: "running", connection };
+      connection.channel.bind(connection.token, this);
+      this.#register(connection);
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new TransportError("UNREACHABLE", String(error)));
+    }
+  }
+
+  refresh(etags?: readonly Uint8Array[]): void {
+    this.#etags = etags;
+    if (this.#phase.kind === "running") this.#register(this.#phase.connection);
+  }
+
+  cancel(): void {
+    this.#finish();
+  }
+
+  async close(): Promise<void> {
+    const phase = this.#phase;
+    this.#finish();
+    if (phase.kind !== "running") return;
+    const { channel, token } = phase.connection;
+    await new Promise<void>((resolve) => {
+      const registration = new ObservationRegistration({ clock: this.#deps.clock, channel }, () => done());
+      const done = (): void => {
+        registration.stop();
+        channel.unbind(token);
+        resolve();
+      };
+      channel.bind(token, {
+        onResponse(message, isPiggybacked) {
+          // Only the answer to this; a notification under way is rejected, which ends the observation as well.
+          if (!isPiggybacked && observeValue(message) !== undefined) return false;
+          done();
+          return true;
+        },
+      });
+      registration.send(token, this.#message(phase.connection, DEREGISTER), true, channel.ackTimeoutMs);
+    });
+  }
+
+  /** End with an error. */
+  fail(error: Error): void {
+    this.#end(error);
+  }
+
+  onResponse(message: Message, isPiggybacked: boolean): boolean {
+    const phase = this.#phase;
+    if (phase.kind !== "running") return false;
+    if (hasUnknownCritical(message.options)) {
+      this.#end(new TransportError("MALFORMED", "a notification has a critical option that is not understood"));
+      return false;
+    }
+    const isAnswer = this.#registration?.isAnsweredBy(isPiggybacked, this.#last === null) ?? false;
+    const echo = isAnswer && message.code === CODE.UNAUTHORIZED && this.#echo === null ? echoOf(message) : undefined;
+    if (echo !== undefined) {
+      this.#echo = echo; // RFC 9175 section 2.3
+      this.#register(phase.connection);
+      return true;
+    }
+    if (isAnswer) this.#stopRegistration();
+    const observe = observeValue(message);
+    if (observe === undefined || isErrorCode(message.code)) this.#receive(phase.connection, message, undefined);
+    else if (this.#isNew(observe, isAnswer && isPiggybacked)) this.#receive(phase.connection, message, observe);
+    return true;
+  }
+
+  #register(connection: Connection): void {
+    this.#stopRegistration();
+    this.#heardSince = false;
+    const { clock } = this.#deps;
+    const registration = new ObservationRegistration({ clock, channel: connection.channel }, (error) =>
+      this.fail(error),
+    );
+    this.#registration = registration;
+    const { request, timeoutMs } = this.#options;
+    const message = this.#message(connection, REGISTER);
+    registration.send(connection.token, message, request.confirmable ?? true, timeoutMs);
+  }
+
+  #stopRegistration(): void {
+    this.#registration?.stop();
+    this.#registration = null;
+  }
+
+  #message(connection: Connection, observe: number) {
+    const { request } = this.#options;
+    const own = [uintOption(OPTION.OBSERVE, observe), ...(observe === REGISTER ? etagOptions(this.#etags) : [])];
+    let options = withOptions(connection.options, own);
+    if (this.#echo !== null) options = withEcho(options, this.#echo);
+    return { code: request.method, options, payload: request.payload ?? EMPTY_BYTES };
+  }
+
+  /** RFC 7641 section 3.4. The direct answer to a registration is newer than all that came before that was sent. */
+  #isNew(observe: number, isDirectAnswer: boolean): boolean {
+    const stamp = { sequence: observe, atMs: this.#deps.clock.nowMs() };
+    const isNew = this.#last === null || (isDirectAnswer && !this.#heardSince) || isFresher(this.#last, stamp);
+    if (isNew) this.#last = stamp;
+    this.#heardSince = true;
+    return isNew;
+  }
+
+  /** A newer state, of which this message may be but the beginning; whatever was being fetched is out of date. */
+  #receive(connection: Connection, head: Message, observe: number | undefined): void {
+    this.#fetch?.stop(new TransportError("ABORTED", "superseded by a newer notification"));
+    this.#fetch = null;
+    const { maxBodyBytes } = this.#options;
+    const isWhole = findBlock(head.options, OPTION.BLOCK2)?.more !== true;
+    if (isWhole && head.payload.length <= maxBodyBytes) {
+      this.#deliver(connection, head, { payload: head.payload, wireBytes: head.wireBytes, observe });
+      return;
+    }
+    const operation = new RequestOperation({ clock: this.#deps.clock, channel: connection.channel }, true);
+    this.#fetch = operation;
+    const { method, payload = EMPTY_BYTES } = this.#options.request;
+    const options = this.#echo === null ? connection.options : withEcho(connection.options, this.#echo);
+    downloadBody(operation.ask, { method, options, payload }, head, { maxBodyBytes }).then(
+      (body) => {
+        if (this.#fetch !== operation) return;
+        this.#fetch = null;
+        const wireBytes = head.wireBytes + operation.wireBytes;
+        this.#deliver(connection, body.head, { payload: body.payload, wireBytes, observe });
+      },
+      (error: Error) => {
+        if (this.#fetch === operation) this.fail(error);
+      },
+    );
+  }
+
+  #deliver(
+    { channel }: Connection,
+    head: Message,
+    body: { payload: Uint8Array; wireBytes: number; observe: number | undefined },
+  ): void {
+    const response = toClientResponse(head, body, channel.peer);
+    this.#tell(() => this.#deps.listener.onNotification(response));
+    if (isErrorCode(head.code)) this.#end("error-response");
+    else if (body.observe === undefined) this.#end("not-observable");
+  }
+
+  #end(reason: "not-observable" | "error-response" | Error): void {
+    if (this.#isOver()) return;
+    this.#finish();
+    this.#tell(() => this.#deps.listener.onEnd(reason));
+  }
+
+  /** No callback after this, and notifications are rejected (RFC 7641 section 3.6). */
+  #finish(): void {
+    const phase = this.#phase;
+    if (phase.kind === "over") return;
+    this.#phase = { kind: "over" };
+    this.#stopRegistration();
+    this.#fetch?.stop(new TransportError("ABORTED", "the observation is over"));
+    this.#fetch = null;
+    if (phase.kind === "running") phase.connection.channel.unbind(phase.connection.token);
+    this.#onOver();
+  }
+
+  #isOver(): boolean {
+    return this.#phase.kind === "over";
+  }
+
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#deps.logger.error("an observation listener failed", { error, uri: this.#options.request.uri });
+    }
+  }
+}

@@ -1,0 +1,241 @@
+import type { Block2Retention } from "./block2-retention.js";
+import { CODE, OPTION } from "./constants.js";
+import type { Clock, Logger } from "./environment.js";
+import type { IncomingRequest } from "./incoming-request.js";
+import { isErrorCode, type OutgoingMessage, tokenKey } from "./message.js";
+import { sortOptions } from "./option-codec.js";
+import { freshUintOption } from "./option-values.js";
+import { errorMessage, responseMessage } from "./outgoing-response.js";
+import type { ObservationEnd, ObservationSource, ObservedResource, Observer, Peer, ServerResponse } from "./types.js";
+
+/** How a notification fared. One of these is called, once, unless the delivery was cancelled. */
+export interface DeliverySink {
+  onDelivered(): void;
+  onRejected(): void;
+  onUndelivered(): void;
+}
+
+/** What carries notifications: confirmable messages over UDP, the byte stream over TCP. */
+export interface NotificationChannel {
+  /** Send reliably. The sink is not called before this returns. */
+  notify(peer: Peer, token: Uint8Array, message: OutgoingMessage, sink: DeliverySink): { cancel(): void };
+  /** Send once and forget. */
+  notifyOnce(peer: Peer, token: Uint8Array, message: OutgoingMessage): void;
+}
+
+/** The observations of one listener (RFC 7641 section 4). */
+export interface ObserverTable {
+  /**
+   * Accept an observation in answer to `request`: the Observe value for that answer and what to call once it was sent;
+   * null when there are too many observers. An observation of the same peer and token is replaced.
+   */
+  admit(request: IncomingRequest, source: ObservationSource): { observe: number; attach(): void } | null;
+  /** The peer no longer observes with this token. */
+  remove(peer: Peer, token: Uint8Array, reason: ObservationEnd): void;
+  readonly size: number;
+  /** End all observations, each with a last word. */
+  close(): void;
+}
+
+export interface ObserverTableDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly channel: NotificationChannel;
+  readonly retention: Block2Retention;
+}
+
+/** `idle` nothing to send · `due` a pull is scheduled · `pulling` waiting for the resource · `sending` unacknowledged. */
+type ObservationPhase = "unattached" | "idle" | "due" | "pulling" | "sending" | "over";
+
+const SEQUENCE_SPACE = 0x1000000;
+
+class ServerObservation implements Observer, DeliverySink {
+  readonly peer: Peer;
+  readonly #request: IncomingRequest;
+  readonly #deps: ObserverTableDeps;
+  readonly #forget: (observation: ServerObservation) => void;
+  #sequence: number;
+  #phase: ObservationPhase = "unattached";
+  #isAwake = false;
+  #resource: ObservedResource | null = null;
+  #delivery: { cancel(): void } | null = null;
+
+  constructor(
+    deps: ObserverTableDeps,
+    request: IncomingRequest,
+    sequence: number,
+    forget: (o: ServerObservation) => void,
+  ) {
+    this.#deps = deps;
+    this.#request = request;
+    this.#sequence = sequence;
+    this.#forget = forget;
+    this.peer = request.peer;
+  }
+
+  get token(): Uint8Array {
+    return this.#request.token;
+  }
+
+  /** RFC 7641 section 4.4: 24 bits, increasing. */
+  nextSequence(): number {
+    this.#sequence = (this.#sequence + 1) % SEQUENCE_SPACE;
+    return this.#sequence;
+  }
+
+  attach(source: ObservationSource): void {
+    if (this.#phase === "over") return;
+    try {
+      this.#resource = source.attach(this);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (this.#isOver()) {
+      this.#tell((resource) => resource.closed?.("ended")); // `attach` itself called `end`
+      return;
+    }
+    this.#phase = "idle";
+    if (this.#isAwake) this.wake();
+  }
+
+  wake(): void {
+    this.#isAwake = true;
+    if (this.#phase !== "idle") return;
+    this.#phase = "due";
+    // Whatever else changes in this turn goes into the same notification.
+    queueMicrotask(this.#pull);
+  }
+
+  end(final?: ServerResponse): void {
+    if (this.#isOver()) return;
+    this.finish("ended");
+    if (final === undefined) return;
+    const { channel } = this.#deps;
+    channel.notify(this.peer, this.token, responseMessage(final), IGNORE_OUTCOME);
+  }
+
+  /** End without a word to the peer. */
+  finish(reason: ObservationEnd): void {
+    if (this.#isOver()) return;
+    this.#phase = "over";
+    this.#delivery?.cancel();
+    this.#delivery = null;
+    this.#forget(this);
+    this.#tell((resource) => resource.closed?.(reason));
+  }
+
+  onDelivered(): void {
+    this.#delivery = null;
+    this.#tell((resource) => resource.delivered?.());
+    if (this.#phase !== "sending") return;
+    this.#phase = "due";
+    this.#pull();
+  }
+
+  onRejected(): void {
+    this.finish("reset"); // RFC 7641 section 3.6
+  }
+
+  onUndelivered(): void {
+    this.finish("timeout"); // RFC 7641 section 4.5
+  }
+
+  readonly #pull = (): void => {
+    if (this.#phase !== "due" || this.#resource === null) return;
+    this.#phase = "pulling";
+    this.#isAwake = false;
+    try {
+      const next = this.#resource.next();
+      if (next instanceof Promise) next.then(this.#send, this.#fail);
+      else this.#send(next);
+    } catch (error) {
+      this.#fail(error);
+    }
+  };
+
+  readonly #send = (response: ServerResponse | null): void => {
+    if (this.#phase !== "pulling") return;
+    if (response === null) {
+      this.#phase = "idle";
+      if (this.#isAwake) this.wake();
+      return;
+    }
+    if (isErrorCode(response.code)) {
+      this.end(response); // RFC 7641 section 4.2: an error is the last notification
+      return;
+    }
+    this.#phase = "sending";
+    // Observe is of the notification, not of the body: blocks fetched later do not repeat it (RFC 7959 section 2.6).
+    const first = this.#deps.retention.begin(this.#request, responseMessage(response));
+    const message = withObserve(first, this.nextSequence());
+    this.#delivery = this.#deps.channel.notify(this.peer, this.token, message, this);
+  };
+
+  readonly #fail = (error: unknown): void => {
+    this.#deps.logger.error("an observed resource failed", { error, peer: this.peer.key, path: this.#request.path });
+    this.end({ code: CODE.INTERNAL });
+  };
+
+  /** A resource that throws must not take the listener with it. */
+  #tell(call: (resource: ObservedResource) => void): void {
+    if (this.#resource === null) return;
+    try {
+      call(this.#resource);
+    } catch (error) {
+      this.#deps.logger.error("an observed resource failed", { error, peer: this.peer.key });
+    }
+  }
+
+  #isOver(): boolean {
+    return this.#phase === "over";
+  }
+}
+
+const IGNORE_OUTCOME: DeliverySink = { onDelivered: () => {}, onRejected: () => {}, onUndelivered: () => {} };
+
+/** Add the Observe option (RFC 7641 section 2). */
+export function withObserve(message: OutgoingMessage, sequence: number): OutgoingMessage {
+  return { ...message, options: sortOptions([...message.options, freshUintOption(OPTION.OBSERVE, sequence)]) };
+}
+
+export function createObserverTable(deps: ObserverTableDeps, options: { maxObservers: number }): ObserverTable {
+  const observations = new Map<string, ServerObservation>();
+  const keyOf = (peer: Peer, token: Uint8Array): string => `${peer.key} ${tokenKey(token)}`;
+
+  function forget(observation: ServerObservation): void {
+    const key = keyOf(observation.peer, observation.token);
+    if (observations.get(key) === observation) observations.delete(key);
+  }
+
+  /** Above whatever was sent before under this token, also before a restart: wall time in ms goes slower than 2^23 in 128 s. */
+  function firstSequence(previous: ServerObservation | undefined): number {
+    return previous === undefined ? Math.floor(deps.clock.wallMs()) % SEQUENCE_SPACE : previous.nextSequence();
+  }
+
+  return {
+    get size() {
+      return observations.size;
+    },
+    admit(request, source) {
+      const key = keyOf(request.peer, request.token);
+      const previous = observations.get(key);
+      if (previous === undefined && observations.size >= options.maxObservers) return null;
+      const observe = firstSequence(previous);
+      previous?.finish("replaced");
+      const observation = new ServerObservation(deps, request, observe, forget);
+      observations.set(key, observation);
+      return { observe, attach: () => observation.attach(source) };
+    },
+    remove(peer, token, reason) {
+      observations.get(keyOf(peer, token))?.finish(reason);
+    },
+    close() {
+      for (const observation of [...observations.values()]) {
+        observation.finish("closed");
+        const farewell = errorMessage(CODE.UNAVAILABLE, "shutting down");
+        deps.channel.notifyOnce(observation.peer, observation.token, farewell);
+      }
+    },
+  };
+}

@@ -1,0 +1,128 @@
+import { lookup } from "node:dns/promises";
+import { createClient } from "./coap-client.js";
+import { addressOf } from "./coap-endpoint.js";
+import type { ParsedCoapUri } from "./coap-uri.js";
+import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "./constants.js";
+import type { Environment, Timer } from "./environment.js";
+import { TransportError } from "./errors.js";
+import { canonicalAddress, openUdpSocket } from "./node-udp.js";
+import type { RequestChannel } from "./request-channel.js";
+import type { CoapClient, TransmissionParameters, TransportCounters, TransportLimits } from "./types.js";
+import { createCounters, createUdpCore, type UdpCore } from "./udp-core.js";
+
+export interface OpenCoapClientDeps {
+  readonly env: Environment;
+  /** The address of a name. Default: the system's resolver. */
+  readonly resolve?: (host: string) => Promise<string>;
+}
+
+export interface OpenCoapClientOptions {
+  readonly parameters?: Partial<TransmissionParameters>;
+  readonly limits?: Partial<TransportLimits>;
+  /** Counters to count into; default: own ones. */
+  readonly counters?: TransportCounters;
+}
+
+/** A socket without requests is closed after so long. */
+const IDLE_MS = 300_000;
+/** Beyond this number of sockets a shorter time is enough. */
+const MAX_IDLE_SOCKETS = 64;
+const MIN_IDLE_MS = 1000;
+
+/**
+ * A client with sockets of its own, one per peer, opened when needed: a socket that is connected to its peer takes
+ * datagrams from nobody else, and learns at once when nothing listens there.
+ */
+export async function openCoapClient(
+  deps: OpenCoapClientDeps,
+  options: OpenCoapClientOptions = {},
+): Promise<CoapClient> {
+  const sockets = new PeerSockets(deps.env, options);
+  const resolve = deps.resolve ?? (async (host: string) => (await lookup(host)).address);
+  const connect = async (uri: ParsedCoapUri): Promise<RequestChannel> =>
+    await sockets.channelTo(canonicalAddress(await addressOf(uri, resolve)), uri.port);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  return createClient({ env: deps.env, connect, onClose: () => sockets.close() }, limits);
+}
+
+interface PeerSocket {
+  readonly opening: Promise<UdpCore>;
+  /** Set once open. */
+  core: UdpCore | null;
+  usedAtMs: number;
+}
+
+class PeerSockets {
+  readonly #env: Environment;
+  readonly #options: OpenCoapClientOptions;
+  readonly #counters: TransportCounters;
+  /** By peer, least recently asked first. */
+  readonly #sockets = new Map<string, PeerSocket>();
+  #sweepTimer: Timer | null = null;
+  #isClosed = false;
+
+  constructor(env: Environment, options: OpenCoapClientOptions) {
+    this.#env = env;
+    this.#options = options;
+    this.#counters = options.counters ?? createCounters();
+  }
+
+  async channelTo(address: string, port: number): Promise<RequestChannel> {
+    const key = `${address} ${port}`;
+    const known = this.#sockets.get(key) ?? this.#open(key, address, port);
+    this.#sockets.delete(key);
+    this.#sockets.set(key, known);
+    known.usedAtMs = this.#env.clock.nowMs();
+    this.#sweepTimer ??= this.#env.clock.setTimer(IDLE_MS, this.#sweep);
+    const core = await known.opening;
+    return core.channelTo(address, port);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#sweepTimer?.cancel();
+    const opened = await Promise.allSettled([...this.#sockets.values()].map((socket) => socket.opening));
+    for (const result of opened) if (result.status === "fulfilled") result.value.close();
+    this.#sockets.clear();
+  }
+
+  #open(key: string, address: string, port: number): PeerSocket {
+    if (this.#sockets.size >= MAX_IDLE_SOCKETS) this.#closeIdle(MIN_IDLE_MS);
+    const socket: PeerSocket = { opening: this.#openCore(address, port), core: null, usedAtMs: 0 };
+    socket.opening.then(
+      (core) => {
+        socket.core = core;
+      },
+      () => {
+        if (this.#sockets.get(key) === socket) this.#sockets.delete(key);
+      },
+    );
+    return socket;
+  }
+
+  async #openCore(address: string, port: number): Promise<UdpCore> {
+    const any = address.includes(":") ? "::" : "0.0.0.0";
+    const socket = await openUdpSocket(any, 0, { remote: { address, port } });
+    if (this.#isClosed) {
+      socket.close();
+      throw new TransportError("CLOSED", "the client was closed");
+    }
+    const parameters = { ...DEFAULT_PARAMETERS, ...this.#options.parameters };
+    const limits = { ...DEFAULT_LIMITS, ...this.#options.limits };
+    return createUdpCore({ socket, env: this.#env, counters: this.#counters }, { scheme: "coap", parameters, limits });
+  }
+
+  readonly #sweep = (): void => {
+    this.#closeIdle(IDLE_MS);
+    this.#sweepTimer = this.#sockets.size === 0 ? null : this.#env.clock.setTimer(IDLE_MS, this.#sweep);
+  };
+
+  #closeIdle(idleMs: number): void {
+    const oldestMs = this.#env.clock.nowMs() - idleMs;
+    for (const [key, { core, usedAtMs }] of this.#sockets) {
+      if (core === null || core.hasRequests || usedAtMs > oldestMs) continue;
+      this.#sockets.delete(key);
+      core.close();
+    }
+  }
+}

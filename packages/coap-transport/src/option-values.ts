@@ -1,0 +1,72 @@
+import { isUtf8 } from "node:buffer";
+import { EMPTY_BYTES } from "./message.js";
+import type { CoapOption } from "./types.js";
+
+/** Read an option value of format uint (RFC 7252 section 3.2): up to 4 bytes, leading zeros allowed. */
+export function decodeUint(value: Uint8Array): number {
+  let number = 0;
+  for (const byte of value) number = number * 256 + byte;
+  return number;
+}
+
+/** Write an option value of format uint in the fewest bytes; zero is empty (RFC 7252 section 3.2). */
+export function encodeUint(number: number): Uint8Array {
+  if (number === 0) return EMPTY_BYTES;
+  let length = 1;
+  for (let rest = number; rest > 255; rest = Math.floor(rest / 256)) length++;
+  const value = new Uint8Array(length);
+  for (let index = length - 1, rest = number; index >= 0; index--, rest = Math.floor(rest / 256))
+    value[index] = rest % 256;
+  return value;
+}
+
+/** Options with the same few values go out all the time (Content-Format, Max-Age): made once. */
+const UINT_OPTIONS = new Map<number, CoapOption>();
+const MAX_REMEMBERED = 1024;
+
+/** An option of format uint whose value hardly ever repeats. */
+export function freshUintOption(number: number, value: number): CoapOption {
+  return { number, value: encodeUint(value) };
+}
+
+/** An option of format uint that takes few values. */
+export function uintOption(number: number, value: number): CoapOption {
+  const key = number * 4_294_967_296 + value;
+  let option = UINT_OPTIONS.get(key);
+  if (option === undefined) {
+    option = { number, value: encodeUint(value) };
+    if (UINT_OPTIONS.size < MAX_REMEMBERED) UINT_OPTIONS.set(key, option);
+  }
+  return option;
+}
+
+/** An option of format string. */
+export function stringOption(number: number, text: string): CoapOption {
+  return { number, value: Buffer.from(text, "utf8") };
+}
+
+/** Text of an option of format string, or null when it is not UTF-8 (RFC 7252 section 3.2). */
+export function decodeText(value: Uint8Array): string | null {
+  const length = value.length;
+  if (length < 32) {
+    // Short ASCII, which is nearly all there is, without a call into the runtime.
+    let text = "";
+    for (let index = 0; index < length; index++) {
+      const byte = value[index] as number;
+      if (byte > 127) return decodeUtf8(value);
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+  return decodeUtf8(value);
+}
+
+function decodeUtf8(value: Uint8Array): string | null {
+  if (!isUtf8(value)) return null;
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8");
+}
+
+/** Is an option that is not understood to be refused rather than ignored (RFC 7252 section 5.4.1)? */
+export function isCritical(number: number): boolean {
+  return (number & 1) === 1;
+}

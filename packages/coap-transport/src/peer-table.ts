@@ -1,0 +1,100 @@
+import type { DeduplicationEntry } from "./deduplication.js";
+import type { ReliableMessage } from "./exchange-table.js";
+import type { Peer } from "./types.js";
+
+/** What is remembered of one peer between datagrams. */
+export interface PeerRecord {
+  readonly peer: Peer;
+  /** Where datagrams to it go: the address with its zone. */
+  readonly to: { readonly address: string; readonly port: number };
+  /** Messages received, by message id. */
+  readonly recent: Map<number, DeduplicationEntry>;
+  /** Messages sent that an ACK or RST may still come for, by message id. */
+  readonly outstanding: Map<number, ReliableMessage>;
+  /** Confirmable messages under way; the others in `outstanding` are not confirmable. */
+  confirmableCount: number;
+  /** Confirmable messages that wait for their turn. */
+  readonly waiting: Set<ReliableMessage>;
+  nextMessageId: number;
+  /** Heard of since the table last looked for peers to forget. */
+  isInUse: boolean;
+}
+
+/** The peers of one socket, bounded: those idle and not heard of lately are forgotten first. */
+export interface PeerTable {
+  /** The record of the peer at `address` (zone included) and `port`, made when there is none. */
+  at(address: string, port: number): PeerRecord;
+  /** The record of a peer that may have been forgotten meanwhile. */
+  of(peer: Peer): PeerRecord;
+  readonly size: number;
+}
+
+const MESSAGE_ID_SPACE = 65_536;
+/** How many peers to consider before letting the table grow: keeps the cost of a newcomer constant. */
+const MAX_LOOKS = 64;
+
+export function createPeerTable(deps: { random: () => number }, options: { maxPeers: number }): PeerTable {
+  const records = new Map<string, PeerRecord>();
+
+  /** Second chance: whoever was heard of since the last round stays for another one. */
+  function forgetOne(): void {
+    let looks = MAX_LOOKS;
+    for (const [key, record] of records) {
+      if (looks-- === 0) return; // all busy: their number has other bounds
+      records.delete(key);
+      if (!record.isInUse && record.outstanding.size === 0 && record.waiting.size === 0) return;
+      record.isInUse = false;
+      records.set(key, record);
+    }
+  }
+
+  function at(address: string, port: number): PeerRecord {
+    const key = `udp/${address}/${port}`;
+    let record = records.get(key);
+    if (record === undefined) {
+      if (records.size >= options.maxPeers) forgetOne();
+      record = createRecord(makePeer(key, address, port), { address, port }, deps.random);
+      records.set(key, record);
+    }
+    record.isInUse = true;
+    return record;
+  }
+
+  return {
+    at,
+    of: (peer) => at(peer.zone === undefined ? peer.address : `${peer.address}%${peer.zone}`, peer.port),
+    get size() {
+      return records.size;
+    },
+  };
+}
+
+function makePeer(key: string, address: string, port: number): Peer {
+  const percent = address.indexOf("%");
+  if (percent < 0) return { key, transport: "udp", address, port };
+  return { key, transport: "udp", address: address.slice(0, percent), zone: address.slice(percent + 1), port };
+}
+
+function createRecord(peer: Peer, to: PeerRecord["to"], random: () => number): PeerRecord {
+  return {
+    peer,
+    to,
+    recent: new Map(),
+    outstanding: new Map(),
+    confirmableCount: 0,
+    waiting: new Set(),
+    nextMessageId: Math.floor(random() * MESSAGE_ID_SPACE), // RFC 7252 section 4.4
+    isInUse: true,
+  };
+}
+
+/**
+ * The next message id for this peer that no outstanding message has (RFC 7252 section 4.4); null when all are taken.
+ */
+export function takeMessageId(record: PeerRecord): number | null {
+  if (record.outstanding.size >= MESSAGE_ID_SPACE) return null;
+  let messageId = record.nextMessageId;
+  while (record.outstanding.has(messageId)) messageId = (messageId + 1) % MESSAGE_ID_SPACE;
+  record.nextMessageId = (messageId + 1) % MESSAGE_ID_SPACE;
+  return messageId;
+}

@@ -1,0 +1,189 @@
+import { MESSAGE_TYPE } from "./constants.js";
+import type { Deduplication } from "./deduplication.js";
+import type { Environment, Timer } from "./environment.js";
+import type { ExchangeTable, ReliableMessage, ReliableSink } from "./exchange-table.js";
+import type { RequestContext } from "./incoming-request.js";
+import type { OutgoingMessage } from "./message.js";
+import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
+import type { DeliverySink, NotificationChannel } from "./observers.js";
+import type { PeerRecord, PeerTable } from "./peer-table.js";
+import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
+import type { RequestHandler, TransmissionParameters, TransportCounters, TransportLimits } from "./types.js";
+
+/** The server's half of the message layer over UDP: which type of message answers which, and when. */
+export interface UdpServer {
+  /** A request that is not a duplicate. */
+  handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean): void;
+  /** Nothing runs and nothing waits to be acknowledged. */
+  readonly isIdle: boolean;
+  /** End observations, drop what is not sent yet. */
+  close(): void;
+}
+
+export interface UdpServerDeps {
+  readonly env: Environment;
+  readonly handler: RequestHandler;
+  readonly exchanges: ExchangeTable;
+  readonly deduplication: Deduplication;
+  readonly peers: PeerTable;
+  readonly counters: TransportCounters;
+  readonly transmit: (record: PeerRecord, datagram: Uint8Array) => void;
+}
+
+export interface UdpServerOptions {
+  readonly scheme: string;
+  readonly local: { readonly address: string; readonly port: number };
+  readonly parameters: TransmissionParameters;
+  readonly limits: TransportLimits;
+}
+
+const { CON, NON, ACK } = MESSAGE_TYPE;
+
+export function createUdpServer(deps: UdpServerDeps, options: UdpServerOptions): UdpServer {
+  return new Server(deps, options);
+}
+
+class Server implements UdpServer {
+  readonly #deps: UdpServerDeps;
+  readonly #options: UdpServerOptions;
+  readonly #dispatch: ServerDispatch;
+  /** Empty ACKs and multicast answers that are due. */
+  readonly #timers = new Set<Timer>();
+  #delayedAnswers = 0;
+  #isClosed = false;
+
+  constructor(deps: UdpServerDeps, options: UdpServerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const { env, handler, counters } = deps;
+    this.#dispatch = createServerDispatch({ env, handler, counters, channel: notificationChannel(deps) }, options);
+  }
+
+  get isIdle(): boolean {
+    return this.#dispatch.running === 0 && this.#delayedAnswers === 0 && this.#deps.exchanges.confirmableCount === 0;
+  }
+
+  handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean): void {
+    const { scheme, local } = this.#options;
+    const context: RequestContext = { peer: record.peer, isMulticast, scheme, local };
+    const reply = this.#dispatch.dispatch(message, context);
+    if (isMulticast) this.#answerMulticast(record, message, reply);
+    else if (reply instanceof Promise) this.#answerLater(record, message, reply);
+    else this.#answer(record, message, reply);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#delayedAnswers = 0;
+    this.#dispatch.close();
+  }
+
+  /** At once: piggybacked on the ACK, or non-confirmable like the request (RFC 7252 section 5.2). */
+  #answer(record: PeerRecord, request: UdpMessage, reply: Reply): void {
+    const { message } = reply;
+    if (request.type !== CON) {
+      if (message === null || reply.isBadOption === true) return; // section 5.4.1: rejected, which is to say ignored
+      this.#deps.exchanges.sendOnce(record, encodeDatagram(NON, 0, request.token, message));
+    } else if (message === null) this.#acknowledge(record, request, emptyMessage(ACK, request.messageId));
+    else this.#acknowledge(record, request, encodeDatagram(ACK, request.messageId, request.token, message));
+    reply.afterSent?.();
+  }
+
+  #acknowledge(record: PeerRecord, request: UdpMessage, datagram: Uint8Array): void {
+    this.#deps.deduplication.setAnswer(record, request.messageId, datagram);
+    this.#deps.transmit(record, datagram);
+  }
+
+  /** A handler that takes its time: an empty ACK before the client repeats itself (RFC 7252 section 5.2.2). */
+  #answerLater(record: PeerRecord, request: UdpMessage, reply: Promise<Reply>): void {
+    let ackTimer: Timer | null = null;
+    if (request.type === CON) {
+      ackTimer = this.#after(this.#options.parameters.separateAfterMs, () => {
+        ackTimer = null;
+        this.#acknowledge(record, request, emptyMessage(ACK, request.messageId));
+      });
+    }
+    const send = (settled: Reply): void => {
+      if (this.#isClosed) return;
+      if (request.type === CON && ackTimer === null) {
+        this.#answerSeparately(record, request, settled);
+        return;
+      }
+      if (ackTimer !== null) this.#cancel(ackTimer);
+      this.#answer(record, request, settled);
+    };
+    reply.then(send).catch((error: unknown) => this.#deps.env.logger.error("an answer could not be sent", { error }));
+  }
+
+  #answerSeparately(record: PeerRecord, request: UdpMessage, reply: Reply): void {
+    if (reply.message === null) return;
+    const { peer } = record;
+    const end = (reason: "reset" | "timeout"): void => {
+      if (reply.afterSent !== undefined) this.#dispatch.endObservation(peer, request.token, reason);
+    };
+    const sink: ReliableSink = {
+      onAcknowledged: () => {},
+      onReset: () => end("reset"),
+      onTimeout: () => end("timeout"),
+    };
+    // The peer may have been forgotten meanwhile, hence the look-up.
+    const datagram = encodeDatagram(CON, 0, request.token, reply.message);
+    this.#deps.exchanges.sendConfirmable(this.#deps.peers.of(peer), datagram, sink);
+    reply.afterSent?.();
+  }
+
+  /** RFC 7252 section 8.2: after a random time within Leisure, non-confirmable. */
+  #answerMulticast(record: PeerRecord, request: UdpMessage, reply: Reply | Promise<Reply>): void {
+    if (reply instanceof Promise) {
+      reply
+        .then((settled) => this.#answerMulticast(record, request, settled))
+        .catch((error: unknown) => this.#deps.env.logger.error("an answer could not be sent", { error }));
+      return;
+    }
+    const { message } = reply;
+    if (this.#isClosed || message === null || reply.isBadOption === true) return;
+    if (this.#delayedAnswers >= this.#options.limits.maxExchanges) {
+      countRejected(this.#deps.counters, "overload");
+      return;
+    }
+    this.#delayedAnswers++;
+    this.#after(this.#deps.env.random() * this.#options.parameters.leisureMs, () => {
+      this.#delayedAnswers--;
+      const datagram = encodeDatagram(NON, 0, request.token, message);
+      this.#deps.exchanges.sendOnce(this.#deps.peers.of(record.peer), datagram);
+    });
+  }
+
+  #after(delayMs: number, call: () => void): Timer {
+    const timer = this.#deps.env.clock.setTimer(delayMs, () => {
+      this.#timers.delete(timer);
+      call();
+    });
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #cancel(timer: Timer): void {
+    timer.cancel();
+    this.#timers.delete(timer);
+  }
+}
+
+/** Notifications over UDP are confirmable, all of them: that is how dead observers are noticed (RFC 7641 section 4.5). */
+function notificationChannel(deps: UdpServerDeps): NotificationChannel {
+  return {
+    notify(peer, token, message: OutgoingMessage, sink: DeliverySink): ReliableMessage {
+      const datagram = encodeDatagram(CON, 0, token, message);
+      return deps.exchanges.sendConfirmable(deps.peers.of(peer), datagram, {
+        onAcknowledged: () => sink.onDelivered(),
+        onReset: () => sink.onRejected(),
+        onTimeout: () => sink.onUndelivered(),
+      });
+    },
+    notifyOnce(peer, token, message) {
+      deps.exchanges.sendOnce(deps.peers.of(peer), encodeDatagram(NON, 0, token, message));
+    },
+  };
+}

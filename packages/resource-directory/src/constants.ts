@@ -1,0 +1,63 @@
+import { CODE } from "@tributary/coap-transport";
+import type { RegistrationLimits } from "./types.js";
+
+/** Lifetime of a registration that names none, seconds (RFC 9176 section 5). */
+export const DEFAULT_LIFETIME_S = 90_000;
+/** Largest lifetime, seconds (RFC 9176 section 5). */
+export const MAX_LIFETIME_S = 4_294_967_295;
+/** Longest endpoint name or sector, UTF-8 bytes (RFC 9176 section 5). */
+export const MAX_NAME_BYTES = 63;
+
+export const DEFAULT_LIMITS: RegistrationLimits = {
+  registrations: 1_000_000,
+  registrationBytes: 65_536,
+  links: 4096,
+  attributes: 64,
+};
+
+/** An expired registration stays revivable for its own lifetime, but no longer than a day (LIF-05). */
+export const MAX_DORMANT_MS = 86_400_000;
+/** Expired registrations kept for revival; beyond it the one that expired first goes. */
+export const MAX_DORMANT = 100_000;
+/** How often expired registrations are looked through. Requests see an overdue one as gone at once. */
+export const COLLECTION_INTERVAL_MS = 60_000;
+
+/** How long an endpoint may take to hand out its `/.well-known/core` (RFC 9176 section 5.1): three transmissions. */
+export const SIMPLE_FETCH_TIMEOUT_MS = 15_000;
+/** Documents fetched at once for simple registrations; 5.03 beyond. */
+export const MAX_SIMPLE_FETCHES = 256;
+
+/** Largest answer to one lookup, bytes. Larger ones would hold up everybody else. */
+export const MAX_ANSWER_BYTES = 67_108_864;
+/** Max-Age of answers that show ages, seconds at most (draft 5.2). */
+export const MAX_AGE_WITH_AGES_S = 60;
+
+/** Max-Age of feed answers, seconds. A subscriber that heard nothing for so long asks again: it is the heartbeat as well. */
+export const FEED_MAX_AGE_S = 20;
+/** A patch over UDP fits one block of 1024 bytes. */
+export const FEED_PATCH_BYTES_UDP = 1000;
+export const FEED_PATCH_BYTES_TCP = 65_536;
+
+/** Changes of the directory move the expiry timer at most this often, ms. Below the shortest lifetime of 1 s. */
+export const SWEEP_REARM_MS = 200;
+/** Longest sleep of the expiry timer, ms. */
+export const MAX_SWEEP_SLEEP_MS = 86_400_000;
+
+/** Why a request was refused, and the response code that says so. The causes are the keys of `rejected`. */
+export const REFUSAL_CODE = {
+  "bad-request": CODE.BAD_REQUEST,
+  "bad-document": CODE.BAD_REQUEST,
+  "not-found": CODE.NOT_FOUND,
+  "bad-method": CODE.METHOD_NOT_ALLOWED,
+  "not-acceptable": CODE.NOT_ACCEPTABLE,
+  "too-large": CODE.REQUEST_ENTITY_TOO_LARGE,
+  "bad-format": CODE.UNSUPPORTED_CONTENT_FORMAT,
+  full: CODE.UNAVAILABLE,
+  conflict: CODE.UNAVAILABLE,
+  overload: CODE.UNAVAILABLE,
+  closed: CODE.UNAVAILABLE,
+  "store-failure": CODE.UNAVAILABLE,
+  "endpoint-silent": CODE.GATEWAY_TIMEOUT,
+} as const;
+
+export type RefusalCause = keyof typeof REFUSAL_CODE;

@@ -1,0 +1,63 @@
+import type { Environment, Timer } from "@tributary/coap-transport";
+import { COLLECTION_INTERVAL_MS, MAX_DORMANT, MAX_DORMANT_MS } from "./constants.js";
+import type { KeyedQueue } from "./keyed-queue.js";
+import { keyOf, type Registry } from "./registry.js";
+import { tryStore } from "./store-access.js";
+import type { RegistrationStore, StoredRegistration } from "./types.js";
+
+export interface DormantCollectionDeps {
+  readonly registry: Registry;
+  readonly queue: KeyedQueue;
+  readonly store: RegistrationStore;
+  readonly env: Environment;
+}
+
+/** End of the time in which an expired registration may be revived (LIF-05). Pure. */
+export function dormantUntilMs(expiredAtMs: number, ltS: number): number {
+  return expiredAtMs + Math.min(ltS * 1000, MAX_DORMANT_MS);
+}
+
+/** Gives up expired registrations when their time is over, or when there are too many of them. */
+export class DormantCollection {
+  readonly #deps: DormantCollectionDeps;
+  #timer: Timer | null = null;
+  #isClosed = false;
+
+  constructor(deps: DormantCollectionDeps) {
+    this.#deps = deps;
+  }
+
+  add(stored: StoredRegistration, expiredAtMs: number): void {
+    const { registry } = this.#deps;
+    registry.putDormant(stored, dormantUntilMs(expiredAtMs, stored.ltS));
+    const oldest = registry.dormant > MAX_DORMANT ? registry.oldestDormant() : undefined;
+    if (oldest !== undefined) this.#giveUp(oldest);
+    this.arm();
+  }
+
+  /** Look through the dormant registrations from time to time, as long as there are any. */
+  arm(): void {
+    if (this.#isClosed || this.#timer !== null || this.#deps.registry.dormant === 0) return;
+    this.#timer = this.#deps.env.clock.setTimer(COLLECTION_INTERVAL_MS, () => {
+      this.#timer = null;
+      for (const stored of this.#deps.registry.overdue(this.#deps.env.clock.nowMs())) this.#giveUp(stored);
+      this.arm();
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #giveUp(stored: StoredRegistration): void {
+    const { registry, queue, store, env } = this.#deps;
+    // Never rejects: a store that fails to forget is logged, and the entry is overdue again at the next start.
+    void queue.run(keyOf(stored), () => {
+      if (!registry.isDormant(stored)) return undefined;
+      registry.remove(stored.id);
+      return tryStore(env.logger, () => store.delete(stored.id));
+    });
+  }
+}

@@ -1,0 +1,231 @@
+import {
+  CODE,
+  CONTENT_FORMAT,
+  type Environment,
+  errorResponse,
+  type ObservedResource,
+  type Observer,
+  type Peer,
+  type ServerRequest,
+  type ServerResponse,
+} from "@tributary/coap-transport";
+import type { Criterion } from "@tributary/link-model";
+import type { Directory, LookupInterface, Registration, SourceChange } from "@tributary/merge-engine";
+import {
+  type ChangeLog,
+  createChangeLog,
+  type FeedCursor,
+  type FeedPatch,
+  type FeedSource,
+  type LoggedChange,
+  versionFromETag,
+  versionToETag,
+} from "@tributary/replication";
+import { FEED_MAX_AGE_S, FEED_PATCH_BYTES_TCP, FEED_PATCH_BYTES_UDP } from "./constants.js";
+
+export interface FeedPublisherDeps {
+  readonly directory: Directory;
+  readonly env: Environment;
+}
+
+export interface FeedPublisherOptions {
+  /** Source whose registrations are published; default `local`. */
+  readonly source?: string;
+  /** 24-bit number that differs from that of any earlier history. */
+  readonly epoch: number;
+  /** Counter to go on from (a persisted history); default 0. */
+  readonly counter?: number;
+  /** Largest patch over UDP; default 1000, so that it fits one block of 1024 bytes. */
+  readonly patchBytesUdp?: number;
+  /** Largest patch over TCP; default 65 536. */
+  readonly patchBytesTcp?: number;
+  /** Removals remembered; a subscriber that is further behind is started anew. Default 100 000. */
+  readonly maxTombstones?: number;
+}
+
+/** The replication feed of an RD (design section 3). */
+export interface FeedPublisher {
+  /** Answer a GET with Accept 51, and accept its observation. `criteria` are those of the query. */
+  answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse;
+  /** End all observations and stop listening. Idempotent. */
+  close(): void;
+}
+
+/** The criterion that selects what is registered at this RD itself (draft 4.4.2), by feed. */
+const OWN = { ep: "href", res: "provenance" } as const satisfies Record<LookupInterface, string>;
+
+/**
+ * Publish the changes of one source of the directory to those who replicate it.
+ * @throws {ReplicationError} `BAD_VERSION` when epoch or counter is out of range.
+ */
+export function createFeedPublisher(deps: FeedPublisherDeps, options: FeedPublisherOptions): FeedPublisher {
+  return new Publisher(deps, options);
+}
+
+class Publisher implements FeedPublisher {
+  readonly #deps: FeedPublisherDeps;
+  readonly #source: string;
+  readonly #log: ChangeLog;
+  readonly #patchBytes: Record<"udp" | "tcp", number>;
+  readonly #subscribers = new Set<Subscriber>();
+  /** Registrations that mean something on one link only: never replicated. */
+  readonly #hidden = new Set<string>();
+  readonly #stopListening: () => void;
+
+  constructor(deps: FeedPublisherDeps, options: FeedPublisherOptions) {
+    this.#deps = deps;
+    this.#source = options.source ?? "local";
+    this.#patchBytes = {
+      udp: options.patchBytesUdp ?? FEED_PATCH_BYTES_UDP,
+      tcp: options.patchBytesTcp ?? FEED_PATCH_BYTES_TCP,
+    };
+    const { epoch, counter, maxTombstones } = options;
+    this.#log = createChangeLog({
+      epoch,
+      ...(counter === undefined ? {} : { counter }),
+      ...(maxTombstones === undefined ? {} : { maxTombstones }),
+    });
+    this.#recordPresent();
+    this.#stopListening = deps.directory.on("source", (change) => {
+      if (change.source === this.#source) this.#onChange(change);
+    });
+  }
+
+  answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse {
+    const filter = criteria.filter((criterion) => !isOwnCriterion(kind, criterion));
+    if (filter.length === criteria.length) {
+      return errorResponse(CODE.BAD_REQUEST, `a feed tells what is registered here: ask with ${OWN[kind]}=/*`);
+    }
+    const cursor = this.#open(kind, filter, request.etags);
+    const patch = this.nextPatch(cursor, request.peer);
+    if (patch !== null) return this.#withObservation(request, patchResponse(patch), this.#log.advance(cursor, patch));
+    return this.#withObservation(request, validResponse(cursor), cursor);
+  }
+
+  close(): void {
+    this.#stopListening();
+    for (const { observer } of [...this.#subscribers]) observer.end();
+    this.#subscribers.clear();
+  }
+
+  nextPatch(cursor: FeedCursor, peer: Peer): FeedPatch | null {
+    const { directory, env } = this.#deps;
+    const source: FeedSource = {
+      get: (href) => shared(directory.get(this.#source, href)),
+      nowMs: env.clock.nowMs(),
+    };
+    return this.#log.nextPatch(cursor, source, peer.transport === "udp" ? this.#patchBytes.udp : this.#patchBytes.tcp);
+  }
+
+  advance(cursor: FeedCursor, patch: FeedPatch): FeedCursor {
+    return this.#log.advance(cursor, patch);
+  }
+
+  forget(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
+  }
+
+  /** Go on from the version that the subscriber holds (its ETag), or start anew. */
+  #open(kind: LookupInterface, filter: readonly Criterion[], etags: readonly Uint8Array[]): FeedCursor {
+    for (const etag of etags) {
+      const held = versionFromETag(etag);
+      const cursor = held === null ? null : this.#log.open(kind, filter, held);
+      if (cursor !== null && cursor.version !== null) return cursor;
+    }
+    return this.#log.open(kind, filter, null);
+  }
+
+  /** The patch just sent counts as held: that it was lost, the subscriber notices by the next `test /version`. */
+  #withObservation(request: ServerRequest, response: ServerResponse, cursor: FeedCursor): ServerResponse {
+    if (request.observe !== 0) return response;
+    const attach = (observer: Observer): ObservedResource => {
+      const subscriber = new Subscriber(this, observer, cursor);
+      this.#subscribers.add(subscriber);
+      if (this.#log.hasNews(cursor)) observer.wake();
+      return subscriber;
+    };
+    return { ...response, observation: { attach } };
+  }
+
+  /** What the source holds already is the beginning of this history. */
+  #recordPresent(): void {
+    const { directory } = this.#deps;
+    if (!directory.sources().includes(this.#source)) return;
+    for (const href of directory.hrefs(this.#source)) {
+      if (shared(directory.get(this.#source, href)) === undefined) this.#hidden.add(href);
+      else this.#log.record({ href, kind: "added", endpointChanged: true, linksChanged: true });
+    }
+  }
+
+  #onChange(change: SourceChange): void {
+    const logged = this.#loggedChange(change);
+    if (logged === null) return;
+    this.#log.record(logged);
+    for (const subscriber of this.#subscribers) if (this.#log.hasNews(subscriber.cursor)) subscriber.observer.wake();
+  }
+
+  /** What subscribers get to know of a change; null: nothing. */
+  #loggedChange({ href, kind, endpointChanged, linksChanged, registration }: SourceChange): LoggedChange | null {
+    const wasHidden = this.#hidden.has(href);
+    const isHidden = kind !== "removed" && shared(registration) === undefined;
+    if (isHidden) this.#hidden.add(href);
+    else this.#hidden.delete(href);
+    if (wasHidden && (isHidden || kind === "removed")) return null;
+    if (wasHidden) return { href, kind: "added", endpointChanged: true, linksChanged: true };
+    if (!isHidden) return { href, kind, endpointChanged, linksChanged };
+    return kind === "added" ? null : { href, kind: "removed", endpointChanged: true, linksChanged: true };
+  }
+}
+
+/** One observer of one feed. The cursor moves on when a patch was acknowledged. */
+class Subscriber implements ObservedResource {
+  readonly observer: Observer;
+  cursor: FeedCursor;
+  readonly #publisher: Publisher;
+  #underWay: FeedCursor | null = null;
+
+  constructor(publisher: Publisher, observer: Observer, cursor: FeedCursor) {
+    this.#publisher = publisher;
+    this.observer = observer;
+    this.cursor = cursor;
+  }
+
+  next(): ServerResponse | null {
+    const patch = this.#publisher.nextPatch(this.cursor, this.observer.peer);
+    if (patch === null) return null;
+    this.#underWay = this.#publisher.advance(this.cursor, patch);
+    return patchResponse(patch);
+  }
+
+  delivered(): void {
+    this.cursor = this.#underWay ?? this.cursor;
+    this.#underWay = null;
+  }
+
+  closed(): void {
+    this.#publisher.forget(this);
+  }
+}
+
+function isOwnCriterion(kind: LookupInterface, { name, value, isPrefix }: Criterion): boolean {
+  return name === OWN[kind] && value === "/" && isPrefix;
+}
+
+/** RFC 9176 section 6.1: a link-local registration is for its own link. */
+function shared<T extends Registration>(registration: T | undefined): T | undefined {
+  return registration?.zone === undefined ? registration : undefined;
+}
+
+function patchResponse(patch: FeedPatch): ServerResponse {
+  return {
+    code: CODE.CONTENT,
+    contentFormat: CONTENT_FORMAT.JSON_PATCH,
+    etag: versionToETag(patch.version),
+    maxAgeS: FEED_MAX_AGE_S,
+    payload: Buffer.from(patch.text, "utf8"),
+  };
+}
+
+function validResponse({ version }: FeedCursor): ServerResponse {
+  return { code: CODE.VALID, maxAgeS: FEED_MAX_AGE_S, ...(version === null ? {} : { etag: versionToETag(version) }) };
+}

@@ -1,0 +1,30 @@
+export { ResourceDirectoryError, type ResourceDirectoryErrorCode } from "./errors.js";
+export { startExpirySweep } from "./expiry-sweep.js";
+export {
+  createFeedPublisher,
+  type FeedPublisher,
+  type FeedPublisherDeps,
+  type FeedPublisherOptions,
+} from "./feed-publisher.js";
+export { createLookupInterface, type LookupInterfaceDeps, type LookupInterfaceOptions } from "./lookup-interface.js";
+export { directoryLookupSource } from "./lookup-source.js";
+export { createMemoryStore } from "./memory-store.js";
+export { createReplicaPolicy } from "./replica-policy.js";
+export { createResourceDirectory } from "./resource-directory.js";
+export { createSite } from "./site.js";
+export type {
+  LookupAnswer,
+  LookupContext,
+  LookupObservation,
+  LookupRefusal,
+  LookupSource,
+  RegistrationLimits,
+  RegistrationStore,
+  ReplicaPolicy,
+  ResourceDirectory,
+  ResourceDirectoryDeps,
+  ResourceDirectoryOptions,
+  SiteOptions,
+  SiteResource,
+  StoredRegistration,
+} from "./types.js";

@@ -1,0 +1,27 @@
+import { type Attribute, firstValue, isPathAbsolute, type Link } from "@tributary/link-model";
+import type { Directory } from "@tributary/merge-engine";
+import { lifetimeAgeS } from "@tributary/replication";
+
+/** Query item by which a replica asks for ages (draft 5.2). */
+export const AGE_ITEM = "lt-age";
+
+/**
+ * Endpoint links with `lt` and `lt-age`, in seconds, of the registrations that this node took itself (draft 5.2). What came
+ * from elsewhere stays without: its ages are for those who replicate it (draft 6.2). Lazy.
+ */
+export function* withLifetimeAges(links: Iterable<Link>, directory: Directory, nowMs: number): Generator<Link> {
+  for (const link of links) yield withLifetimeAge(link, directory, nowMs);
+}
+
+function withLifetimeAge(link: Link, directory: Directory, nowMs: number): Link {
+  const ep = firstValue(link, "ep");
+  if (!isPathAbsolute(link.target) || typeof ep !== "string") return link;
+  const registration = directory.winner(ep, firstValue(link, "d") ?? undefined);
+  if (registration === undefined || registration.shownHref !== link.target || registration.ltMs === undefined)
+    return link;
+  const ages: Attribute[] = [
+    ["lt", String(Math.floor(registration.ltMs / 1000))],
+    ["lt-age", String(lifetimeAgeS(registration, nowMs))],
+  ];
+  return { target: link.target, attributes: [...link.attributes, ...ages] };
+}

@@ -1,0 +1,179 @@
+import {
+  CODE,
+  CONTENT_FORMAT,
+  type Environment,
+  errorResponse,
+  METHOD,
+  type ServerRequest,
+  type ServerResponse,
+} from "@tributary/coap-transport";
+import { type Attribute, parseLookupQuery } from "@tributary/link-model";
+import type { Directory, LookupInterface } from "@tributary/merge-engine";
+import { isSameTag } from "./body-hash.js";
+import { MAX_AGE_WITH_AGES_S } from "./constants.js";
+import type { FeedPublisher } from "./feed-publisher.js";
+import { AGE_ITEM, withLifetimeAges } from "./lifetime-age.js";
+import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
+import { AnswerTooLarge, type BodyWriter, createBodyWriter } from "./lookup-rendering.js";
+import { normaliseOwnCriteria } from "./own-authority.js";
+import type {
+  LookupAnswer,
+  LookupContext,
+  LookupObservation,
+  LookupRefusal,
+  LookupSource,
+  ReplicaPolicy,
+  SiteResource,
+} from "./types.js";
+
+export interface LookupInterfaceDeps {
+  /** Whose changes observers are told of. */
+  readonly directory: Directory;
+  readonly env: Environment;
+  /** Decides what a lookup is answered with. */
+  readonly source: LookupSource;
+  readonly mayReplicate: ReplicaPolicy;
+  /** Answers Accept 51; absent: no feed here. */
+  readonly feed?: FeedPublisher;
+  readonly onLookup?: LookupObservation;
+}
+
+export interface LookupInterfaceOptions {
+  readonly kind: LookupInterface;
+  readonly path: readonly string[];
+  /** How `/.well-known/core` shows the interface. */
+  readonly attributes: readonly Attribute[];
+  /** Path above the registration resources; default `["reg"]`. */
+  readonly resourcePath?: readonly string[];
+  /** Content-Format number of application/linkset+json (RFC 9264); absent: not offered. */
+  readonly linksetFormat?: number;
+}
+
+/** An endpoint or resource lookup (RFC 9176 section 6), observable, with `provenance` and `lt-age` (draft 5). */
+export function createLookupInterface(deps: LookupInterfaceDeps, options: LookupInterfaceOptions): SiteResource {
+  const resource = new LookupResource(deps, options);
+  return { path: options.path, attributes: options.attributes, handle: (request) => resource.handle(request) };
+}
+
+type Understood<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly response: ServerResponse };
+
+class LookupResource {
+  readonly #deps: LookupInterfaceDeps;
+  readonly #kind: LookupInterface;
+  readonly #resourcePath: readonly string[];
+  readonly #writer: BodyWriter;
+  readonly #observers: LookupObservers;
+
+  constructor(deps: LookupInterfaceDeps, { kind, resourcePath, linksetFormat }: LookupInterfaceOptions) {
+    this.#deps = deps;
+    this.#kind = kind;
+    this.#resourcePath = resourcePath ?? ["reg"];
+    this.#writer = createBodyWriter({ linksetFormat, seed: Math.floor(deps.env.random() * 2 ** 32) });
+    this.#observers = new LookupObservers({ directory: deps.directory, answer: (asked) => this.#answer(asked) });
+  }
+
+  handle(request: ServerRequest): ServerResponse | Promise<ServerResponse> {
+    if (request.method !== METHOD.GET) return errorResponse(CODE.METHOD_NOT_ALLOWED, "lookups take GET");
+    if (request.accept === CONTENT_FORMAT.JSON_PATCH) return this.#handleFeed(request);
+    const startMs = this.#deps.env.clock.nowMs();
+    const asked = this.#understand(request);
+    if (!asked.ok) return this.#refuse(asked.response, startMs);
+    const outcome = this.#answer(asked.value);
+    return outcome instanceof Promise
+      ? outcome.then((settled) => this.#respond(asked.value, settled, startMs))
+      : this.#respond(asked.value, outcome, startMs);
+  }
+
+  /** The replication feed (design section 3) at the same place as the lookup. */
+  #handleFeed(request: ServerRequest): ServerResponse {
+    const { feed, mayReplicate } = this.#deps;
+    if (feed === undefined) return errorResponse(CODE.NOT_ACCEPTABLE, this.#writer.offer);
+    if (!mayReplicate(request.peer))
+      return errorResponse(CODE.FORBIDDEN, "you may not replicate this directory (registration.replicas)");
+    const read = this.#readQuery(request, request.query);
+    if (!read.ok) return read.response;
+    const { criteria, count } = read.value.query;
+    if (count !== undefined) return errorResponse(CODE.BAD_REQUEST, "a feed has no pages");
+    return feed.answer(this.#kind, criteria, request);
+  }
+
+  #understand(request: ServerRequest): Understood<AskedLookup> {
+    const format = this.#writer.negotiate(request.accept);
+    if (format === null) return { ok: false, response: errorResponse(CODE.NOT_ACCEPTABLE, this.#writer.offer) };
+    // Draft 5.2: ages are for those who need to know; for all others this is a criterion that nothing meets.
+    const showsAges = this.#kind === "ep" && request.query.includes(AGE_ITEM) && this.#deps.mayReplicate(request.peer);
+    const items = showsAges ? request.query.filter((item) => item !== AGE_ITEM) : request.query;
+    const context = this.#readQuery(request, items);
+    return context.ok ? { ok: true, value: { context: context.value, format, showsAges } } : context;
+  }
+
+  #readQuery(request: ServerRequest, items: readonly string[]): Understood<LookupContext> {
+    const parsed = parseLookupQuery(items);
+    if (!parsed.ok) return { ok: false, response: errorResponse(CODE.BAD_REQUEST, parsed.message) };
+    const kind = this.#kind;
+    const criteria = normaliseOwnCriteria(parsed.query.criteria, { kind, request, resourcePath: this.#resourcePath });
+    const query = criteria === parsed.query.criteria ? parsed.query : { ...parsed.query, criteria };
+    return { ok: true, value: { kind, query, items, request } };
+  }
+
+  #answer(asked: AskedLookup): LookupOutcome | Promise<LookupOutcome> {
+    const answer = this.#deps.source(asked.context);
+    return answer instanceof Promise
+      ? answer.then((settled) => this.#render(asked, settled))
+      : this.#render(asked, answer);
+  }
+
+  #render({ format, showsAges }: AskedLookup, answer: LookupAnswer | LookupRefusal): LookupOutcome {
+    if (!("links" in answer)) return { kind: "refusal", response: errorResponse(answer.code, answer.message) };
+    const { directory, env } = this.#deps;
+    const links = showsAges ? withLifetimeAges(answer.links, directory, env.clock.nowMs()) : answer.links;
+    const maxAgeS = showsAges ? Math.min(answer.maxAgeS ?? MAX_AGE_WITH_AGES_S, MAX_AGE_WITH_AGES_S) : answer.maxAgeS;
+    try {
+      const { payload, etag, skipped } = this.#writer.write(links, format);
+      if (skipped > 0) env.logger.debug("links left out of an answer", { skipped, kind: this.#kind });
+      // Content-Format on empty answers too: some clients need it to tell them from errors (design section 6).
+      const response = {
+        code: CODE.CONTENT,
+        contentFormat: format,
+        etag,
+        payload,
+        ...(maxAgeS === undefined ? {} : { maxAgeS }),
+      };
+      return { kind: "answer", origin: answer.origin ?? "local", etag, response };
+    } catch (error) {
+      if (!(error instanceof AnswerTooLarge)) throw error;
+      return {
+        kind: "refusal",
+        response: errorResponse(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count"),
+      };
+    }
+  }
+
+  #respond(asked: AskedLookup, outcome: LookupOutcome, startMs: number): ServerResponse {
+    if (outcome.kind === "refusal") return this.#refuse(outcome.response, startMs);
+    const { request } = asked.context;
+    const { etag, origin } = outcome;
+    this.#count(origin, startMs);
+    let response = outcome.response;
+    if (request.etags.some((held) => isSameTag(held, etag))) response = validated(response);
+    // Changes are seen in the directory; an answer that was asked of others cannot be observed here.
+    if (request.observe !== 0 || origin !== "local") return response;
+    return { ...response, observation: this.#observers.observe(asked, etag) };
+  }
+
+  #refuse(response: ServerResponse, startMs: number): ServerResponse {
+    this.#count("error", startMs);
+    return response;
+  }
+
+  #count(origin: NonNullable<LookupAnswer["origin"]> | "error", startMs: number): void {
+    this.#deps.onLookup?.(this.#kind, origin, this.#deps.env.clock.nowMs() - startMs);
+  }
+}
+
+/** 2.03: what the client holds is what it would get (RFC 7252 section 5.9.1.3). */
+function validated({ etag, maxAgeS }: ServerResponse): ServerResponse {
+  return { code: CODE.VALID, ...(etag === undefined ? {} : { etag }), ...(maxAgeS === undefined ? {} : { maxAgeS }) };
+}

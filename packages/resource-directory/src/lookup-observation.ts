@@ -1,0 +1,172 @@
+import type { ObservationSource, ObservedResource, Observer, ServerResponse } from "@tributary/coap-transport";
+import type { Criterion } from "@tributary/link-model";
+import type { Directory, VisibleChange } from "@tributary/merge-engine";
+import { isSameTag } from "./body-hash.js";
+import { ObserverIndex } from "./observer-index.js";
+import type { LookupAnswer, LookupContext } from "./types.js";
+
+/** A lookup as it was understood. */
+export interface AskedLookup {
+  readonly context: LookupContext;
+  /** Content-Format of the answer. */
+  readonly format: number;
+  readonly showsAges: boolean;
+}
+
+/** An answer ready to be sent: 2.05 with its tag, or an error. */
+export type LookupOutcome =
+  | { readonly kind: "refusal"; readonly response: ServerResponse }
+  | {
+      readonly kind: "answer";
+      readonly origin: NonNullable<LookupAnswer["origin"]>;
+      readonly etag: Uint8Array;
+      readonly response: ServerResponse;
+    };
+
+export type AnswerLookup = (asked: AskedLookup) => LookupOutcome | Promise<LookupOutcome>;
+
+/**
+ * Observers of lookups (RFC 7641). A change of the directory wakes those whose query it can concern; they answer again and
+ * notify when the body differs from the one sent last. Renewals alone concern nobody. Listens as long as the directory lives.
+ */
+export class LookupObservers {
+  readonly #answer: AnswerLookup;
+  readonly #index = new ObserverIndex<ObserverGroup>();
+  readonly #groups = new Map<string, ObserverGroup>();
+  /** Changes of the directory so far: tells whether an answer may be out of date. */
+  #changes = 0;
+
+  constructor(deps: { readonly directory: Directory; readonly answer: AnswerLookup }) {
+    this.#answer = deps.answer;
+    deps.directory.on("visible", (change) => this.#onChange(change));
+  }
+
+  /** Accept an observer of `asked`, who is being sent the answer with `etag` right now. */
+  observe(asked: AskedLookup, etag: Uint8Array): ObservationSource {
+    const answeredAt = this.#changes;
+    return {
+      attach: (observer) => {
+        const group = this.#join(asked);
+        const client = new ObservingClient(observer, etag, {
+          answer: () => group.answer(this.#changes),
+          leave: () => this.#leave(group, client),
+        });
+        group.members.add(client);
+        if (answeredAt !== this.#changes) client.wake();
+        return client;
+      },
+    };
+  }
+
+  #onChange(change: VisibleChange): void {
+    if (isMereRenewal(change)) return;
+    this.#changes++;
+    if (this.#groups.size === 0) return;
+    for (const registration of [change.before, change.after]) {
+      if (registration === undefined) continue;
+      for (const group of this.#index.concernedBy(registration)) for (const client of group.members) client.wake();
+    }
+  }
+
+  #join(asked: AskedLookup): ObserverGroup {
+    const key = groupKey(asked);
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const group = new ObserverGroup(key, asked, this.#answer);
+    this.#groups.set(key, group);
+    this.#index.add(group);
+    return group;
+  }
+
+  #leave(group: ObserverGroup, client: ObservingClient): void {
+    group.members.delete(client);
+    if (group.members.size > 0) return;
+    this.#groups.delete(group.key);
+    this.#index.delete(group);
+  }
+}
+
+function isMereRenewal({ cause, before, after }: VisibleChange): boolean {
+  return cause === "renewed" && before !== undefined && before.shownHref === after?.shownHref;
+}
+
+/** Equal for lookups whose answers are always equal. */
+function groupKey({ context, format, showsAges }: AskedLookup): string {
+  const { query, items, request } = context;
+  return JSON.stringify([query, items, request.peer.zone ?? null, format, showsAges]);
+}
+
+/** Observers with the same question: answered once for all of them. */
+class ObserverGroup {
+  readonly key: string;
+  readonly criteria: readonly Criterion[];
+  readonly members = new Set<ObservingClient>();
+  readonly #asked: AskedLookup;
+  readonly #answer: AnswerLookup;
+  #last: { readonly at: number; readonly outcome: LookupOutcome | Promise<LookupOutcome> } | null = null;
+
+  constructor(key: string, asked: AskedLookup, answer: AnswerLookup) {
+    this.key = key;
+    this.criteria = asked.context.query.criteria;
+    this.#asked = asked;
+    this.#answer = answer;
+  }
+
+  /** The answer after the change with number `at`. Ages grow by themselves, so such answers are made each time. */
+  answer(at: number): LookupOutcome | Promise<LookupOutcome> {
+    if (this.#last?.at === at) return this.#last.outcome;
+    const outcome = this.#answer(this.#asked);
+    this.#last = this.members.size > 1 && !this.#asked.showsAges ? { at, outcome } : null;
+    return outcome;
+  }
+}
+
+interface GroupMembership {
+  answer(): LookupOutcome | Promise<LookupOutcome>;
+  leave(): void;
+}
+
+class ObservingClient implements ObservedResource {
+  readonly #observer: Observer;
+  readonly #membership: GroupMembership;
+  #sentTag: Uint8Array;
+
+  constructor(observer: Observer, sentTag: Uint8Array, membership: GroupMembership) {
+    this.#observer = observer;
+    this.#sentTag = sentTag;
+    this.#membership = membership;
+  }
+
+  wake(): void {
+    this.#observer.wake();
+  }
+
+  next(): ServerResponse | null | Promise<ServerResponse | null> {
+    const outcome = this.#membership.answer();
+    return outcome instanceof Promise ? outcome.then((settled) => this.#news(settled)) : this.#news(outcome);
+  }
+
+  closed(): void {
+    this.#membership.leave();
+  }
+
+  #news(outcome: LookupOutcome): ServerResponse | null {
+    if (outcome.kind === "refusal") return outcome.response; // RFC 7641 section 4.2: the last notification
+    switch (outcome.origin) {
+      case "local":
+        if (isSameTag(outcome.etag, this.#sentTag)) return null;
+        this.#sentTag = outcome.etag;
+        return outcome.response;
+      case "partial":
+        // Part of the answer is missing for now; it would look like removals.
+        return null;
+      case "cached":
+      case "forwarded":
+        // From now on changes happen where they are not seen: an answer without Observe ends it (RFC 7641 section 4.1).
+        this.#observer.end(outcome.response);
+        return null;
+      default:
+        return outcome.origin satisfies never;
+    }
+  }
+}

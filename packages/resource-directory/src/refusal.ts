@@ -1,0 +1,37 @@
+import { errorResponse, type ServerResponse } from "@tributary/coap-transport";
+import { REFUSAL_CODE, type RefusalCause } from "./constants.js";
+
+/** Why a request cannot be served. */
+export interface Refusal {
+  readonly cause: RefusalCause;
+  /** A sentence for the diagnostic payload. */
+  readonly message: string;
+}
+
+/** Something, or the reason why not. */
+export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal };
+
+export function accepted<T>(value: T): Result<T> {
+  return { ok: true, value };
+}
+
+export function refused(cause: RefusalCause, message: string): { readonly ok: false; readonly refusal: Refusal } {
+  return { ok: false, refusal: { cause, message } };
+}
+
+/** Turns refusals into answers and counts them by cause. */
+export interface RefusalLog {
+  readonly counts: ReadonlyMap<string, number>;
+  answer(refusal: Refusal): ServerResponse;
+}
+
+export function createRefusalLog(): RefusalLog {
+  const counts = new Map<string, number>();
+  return {
+    counts,
+    answer({ cause, message }) {
+      counts.set(cause, (counts.get(cause) ?? 0) + 1);
+      return errorResponse(REFUSAL_CODE[cause], message);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { formatAuthority, type Peer, parseCoapUri, type ServerRequest } from "@tributary/coap-transport";
+import { checkBase, splitUri } from "@tributary/link-model";
+import { accepted, type Result, refused } from "./refusal.js";
+
+/** Where the links of a registration are resolved, and on which link that means something. */
+export interface RegistrationBase {
+  readonly base: string;
+  readonly isBaseExplicit: boolean;
+  /** Zone of a link-local base. Empty when the socket does not tell zones: then nobody is known to be on that link. */
+  readonly zone?: string;
+}
+
+const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
+
+/** `scheme://address[:port]` of the sender (RFC 9176 section 5): default port left out, no zone. Pure. */
+export function implicitBase({ scheme, peer }: Pick<ServerRequest, "scheme" | "peer">): RegistrationBase {
+  const defaultPort = scheme.startsWith("coaps") ? 5684 : 5683;
+  const base = `${scheme}://${formatAuthority(peer.address, peer.port, defaultPort)}`;
+  return { base, isBaseExplicit: false, ...(LINK_LOCAL.test(peer.address) ? { zone: peer.zone ?? "" } : {}) };
+}
+
+/**
+ * A base given by the endpoint (RFC 9176 section 5). A link-local one means something on one link only, so it must be
+ * the very address that the request came from (REG-18). Pure.
+ */
+export function explicitBase(base: string, peer: Peer): Result<RegistrationBase> {
+  const problem = checkBase(base);
+  if (problem !== undefined) return refused("bad-request", problem);
+  const literal = addressLiteral(base);
+  if (literal === null || !LINK_LOCAL.test(literal)) return accepted({ base, isBaseExplicit: true });
+  if (literal !== peer.address) return refused("bad-request", "base is an address of another link");
+  return accepted({ base, isBaseExplicit: true, zone: peer.zone ?? "" });
+}
+
+/** The IPv6 literal of a URI in the spelling that sockets report, or null. */
+function addressLiteral(uri: string): string | null {
+  const bracketed = /\[[^\]]*\]/.exec(splitUri(uri).authority ?? "");
+  if (bracketed === null) return null;
+  try {
+    return parseCoapUri(`coap://${bracketed[0]}`).host;
+  } catch {
+    return null;
+  }
+}

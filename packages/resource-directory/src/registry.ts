@@ -1,0 +1,95 @@
+import type { StoredRegistration } from "./types.js";
+
+/** `live`: in the directory. `dormant`: expired, but revivable until `untilMs` (RFC 9176 section 5.3.3, LIF-05). */
+export type EntryPhase = { readonly kind: "live" } | { readonly kind: "dormant"; readonly untilMs: number };
+
+/** One registration resource. */
+export interface RegistryEntry {
+  readonly stored: StoredRegistration;
+  readonly phase: EntryPhase;
+  /** Simple registrations: until when the fetched document need not be fetched again, monotonic ms. */
+  readonly freshUntilMs: number;
+}
+
+const LIVE: EntryPhase = { kind: "live" };
+
+/** Text that is equal exactly for equal (ep, d). Neither can hold a control character. Pure. */
+export function keyOf({ ep, d }: Pick<StoredRegistration, "ep" | "d">): string {
+  return d === undefined ? ep : `${ep}\n${d}`;
+}
+
+/** The registration resources of an RD by id and by (ep, d): the live ones, and the expired ones that may come back. */
+export class Registry {
+  readonly #byId = new Map<string, RegistryEntry>();
+  readonly #byKey = new Map<string, string>();
+  /** Ids of dormant entries, the one that expired first at the front. */
+  readonly #dormant = new Set<string>();
+
+  get live(): number {
+    return this.#byId.size - this.#dormant.size;
+  }
+
+  get dormant(): number {
+    return this.#dormant.size;
+  }
+
+  has(id: string): boolean {
+    return this.#byId.has(id);
+  }
+
+  /** The entry of an id, unless it is gone at `nowMs`. */
+  byId(id: string, nowMs: number): RegistryEntry | undefined {
+    const entry = this.#byId.get(id);
+    return entry !== undefined && !isOverdue(entry, nowMs) ? entry : undefined;
+  }
+
+  /** The entry of an (ep, d), unless it is gone at `nowMs`. */
+  byKey(key: string, nowMs: number): RegistryEntry | undefined {
+    const id = this.#byKey.get(key);
+    return id === undefined ? undefined : this.byId(id, nowMs);
+  }
+
+  putLive(stored: StoredRegistration, freshUntilMs: number): void {
+    this.#dormant.delete(stored.id);
+    this.#byId.set(stored.id, { stored, phase: LIVE, freshUntilMs });
+    this.#byKey.set(keyOf(stored), stored.id);
+  }
+
+  putDormant(stored: StoredRegistration, untilMs: number): void {
+    this.#byId.set(stored.id, { stored, phase: { kind: "dormant", untilMs }, freshUntilMs: 0 });
+    this.#byKey.set(keyOf(stored), stored.id);
+    this.#dormant.add(stored.id);
+  }
+
+  remove(id: string): void {
+    const entry = this.#byId.get(id);
+    if (entry === undefined) return;
+    this.#byId.delete(id);
+    this.#dormant.delete(id);
+    const key = keyOf(entry.stored);
+    if (this.#byKey.get(key) === id) this.#byKey.delete(key);
+  }
+
+  /** The dormant entry that expired first. */
+  oldestDormant(): StoredRegistration | undefined {
+    for (const id of this.#dormant) return this.#byId.get(id)?.stored;
+    return undefined;
+  }
+
+  /** Dormant entries whose time is over. */
+  *overdue(nowMs: number): Generator<StoredRegistration> {
+    for (const id of this.#dormant) {
+      const entry = this.#byId.get(id);
+      if (entry !== undefined && isOverdue(entry, nowMs)) yield entry.stored;
+    }
+  }
+
+  /** Whether `stored` is what a dormant entry still holds: it was not renewed or replaced meanwhile. */
+  isDormant(stored: StoredRegistration): boolean {
+    return this.#dormant.has(stored.id) && this.#byId.get(stored.id)?.stored === stored;
+  }
+}
+
+function isOverdue({ phase }: RegistryEntry, nowMs: number): boolean {
+  return phase.kind === "dormant" && nowMs >= phase.untilMs;
+}

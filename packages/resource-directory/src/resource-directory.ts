@@ -1,0 +1,76 @@
+import type { RequestHandler } from "@tributary/coap-transport";
+import { DEFAULT_LIMITS } from "./constants.js";
+import { createEndpointDocuments } from "./endpoint-documents.js";
+import { ResourceDirectoryError } from "./errors.js";
+import { createRefusalLog } from "./refusal.js";
+import { Registrar } from "./registrar.js";
+import { createRegistrationInterface } from "./registration-interface.js";
+import { createRegistrationResource } from "./registration-resource.js";
+import { createSimpleRegistration } from "./simple-registration.js";
+import type {
+  RegistrationLimits,
+  ResourceDirectory,
+  ResourceDirectoryDeps,
+  ResourceDirectoryOptions,
+  SiteResource,
+} from "./types.js";
+
+/**
+ * The registration side of an RD (RFC 9176 section 5). Its registrations are the records of one source of `deps.directory`,
+ * which is opened here; lookups over them are served by `createLookupInterface`.
+ * @throws {ResourceDirectoryError} `BAD_OPTIONS`
+ */
+export function createResourceDirectory(
+  deps: ResourceDirectoryDeps,
+  options: ResourceDirectoryOptions = {},
+): ResourceDirectory {
+  const { directory, store, client, env } = deps;
+  const { source = "local", registrationPath = ["rd"], resourcePath = ["reg"] } = options;
+  const limits = checkedLimits(options.limits);
+  if (resourcePath.length === 0) throw new ResourceDirectoryError("BAD_OPTIONS", "resourcePath must not be the root");
+  const refusals = createRefusalLog();
+  const registrar = new Registrar({ directory, store, env }, { source, resourcePath, limits });
+  const documents = createEndpointDocuments({ client, clock: env.clock }, { limits });
+  const handlers = { registrar, refusals };
+  const nowMs = (): number => env.clock.nowMs();
+  const whileOpen =
+    (handle: RequestHandler): RequestHandler =>
+    (request) =>
+      registrar.isClosed ? refusals.answer({ cause: "closed", message: "shutting down" }) : handle(request);
+  const resources: SiteResource[] = [
+    {
+      path: registrationPath,
+      attributes: [
+        ["rt", "core.rd"],
+        ["ct", "40"],
+      ],
+      handle: whileOpen(createRegistrationInterface(handlers, { limits })),
+    },
+    {
+      path: [".well-known", "rd"],
+      handle: whileOpen(createSimpleRegistration({ ...handlers, documents, nowMs }, { limits })),
+    },
+    {
+      path: resourcePath,
+      isSubtree: true,
+      handle: whileOpen(createRegistrationResource(handlers, { resourcePath, limits })),
+    },
+  ];
+  return {
+    resources,
+    start: () => registrar.load(),
+    close() {
+      documents.close();
+      return registrar.close();
+    },
+    rejected: refusals.counts,
+  };
+}
+
+function checkedLimits(options: Partial<RegistrationLimits> | undefined): RegistrationLimits {
+  const limits = { ...DEFAULT_LIMITS, ...options };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(value >= 0)) throw new ResourceDirectoryError("BAD_OPTIONS", `the limit of ${name} is not a number`);
+  }
+  return limits;
+}

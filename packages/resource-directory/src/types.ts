@@ -1,0 +1,128 @@
+import type { CoapClient, Environment, Peer, RequestHandler, ServerRequest } from "@tributary/coap-transport";
+import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
+import type { Directory, LookupInterface } from "@tributary/merge-engine";
+
+/** A registration as the RD keeps it: what the endpoint sent, and its lifetime. Persisted by a RegistrationStore. */
+export interface StoredRegistration {
+  /** Last part(s) of the registration resource path, e.g. `42` or `rd-c/42`; the key of the store. */
+  readonly id: string;
+  readonly ep: string;
+  readonly d?: string;
+  readonly base: string;
+  /** False when `base` was taken from the source address: an update from elsewhere then moves it (RFC 9176 section 5.3.1). */
+  readonly isBaseExplicit: boolean;
+  readonly ltS: number;
+  readonly attributes: readonly Attribute[];
+  /** Link-format payload as submitted (UTF-8 text). */
+  readonly links: string;
+  /** Wall clock of the last renewal, ms since the epoch: survives restarts. */
+  readonly renewedAtWallMs: number;
+  /** IPv6 zone of the endpoint when its base is link-local. */
+  readonly zone?: string;
+  /** Registered by simple registration (RFC 9176 section 5.1). */
+  readonly isSimple: boolean;
+}
+
+/** Keeps registrations. What `put` resolved for is durable by the promise of the store; the memory store promises nothing. */
+export interface RegistrationStore {
+  /** Everything kept, once, at start. */
+  load(): AsyncIterable<StoredRegistration>;
+  put(registration: StoredRegistration): Promise<void> | void;
+  delete(id: string): Promise<void> | void;
+  close(): Promise<void>;
+}
+
+export interface RegistrationLimits {
+  /** Registrations kept, 5.03 beyond. Default 1 000 000. */
+  readonly registrations: number;
+  /** Largest payload of one registration in bytes, 4.13 beyond. Default 65 536. */
+  readonly registrationBytes: number;
+  /** Links in one registration, 4.13 beyond. Default 4096. */
+  readonly links: number;
+  /** Endpoint attributes in one registration, 4.00 beyond. Default 64. */
+  readonly attributes: number;
+}
+
+export interface ResourceDirectoryDeps {
+  readonly directory: Directory;
+  readonly store: RegistrationStore;
+  /** For simple registration: fetches the endpoint's /.well-known/core. */
+  readonly client: CoapClient;
+  readonly env: Environment;
+}
+
+export interface ResourceDirectoryOptions {
+  /** Name of the directory source that holds this RD's registrations; default `local`. */
+  readonly source?: string;
+  /** Path of the registration interface; default `["rd"]`. */
+  readonly registrationPath?: readonly string[];
+  /** Path above the registration resources; default `["reg"]`; with a node name in it under anycast (draft 6.2.2). */
+  readonly resourcePath?: readonly string[];
+  readonly limits?: Partial<RegistrationLimits>;
+}
+
+/** One resource of a node: where it is, how it is advertised, what it does. */
+export interface SiteResource {
+  readonly path: readonly string[];
+  /** Handles every path below as well. */
+  readonly isSubtree?: boolean;
+  /** How `/.well-known/core` shows it; absent: not shown. */
+  readonly attributes?: readonly Attribute[];
+  readonly handle: RequestHandler;
+}
+
+export interface SiteOptions {
+  /** Further links for `/.well-known/core` (draft 4.2, 6.2), after the node's own. */
+  readonly advertise?: readonly Link[];
+  /** Content-Format number of application/linkset+json (RFC 9264), when one is agreed upon; absent: not offered. */
+  readonly linksetFormat?: number;
+}
+
+/** RFC 9176 registration side of an RD. */
+export interface ResourceDirectory {
+  /** Registration interface, simple registration and registration resources. */
+  readonly resources: readonly SiteResource[];
+  /** Load the store. Registrations whose lifetime ended meanwhile are not shown. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+  /** Refusals by cause, for metrics: `bad-request`, `too-large`, `full`, … Monotonic. */
+  readonly rejected: ReadonlyMap<string, number>;
+}
+
+/** The answer to a lookup before it is rendered. */
+export interface LookupAnswer {
+  readonly links: Iterable<Link>;
+  /** Seconds; absent: the default of 60. */
+  readonly maxAgeS?: number;
+  /** Upstreams whose part is missing. */
+  readonly missing?: readonly string[];
+  /** local, cached, forwarded or partial: for metrics. */
+  readonly origin?: "local" | "cached" | "forwarded" | "partial";
+}
+
+/** Refusal of a lookup, e.g. 5.04 when nothing is known. */
+export interface LookupRefusal {
+  readonly code: number;
+  readonly message: string;
+}
+
+export interface LookupContext {
+  readonly kind: LookupInterface;
+  readonly query: LookupQuery;
+  /** Query items as received, for forwarding. */
+  readonly items: readonly string[];
+  readonly request: ServerRequest;
+}
+
+/** Decides what a lookup is answered with; an RD's answers from its directory, an LP's may ask upstreams. */
+export type LookupSource = (
+  context: LookupContext,
+) => LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal>;
+
+/** Whether a peer may read ages and the feed (`registration.replicas`, draft 5.2). */
+export type ReplicaPolicy = (peer: Peer) => boolean;
+
+export interface LookupObservation {
+  /** Called for every finished lookup, for metrics. */
+  (kind: LookupInterface, origin: NonNullable<LookupAnswer["origin"]> | "error", durationMs: number): void;
+}

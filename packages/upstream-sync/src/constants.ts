@@ -1,0 +1,32 @@
+/** Attribute of a Tributary node's lookup links: identity of the running process. */
+export const NODE_ATTRIBUTE = "tributary-node";
+/** Resource types under which an RD lists its own lookups when it advertises others to clients (draft 6.2, RD-C). */
+export const FEED_RESOURCE_TYPES = { ep: "tributary.feed-ep", res: "tributary.feed-res" } as const;
+
+/** First and longest pause before an upstream is tried again, ms; each is doubled from the last and jittered. */
+export const FIRST_RETRY_MS = 500;
+export const LONGEST_RETRY_MS = 30_000;
+/** An upstream that must not be one (this node, another proxy) is looked at again after this time, ms. */
+export const REFUSED_RETRY_MS = 300_000;
+/** Answer expected to the request that keeps an observation alive, ms: room for two retransmissions (RFC 7252 section 4.8). */
+export const HEARTBEAT_TIMEOUT_MS = 10_000;
+/** Pause after a patch that cannot be read, before the feed is asked for anew, ms. */
+export const MALFORMED_PAUSE_MS = 2_000;
+/** Feed interval where the RD has no place for another observer, ms. */
+export const FEED_POLL_MS = 5_000;
+/** First interval of reconciliation with an RD whose Observe is not proven, ms. */
+export const FIRST_RECONCILE_MS = 5_000;
+/** Changes that only reconciliation found, after which an observation counts as dead. */
+export const SURPRISES_UNTIL_DEAD = 2;
+/** Remarks kept for operators. */
+export const MAX_REMARKS = 16;
+/** Registrations by which a way of attribution is tried out. */
+export const ATTRIBUTION_SAMPLES = 3;
+/** Tries of one attribution request. */
+export const ATTRIBUTION_TRIES = 3;
+/** Two readings of an age must be at least so far apart to say anything, ms. */
+export const AGE_PROOF_MS = 2_000;
+/** Largest lookup document that is read, bytes. */
+export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
+/** Share of a lifetime that must have passed before sighting a record extends it again: fewer events. */
+export const EXTENSION_SHARE = 0.1;

@@ -1,0 +1,126 @@
+import { CODE, type ClientResponse, type CoapClient, CONTENT_FORMAT, formatCode, METHOD, TransportError } from "@tributary/coap-transport";
+import { firstValue, type Link, originOf, parseLinkFormatTolerantly, resolveReference } from "@tributary/link-model";
+import { FEED_RESOURCE_TYPES, MAX_DOCUMENT_BYTES, NODE_ATTRIBUTE } from "./constants.js";
+import { UpstreamError } from "./errors.js";
+
+/** What discovery found at an upstream (RFC 9176 section 4.3). URIs are absolute, paths exactly as advertised. */
+export interface Discovered {
+  readonly endpointLookup: string;
+  readonly resourceLookup: string;
+  readonly registration?: string;
+  /** Origin against which its path-absolute hrefs stand. */
+  readonly authority: string;
+  /** It offers format 51 on its lookups. */
+  readonly hasFeed: boolean;
+  /** It is a Tributary node. */
+  readonly isTributary: boolean;
+}
+
+export type DiscoveryResult =
+  | { readonly kind: "found"; readonly found: Discovered }
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "nothing" };
+
+interface Candidate {
+  readonly uri: string;
+  readonly link: Link;
+}
+
+/** Read the links of `/.well-known/core` of `uri`. Pure. */
+export function readDiscovery(links: readonly Link[], uri: string, nodeId: string): DiscoveryResult {
+  const origin = normalOrigin(uri);
+  const pick = (...types: string[]): Candidate | undefined => {
+    const all = links
+      .filter((link) => (firstValue(link, "rt") ?? "").split(" ").some((type) => types.includes(type)))
+      .map((link) => ({ uri: resolveReference(`${originOf(uri) ?? uri}/.well-known/core`, link.target), link }));
+    // Its own lookups before somebody else's (draft 4.4.2): those of others are followed only when there are no own.
+    return all.find((one) => normalOrigin(one.uri) === origin) ?? all[0];
+  };
+  const ep = preferOwn(pick(FEED_RESOURCE_TYPES.ep), pick("core.rd-lookup-ep"), origin);
+  const res = preferOwn(pick(FEED_RESOURCE_TYPES.res), pick("core.rd-lookup-res"), origin);
+  if (ep === undefined || res === undefined) return { kind: "nothing" };
+  const node = firstValue(ep.link, NODE_ATTRIBUTE);
+  const hasFeed = offersFeed(ep.link) && offersFeed(res.link);
+  if (typeof node === "string" && node === nodeId) return { kind: "refused", reason: "it is this node itself" };
+  if (typeof node === "string" && !hasFeed) {
+    return { kind: "refused", reason: "it is a lookup proxy without registrations of its own; list its RDs instead" };
+  }
+  const registration = pick("core.rd")?.uri;
+  const own = normalOrigin(ep.uri) === origin;
+  return {
+    kind: "found",
+    found: {
+      endpointLookup: ep.uri,
+      resourceLookup: res.uri,
+      ...(registration === undefined ? {} : { registration }),
+      authority: (own ? originOf(uri) : originOf(ep.uri)) ?? uri,
+      hasFeed,
+      isTributary: typeof node === "string",
+    },
+  };
+}
+
+function preferOwn(one: Candidate | undefined, other: Candidate | undefined, origin: string): Candidate | undefined {
+  const isOwn = (candidate: Candidate | undefined) => candidate !== undefined && normalOrigin(candidate.uri) === origin;
+  return isOwn(other) || one === undefined ? other : one;
+}
+
+function offersFeed(link: Link): boolean {
+  return (firstValue(link, "ct") ?? "").split(" ").includes(String(CONTENT_FORMAT.JSON_PATCH));
+}
+
+/** Origin in a form that can be compared: lower case, without the default port. Pure. */
+export function normalOrigin(uri: string): string {
+  const origin = (originOf(uri) ?? uri).toLowerCase();
+  return origin.replace(/^(coap(?:\+tcp)?:\/\/.*):5683$/, "$1").replace(/^(coaps(?:\+tcp)?:\/\/.*):5684$/, "$1");
+}
+
+export interface DiscoveryOptions {
+  readonly uri: string;
+  readonly nodeId: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Discover an upstream: by resource type, then by the types of RDs that send clients elsewhere, then unfiltered, because
+ * not every RD filters. @throws {UpstreamError}
+ */
+export async function discover(client: CoapClient, options: DiscoveryOptions, signal: AbortSignal): Promise<DiscoveryResult> {
+  let elsewhere: DiscoveryResult = { kind: "nothing" };
+  for (const query of [["rt=core.rd*"], ["rt=tributary.feed*"], []]) {
+    const response = await get(client, `${originOf(options.uri) ?? options.uri}/.well-known/core`, query, options.timeoutMs, signal);
+    // An RD that does not like the query may like the next one; only an unfiltered refusal is final.
+    if (response.code !== CODE.CONTENT && query.length > 0 && response.code !== CODE.UNAVAILABLE) continue;
+    assertContent(response);
+    const result = readDiscovery(parseLinkFormatTolerantly(response.payload).links, options.uri, options.nodeId);
+    if (result.kind === "refused") return result;
+    if (result.kind === "found" && normalOrigin(result.found.endpointLookup) === normalOrigin(options.uri)) return result;
+    if (result.kind === "found") elsewhere = result;
+  }
+  return elsewhere;
+}
+
+/** One GET for link format. @throws {UpstreamError} when there is no answer; error codes are answers. */
+export async function get(client: CoapClient, uri: string, query: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<ClientResponse> {
+  try {
+    return await client.request({ method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT }, { timeoutMs, signal, maxBodyBytes: MAX_DOCUMENT_BYTES });
+  } catch (error) {
+    throw toUpstreamError(error);
+  }
+}
+
+/** @throws {UpstreamError} `UPSTREAM_REFUSED` with the diagnostic, unless the response is 2.05. */
+export function assertContent(response: ClientResponse): void {
+  if (response.code === CODE.CONTENT) return;
+  const diagnostic = new TextDecoder().decode(response.payload.subarray(0, 200));
+  const isBusy = response.code === CODE.UNAVAILABLE;
+  throw new UpstreamError("UPSTREAM_REFUSED", `${formatCode(response.code)} ${diagnostic}`.trim(), isBusy ? { retryAfterMs: response.maxAgeS * 1000 } : {});
+}
+
+export function toUpstreamError(error: unknown): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof TransportError)) return new UpstreamError("UPSTREAM_UNREACHABLE", message, { cause: error });
+  const code = error.code === "TIMEOUT" || error.code === "ABORTED" ? "UPSTREAM_TIMEOUT" : error.code === "TOO_LARGE" || error.code === "MALFORMED" ? "UPSTREAM_UNREADABLE" : "UPSTREAM_UNREACHABLE";
+  return new UpstreamError(code, message, { cause: error });
+}

@@ -1,0 +1,221 @@
+import { CODE, type ClientResponse, CONTENT_FORMAT, formatCode, METHOD, type Observation, type Timer } from "@tributary/coap-transport";
+import type { Criterion } from "@tributary/link-model";
+import { type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
+import { FEED_POLL_MS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
+import { type Discovered, toUpstreamError } from "./discovery.js";
+import { UpstreamError } from "./errors.js";
+import type { FeedReplica } from "./feed-replica.js";
+import type { Follower, FollowerDeps } from "./follower.js";
+
+/** Criteria that select what is registered at the RD itself (draft 4.4.2, 6.2). */
+const SELECTOR = { ep: "href=/*", res: "provenance=/*" } as const satisfies Record<FeedKind, string>;
+
+/** Follows an RD by its feed: two observations for each conjunction of filters (design section 3). */
+export class FeedFollower implements Follower {
+  readonly method = "feed";
+  lagMs: number | undefined;
+  readonly #deps: FollowerDeps;
+  readonly #replica: FeedReplica;
+  #subscriptions: FeedSubscription[] = [];
+  #isStopped = false;
+
+  constructor(deps: FollowerDeps, replica: FeedReplica) {
+    this.#deps = deps;
+    this.#replica = replica;
+  }
+
+  start(found: Discovered): void {
+    const filters = this.#deps.options.filters.length === 0 ? [[]] : this.#deps.options.filters;
+    const events = { received: (kind: FeedKind, member: number, response: ClientResponse) => this.#receive(kind, member, response), failed: (error: UpstreamError) => this.#fail(error) };
+    this.#subscriptions = filters.flatMap((criteria, member) =>
+      (["ep", "res"] as const).map((kind) => {
+        const uri = kind === "ep" ? found.endpointLookup : found.resourceLookup;
+        const query = [SELECTOR[kind], ...criteria.map(criterionText)];
+        return new FeedSubscription(this.#deps, { kind, member, uri, query, heldETag: () => this.#heldETag(kind, member) }, events);
+      }),
+    );
+    for (const subscription of this.#subscriptions) subscription.open();
+  }
+
+  async stop(isReachable: boolean): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.close(isReachable)));
+  }
+
+  #fail(error: UpstreamError): void {
+    if (!this.#isStopped) this.#deps.events.failed(error);
+  }
+
+  #heldETag(kind: FeedKind, member: number): Uint8Array[] {
+    const version = this.#replica.reader(member).version(kind);
+    return version === null ? [] : [versionToETag(version)];
+  }
+
+  #subscription(kind: FeedKind, member: number): FeedSubscription | undefined {
+    return this.#subscriptions.find((one) => one.kind === kind && one.member === member);
+  }
+
+  #receive(kind: FeedKind, member: number, response: ClientResponse): void {
+    if (this.#isStopped) return;
+    const { events, report } = this.#deps;
+    events.contact();
+    events.bytes(response.payload.length);
+    if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) return this.#apply(kind, member, response.payload);
+    if (response.code === CODE.VALID) return this.#settle();
+    const reason = `${formatCode(response.code)} ${new TextDecoder().decode(response.payload.subarray(0, 200))}`.trim();
+    if (response.code === CODE.UNAVAILABLE) return this.#fail(new UpstreamError("UPSTREAM_REFUSED", reason, { retryAfterMs: response.maxAgeS * 1000 }));
+    const isRefusal = response.code === CODE.FORBIDDEN || response.code === CODE.UNAUTHORIZED;
+    report({ feed: isRefusal ? "refused" : "no" });
+    events.feedUnavailable(response.code === CODE.CONTENT ? "the answer to format 51 has another format" : reason, isRefusal);
+  }
+
+  #apply(kind: FeedKind, member: number, payload: Uint8Array): void {
+    const { env, events, remarks, options } = this.#deps;
+    const outcome = this.#replica.apply(member, kind, payload, env.clock.nowMs());
+    const subscription = this.#subscription(kind, member);
+    switch (outcome.kind) {
+      case "applied":
+        subscription?.noteApplied(this.#replica.reader(member).isComplete(kind));
+        events.receiving();
+        if (outcome.changes.length > 0) events.changed();
+        this.#restartOtherHistory(kind, member);
+        return this.#settle();
+      case "gap": {
+        const held = this.#replica.reader(member).version(kind);
+        // The patch builds on what is held and still does not fit: the copies differ, only a new one helps.
+        if (held !== null && outcome.expected === formatVersion(held)) this.#replica.reader(member).restart(kind);
+        env.logger.debug("feed has a gap, asking again", { upstream: options.name, feed: kind, expected: outcome.expected });
+        return subscription?.askAgain(0);
+      }
+      case "malformed":
+        remarks.add(`feed ${kind}: ${outcome.message}`);
+        this.#replica.reader(member).restart(kind);
+        return subscription?.askAgain(MALFORMED_PAUSE_MS);
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  /** Halves of two histories never join: when one feed moved to a new epoch, ask for the other at once. */
+  #restartOtherHistory(kind: FeedKind, member: number): void {
+    const other = kind === "ep" ? "res" : "ep";
+    const reader = this.#replica.reader(member);
+    const [own, its] = [reader.version(kind), reader.version(other)];
+    if (own !== null && its !== null && own.epoch !== its.epoch) this.#subscription(other, member)?.askAgain(0);
+  }
+
+  #settle(): void {
+    if (!this.#replica.isComplete) return;
+    this.#deps.report({ feed: "yes", observe: "yes", hrefFilter: "yes", provenance: "yes", lifetimeAge: "yes", paging: "yes", etag: "yes", attribution: "feed" });
+    this.#deps.events.complete();
+  }
+}
+
+function criterionText({ name, value, isPrefix }: Criterion): string {
+  return `${name}=${value}${isPrefix ? "*" : ""}`;
+}
+
+interface FeedPlan {
+  readonly kind: FeedKind;
+  readonly member: number;
+  readonly uri: string;
+  readonly query: readonly string[];
+  readonly heldETag: () => Uint8Array[];
+}
+
+interface SubscriptionEvents {
+  received(kind: FeedKind, member: number, response: ClientResponse): void;
+  failed(error: UpstreamError): void;
+}
+
+/** One observation of one feed, kept alive: silence for Max-Age is met by asking again with what is held. */
+class FeedSubscription {
+  readonly kind: FeedKind;
+  readonly member: number;
+  readonly #deps: FollowerDeps;
+  readonly #plan: FeedPlan;
+  readonly #events: SubscriptionEvents;
+  #observation: Observation | null = null;
+  #timer: Timer | null = null;
+  #isAsking = false;
+  #isClosed = false;
+  #isPolled = false;
+
+  constructor(deps: FollowerDeps, plan: FeedPlan, events: SubscriptionEvents) {
+    this.kind = plan.kind;
+    this.member = plan.member;
+    this.#deps = deps;
+    this.#plan = plan;
+    this.#events = events;
+  }
+
+  open(): void {
+    const { uri, query, heldETag } = this.#plan;
+    this.#isAsking = true;
+    this.#observation = this.#deps.client.observe(
+      { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.JSON_PATCH, etags: heldETag() },
+      {
+        onNotification: (response) => {
+          this.#isAsking = false;
+          this.#rest(response.maxAgeS * 1000);
+          this.#events.received(this.kind, this.member, response);
+        },
+        onEnd: (reason) => this.#end(reason),
+      },
+      { timeoutMs: HEARTBEAT_TIMEOUT_MS },
+    );
+  }
+
+  /** Ask for what is missing, once at a time. */
+  askAgain(afterMs: number): void {
+    if (this.#isClosed || this.#isAsking) return;
+    this.#isAsking = true;
+    this.#setTimer(afterMs, () => this.#ask());
+  }
+
+  /** A polled feed that is not complete yet goes on at once. */
+  noteApplied(isComplete: boolean): void {
+    if (this.#isPolled && !isComplete) this.askAgain(0);
+  }
+
+  async close(isReachable: boolean): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    if (isReachable) await this.#observation?.close();
+    else this.#observation?.cancel();
+  }
+
+  #ask(): void {
+    if (this.#isClosed) return;
+    this.#isAsking = true;
+    if (this.#isPolled) this.open();
+    else this.#observation?.refresh(this.#plan.heldETag());
+  }
+
+  /** Heartbeat: the RD promised to say something, or that nothing is new, within Max-Age. */
+  #rest(maxAgeMs: number): void {
+    this.#setTimer(this.#jittered(this.#isPolled ? FEED_POLL_MS : maxAgeMs), () => this.#ask());
+  }
+
+  #jittered(ms: number): number {
+    return ms * (1 + 0.1 * this.#deps.env.random());
+  }
+
+  #setTimer(ms: number, action: () => void): void {
+    this.#timer?.cancel();
+    if (!this.#isClosed) this.#timer = this.#deps.env.clock.setTimer(ms, action);
+  }
+
+  #end(reason: "not-observable" | "error-response" | Error): void {
+    if (this.#isClosed || reason === "error-response") return;
+    if (reason !== "not-observable") {
+      this.#timer?.cancel();
+      this.#events.failed(toUpstreamError(reason));
+      return;
+    }
+    if (!this.#isPolled) this.#deps.remarks.add(`feed ${this.kind}: no more observers are taken, it is polled`);
+    this.#isPolled = true;
+    this.#isAsking = false;
+    this.#setTimer(this.#jittered(FEED_POLL_MS), () => this.#ask());
+  }
+}

@@ -1,0 +1,125 @@
+import type { Criterion } from "@tributary/link-model";
+import { type Directory, MergeError, type Registration } from "@tributary/merge-engine";
+import { createFeedReader, type FeedKind, type FeedOutcome, type FeedReader, type HeldRegistrations, type ReplicaChange } from "@tributary/replication";
+import type { Remarks } from "./remarks.js";
+
+export interface FeedReplicaOptions {
+  readonly source: string;
+  /** One conjunction per pair of feeds; one empty conjunction for everything. */
+  readonly filters: readonly (readonly Criterion[])[];
+  readonly assumedLifetimeMs: number;
+  readonly defaultSector?: string;
+}
+
+interface Member {
+  readonly reader: FeedReader;
+  /** Registrations that this pair of feeds has delivered. */
+  readonly hrefs: Set<string>;
+  isComplete: boolean;
+}
+
+/**
+ * What an LP holds of an RD through its feed. Outlives connections, so that the next one resumes where the last ended.
+ *
+ * A record whose lifetime ended here while the RD was out of reach is not shown any more but kept aside: the RD may hold it
+ * as renewed, and tells that by its age alone.
+ */
+export class FeedReplica {
+  readonly #directory: Directory;
+  readonly #options: FeedReplicaOptions;
+  readonly #remarks: Remarks;
+  readonly #members: Member[];
+  readonly #ended = new Map<string, Registration>();
+  readonly #unsubscribe: () => void;
+
+  constructor(directory: Directory, options: FeedReplicaOptions, remarks: Remarks) {
+    this.#directory = directory;
+    this.#options = options;
+    this.#remarks = remarks;
+    const filters = options.filters.length === 0 ? [[]] : options.filters;
+    this.#members = filters.map(() => ({ reader: createFeedReader(options), hrefs: new Set(), isComplete: false }));
+    this.#unsubscribe = directory.on("source", ({ source, kind, cause, href, registration }) => {
+      if (source === options.source && kind === "removed" && cause === "expired") this.#ended.set(href, registration);
+    });
+  }
+
+  get isComplete(): boolean {
+    return this.#members.every(({ isComplete }) => isComplete);
+  }
+
+  reader(member: number): FeedReader {
+    return (this.#members[member] as Member).reader;
+  }
+
+  /** Apply one notification; the directory is up to date when this returns. */
+  apply(member: number, kind: FeedKind, patch: Uint8Array, nowMs: number): FeedOutcome {
+    const one = this.#members[member] as Member;
+    const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one));
+    if (outcome.kind !== "applied") return outcome;
+    for (const change of outcome.changes) this.#take(one, change, nowMs);
+    for (const problem of outcome.problems) this.#remarks.add(problem);
+    one.isComplete = outcome.isComplete;
+    return outcome;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#ended.clear();
+  }
+
+  #held(member: Member): HeldRegistrations {
+    return { get: (href) => (member.hrefs.has(href) ? this.#get(href) : undefined), hrefs: () => member.hrefs };
+  }
+
+  #get(href: string): Registration | undefined {
+    return this.#directory.get(this.#options.source, href) ?? this.#ended.get(href);
+  }
+
+  #take(member: Member, change: ReplicaChange, nowMs: number): void {
+    const { source } = this.#options;
+    switch (change.kind) {
+      case "put":
+        member.hrefs.add(change.registration.href);
+        this.#put(change.registration, nowMs);
+        return;
+      case "renew": {
+        const { href, renewedAtMs, expiresAtMs } = change;
+        if (this.#directory.renew(source, href, { renewedAtMs, expiresAtMs }, nowMs)) return;
+        const ended = this.#ended.get(href);
+        if (ended !== undefined) this.#put({ ...plain(ended), renewedAtMs, expiresAtMs }, nowMs);
+        return;
+      }
+      case "remove":
+        member.hrefs.delete(change.href);
+        if (this.#members.some(({ hrefs }) => hrefs.has(change.href))) return;
+        this.#ended.delete(change.href);
+        this.#directory.remove(source, change.href, nowMs);
+        return;
+      default:
+        change satisfies never;
+    }
+  }
+
+  #put(registration: Registration, nowMs: number): void {
+    this.#ended.delete(registration.href);
+    if (registration.expiry === "exact" && registration.expiresAtMs <= nowMs) {
+      this.#ended.set(registration.href, registration);
+      this.#directory.remove(this.#options.source, registration.href, nowMs, "expired");
+      return;
+    }
+    try {
+      this.#directory.put(this.#options.source, registration, nowMs);
+    } catch (error) {
+      if (!(error instanceof MergeError)) throw error;
+      // Kept aside, so that the feed stays readable although the directory has no room.
+      this.#ended.set(registration.href, registration);
+      this.#remarks.add(error.code === "DIRECTORY_FULL" ? "registrations are left out: the directory is full" : error.message);
+    }
+  }
+}
+
+/** A view taken apart: the fields of a registration without those of its source. */
+function plain(registration: Registration): Registration {
+  const { href, ep, d, base, attributes, links, ltMs, renewedAtMs, expiresAtMs, expiry } = registration;
+  return { href, ep, ...(d === undefined ? {} : { d }), base, attributes, links, ...(ltMs === undefined ? {} : { ltMs }), renewedAtMs, expiresAtMs, expiry };
+}

@@ -1,0 +1,43 @@
+import type { CoapClient, Environment } from "@tributary/coap-transport";
+import type { Directory } from "@tributary/merge-engine";
+import type { Discovered } from "./discovery.js";
+import type { UpstreamError } from "./errors.js";
+import type { Remarks } from "./remarks.js";
+import type { CapabilityReport, UpstreamOptions } from "./types.js";
+
+/** What a follower tells the state machine. */
+export interface FollowerEvents {
+  /** Something arrived: the copy is under way. */
+  receiving(): void;
+  /** The replica equals the RD. */
+  complete(): void;
+  /** The RD cannot be followed any more. */
+  failed(error: UpstreamError): void;
+  feedUnavailable(reason: string, isRefusal: boolean): void;
+  /** Payload bytes that arrived for replication. */
+  bytes(count: number): void;
+  /** Something changed at the RD. */
+  changed(): void;
+  contact(): void;
+}
+
+export interface FollowerDeps {
+  readonly client: CoapClient;
+  readonly directory: Directory;
+  readonly env: Environment;
+  readonly options: UpstreamOptions;
+  readonly remarks: Remarks;
+  readonly events: FollowerEvents;
+  /** Record what was found out about the RD. */
+  readonly report: (capabilities: Partial<CapabilityReport>) => void;
+}
+
+/** Keeps the replica of one RD up to date while the connection lasts. */
+export interface Follower {
+  readonly method: "feed" | "observe" | "poll";
+  /** Expected delay between a change at the RD and here, ms. */
+  readonly lagMs: number | undefined;
+  start(found: Discovered): void;
+  /** Nothing happens any more when this resolves. `isReachable`: take leave of the RD instead of falling silent. */
+  stop(isReachable: boolean): Promise<void>;
+}

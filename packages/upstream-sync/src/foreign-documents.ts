@@ -1,0 +1,125 @@
+import { type Attribute, firstValue, isPathAbsolute, type Link, lastValue, resolveReference, serialiseLink } from "@tributary/link-model";
+import { normalOrigin } from "./discovery.js";
+
+/** An entry of an endpoint lookup of an RD that was not written for replication. */
+export interface ForeignEndpoint {
+  /** Registration resource, a path on the RD. */
+  readonly href: string;
+  readonly ep: string;
+  readonly d?: string;
+  readonly base: string;
+  readonly attributes: readonly Attribute[];
+  readonly ltS?: number;
+  /** As shown; trusted only after it was seen to advance. */
+  readonly ageS?: number;
+}
+
+export interface EndpointDocument {
+  readonly endpoints: ReadonlyMap<string, ForeignEndpoint>;
+  /** Why entries were left out, in words. */
+  readonly leftOut: readonly string[];
+}
+
+export interface DocumentContext {
+  /** URI that the document was read from. */
+  readonly uri: string;
+  readonly defaultSector?: string;
+}
+
+/** What an RD says about an entry besides its endpoint attributes; clients may have put the same names there. */
+const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set(["ep", "d", "base", "con", "rt", "lt", "lt-age", "lt-remaining", "provenance", "anchor", "rel"]);
+
+/** Read an endpoint lookup (RFC 9176 section 6.4). The order of entries means nothing. Pure. */
+export function readEndpointDocument(links: readonly Link[], context: DocumentContext): EndpointDocument {
+  const endpoints = new Map<string, ForeignEndpoint>();
+  const leftOut: string[] = [];
+  for (const link of links) {
+    const endpoint = readEndpoint(link, context);
+    if (typeof endpoint === "string") leftOut.push(endpoint);
+    else endpoints.set(endpoint.href, endpoint);
+  }
+  return { endpoints, leftOut };
+}
+
+function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | string {
+  const href = localPath(link.target, context.uri);
+  if (href === null) return "entries that are registered elsewhere are left out";
+  const ep = firstValue(link, "ep");
+  const d = firstValue(link, "d");
+  const base = firstValue(link, "base") ?? firstValue(link, "con");
+  if (typeof ep !== "string" || ep === "") return "entries without endpoint name are left out";
+  if (typeof base !== "string" || base === "") return "entries without base are left out";
+  const ltS = wholeSeconds(lastValue(link, "lt"));
+  const remainingS = wholeSeconds(lastValue(link, "lt-remaining"));
+  const ageS = wholeSeconds(lastValue(link, "lt-age")) ?? (ltS !== undefined && remainingS !== undefined ? Math.max(0, ltS - remainingS) : undefined);
+  return {
+    href,
+    ep,
+    ...(typeof d !== "string" || d === context.defaultSector ? {} : { d }),
+    base,
+    attributes: link.attributes.filter(([name]) => !NOT_ENDPOINT_ATTRIBUTES.has(name)),
+    ...(ltS === undefined ? {} : { ltS }),
+    ...(ageS === undefined ? {} : { ageS }),
+  };
+}
+
+/** The path of an href on the RD itself, or null when it belongs to another authority (draft 4.4.2). */
+export function localPath(href: string, documentUri: string): string | null {
+  if (isPathAbsolute(href)) return href;
+  const uri = resolveReference(documentUri, href);
+  if (normalOrigin(uri) !== normalOrigin(documentUri)) return null;
+  const path = uri.slice(uri.indexOf("/", uri.indexOf("//") + 2));
+  return isPathAbsolute(path) ? path : null;
+}
+
+function wholeSeconds(text: string | null | undefined): number | undefined {
+  return typeof text === "string" && /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined;
+}
+
+/** What only an RD may say about a link. */
+const RD_ATTRIBUTES: ReadonlySet<string> = new Set(["provenance", "lt-age", "lt-remaining"]);
+
+/** A link of a resource lookup as it is replicated: absolute, without what a client forged (PRV-06). Pure. */
+export function replicatedLink(link: Link, documentUri: string): Link {
+  const attributes = link.attributes
+    .filter(([name]) => !RD_ATTRIBUTES.has(name))
+    .map(([name, value]): Attribute => (name === "anchor" && value !== null ? [name, absolute(value, documentUri)] : [name, value]));
+  return { target: absolute(link.target, documentUri), attributes };
+}
+
+function absolute(reference: string, base: string): string {
+  return /^[A-Za-z][A-Za-z0-9+.-]*:/.test(reference) ? reference : resolveReference(base, reference);
+}
+
+/** Links counted by what they say: order and origin do not matter. */
+export class LinkCounts {
+  readonly #counts = new Map<string, number>();
+
+  constructor(links: Iterable<Link> = []) {
+    for (const link of links) this.add(link, 1);
+  }
+
+  add(link: Link, count: number): void {
+    const text = linkText(link);
+    const sum = (this.#counts.get(text) ?? 0) + count;
+    if (sum === 0) this.#counts.delete(text);
+    else this.#counts.set(text, sum);
+  }
+
+  count(link: Link): number {
+    return this.#counts.get(linkText(link)) ?? 0;
+  }
+
+  /** Nothing is counted, neither above nor below zero. */
+  get isEmpty(): boolean {
+    return this.#counts.size === 0;
+  }
+}
+
+function linkText(link: Link): string {
+  try {
+    return serialiseLink(link);
+  } catch {
+    return JSON.stringify(link);
+  }
+}

@@ -1,0 +1,204 @@
+import { type Criterion, type Link, originOf } from "@tributary/link-model";
+import { type Directory, MergeError, type Registration, registrationMatches } from "@tributary/merge-engine";
+import { AGE_PROOF_MS, EXTENSION_SHARE } from "./constants.js";
+import { type ForeignEndpoint, LinkCounts } from "./foreign-documents.js";
+import type { Remarks } from "./remarks.js";
+
+export interface ForeignReplicaOptions {
+  readonly source: string;
+  readonly filters: readonly (readonly Criterion[])[];
+  readonly assumedLifetimeMs: number;
+}
+
+interface Record {
+  endpoint: ForeignEndpoint;
+  /** null until they were asked for. */
+  links: readonly Link[] | null;
+  /** When it appeared or last changed here; stands in for the renewal that such an RD does not tell (decision 4). */
+  changedAtMs: number;
+  seenAtMs: number;
+  /** First reading of the age that it shows now. */
+  firstAge: { readonly ageS: number; readonly atMs: number } | null;
+}
+
+/** What an LP holds of an RD that it follows by its lookups. */
+export class ForeignReplica {
+  readonly #directory: Directory;
+  readonly #options: ForeignReplicaOptions;
+  readonly #remarks: Remarks;
+  readonly #records = new Map<string, Record>();
+  /** An age was seen to advance as time does: it is the RD's own, not something that a client stored. */
+  isAgeTrusted = false;
+  /** All links that are held, counted. */
+  readonly #held = new LinkCounts();
+
+  constructor(directory: Directory, options: ForeignReplicaOptions, remarks: Remarks) {
+    this.#directory = directory;
+    this.#options = options;
+    this.#remarks = remarks;
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  /** Take over an endpoint document; returns the registrations whose links have to be asked for. */
+  takeEndpoints(endpoints: ReadonlyMap<string, ForeignEndpoint>, nowMs: number): { toAttribute: ForeignEndpoint[]; changes: number } {
+    let changes = 0;
+    for (const href of [...this.#records.keys()]) {
+      if (endpoints.has(href)) continue;
+      this.#forget(href, nowMs);
+      changes++;
+    }
+    for (const endpoint of endpoints.values()) if (this.#takeEndpoint(endpoint, nowMs)) changes++;
+    return { toAttribute: this.#unattributed(), changes };
+  }
+
+  /** Take over the links of registrations; true when anything changed. */
+  takeLinks(links: ReadonlyMap<string, readonly Link[]>, nowMs: number): boolean {
+    let isChanged = false;
+    for (const [href, list] of links) {
+      const record = this.#records.get(href);
+      if (record === undefined || (record.links !== null && isSameLinks(record.links, list))) continue;
+      for (const link of record.links ?? []) this.#held.add(link, -1);
+      for (const link of list) this.#held.add(link, 1);
+      if (record.links !== null) record.changedAtMs = nowMs;
+      record.links = list;
+      isChanged = true;
+      this.#show(record, nowMs);
+    }
+    return isChanged;
+  }
+
+  /**
+   * Compare with the whole resource document: undefined when both say the same, else the registrations to ask for again:
+   * those with a link that is gone, and those from whose base a new link comes; all of them when nothing points anywhere.
+   */
+  suspects(whole: readonly Link[]): ForeignEndpoint[] | undefined {
+    const rest = new LinkCounts(whole);
+    const gone = new Set<ForeignEndpoint>();
+    for (const { endpoint, links } of this.#records.values()) {
+      for (const link of links ?? []) {
+        rest.add(link, -1);
+        if (rest.count(link) < 0) gone.add(endpoint);
+      }
+    }
+    if (rest.isEmpty) return undefined;
+    const added = whole.filter((link) => rest.count(link) > 0).map((link) => originOf(link.target));
+    const near = [...this.#records.values()].filter(({ endpoint }) => added.includes(originOf(endpoint.base))).map(({ endpoint }) => endpoint);
+    const suspects = new Set([...gone, ...near]);
+    return suspects.size > 0 && suspects.size < this.#records.size ? [...suspects] : this.endpoints();
+  }
+
+  endpoints(): ForeignEndpoint[] {
+    return [...this.#records.values()].map(({ endpoint }) => endpoint);
+  }
+
+  #unattributed(): ForeignEndpoint[] {
+    return [...this.#records.values()].filter(({ links }) => links === null).map(({ endpoint }) => endpoint);
+  }
+
+  /** True when the entry is new or different. */
+  #takeEndpoint(endpoint: ForeignEndpoint, nowMs: number): boolean {
+    const known = this.#records.get(endpoint.href);
+    if (known !== undefined && known.endpoint.ep === endpoint.ep && known.endpoint.d === endpoint.d) {
+      const isChanged = !isSameEndpoint(known.endpoint, endpoint);
+      if (isChanged) {
+        known.changedAtMs = nowMs;
+        // A changed base moves every relative link.
+        if (known.endpoint.base !== endpoint.base) this.#dropLinks(known);
+      }
+      this.#noteAge(known, endpoint, nowMs);
+      known.endpoint = endpoint;
+      known.seenAtMs = nowMs;
+      if (known.links !== null) this.#show(known, nowMs);
+      return isChanged;
+    }
+    // The path was given to another endpoint: another registration, whatever was known under this path.
+    if (known !== undefined) this.#forget(endpoint.href, nowMs);
+    const record: Record = { endpoint, links: null, changedAtMs: nowMs, seenAtMs: nowMs, firstAge: null };
+    this.#noteAge(record, endpoint, nowMs);
+    this.#records.set(endpoint.href, record);
+    return true;
+  }
+
+  #noteAge(record: Record, { ageS }: ForeignEndpoint, nowMs: number): void {
+    if (ageS === undefined) {
+      record.firstAge = null;
+      return;
+    }
+    const first = record.firstAge;
+    if (first === null || ageS < first.ageS) {
+      record.firstAge = { ageS, atMs: nowMs };
+      return;
+    }
+    const elapsedMs = nowMs - first.atMs;
+    if (elapsedMs >= AGE_PROOF_MS && Math.abs((ageS - first.ageS) * 1000 - elapsedMs) <= 1500) this.isAgeTrusted = true;
+  }
+
+  #dropLinks(record: Record): void {
+    for (const link of record.links ?? []) this.#held.add(link, -1);
+    record.links = null;
+  }
+
+  #forget(href: string, nowMs: number): void {
+    const record = this.#records.get(href);
+    if (record === undefined) return;
+    this.#dropLinks(record);
+    this.#records.delete(href);
+    this.#directory.remove(this.#options.source, href, nowMs);
+  }
+
+  #show(record: Record, nowMs: number): void {
+    const registration = this.#registration(record);
+    const { source, filters } = this.#options;
+    if (filters.length > 0 && !filters.some((criteria) => registrationMatches(criteria, registration))) {
+      this.#directory.remove(source, registration.href, nowMs);
+      return;
+    }
+    if (this.#isMereExtension(registration)) return;
+    try {
+      this.#directory.put(source, registration, nowMs);
+    } catch (error) {
+      if (!(error instanceof MergeError)) throw error;
+      this.#remarks.add(error.code === "DIRECTORY_FULL" ? "registrations are left out: the directory is full" : error.message);
+    }
+  }
+
+  /** Being seen again extends a record; that is worth telling only now and then. */
+  #isMereExtension(registration: Registration): boolean {
+    const shown = this.#directory.get(this.#options.source, registration.href);
+    if (shown === undefined || shown.renewedAtMs !== registration.renewedAtMs || shown.expiry !== registration.expiry) return false;
+    const lifetimeMs = registration.ltMs ?? this.#options.assumedLifetimeMs;
+    if (registration.expiresAtMs - shown.expiresAtMs > lifetimeMs * EXTENSION_SHARE) return false;
+    return shown.base === registration.base && shown.ltMs === registration.ltMs && isSameLinks(shown.links, registration.links) && JSON.stringify(shown.attributes) === JSON.stringify(registration.attributes);
+  }
+
+  #registration({ endpoint, links, changedAtMs, seenAtMs }: Record): Registration {
+    const { href, ep, d, base, attributes, ltS, ageS } = endpoint;
+    const ltMs = ltS === undefined ? undefined : ltS * 1000;
+    const isExact = this.isAgeTrusted && ageS !== undefined && ltMs !== undefined;
+    const renewedAtMs = this.isAgeTrusted && ageS !== undefined ? seenAtMs - ageS * 1000 : changedAtMs;
+    return {
+      href,
+      ep,
+      ...(d === undefined ? {} : { d }),
+      base,
+      attributes,
+      links: links ?? [],
+      ...(ltMs === undefined ? {} : { ltMs }),
+      renewedAtMs,
+      // Without an age it may have been renewed the moment that it was seen (design section 4).
+      expiresAtMs: isExact ? renewedAtMs + ltMs : seenAtMs + (ltMs ?? this.#options.assumedLifetimeMs),
+      expiry: isExact ? "exact" : "assumed",
+    };
+  }
+}
+
+function isSameEndpoint(a: ForeignEndpoint, b: ForeignEndpoint): boolean {
+  return a.base === b.base && a.ltS === b.ltS && JSON.stringify(a.attributes) === JSON.stringify(b.attributes);
+}
+
+function isSameLinks(a: readonly Link[], b: readonly Link[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,15 @@
+export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE } from "./constants.js";
+export type { Discovered, DiscoveryResult } from "./discovery.js";
+export { UpstreamError, type UpstreamErrorCode } from "./errors.js";
+export type {
+  Capability,
+  CapabilityReport,
+  ForwardedAnswer,
+  Upstream,
+  UpstreamDeps,
+  UpstreamMode,
+  UpstreamOptions,
+  UpstreamPhase,
+  UpstreamStatus,
+} from "./types.js";
+export { createUpstream } from "./upstream.js";

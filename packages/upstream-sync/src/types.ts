@@ -1,0 +1,107 @@
+import type { CoapClient, Environment } from "@tributary/coap-transport";
+import type { Criterion, Link } from "@tributary/link-model";
+import type { Directory, LookupInterface } from "@tributary/merge-engine";
+
+export type UpstreamMode = "replicate" | "forward";
+
+/** One upstream as configured. Times in ms. */
+export interface UpstreamOptions {
+  /** Name of the source in the directory; unique. */
+  readonly name: string;
+  /** Origin of the RD, e.g. `coap://[2001:db8:23::1]`. */
+  readonly uri: string;
+  readonly mode: UpstreamMode;
+  /** Replicate only what matches all criteria of any of these conjunctions (draft 6.2.1); empty: everything. */
+  readonly filters: readonly (readonly Criterion[])[];
+  /** Deadline of one request, default 2000. */
+  readonly timeoutMs: number;
+  /** Stands in for lifetimes that the RD does not report, default 90 000 000. */
+  readonly assumedLifetimeMs: number;
+  /** Sector of endpoints that the RD shows without `d`, or the name it gives them by default mapped to none. */
+  readonly defaultSector?: string;
+  /** Mean interval of polling where Observe does not work, default 30 000. */
+  readonly pollMs: number;
+  /** Concurrent attribution requests, default 4. */
+  readonly concurrency: number;
+}
+
+/** Result of probing one capability. `unknown` until it was tried. */
+export type Capability = "yes" | "no" | "unknown";
+
+/** What the upstream was found to be able to do (design section 4). */
+export interface CapabilityReport {
+  /** Lookup paths found by discovery, as absolute URIs. */
+  readonly endpointLookup?: string;
+  readonly resourceLookup?: string;
+  readonly registration?: string;
+  /** Speaks the feed (format 51) with this peer. `refused`: 4.03, not allowed to replicate. */
+  readonly feed: Capability | "refused";
+  readonly observe: Capability;
+  readonly hrefFilter: Capability;
+  readonly provenance: Capability;
+  readonly lifetimeAge: Capability;
+  readonly paging: Capability;
+  readonly etag: Capability;
+  /** How links are attributed to registrations: `provenance`, `href` (res?href=…), `ep` (res?ep=…&d=…), `resource` (GET of the registration). */
+  readonly attribution?: "feed" | "provenance" | "href" | "ep" | "resource";
+  /** Oddities seen, in words, for operators. Bounded. */
+  readonly remarks: readonly string[];
+}
+
+/** Where an upstream stands; the kind of the state machine's state. */
+export type UpstreamPhase = "idle" | "discovering" | "probing" | "copying" | "live" | "stale" | "refused" | "closed";
+
+export interface UpstreamStatus {
+  readonly name: string;
+  readonly uri: string;
+  readonly mode: UpstreamMode;
+  readonly phase: UpstreamPhase;
+  /** How the replica is kept: feed, observe, poll, or none in mode forward. */
+  readonly method: "feed" | "observe" | "poll" | "none";
+  /** True when every query within the coverage can be answered from the replica (live, or stale after having been complete). */
+  readonly isComplete: boolean;
+  /** Every upstream counts as tried once its first attempt ended, whatever the outcome. */
+  readonly wasTried: boolean;
+  /** Conjunctions that the replica covers; one empty conjunction: everything; none: nothing. */
+  readonly coverage: readonly (readonly Criterion[])[];
+  readonly registrations: number;
+  /** Monotonic ms; absent: never. */
+  readonly lastChangeMs?: number;
+  readonly lastContactMs?: number;
+  /** Estimated delay between a change at the RD and here, ms. */
+  readonly lagMs?: number;
+  /** Payload bytes received for replication. Monotonic. */
+  readonly feedBytes: number;
+  readonly capabilities: CapabilityReport;
+  /** Why it is not live, in words. */
+  readonly lastError?: string;
+  readonly attempts: number;
+}
+
+export interface UpstreamDeps {
+  readonly client: CoapClient;
+  readonly directory: Directory;
+  readonly env: Environment;
+  /** Identity of this node, see `SELF_ATTRIBUTE`: used to refuse itself as upstream. */
+  readonly nodeId: string;
+}
+
+/** Answer of an upstream to a forwarded lookup. Links are absolute, as from a replica. */
+export interface ForwardedAnswer {
+  readonly links: readonly Link[];
+  /** Seconds. */
+  readonly maxAgeS: number;
+}
+
+/** One followed RD. The shell of the state machine. */
+export interface Upstream {
+  readonly name: string;
+  start(): void;
+  status(): UpstreamStatus;
+  /** Ask the RD directly (mode forward, or outside the coverage). @throws {UpstreamError} */
+  forward(kind: LookupInterface, items: readonly string[], control: { readonly signal?: AbortSignal }): Promise<ForwardedAnswer>;
+  /** Called after each change of status; returns the unsubscribe function. */
+  onStatus(listener: (status: UpstreamStatus) => void): () => void;
+  /** Apply changed options without losing the replica where possible. */
+  close(options?: { readonly keepReplica?: boolean }): Promise<void>;
+}

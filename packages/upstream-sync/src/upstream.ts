@@ -1,0 +1,260 @@
+import type { Timer } from "@tributary/coap-transport";
+import type { LookupInterface } from "@tributary/merge-engine";
+import { type Discovered, discover, toUpstreamError } from "./discovery.js";
+import { UpstreamError } from "./errors.js";
+import { FeedFollower } from "./feed-follower.js";
+import { FeedReplica } from "./feed-replica.js";
+import type { Follower, FollowerDeps } from "./follower.js";
+import { ForeignReplica } from "./foreign-replica.js";
+import { forwardLookup } from "./forwarding.js";
+import { LinkFollower } from "./link-follower.js";
+import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
+import { Remarks } from "./remarks.js";
+import type { CapabilityReport, ForwardedAnswer, Upstream, UpstreamDeps, UpstreamOptions, UpstreamStatus } from "./types.js";
+
+/** Follow an RD. Nothing is sent before `start`. */
+export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions): Upstream {
+  return new UpstreamShell(deps, options);
+}
+
+const UNKNOWN: CapabilityReport = {
+  feed: "unknown",
+  observe: "unknown",
+  hrefFilter: "unknown",
+  provenance: "unknown",
+  lifetimeAge: "unknown",
+  paging: "unknown",
+  etag: "unknown",
+  remarks: [],
+};
+
+/** Performs what the state machine decides. */
+class UpstreamShell implements Upstream {
+  readonly name: string;
+  readonly #deps: UpstreamDeps;
+  readonly #options: UpstreamOptions;
+  readonly #remarks = new Remarks();
+  readonly #listeners = new Set<(status: UpstreamStatus) => void>();
+  #state: UpstreamState = { kind: "idle" };
+  #capabilities: CapabilityReport = UNKNOWN;
+  #feedReplica: FeedReplica | null = null;
+  #foreignReplica: ForeignReplica | null = null;
+  #follower: Follower | null = null;
+  #stopping: Promise<void> = Promise.resolve();
+  #found: Discovered | null = null;
+  #abort = new AbortController();
+  #timer: Timer | null = null;
+  #wasComplete = false;
+  #wasTried = false;
+  #attempts = 0;
+  #feedBytes = 0;
+  #lastChangeMs: number | undefined;
+  #lastContactMs: number | undefined;
+
+  constructor(deps: UpstreamDeps, options: UpstreamOptions) {
+    this.name = options.name;
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#input({ kind: "start" });
+  }
+
+  onStatus(listener: (status: UpstreamStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async forward(kind: LookupInterface, items: readonly string[], { signal }: { readonly signal?: AbortSignal }): Promise<ForwardedAnswer> {
+    if (this.#state.kind === "closed") throw new UpstreamError("UPSTREAM_CLOSED", `${this.name} is not followed any more`);
+    const found = this.#found;
+    if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
+    const signals = [this.#abort.signal, ...(signal === undefined ? [] : [signal])];
+    return forwardLookup(
+      { client: this.#deps.client, found, capabilities: this.#capabilities, timeoutMs: this.#options.timeoutMs, signal: AbortSignal.any(signals) },
+      kind,
+      items,
+    );
+  }
+
+  async close({ keepReplica = false }: { readonly keepReplica?: boolean } = {}): Promise<void> {
+    this.#input({ kind: "close" });
+    this.#abort.abort();
+    this.#timer?.cancel();
+    await this.#stopping;
+    this.#feedReplica?.close();
+    if (!keepReplica) this.#deps.directory.closeSource(this.name, this.#now());
+    this.#listeners.clear();
+  }
+
+  status(): UpstreamStatus {
+    const { name } = this;
+    const { uri, mode, filters } = this.#options;
+    const state = this.#state;
+    const replicates = mode === "replicate";
+    const lagMs = this.#follower?.lagMs;
+    const lastError = state.kind === "stale" ? state.cause.message : state.kind === "refused" ? state.reason : undefined;
+    return {
+      name,
+      uri,
+      mode,
+      phase: state.kind,
+      method: this.#follower?.method ?? "none",
+      isComplete: replicates && this.#wasComplete && state.kind !== "refused",
+      wasTried: this.#wasTried,
+      coverage: replicates ? (filters.length === 0 ? [[]] : filters) : [],
+      registrations: this.#deps.directory.counts(name).total,
+      ...(this.#lastChangeMs === undefined ? {} : { lastChangeMs: this.#lastChangeMs }),
+      ...(this.#lastContactMs === undefined ? {} : { lastContactMs: this.#lastContactMs }),
+      ...(lagMs === undefined ? {} : { lagMs }),
+      feedBytes: this.#feedBytes,
+      capabilities: { ...this.#capabilities, remarks: this.#remarks.list() },
+      ...(lastError === undefined ? {} : { lastError }),
+      attempts: this.#attempts,
+    };
+  }
+
+  #now(): number {
+    return this.#deps.env.clock.nowMs();
+  }
+
+  #input(input: UpstreamInput): void {
+    const { state, effects } = transition(this.#state, input, this.#options);
+    const isOtherPhase = state.kind !== this.#state.kind;
+    this.#state = state;
+    if (state.kind === "live") this.#wasComplete = true;
+    if (state.kind === "live" || state.kind === "stale" || state.kind === "refused") this.#wasTried = true;
+    for (const effect of effects) this.#perform(effect);
+    if (isOtherPhase) for (const listener of this.#listeners) listener(this.status());
+  }
+
+  #perform(effect: UpstreamEffect): void {
+    switch (effect.kind) {
+      case "discover":
+        void this.#discover();
+        return;
+      case "follow":
+        this.#follow(effect.found, effect.method);
+        return;
+      case "stop-following":
+        this.#stopFollowing();
+        return;
+      case "set-connected":
+        if (this.#deps.directory.sources().includes(this.name)) this.#deps.directory.setConnected(this.name, effect.isConnected, this.#now());
+        return;
+      case "retry-after": {
+        const jitter = effect.isExact ? 1 : 0.5 + 0.5 * this.#deps.env.random();
+        this.#timer?.cancel();
+        this.#timer = this.#deps.env.clock.setTimer(effect.afterMs * jitter, () => this.#input({ kind: "retry" }));
+        return;
+      }
+      case "log":
+        this.#deps.env.logger[effect.level](effect.message, { upstream: this.name, uri: this.#options.uri, ...effect.fields });
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  async #discover(): Promise<void> {
+    this.#attempts++;
+    const { uri, timeoutMs } = this.#options;
+    try {
+      const result = await discover(this.#deps.client, { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000) }, this.#abort.signal);
+      this.#lastContactMs = this.#now();
+      if (result.kind === "found") this.#discovered(result.found);
+      else if (result.kind === "refused") this.#input({ kind: "refused", reason: result.reason });
+      else this.#input({ kind: "failed", error: new UpstreamError("UPSTREAM_NO_LOOKUP", "it advertises no lookup interfaces (core.rd-lookup-ep, core.rd-lookup-res)") });
+    } catch (error) {
+      this.#input({ kind: "failed", error: toUpstreamError(error) });
+    }
+  }
+
+  #discovered(found: Discovered): void {
+    this.#found = found;
+    const { endpointLookup, resourceLookup, registration } = found;
+    // What was found out before may not hold any more: it may be another program behind the same address.
+    this.#capabilities = { ...UNKNOWN, endpointLookup, resourceLookup, ...(registration === undefined ? {} : { registration }) };
+    if (found.isTributary) this.#capabilities = { ...this.#capabilities, provenance: "yes", paging: "yes" };
+    this.#input({ kind: "discovered", found });
+  }
+
+  #follow(found: Discovered, method: "feed" | "links" | "none"): void {
+    if (method === "none") return;
+    const { directory } = this.#deps;
+    directory.openSource(this.name, { authority: found.authority });
+    const deps = this.#followerDeps();
+    this.#follower = method === "feed" ? new FeedFollower(deps, this.#openFeedReplica()) : new LinkFollower(deps, this.#openForeignReplica());
+    // The last one may still be taking its leave; both talk about the same records.
+    const follower = this.#follower;
+    void this.#stopping.then(() => {
+      if (this.#follower === follower) follower.start(found);
+    });
+  }
+
+  #openFeedReplica(): FeedReplica {
+    const { name: source, filters, assumedLifetimeMs, defaultSector } = this.#options;
+    const options = { source, filters, assumedLifetimeMs, ...(defaultSector === undefined ? {} : { defaultSector }) };
+    if (this.#foreignReplica !== null) this.#forgetRecords();
+    this.#foreignReplica = null;
+    this.#feedReplica ??= new FeedReplica(this.#deps.directory, options, this.#remarks);
+    return this.#feedReplica;
+  }
+
+  #openForeignReplica(): ForeignReplica {
+    const { name: source, filters, assumedLifetimeMs } = this.#options;
+    if (this.#feedReplica !== null && this.#deps.directory.counts(source).total > 0) this.#forgetRecords();
+    this.#feedReplica?.close();
+    this.#feedReplica = null;
+    this.#foreignReplica ??= new ForeignReplica(this.#deps.directory, { source, filters, assumedLifetimeMs }, this.#remarks);
+    return this.#foreignReplica;
+  }
+
+  /** The RD is another program now: its records are read anew under its own rules. */
+  #forgetRecords(): void {
+    for (const href of [...this.#deps.directory.hrefs(this.name)]) this.#deps.directory.remove(this.name, href, this.#now());
+  }
+
+  #stopFollowing(): void {
+    const follower = this.#follower;
+    this.#follower = null;
+    if (follower === null) return;
+    const isReachable = this.#state.kind !== "stale";
+    this.#stopping = Promise.all([this.#stopping, follower.stop(isReachable)]).then(() => undefined);
+  }
+
+  #followerDeps(): FollowerDeps {
+    const { client, directory, env } = this.#deps;
+    return {
+      client,
+      directory,
+      env,
+      options: this.#options,
+      remarks: this.#remarks,
+      report: (capabilities) => {
+        this.#capabilities = { ...this.#capabilities, ...capabilities };
+      },
+      events: {
+        receiving: () => this.#input({ kind: "receiving" }),
+        complete: () => this.#input({ kind: "complete" }),
+        failed: (error) => this.#input({ kind: "failed", error }),
+        feedUnavailable: (reason, isRefusal) => this.#unavailable(reason, isRefusal),
+        bytes: (count) => {
+          this.#feedBytes += count;
+        },
+        changed: () => {
+          this.#lastChangeMs = this.#now();
+        },
+        contact: () => {
+          this.#lastContactMs = this.#now();
+        },
+      },
+    };
+  }
+
+  #unavailable(reason: string, isRefusal: boolean): void {
+    this.#remarks.add(isRefusal ? `it refuses the feed: ${reason}` : `it offers a feed but answers ${reason}`);
+    this.#input({ kind: "feed-unavailable", reason, isRefusal });
+  }
+}

@@ -1,0 +1,114 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { coapClient, missingPeers } from "../harness/coap-peers.js";
+import { canMakeNamespaces, NamespaceNetwork } from "../harness/namespaces.js";
+import { eventually, startNode } from "../harness/processes.js";
+
+const example = (name: string) => fileURLToPath(new URL(`../../deploy/examples/${name}.yaml`, import.meta.url));
+const missing = missingPeers() ?? (canMakeNamespaces() ? null : "network namespaces (root)");
+
+/** The endpoint of the draft's example. */
+const KEY = "ep=endpoint1&d=facility23.eu.example.com";
+const BASE = "coap://[2001:db8:23::1]";
+const PROXIES = { x: "[2001:db8:23::1]", y: "[2001:db8:23::2]", z: "[2001:db8:4::4]" } as const;
+const HOSTS = { x: "host1", y: "host2", z: "host4" } as const;
+type Proxy = keyof typeof PROXIES;
+
+describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, the figure with its addresses", () => {
+  test("LPX-01 LPX-02 LPX-04 LPX-06 LPX-09 LPX-10 LPX-11 endpoint1 moves, an RD dies, a site is cut off", { timeout: 120_000 }, async () => {
+    expect(missing).toBeNull();
+    const network = new NamespaceNetwork([
+      { name: "host1", address: "2001:db8:23::1/64" },
+      { name: "host2", address: "2001:db8:23::2/64" },
+      { name: "host3", address: "2001:db8:23::3/64" },
+      { name: "host4", address: "2001:db8:4::4/64" },
+      { name: "endp", address: "2001:db8:23::e1/64" },
+    ]);
+    const start = (host: string, file: string) => startNode({ file: example(file) }, { netns: network.host(host) });
+    await start("host1", "host1-rd-a-lp-x");
+    await start("host2", "host2-rd-b-lp-y");
+    const rdC = await start("host3", "host3-rd-c");
+    await start("host4", "host4-lp-z");
+
+    const endpoint = { netns: network.host("endp") };
+    const register = async (rd: string, query: string, payload: string) => {
+      const sent = await coapClient(["-v", "6", "-m", "post", "-t", "40", "-e", payload, `coap://${rd}/rd?${query}`], endpoint);
+      const path = [...`${sent.stdout}${sent.stderr}`.matchAll(/Location-Path:([^,\s\]]+)/g)].map((match) => match[1]);
+      expect(path.length, sent.stdout + sent.stderr).toBeGreaterThan(0);
+      return `coap://${rd}/${path.join("/")}`;
+    };
+    /** Each proxy is asked from its own host, as a client of its site. */
+    const lookup = async (proxy: Proxy, kind: "ep" | "res", query: string) => {
+      const answer = await coapClient(["-m", "get", `coap://${PROXIES[proxy]}/rd-lookup/${kind}?${query}`], { netns: network.host(HOSTS[proxy]) });
+      return answer.stdout.trim();
+    };
+    const everywhere = (want: string, what: string, timeoutMs: number) =>
+      Promise.all(
+        (["x", "y", "z"] as const).map((proxy) =>
+          eventually(`${what} at LP-${proxy}`, async () => expect(await lookup(proxy, "ep", KEY)).toBe(want) ?? true, { timeoutMs }),
+        ),
+      );
+    const shown = (href: string) => `<${href}>;ep="endpoint1";d="facility23.eu.example.com";base="${BASE}";rt="core.rd-ep"`;
+    await eventually("every proxy to follow its RDs", async () => {
+      for (const host of Object.values(HOSTS)) {
+        const { stdout } = await readiness(network.host(host));
+        expect(stdout).toContain("200");
+      }
+      return true;
+    });
+
+    // RD-C's own discovery sends clients to host 2 for lookups (draft 6.2).
+    const discovery = await coapClient(["-m", "get", "coap://[2001:db8:23::3]/.well-known/core?rt=core.rd*"], endpoint);
+    expect(discovery.stdout.trim().split(",").map((link) => link.replace(/;ct=.*/, ""))).toEqual([
+      '</rd>;rt="core.rd"',
+      '<coap://[2001:db8:23::2]/rd-lookup/ep>;rt="core.rd-lookup-ep"',
+      '<coap://[2001:db8:23::2]/rd-lookup/res>;rt="core.rd-lookup-res"',
+    ]);
+
+    const atC = await register("[2001:db8:23::3]", `${KEY}&base=${BASE}`, '</sensors/temp>;if="core.s"');
+    await everywhere(shown(atC), "RD-C's registration", 1000);
+
+    await rdC.kill("SIGKILL");
+    await everywhere(shown(atC), "the registration of the dead RD-C", 1000);
+
+    const atB = await register("[2001:db8:23::2]", `${KEY}&base=${BASE}`, '</sensors/temp>;if="core.s"');
+    await everywhere(shown(atB), "RD-B's registration alone", 1000);
+    for (const proxy of ["x", "y", "z"] as const) {
+      // LP-Y has RD-B in its own house: there the registration is a path on the host that was asked.
+      const provenance = proxy === "y" ? atB.replace("coap://[2001:db8:23::2]", "") : atB;
+      const links = await lookup(proxy, "res", "if=core.s&d=facility23.eu.example.com&provenance");
+      expect([`<${BASE}/sensors/temp>;if="core.s";provenance="${provenance}"`, `<${BASE}/sensors/temp>;if="core.s";provenance="${atB}"`]).toContain(links);
+      expect(await lookup(proxy, "ep", "")).not.toContain("lt-age");
+    }
+
+    // A short-lived registration, then LP-Z's site is cut off.
+    const bulk = 200;
+    for (let index = 0; index < bulk; index++) {
+      await coapClient(["-N", "-m", "post", "-t", "40", "-e", `</s>;rt="bulk"`, "-B", "1", `coap://[2001:db8:23::1]/rd?ep=bulk${index}&base=coap://[2001:db8:23::e1]`], endpoint);
+      if (index === 0) break;
+    }
+    const shortLived = await register("[2001:db8:23::1]", `ep=brief&lt=6&base=${BASE}`, "");
+    await eventually("the brief registration at LP-Z", async () => (await lookup("z", "ep", "ep=brief")).includes(shortLived));
+    const cutAtMs = performance.now();
+    network.setConnected("host4", false);
+    expect(await lookup("z", "ep", "ep=brief")).toContain(shortLived);
+    expect(await lookup("z", "ep", KEY)).toBe(shown(atB));
+    await eventually("the brief registration to end", async () => (await lookup("z", "ep", "ep=brief")) === "", { timeoutMs: 9000 });
+    expect(performance.now() - cutAtMs).toBeGreaterThan(3000);
+    expect(await lookup("z", "ep", KEY), "what has not ended is still answered").toBe(shown(atB));
+
+    // While it is cut off, one thing changes; healing transfers that and nothing else.
+    const atA = await register("[2001:db8:23::1]", `ep=late&base=${BASE}`, '</late>;rt="late"');
+    const before = network.traffic("host4").received;
+    network.setConnected("host4", true);
+    await eventually("LP-Z to catch up", async () => (await lookup("z", "ep", "ep=late")).includes(atA), { timeoutMs: 60_000 });
+    expect(network.traffic("host4").received - before).toBeLessThan(8000);
+    expect(await lookup("z", "ep", KEY)).toBe(shown(atB));
+  });
+});
+
+async function readiness(netns: string) {
+  const { runProcess } = await import("../harness/processes.js");
+  const script = "fetch('http://127.0.0.1:8683/readyz').then((answer) => console.log(answer.status))";
+  return runProcess([process.execPath, "-e", script], { netns });
+}

@@ -2,7 +2,7 @@
 // --with-test-peers installs the programs that the tests talk to. Quick when nothing changed.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -13,7 +13,7 @@ const withPeers = process.argv.includes("--with-test-peers");
 
 const steps = [
   { title: "installing packages", isDone: packagesAreInstalled, run: installPackages },
-  { title: "building", isDone: () => false, run: () => runPinned("tsc", ["-b"]) },
+  { title: "building", isDone: () => false, run: build },
   ...(withPeers ? [{ title: "preparing test peers", isDone: () => false, run: () => run(process.execPath, [".ci/test-peers.mjs"]) }] : []),
 ];
 
@@ -54,6 +54,22 @@ async function installPackages() {
     writeFileSync(stampFile, stamp());
   }
   return result;
+}
+
+/** Compile, and leave a `tributary` command that runs on the pinned Node from any directory. */
+async function build() {
+  const result = await runPinned("tsc", ["-b"]);
+  if (result.status !== 0) return result;
+  const command = join(root, "node_modules/.bin/tributary");
+  const launcher = `#!/bin/sh\nroot=${quote(root)}\nexec "$root/node_modules/node/bin/node" "$root/packages/cli/bin/tributary.js" "$@"\n`;
+  rmSync(command, { force: true });
+  writeFileSync(command, launcher);
+  chmodSync(command, 0o755);
+  return result;
+}
+
+function quote(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function runPinned(tool, args) {

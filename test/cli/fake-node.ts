@@ -128,7 +128,7 @@ export class FakeIo implements CommandIo {
   readonly lines: string[] = [];
   readonly errors: string[] = [];
   readonly stderr = process.stderr;
-  input = new Uint8Array();
+  input: Uint8Array = new Uint8Array();
   readonly #interrupt = new AbortController();
   readonly interrupt = this.#interrupt.signal;
   readonly outputClosed = new AbortController().signal;

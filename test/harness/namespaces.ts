@@ -52,8 +52,10 @@ export class NamespaceNetwork {
   setConnected(name: string, isConnected: boolean): void {
     this.host(name);
     ip("-n", this.router, "link", "set", name, isConnected ? "up" : "down");
-    // The kernel forgets the routes of a link that was down.
-    if (isConnected) this.#routeTo(name);
+    if (!isConnected) return;
+    // The kernel forgets the addresses and routes of a link that was down.
+    ip("-n", this.router, "addr", "replace", "fe80::1/64", "dev", name, "nodad");
+    this.#routeTo(name);
   }
 
   /** Bytes that a host received and sent on its link, frames included. */

@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const NODE = join(ROOT, "node_modules/.bin/node");
+/** The pinned Node itself, not the shell script in `.bin`, so that signals reach it. */
+const NODE = join(ROOT, "node_modules/node/bin/node");
 const TRIBUTARY = join(ROOT, "packages/cli/bin/tributary.js");
 
 export interface ProcessOptions {
@@ -30,7 +31,7 @@ export class RunningProcess {
 
   constructor(command: readonly string[], options: ProcessOptions = {}) {
     const [program, ...args] = inNamespace(command, options.netns) as [string, ...string[]];
-    this.child = spawn(program, args, { env: { ...process.env, ...options.env }, stdio: ["pipe", "pipe", "pipe"] });
+    this.child = spawn(program, args, { env: { ...process.env, ...options.env }, stdio: ["pipe", "pipe", "pipe"], detached: true });
     this.child.stdout?.on("data", (chunk: Buffer) => {
       this.stdout += chunk.toString();
     });
@@ -39,15 +40,24 @@ export class RunningProcess {
     });
     this.exited = new Promise((resolve) => {
       this.child.on("error", (error) => resolve(error.message));
-      this.child.on("close", (code, signal) => resolve(signal ?? code ?? -1));
+      this.child.on("exit", (code, signal) => resolve(signal ?? code ?? -1));
     });
     this.child.stdin?.on("error", () => {});
     this.child.stdin?.end(options.input ?? "");
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<number | string> {
-    this.child.kill(signal);
+    signalGroup(this.child, signal);
     return this.exited;
+  }
+}
+
+/** A process and all that it started: the whole group. */
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
+  } catch {
+    // It ended by itself in between.
   }
 }
 
@@ -67,7 +77,7 @@ export interface Finished {
 /** Run a process to its end, at most `timeoutMs`. */
 export async function runProcess(command: readonly string[], options: ProcessOptions & { timeoutMs?: number } = {}): Promise<Finished> {
   const running = new RunningProcess(command, options);
-  const timer = setTimeout(() => running.child.kill("SIGKILL"), options.timeoutMs ?? 20_000);
+  const timer = setTimeout(() => signalGroup(running.child, "SIGKILL"), options.timeoutMs ?? 20_000);
   const status = await running.exited;
   clearTimeout(timer);
   return { status, stdout: running.stdout, stderr: running.stderr };

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { coapClient, missingPeers } from "../harness/coap-peers.js";
 import { canMakeNamespaces, NamespaceNetwork } from "../harness/namespaces.js";
-import { eventually, startNode } from "../harness/processes.js";
+import { eventually, runProcess, startNode } from "../harness/processes.js";
 
 const example = (name: string) => fileURLToPath(new URL(`../../deploy/examples/${name}.yaml`, import.meta.url));
 const missing = missingPeers() ?? (canMakeNamespaces() ? null : "network namespaces (root)");
@@ -40,7 +40,8 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
     /** Each proxy is asked from its own host, as a client of its site. */
     const lookup = async (proxy: Proxy, kind: "ep" | "res", query: string) => {
       const answer = await coapClient(["-m", "get", `coap://${PROXIES[proxy]}/rd-lookup/${kind}?${query}`], { netns: network.host(HOSTS[proxy]) });
-      return answer.stdout.trim();
+      // A co-hosted RD's own registrations are paths on the host that was asked (RFC 9176 section 6.4).
+      return answer.stdout.trim().replaceAll(/(?<=^<|,<|provenance=")(?=\/reg\/)/g, `coap://${PROXIES[proxy]}`);
     };
     const everywhere = (want: string, what: string, timeoutMs: number) =>
       Promise.all(
@@ -74,19 +75,12 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
     const atB = await register("[2001:db8:23::2]", `${KEY}&base=${BASE}`, '</sensors/temp>;if="core.s"');
     await everywhere(shown(atB), "RD-B's registration alone", 1000);
     for (const proxy of ["x", "y", "z"] as const) {
-      // LP-Y has RD-B in its own house: there the registration is a path on the host that was asked.
-      const provenance = proxy === "y" ? atB.replace("coap://[2001:db8:23::2]", "") : atB;
       const links = await lookup(proxy, "res", "if=core.s&d=facility23.eu.example.com&provenance");
-      expect([`<${BASE}/sensors/temp>;if="core.s";provenance="${provenance}"`, `<${BASE}/sensors/temp>;if="core.s";provenance="${atB}"`]).toContain(links);
+      expect(links).toBe(`<${BASE}/sensors/temp>;if="core.s";provenance="${atB}"`);
       expect(await lookup(proxy, "ep", "")).not.toContain("lt-age");
     }
 
     // A short-lived registration, then LP-Z's site is cut off.
-    const bulk = 200;
-    for (let index = 0; index < bulk; index++) {
-      await coapClient(["-N", "-m", "post", "-t", "40", "-e", `</s>;rt="bulk"`, "-B", "1", `coap://[2001:db8:23::1]/rd?ep=bulk${index}&base=coap://[2001:db8:23::e1]`], endpoint);
-      if (index === 0) break;
-    }
     const shortLived = await register("[2001:db8:23::1]", `ep=brief&lt=6&base=${BASE}`, "");
     await eventually("the brief registration at LP-Z", async () => (await lookup("z", "ep", "ep=brief")).includes(shortLived));
     const cutAtMs = performance.now();
@@ -108,7 +102,6 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
 });
 
 async function readiness(netns: string) {
-  const { runProcess } = await import("../harness/processes.js");
   const script = "fetch('http://127.0.0.1:8683/readyz').then((answer) => console.log(answer.status))";
   return runProcess([process.execPath, "-e", script], { netns });
 }

@@ -17,7 +17,9 @@ export function attributesToObject(attributes: readonly Attribute[]): Record<str
     if (values === undefined) members.set(name, [value ?? true]);
     else values.push(value ?? true);
   }
-  return Object.fromEntries([...members].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? true) : values]));
+  return Object.fromEntries(
+    [...members].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? true) : values]),
+  );
 }
 
 /** A link for JSON. Pure. */

@@ -16,13 +16,21 @@ async function lines(options: LogConfig, use: (logger: ProcessLogger["logger"]) 
 
 describe("text", () => {
   test.each([
-    { name: "plain values", fields: { upstream: "rd-b", attempt: 3, ok: true }, want: "upstream=rd-b attempt=3 ok=true" },
+    {
+      name: "plain values",
+      fields: { upstream: "rd-b", attempt: 3, ok: true },
+      want: "upstream=rd-b attempt=3 ok=true",
+    },
     { name: "values with blanks are quoted", fields: { reason: "no answer" }, want: 'reason="no answer"' },
     { name: "empty text shows", fields: { d: "" }, want: 'd=""' },
     { name: "line breaks cannot forge entries", fields: { ep: "a\nb" }, want: 'ep="a\\nb"' },
     { name: "escape sequences are shown", fields: { ep: "\u001b[31m" }, want: 'ep="\\u001b[31m"' },
     { name: "absent fields are left out", fields: { a: undefined, b: 1 }, want: "b=1" },
-    { name: "lists and mappings", fields: { names: ["a"], map: new Map([["x", 1]]) }, want: 'names="[\\"a\\"]" map="{\\"x\\":1}"' },
+    {
+      name: "lists and mappings",
+      fields: { names: ["a", "b"], map: new Map([["x", 1]]) },
+      want: 'names=a,b map="{\\"x\\":1}"',
+    },
     {
       name: "errors with code and cause",
       fields: { error: Object.assign(new Error("no bind", { cause: new Error("in use") }), { code: "BIND_FAILED" }) },
@@ -52,6 +60,14 @@ describe("text", () => {
 });
 
 test("json keeps the members of the entry over fields of the same name", async () => {
-  const [line] = await lines({ level: "debug", format: "json" }, (logger) => logger.debug("say", { level: "x", n: 1n, at: 5 }));
-  expect(JSON.parse(line ?? "")).toEqual({ time: "2026-01-01T00:00:00.000Z", level: "debug", message: "say", n: "1", at: 5 });
+  const [line] = await lines({ level: "debug", format: "json" }, (logger) =>
+    logger.debug("say", { level: "x", n: 1n, at: 5 }),
+  );
+  expect(JSON.parse(line ?? "")).toEqual({
+    time: "2026-01-01T00:00:00.000Z",
+    level: "debug",
+    message: "say",
+    n: "1",
+    at: 5,
+  });
 });

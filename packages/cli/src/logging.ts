@@ -39,9 +39,11 @@ export function createProcessLogger(
     format: winston.format.printf((info) => format(info.entry as Entry)),
     transports: [new winston.transports.Stream({ stream: deps.stream, eol: "\n" })],
   });
-  const log = (level: Level) => (message: string, fields: Fields = {}) => {
-    sink.log({ level, message, entry: { timeMs: deps.nowMs(), level, message, fields } satisfies Entry });
-  };
+  const log =
+    (level: Level) =>
+    (message: string, fields: Fields = {}) => {
+      sink.log({ level, message, entry: { timeMs: deps.nowMs(), level, message, fields } satisfies Entry });
+    };
   let closing: Promise<void> | undefined;
   return {
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
@@ -62,13 +64,23 @@ function formatText({ timeMs, level, message, fields }: Entry): string {
 
 function textField(key: string, value: unknown): string {
   if (value === undefined) return "";
-  const full = typeof value === "string" ? value : value instanceof Error ? describeError(value) : stringify(value);
+  const full = fieldText(value);
   const text = full.length > MAX_VALUE_LENGTH ? `${full.slice(0, MAX_VALUE_LENGTH)}…` : full;
   return ` ${key}=${/^[^\s"=\p{C}]+$/u.test(text) ? text : escapeControl(JSON.stringify(text))}`;
 }
 
+function fieldText(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (value instanceof Error) return describeError(value);
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value.join(",");
+  return stringify(value);
+}
+
 function formatJson({ timeMs, level, message, fields }: Entry): string {
-  const plain = Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? describeError(value) : value]);
+  const plain = Object.entries(fields).map(([key, value]) => [
+    key,
+    value instanceof Error ? describeError(value) : value,
+  ]);
   // The entry's own members come last: no field replaces them.
   return stringify({ ...Object.fromEntries(plain), time: new Date(timeMs).toISOString(), level, message });
 }

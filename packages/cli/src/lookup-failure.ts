@@ -25,7 +25,13 @@ const MAX_DIAGNOSTIC_LENGTH = 200;
 
 /** An answer with an error code; with its diagnostic payload (RFC 7252 section 5.5.2). Pure. */
 export function responseFailure(uri: string, { code, contentFormat, payload }: ClientResponse): LookupFailure {
-  const text = contentFormat === undefined || contentFormat === 0 ? new TextDecoder().decode(payload.subarray(0, 4 * MAX_DIAGNOSTIC_LENGTH)) : "";
-  const diagnostic = text.replace(/\p{Cc}/gu, " ").slice(0, MAX_DIAGNOSTIC_LENGTH).trim();
+  const text =
+    contentFormat === undefined || contentFormat === 0
+      ? new TextDecoder().decode(payload.subarray(0, 4 * MAX_DIAGNOSTIC_LENGTH))
+      : "";
+  const diagnostic = text
+    .replace(/\p{Cc}/gu, " ")
+    .slice(0, MAX_DIAGNOSTIC_LENGTH)
+    .trim();
   return new LookupFailure(`${uri} answers ${formatCode(code)}${diagnostic === "" ? "" : `: ${diagnostic}`}`);
 }

@@ -2,8 +2,8 @@ import {
   type ClientRequest,
   type ClientResponse,
   type Clock,
-  type CoapClient,
   CODE,
+  type CoapClient,
   type Observation,
   type Timer,
 } from "@tributary/coap-transport";
@@ -27,7 +27,10 @@ const REFRESH_AFTER_MS = 5000;
  * Observe a lookup and print what changes, `+` and `-` before links, until interrupted. Returns the exit status; rejects
  * with LookupFailure or TransportError when the observation ends by itself.
  */
-export async function watchLookup(deps: WatchDeps, options: { readonly request: ClientRequest; readonly json: boolean }): Promise<number> {
+export async function watchLookup(
+  deps: WatchDeps,
+  options: { readonly request: ClientRequest; readonly json: boolean },
+): Promise<number> {
   const { io } = deps;
   const watch = new LookupWatch(deps, options);
   const stop = (): void => watch.stop();
@@ -95,7 +98,9 @@ class LookupWatch {
     const { links, problems } = parseLinkFormatTolerantly(payload);
     const { io } = this.#deps;
     for (const { message } of problems) io.err(`tributary: part of the answer cannot be read: ${message}`);
-    const render = this.#options.json ? (link: (typeof links)[number]) => JSON.stringify(linkToJson(link)) : serialiseLink;
+    const render = this.#options.json
+      ? (link: (typeof links)[number]) => JSON.stringify(linkToJson(link))
+      : serialiseLink;
     const now = countLines(links.map(render));
     const { added, removed } = diffLines(this.#shown, now);
     this.#shown = now;
@@ -110,7 +115,8 @@ class LookupWatch {
   #end(reason: "not-observable" | "error-response" | Error): void {
     const { uri } = this.#options.request;
     if (reason instanceof Error) this.#settle.reject(reason);
-    else if (reason === "not-observable") this.#settle.reject(new LookupFailure(`${uri} cannot be observed; leave out --watch`));
+    else if (reason === "not-observable")
+      this.#settle.reject(new LookupFailure(`${uri} cannot be observed; leave out --watch`));
     else this.#settle.reject(new LookupFailure(`${uri} ended the observation`));
   }
 }

@@ -17,7 +17,9 @@ describe("metrics are what the node knows when asked", () => {
       'tributary_upstream_up{upstream="rd-b"} 1',
       'tributary_upstream_up{upstream="rd-c"} 0',
     ]);
-    expect(await samples(node, "tributary_replication_lag")).toEqual(['tributary_replication_lag_seconds{upstream="rd-b"} 0.02']);
+    expect(await samples(node, "tributary_replication_lag")).toEqual([
+      'tributary_replication_lag_seconds{upstream="rd-b"} 0.02',
+    ]);
     expect(await samples(node, "tributary_feed_bytes_total")).toEqual([
       'tributary_feed_bytes_total{upstream="rd-b"} 1234',
       'tributary_feed_bytes_total{upstream="rd-c"} 0',

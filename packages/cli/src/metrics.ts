@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { LookupSample, Node } from "./node/types.js";
 
 /** The metrics of a node, in the form that Prometheus reads. */
@@ -52,7 +52,8 @@ function addUpstreamMetrics(node: Node, registry: Registry): void {
     registers,
     collect() {
       this.reset();
-      for (const { name, lagMs } of node.upstreams()) if (lagMs !== undefined) this.set({ upstream: name }, lagMs / 1000);
+      for (const { name, lagMs } of node.upstreams())
+        if (lagMs !== undefined) this.set({ upstream: name }, lagMs / 1000);
     },
   });
   new Counter({

@@ -67,7 +67,9 @@ function addCheck(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("check")
     .summary("check a configuration")
-    .description("Check a configuration: prints OK, or every error as file:line:column with what would be right (status 2).")
+    .description(
+      "Check a configuration: prints OK, or every error as file:line:column with what would be right (status 2).",
+    )
     .requiredOption("-c, --config <file>", "configuration (YAML)")
     .action(async (options: { config: string }) => {
       const { check } = await import("./commands/check.js");
@@ -86,12 +88,17 @@ function addLookup(program: Command, io: CommandIo, finish: Finish): void {
     .argument("<interface>", "ep or res", parseInterface)
     .argument("[criteria...]", "key=value, key=prefix*")
     .option("--at <uri>", "the server to ask", "coap://localhost")
-    .option("--json", "print JSON: an array of {target, attributes}; with --watch one object {added, removed} per change")
+    .option(
+      "--json",
+      "print JSON: an array of {target, attributes}; with --watch one object {added, removed} per change",
+    )
     .option("--watch", "observe, and print what is added (+) and removed (-) until interrupted")
     .addOption(timeoutOption("time to wait for an answer", 10))
     .action(async (kind: "ep" | "res", criteria: string[], options: LookupFlags) => {
       const { lookup } = await import("./commands/lookup.js");
-      finish(await lookup({ kind, criteria, ...options, json: options.json === true, watch: options.watch === true }, io));
+      finish(
+        await lookup({ kind, criteria, ...options, json: options.json === true, watch: options.watch === true }, io),
+      );
     });
 }
 
@@ -138,7 +145,9 @@ function addStatus(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("status")
     .summary("show the upstreams of a node")
-    .description("Show the upstreams of a running lookup proxy: state, coverage, registrations, last change, lag, error.")
+    .description(
+      "Show the upstreams of a running lookup proxy: state, coverage, registrations, last change, lag, error.",
+    )
     .option("--at <uri>", "HTTP side of the node", "http://127.0.0.1:8683")
     .option("--json", "print what /api/upstreams says")
     .addOption(timeoutOption("time to wait for an answer", 5))

@@ -14,7 +14,10 @@ const REQUEST_ROOM_BYTES = 16_384;
 const ANY_ADDRESS: ReadonlySet<string> = new Set(["::", "0.0.0.0"]);
 
 /** Real sockets, bounded by the configured limits. */
-export function systemNetwork(env: Environment, { registrationBytes, observers, exchanges, transfers }: LimitsConfig): NodeNetwork {
+export function systemNetwork(
+  env: Environment,
+  { registrationBytes, observers, exchanges, transfers }: LimitsConfig,
+): NodeNetwork {
   const limits: Partial<TransportLimits> = {
     maxRequestBytes: registrationBytes + REQUEST_ROOM_BYTES,
     maxObservers: observers,

@@ -11,9 +11,9 @@ interface MulticastInterface {
   readonly hasIpv6: boolean;
 }
 
-/** Addresses that send nothing: documentation (RFC 5737) and discard-only (RFC 6666). */
-const NOBODY_IPV4 = "192.0.2.1";
-const NOBODY_IPV6 = "100::1";
+/** Addresses that no datagram can come from. */
+const NOBODY_IPV4 = "255.255.255.255";
+const NOBODY_IPV6 = "ff00::1";
 
 /**
  * Sockets that receive what is sent to the groups at `port`. A group that cannot be joined on an interface is left out

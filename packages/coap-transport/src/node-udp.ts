@@ -33,12 +33,28 @@ export async function openUdpSocket(
   port: number,
   options: OpenUdpSocketOptions = {},
 ): Promise<DatagramSocket> {
+  const groups = options.multicastGroups ?? [];
+  if (groups.length > 0) return await openWithGroups(address, port, options, groups);
   const socket = await bindSocket(address, port, options);
   if (options.remote !== undefined) await connectSocket(socket, options.remote);
-  const groups = options.multicastGroups ?? [];
-  if (groups.length === 0) return new NodeDatagramSocket(socket, []);
-  refuseGroups(socket, groups, options.multicastInterfaces);
+  return new NodeDatagramSocket(socket, []);
+}
+
+async function openWithGroups(
+  address: string,
+  port: number,
+  options: OpenUdpSocketOptions,
+  groups: readonly string[],
+): Promise<DatagramSocket> {
+  let socket = await bindSocket(address, port, options);
   const bound = socket.address().port;
+  if (address === "::" || address === "0.0.0.0") {
+    // Sockets for groups get along with a wildcard one only when all may share the port. Binding without that first
+    // has told whether it is free: with it, nobody would be told.
+    await new Promise<void>((resolve) => socket.close(resolve));
+    socket = await bindSocket(address, bound, { ...options, reuseAddr: true });
+    refuseGroups(socket, groups, options.multicastInterfaces);
+  }
   return new NodeDatagramSocket(socket, await openGroupSockets(groups, bound, options, bindSocket));
 }
 

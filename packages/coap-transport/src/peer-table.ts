@@ -16,7 +16,7 @@ export interface PeerRecord {
   /** Confirmable messages that wait for their turn. */
   readonly waiting: Set<ReliableMessage>;
   nextMessageId: number;
-  /** Heard of since the table last looked for peers to forget. */
+  /** Heard of again since the table last looked for peers to forget. */
   isInUse: boolean;
 }
 
@@ -36,13 +36,14 @@ const MAX_LOOKS = 64;
 export function createPeerTable(deps: { random: () => number }, options: { maxPeers: number }): PeerTable {
   const records = new Map<string, PeerRecord>();
 
-  /** Second chance: whoever was heard of since the last round stays for another one. */
-  function forgetOne(): void {
+  /** Second chance: whoever was heard of again since the last round stays for another one. */
+  function makeRoom(): void {
     let looks = MAX_LOOKS;
     for (const [key, record] of records) {
-      if (looks-- === 0) return; // all busy: their number has other bounds
+      // All busy: then their number has other bounds, and the table grows for now.
+      if (records.size < options.maxPeers || looks-- === 0) return;
       records.delete(key);
-      if (!record.isInUse && record.outstanding.size === 0 && record.waiting.size === 0) return;
+      if (!record.isInUse && record.outstanding.size === 0 && record.waiting.size === 0) continue;
       record.isInUse = false;
       records.set(key, record);
     }
@@ -50,13 +51,14 @@ export function createPeerTable(deps: { random: () => number }, options: { maxPe
 
   function at(address: string, port: number): PeerRecord {
     const key = `udp/${address}/${port}`;
-    let record = records.get(key);
-    if (record === undefined) {
-      if (records.size >= options.maxPeers) forgetOne();
-      record = createRecord(makePeer(key, address, port), { address, port }, deps.random);
-      records.set(key, record);
+    const known = records.get(key);
+    if (known !== undefined) {
+      known.isInUse = true;
+      return known;
     }
-    record.isInUse = true;
+    if (records.size >= options.maxPeers) makeRoom();
+    const record = createRecord(makePeer(key, address, port), { address, port }, deps.random);
+    records.set(key, record);
     return record;
   }
 
@@ -84,7 +86,7 @@ function createRecord(peer: Peer, to: PeerRecord["to"], random: () => number): P
     confirmableCount: 0,
     waiting: new Set(),
     nextMessageId: Math.floor(random() * MESSAGE_ID_SPACE), // RFC 7252 section 4.4
-    isInUse: true,
+    isInUse: false,
   };
 }
 

@@ -47,7 +47,7 @@ export interface FeedPublisherOptions {
 export interface FeedPublisher {
   /** Answer a GET with Accept 51, and accept its observation. `criteria` are those of the query. */
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse;
-  /** End all observations and stop listening. Idempotent. */
+  /** End all observations with 5.03 and stop listening. Idempotent. */
   close(): void;
 }
 
@@ -104,7 +104,8 @@ class Publisher implements FeedPublisher {
 
   close(): void {
     this.#stopListening();
-    for (const { observer } of [...this.#subscribers]) observer.end();
+    const farewell = errorResponse(CODE.UNAVAILABLE, "the feed ends");
+    for (const { observer } of [...this.#subscribers]) observer.end(farewell);
     this.#subscribers.clear();
   }
 

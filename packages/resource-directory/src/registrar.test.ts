@@ -242,8 +242,14 @@ describe("start", () => {
   test("of two with one name the younger counts", async () => {
     const world = createVirtualWorld();
     const wallMs = 1_700_000_000_000;
-    for (const order of [[0, 1], [1, 0]] as const) {
-      const both = [stored("old", { ep: "a", renewedAtWallMs: wallMs - 9000 }), stored("new", { ep: "a", renewedAtWallMs: wallMs - 1000 })];
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const both = [
+        stored("old", { ep: "a", renewedAtWallMs: wallMs - 9000 }),
+        stored("new", { ep: "a", renewedAtWallMs: wallMs - 1000 }),
+      ];
       const { store, kept } = quickStore(order.map((at) => both[at] as StoredRegistration));
       const served = serveDirectory(createVirtualWorld(), { store });
       await served.rd.start();

@@ -67,11 +67,12 @@ export class Registrar {
   }
 
   /** Take over what the store kept; once, before the first request. */
-  load(): Promise<void> {
+  async load(): Promise<void> {
     const { store, env } = this.#deps;
     const show = (stored: StoredRegistration, renewedAtMs: number): void => this.#write(stored, null, renewedAtMs);
     const forget = (id: string): Pending<undefined> => this.remove(id);
-    return restoreRegistrations({ store, env, registry: this.#registry, show, forget });
+    await restoreRegistrations({ store, env, registry: this.#registry, show, forget });
+    this.#collection.arm();
   }
 
   /** Finish what is under way, then close the store. */

@@ -6,8 +6,8 @@ function serve(options = {}) {
   const world = createVirtualWorld();
   const served = serveDirectory(world, options);
   const link = (query = "") => served.lookup("ep", query)[0];
-  const valueOf = (name: string) => link()?.attributes.find(([attribute]) => attribute === name)?.[1];
-  return { ...served, clock: world.clock, world, link, valueOf };
+  const attributeValue = (name: string) => link()?.attributes.find(([attribute]) => attribute === name)?.[1];
+  return { ...served, clock: world.clock, world, link, attributeValue };
 }
 
 describe("RFC 9176 section 5.3.1: update", () => {
@@ -43,17 +43,17 @@ describe("RFC 9176 section 5.3.1: update", () => {
   });
 
   test("UPD-04 an explicit base stays when the update comes from elsewhere", () => {
-    const { register, ask, valueOf } = serve();
+    const { register, ask, attributeValue } = serve();
     const location = register("ep=a&base=coap://fixed");
     expect(codeOf(ask("POST", location, { from: { address: "2001:db8::99", port: 1 } }))).toBe("2.04");
-    expect(valueOf("base")).toBe("coap://fixed");
+    expect(attributeValue("base")).toBe("coap://fixed");
   });
 
   test("UPD-05 an implicit base follows the source, and so do the links", () => {
-    const { register, ask, valueOf, lookup } = serve();
+    const { register, ask, attributeValue, lookup } = serve();
     const location = register("ep=a", "</x>", { from: { address: "2001:db8::2", port: 5683 } });
     expect(codeOf(ask("POST", location, { from: { address: "2001:db8::99", port: 1 } }))).toBe("2.04");
-    expect(valueOf("base")).toBe("coap://[2001:db8::99]:1");
+    expect(attributeValue("base")).toBe("coap://[2001:db8::99]:1");
     expect(lookup("res")[0]?.target).toBe("coap://[2001:db8::99]:1/x");
   });
 
@@ -67,11 +67,11 @@ describe("RFC 9176 section 5.3.1: update", () => {
   });
 
   test("UPD-04 a base once given explicitly stays explicit", () => {
-    const { register, ask, valueOf } = serve();
+    const { register, ask, attributeValue } = serve();
     const location = register("ep=a");
     ask("POST", `${location}?base=coap://given`);
     ask("POST", location, { from: { address: "2001:db8::99" } });
-    expect(valueOf("base")).toBe("coap://given");
+    expect(attributeValue("base")).toBe("coap://given");
   });
 
   test("UPD-06 a given attribute replaces all earlier values of its name, others stay", () => {
@@ -90,15 +90,15 @@ describe("RFC 9176 section 5.3.1: update", () => {
   });
 
   test.each([
-    { ids: "UPD-07", name: "ep", query: "?ep=a", payload: "" },
-    { ids: "UPD-07", name: "d", query: "?d=x", payload: "" },
-    { ids: "UPD-08", name: "a payload", query: "", payload: "</y>" },
-    { ids: "UPD-09", name: "invalid lt", query: "?lt=0", payload: "" },
-    { ids: "UPD-09", name: "invalid base", query: "?base=/x", payload: "" },
-    { ids: "UPD-09", name: "link-local base of another link", query: "?base=coap://[fe80::1]", payload: "" },
-    { ids: "UPD-09", name: "a valid lt beside an invalid base", query: "?lt=70&base=x", payload: "" },
-    { ids: "UPD-09", name: "a refused name", query: "?page=1", payload: "" },
-  ])("$ids REG-26 4.00, nothing changed, lifetime not restarted: $name", async ({ query, payload }) => {
+    { name: "UPD-07 ep", query: "?ep=a", payload: "" },
+    { name: "UPD-07 d", query: "?d=x", payload: "" },
+    { name: "UPD-08 a payload", query: "", payload: "</y>" },
+    { name: "UPD-09 invalid lt", query: "?lt=0", payload: "" },
+    { name: "UPD-09 invalid base", query: "?base=/x", payload: "" },
+    { name: "UPD-09 link-local base of another link", query: "?base=coap://[fe80::1]", payload: "" },
+    { name: "UPD-09 a valid lt beside an invalid base", query: "?lt=70&base=x", payload: "" },
+    { name: "UPD-09 a refused name", query: "?page=1", payload: "" },
+  ])("REG-26 4.00, nothing changed, lifetime not restarted: $name", async ({ query, payload }) => {
     const { clock, register, ask, directory } = serve();
     const location = register("ep=a&lt=60&base=coap://h", "</x>");
     const before = { ...directory.get("local", location) };
@@ -115,11 +115,14 @@ describe("RFC 9176 section 5.3.1: update", () => {
     expect(codeOf(ask("POST", `${location}?y=2`))).toBe("2.04");
   });
 
-  test.each(["/reg/none", "/reg", "/reg/", "/reg/a/b", "/reg/__proto__"])("UPD-10 DEL-02 unknown location %s", (path) => {
-    const { register, ask } = serve();
-    register("ep=a");
-    for (const method of ["POST", "DELETE", "GET"] as const) expect(codeOf(ask(method, path))).toBe("4.04");
-  });
+  test.each(["/reg/none", "/reg", "/reg/", "/reg/a/b", "/reg/__proto__"])(
+    "UPD-10 DEL-02 unknown location %s",
+    (path) => {
+      const { register, ask } = serve();
+      register("ep=a");
+      for (const method of ["POST", "DELETE", "GET"] as const) expect(codeOf(ask(method, path))).toBe("4.04");
+    },
+  );
 
   test("UPD-10 below and beside a location is nothing", () => {
     const { register, ask } = serve();

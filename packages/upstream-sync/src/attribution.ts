@@ -17,6 +17,8 @@ export interface AttributionDeps {
   readonly timeoutMs: number;
   readonly concurrency: number;
   readonly signal: AbortSignal;
+  /** Every link of the RD, read at this moment. */
+  readonly readWhole: () => Promise<readonly Link[]>;
 }
 
 /** Asks an RD without provenance which links belong to which registration (design section 4). */
@@ -35,9 +37,9 @@ export class Attribution {
   }
 
   /** The links of each of `endpoints`; those that could not be asked for are missing. Bounded concurrency. */
-  async linksOf(endpoints: readonly ForeignEndpoint[], whole: readonly Link[]): Promise<Map<string, readonly Link[]>> {
+  async linksOf(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
     if (endpoints.length === 0) return new Map();
-    this.#method ??= await this.#choose(endpoints, whole);
+    this.#method ??= await this.#choose(endpoints);
     return this.#method === "provenance" ? this.#byProvenance(endpoints) : this.#askEach(endpoints, this.#method);
   }
 
@@ -49,7 +51,8 @@ export class Attribution {
     return !isLast;
   }
 
-  async #choose(endpoints: readonly ForeignEndpoint[], whole: readonly Link[]): Promise<AttributionMethod> {
+  async #choose(endpoints: readonly ForeignEndpoint[]): Promise<AttributionMethod> {
+    const whole = await this.#deps.readWhole();
     for (const method of ATTRIBUTION_METHODS) {
       if (method === "resource" || this.#disproved.has(method)) continue;
       if (await this.#isPlausible(method, endpoints, whole)) return method;

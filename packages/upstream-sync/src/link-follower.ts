@@ -55,6 +55,7 @@ export class LinkFollower implements Follower {
       timeoutMs: HEARTBEAT_TIMEOUT_MS,
       concurrency: options.concurrency,
       signal: this.#abort.signal,
+      readWhole: () => this.#readWhole(),
     });
     void this.#reconcile();
   }
@@ -223,7 +224,7 @@ export class LinkFollower implements Follower {
   }
 
   async #attribute(endpoints: ReturnType<ForeignReplica["endpoints"]>): Promise<boolean> {
-    const links = await this.#attribution.linksOf(endpoints, this.#wholeResources);
+    const links = await this.#attribution.linksOf(endpoints);
     if (this.#isStopped) return false;
     const { method } = this.#attribution;
     if (method !== null) this.#deps.report({ attribution: method, provenance: method === "provenance" ? "yes" : "no" });
@@ -237,10 +238,15 @@ export class LinkFollower implements Follower {
     const isChanged = await this.#attribute(suspects);
     if (this.#isStopped || this.#replica.suspects(this.#wholeResources) === undefined) return isChanged;
     // Either the RD changed in between, or this way of asking is wrong: read anew and ask for everything.
-    this.#wholeResources = (await this.#read("res")).map((link) => replicatedLink(link, this.#found.resourceLookup));
+    await this.#readWhole();
     await this.#attribute(this.#replica.endpoints());
     if (!this.#isStopped && this.#replica.suspects(this.#wholeResources) !== undefined) await this.#tryAnotherWay();
     return true;
+  }
+
+  async #readWhole(): Promise<readonly Link[]> {
+    this.#wholeResources = (await this.#read("res")).map((link) => replicatedLink(link, this.#found.resourceLookup));
+    return this.#wholeResources;
   }
 
   async #tryAnotherWay(): Promise<void> {

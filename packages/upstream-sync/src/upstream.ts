@@ -175,7 +175,7 @@ class UpstreamShell implements Upstream {
     this.#found = found;
     const { endpointLookup, resourceLookup, registration } = found;
     // What was found out before may not hold any more: it may be another program behind the same address.
-    this.#capabilities = { ...UNKNOWN, endpointLookup, resourceLookup, ...(registration === undefined ? {} : { registration }) };
+    this.#capabilities = { ...UNKNOWN, feed: found.hasFeed ? "unknown" : "no", endpointLookup, resourceLookup, ...(registration === undefined ? {} : { registration }) };
     if (found.isTributary) this.#capabilities = { ...this.#capabilities, provenance: "yes", paging: "yes" };
     this.#input({ kind: "discovered", found });
   }

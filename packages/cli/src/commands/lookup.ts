@@ -1,14 +1,21 @@
 import {
   type ClientResponse,
-  type CoapClient,
   CODE,
   CONTENT_FORMAT,
+  type CoapClient,
   formatCode,
   METHOD,
   openCoapClient,
   silentLogger,
 } from "@tributary/coap-transport";
-import { type Link, parseLinkFormatTolerantly, resolveReference, serialiseLink, splitUri, valuesOf } from "@tributary/link-model";
+import {
+  type Link,
+  parseLinkFormatTolerantly,
+  resolveReference,
+  serialiseLink,
+  splitUri,
+  valuesOf,
+} from "@tributary/link-model";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { parseCoapOrigin } from "../config/coap-origin.js";
 import { systemEnvironment } from "../environment.js";
@@ -40,7 +47,11 @@ export async function lookup(options: LookupCommandOptions, io: CommandIo): Prom
 /** The command with its way to the network. */
 export async function runLookup(
   options: LookupCommandOptions,
-  deps: { readonly client: CoapClient; readonly io: CommandIo; readonly clock: Parameters<typeof watchLookup>[0]["clock"] },
+  deps: {
+    readonly client: CoapClient;
+    readonly io: CommandIo;
+    readonly clock: Parameters<typeof watchLookup>[0]["clock"];
+  },
 ): Promise<number> {
   const at = parseCoapOrigin(options.at);
   if (!at.ok) throw new UsageError(`--at ${at.message}`);
@@ -103,7 +114,9 @@ function withoutFragment(uri: string): string {
 export function readLinks(response: ClientResponse, io: CommandIo): Link[] {
   const { contentFormat } = response;
   if (contentFormat !== undefined && contentFormat !== CONTENT_FORMAT.LINK_FORMAT) {
-    throw new LookupFailure(`the answer ${formatCode(response.code)} is not in link format but in format ${contentFormat}`);
+    throw new LookupFailure(
+      `the answer ${formatCode(response.code)} is not in link format but in format ${contentFormat}`,
+    );
   }
   const { links, problems } = parseLinkFormatTolerantly(response.payload);
   for (const { message } of problems) io.err(`tributary: part of the answer cannot be read: ${message}`);

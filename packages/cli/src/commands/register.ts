@@ -78,7 +78,8 @@ async function readLinkDocument(links: string, io: CommandIo): Promise<string | 
 function checkLinks(document: string | Uint8Array): string {
   const text = typeof document === "string" ? document : new TextDecoder().decode(document);
   const trimmed = text.trim();
-  if (Buffer.byteLength(trimmed) > MAX_LINKS_BYTES) throw new UsageError(`the links are larger than ${MAX_LINKS_BYTES} bytes`);
+  if (Buffer.byteLength(trimmed) > MAX_LINKS_BYTES)
+    throw new UsageError(`the links are larger than ${MAX_LINKS_BYTES} bytes`);
   const result = parseLinkFormat(typeof document === "string" ? trimmed : new TextEncoder().encode(trimmed));
   if (!result.ok) throw new UsageError(`the links are not link format: ${result.error.message}`);
   const problem = checkLimitedLinkFormat(result.links);

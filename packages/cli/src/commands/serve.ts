@@ -88,7 +88,12 @@ async function start(config: NodeConfig, env: Environment): Promise<Service | st
   }
 }
 
-async function startHttp(config: NodeConfig, node: Node, metrics: Metrics, env: Environment): Promise<HttpServer | null> {
+async function startHttp(
+  config: NodeConfig,
+  node: Node,
+  metrics: Metrics,
+  env: Environment,
+): Promise<HttpServer | null> {
   if (config.http === null) return null;
   const roles = [
     ...(config.registration === undefined ? [] : (["rd"] as const)),
@@ -102,7 +107,9 @@ async function startHttp(config: NodeConfig, node: Node, metrics: Metrics, env: 
 function reloader(node: Node, path: string | undefined, logger: Logger): () => void {
   let last = Promise.resolve();
   return () => {
-    last = last.then(() => reload(node, path, logger)).catch((error: unknown) => logger.error("reload failed", { error }));
+    last = last
+      .then(() => reload(node, path, logger))
+      .catch((error: unknown) => logger.error("reload failed", { error }));
   };
 }
 

@@ -47,7 +47,12 @@ function readUpstreams(value: unknown): readonly UpstreamView[] {
 /** The members that every version has are enough to tell a node from something else. */
 function isUpstreamView(value: unknown): value is UpstreamView {
   if (typeof value !== "object" || value === null || !("phase" in value) || !("coverage" in value)) return false;
-  return typeof value.phase === "string" && Array.isArray(value.coverage) && "name" in value && typeof value.name === "string";
+  return (
+    typeof value.phase === "string" &&
+    Array.isArray(value.coverage) &&
+    "name" in value &&
+    typeof value.name === "string"
+  );
 }
 
 function row(upstream: UpstreamView): string[] {

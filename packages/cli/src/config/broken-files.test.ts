@@ -12,7 +12,8 @@ const EMPTY = 'the file is empty; write at least "registration: {}", or start wi
 const NAME = "write 1 to 63 letters, digits or one of . _ : ~ % [ ] -";
 const DURATION = "write a number with ms, s, m, h or d, such as 500ms or 2s";
 const HTTP = 'write "host:port" such as "127.0.0.1:8683" or "[::1]:8683", or false';
-const DEFICIENT = "not YAML: deficient indentation; close the bracket or quote before, and indent entries of one mapping alike";
+const DEFICIENT =
+  "not YAML: deficient indentation; close the bracket or quote before, and indent entries of one mapping alike";
 const URI = "write coap://[2001:db8::1]:5683";
 
 /** Every broken file with all of its errors, `line:column: what is wrong; what would be right`. */
@@ -117,19 +118,14 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '2:9: not YAML: bad indentation of a mapping entry; put the value in quotes when it contains ": "',
   ],
   "upstream-is-self": ["3:15: coap://[2001:db8:23::1] is this node itself; remove it"],
-  "upstream-name-reserved": [
-    '3:13: name "local" is reserved for the registrations of the node itself; choose another',
-  ],
+  "upstream-name-reserved": ['3:13: name "local" is reserved for the registrations of the node itself; choose another'],
   "upstream-name-twice": ["4:15: name rd-a is taken by upstream 1; choose another"],
   "upstream-twice": ["4:26: coap://[2001:db8:23::1] is upstream 1 already; remove one of them"],
   "upstream-without-uri": [
     '3:7: uri is missing; add uri: "coap://[2001:db8::1]"',
     "4:5: an upstream is nothing; write its URI, or a mapping with name and uri",
   ],
-  "windows-line-ends": [
-    `2:7: name is "bad name"; ${NAME}`,
-    '4:10: level is "loud"; write error, warn, info or debug',
-  ],
+  "windows-line-ends": [`2:7: name is "bad name"; ${NAME}`, '4:10: level is "loud"; write error, warn, info or debug'],
 };
 
 function errorsOf(path: string): string[] {
@@ -139,7 +135,11 @@ function errorsOf(path: string): string[] {
 
 describe("broken configuration files", () => {
   test("every file of the folder has its row", () => {
-    expect(readdirSync(BROKEN).sort()).toEqual(Object.keys(ROWS).map((name) => `${name}.yaml`).sort());
+    expect(readdirSync(BROKEN).sort()).toEqual(
+      Object.keys(ROWS)
+        .map((name) => `${name}.yaml`)
+        .sort(),
+    );
   });
 
   test.each(Object.entries(ROWS))("%s is told with place and remedy", (name, expected) => {
@@ -149,7 +149,11 @@ describe("broken configuration files", () => {
 
   test.each([
     { name: "a missing file", path: `${BROKEN}none.yaml`, message: "there is no such file; check the path after -c" },
-    { name: "a file below a file", path: `${BROKEN}several.yaml/x`, message: "there is no such file; check the path after -c" },
+    {
+      name: "a file below a file",
+      path: `${BROKEN}several.yaml/x`,
+      message: "there is no such file; check the path after -c",
+    },
     { name: "a directory", path: BROKEN, message: "it is a directory; give the path of a file" },
   ])("$name is told", ({ path, message }) => {
     expect(errorsOf(path)).toEqual([`${path}:1:1: the file cannot be read: ${message}`]);

@@ -31,7 +31,13 @@ describe("checkConfig", () => {
         concurrency: 4,
         onPartial: "fail",
         upstreams: [
-          { name: "[2001:db8:23::1]", uri: "coap://[2001:db8:23::1]", mode: "replicate", timeoutMs: 1500, assumedLifetimeMs: 3_600_000 },
+          {
+            name: "[2001:db8:23::1]",
+            uri: "coap://[2001:db8:23::1]",
+            mode: "replicate",
+            timeoutMs: 1500,
+            assumedLifetimeMs: 3_600_000,
+          },
           {
             name: "rd-b",
             filters: [
@@ -42,7 +48,14 @@ describe("checkConfig", () => {
               [{ name: "ep", value: "lamp", isPrefix: false }],
             ],
           },
-          { name: "rd-c", mode: "forward", timeoutMs: 750, pollMs: 120_000, defaultSector: "default", assumedLifetimeMs: 86_400_000 },
+          {
+            name: "rd-c",
+            mode: "forward",
+            timeoutMs: 750,
+            pollMs: 120_000,
+            defaultSector: "default",
+            assumedLifetimeMs: 86_400_000,
+          },
         ],
       },
       registration: { store: { kind: "memory" }, replicas: ["loopback", "private", "2001:db8::/32", "192.0.2.0/24"] },
@@ -58,7 +71,13 @@ describe("checkConfig", () => {
       registration: { store: { kind: "memory" }, replicas: ["loopback", "private"] },
       lookup: undefined,
       http: { host: "127.0.0.1", port: 8683 },
-      limits: { registrations: 1_000_000, registrationBytes: 65_536, observers: 10_000, exchanges: 4096, transfers: 1024 },
+      limits: {
+        registrations: 1_000_000,
+        registrationBytes: 65_536,
+        observers: 10_000,
+        exchanges: 4096,
+        transfers: 1024,
+      },
       log: { level: "info", format: "text" },
     });
   });
@@ -69,14 +88,22 @@ describe("checkConfig", () => {
   });
 
   test("aliases that multiply are stopped", () => {
-    const levels = Array.from({ length: 12 }, (_, level) => `  - &l${level + 1} [${Array(9).fill(`*l${level}`).join(", ")}]`);
+    const levels = Array.from(
+      { length: 12 },
+      (_, level) => `  - &l${level + 1} [${Array(9).fill(`*l${level}`).join(", ")}]`,
+    );
     const result = checkConfig(`registration:\n  replicas:\n  - &l0 [loopback]\n${levels.join("\n")}\n`, "-");
-    expect(result.ok ? [] : result.errors.map(({ message }) => message)).toContainEqual(expect.stringContaining("too large"));
+    expect(result.ok ? [] : result.errors.map(({ message }) => message)).toContainEqual(
+      expect.stringContaining("too large"),
+    );
   });
 
-  test.each(readdirSync(`${ROOT}deploy/examples`).filter((name) => name.endsWith(".yaml")))("the example %s is right", (name) => {
-    expect(load(`deploy/examples/${name}`).listen).toHaveLength(1);
-  });
+  test.each(readdirSync(`${ROOT}deploy/examples`).filter((name) => name.endsWith(".yaml")))(
+    "the example %s is right",
+    (name) => {
+      expect(load(`deploy/examples/${name}`).listen).toHaveLength(1);
+    },
+  );
 
   test("without a file the node is RD and LP for this machine", () => {
     const result = loadConfig();
@@ -113,7 +140,11 @@ describe("checkConfig", () => {
 
   test("any damage to a right file gives errors within it, never an exception", () => {
     const text = readFileSync(`${ROOT}test/config/good/everything.yaml`, "utf8");
-    const edit = fc.record({ at: fc.nat(text.length), cut: fc.nat(20), put: fc.string({ maxLength: 5, unit: "binary" }) });
+    const edit = fc.record({
+      at: fc.nat(text.length),
+      cut: fc.nat(20),
+      put: fc.string({ maxLength: 5, unit: "binary" }),
+    });
     fc.assert(
       fc.property(edit, ({ at, cut, put }) => {
         const damaged = text.slice(0, at) + put + text.slice(at + cut);

@@ -35,10 +35,16 @@ export function checkConfig(text: string, file: string): ConfigResult {
     // What is not even YAML is told once.
     findings.push(...issues.filter(({ offset }) => !problems.some((problem) => problem.offset === offset)));
   } else if (problems.length === 0) {
-    findings.push({ offset: 0, message: 'the file is empty; write at least "registration: {}", or start without a file' });
+    findings.push({
+      offset: 0,
+      message: 'the file is empty; write at least "registration: {}", or start without a file',
+    });
   }
   if (findings.length === 0 && checked !== undefined) return { ok: true, config: completeConfig(checked) };
-  return { ok: false, errors: sorted(findings).map(({ offset, message }) => ({ file, ...positionAt(source, offset), message })) };
+  return {
+    ok: false,
+    errors: sorted(findings).map(({ offset, message }) => ({ file, ...positionAt(source, offset), message })),
+  };
 }
 
 function describe(issue: z.core.$ZodIssue, root: YamlNode): Finding[] {

@@ -46,7 +46,8 @@ function list<T>(name: string, each: z.ZodType<T>, example: string) {
 /** A mapping without unknown keys. A key with nothing below it stands for an empty mapping. */
 function section<S extends z.core.$ZodLooseShape>(name: string, shape: S) {
   const strict = z.strictObject(shape, {
-    error: ({ code, input }) => (code === "invalid_type" ? `${name} is ${show(input)}; write its settings below it` : undefined),
+    error: ({ code, input }) =>
+      code === "invalid_type" ? `${name} is ${show(input)}; write its settings below it` : undefined,
   });
   return z.preprocess((value) => (value === null ? {} : value), strict);
 }
@@ -67,7 +68,9 @@ const upstream = z.preprocess(
   (value) => (typeof value === "string" ? { uri: value } : value),
   z.strictObject(upstreamShape, {
     error: ({ code, input }) =>
-      code === "invalid_type" ? `an upstream is ${show(input)}; write its URI, or a mapping with name and uri` : undefined,
+      code === "invalid_type"
+        ? `an upstream is ${show(input)}; write its URI, or a mapping with name and uri`
+        : undefined,
   }),
 );
 
@@ -105,7 +108,11 @@ const rootShape = {
   http: optional("http", httpAddress),
   lookup: section("lookup", lookupShape).optional(),
   registration: section("registration", registrationShape).optional(),
-  advertise: list("advertise", required("advertise", advertisedLinks), `['<coap://[2001:db8::1]/rd>;rt="core.rd"']`).optional(),
+  advertise: list(
+    "advertise",
+    required("advertise", advertisedLinks),
+    `['<coap://[2001:db8::1]/rd>;rt="core.rd"']`,
+  ).optional(),
   snapshot: optional("snapshot", snapshot),
   limits: section("limits", limitsShape).optional(),
   log: section("log", logShape).optional(),

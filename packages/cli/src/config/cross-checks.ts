@@ -18,7 +18,8 @@ export function crossCheck(root: unknown): CrossIssue[] {
 
 function checkRole(root: Mapping): CrossIssue[] {
   if ("lookup" in root || "registration" in root) return [];
-  const message = 'neither lookup nor registration is there, so that this node would do nothing; add "registration: {}" or lookup';
+  const message =
+    'neither lookup nor registration is there, so that this node would do nothing; add "registration: {}" or lookup';
   return [{ path: [], message }];
 }
 
@@ -47,14 +48,19 @@ function checkUpstreams(root: Mapping): CrossIssue[] {
     if (uri !== undefined) {
       if (own.has(uri)) issues.push({ path: [...path, "uri"], message: `${uri} is this node itself; remove it` });
       if (twin === undefined) uris.set(uri, index);
-      else issues.push({ path: [...path, "uri"], message: `${uri} is upstream ${twin + 1} already; remove one of them` });
+      else
+        issues.push({ path: [...path, "uri"], message: `${uri} is upstream ${twin + 1} already; remove one of them` });
     }
     // Two without name at one URI would be told twice.
-    const name = twin === undefined || explicitName(value) !== undefined ? (explicitName(value) ?? derivedName(uri)) : undefined;
+    const name =
+      twin === undefined || explicitName(value) !== undefined ? (explicitName(value) ?? derivedName(uri)) : undefined;
     const namesake = name === undefined ? undefined : names.get(name);
     if (name !== undefined && namesake === undefined) names.set(name, index);
     if (namesake !== undefined) {
-      issues.push({ path: [...path, "name"], message: `name ${name} is taken by upstream ${namesake + 1}; choose another` });
+      issues.push({
+        path: [...path, "name"],
+        message: `name ${name} is taken by upstream ${namesake + 1}; choose another`,
+      });
     }
     if (isMapping(value)) issues.push(...checkFilters(value, path));
     return issues;

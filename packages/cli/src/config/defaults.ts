@@ -51,7 +51,10 @@ function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfi
 
 type CheckedLookup = NonNullable<CheckedFile["lookup"]>;
 
-function completeUpstream(upstream: NonNullable<CheckedLookup["upstreams"]>[number], lookup: CheckedLookup): UpstreamConfig {
+function completeUpstream(
+  upstream: NonNullable<CheckedLookup["upstreams"]>[number],
+  lookup: CheckedLookup,
+): UpstreamConfig {
   const defaultSector = upstream["default-sector"];
   return {
     name: upstream.name ?? derivedName(upstream.uri) ?? upstream.uri,
@@ -81,6 +84,8 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
 
 /** The host name, with what a node name cannot hold replaced. */
 function defaultName(): string {
-  const name = hostname().replace(/[^A-Za-z0-9._-]/g, "-").slice(0, MAX_NAME_LENGTH);
+  const name = hostname()
+    .replace(/[^A-Za-z0-9._-]/g, "-")
+    .slice(0, MAX_NAME_LENGTH);
   return name === "" ? "tributary" : name;
 }

@@ -40,10 +40,13 @@ export function show(value: unknown): string {
 export function duration(fromMs: number, toMs: number): FieldParser<number> {
   return (value, name) => {
     const match = typeof value === "number" || typeof value === "string" ? DURATION.exec(String(value)) : null;
-    if (match === null) return wrong(`${name} is ${show(value)}; write a number with ms, s, m, h or d, such as 500ms or 2s`);
+    if (match === null)
+      return wrong(`${name} is ${show(value)}; write a number with ms, s, m, h or d, such as 500ms or 2s`);
     const ms = Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? "s"] ?? 1000));
     if (ms < fromMs || ms > toMs) {
-      return wrong(`${name} is out of range: ${show(value)}; write ${formatDuration(fromMs)} to ${formatDuration(toMs)}`);
+      return wrong(
+        `${name} is out of range: ${show(value)}; write ${formatDuration(fromMs)} to ${formatDuration(toMs)}`,
+      );
     }
     return ok(ms);
   };
@@ -69,7 +72,8 @@ export function word<const W extends string>(words: readonly W[], planned: reado
   return (value, name) => {
     const found = words.find((one) => one === value);
     if (found !== undefined) return ok(found);
-    if (planned.some((one) => one === value)) return wrong(`${name}: ${String(value)} is not available yet; write ${choice}`);
+    if (planned.some((one) => one === value))
+      return wrong(`${name}: ${String(value)} is not available yet; write ${choice}`);
     return wrong(`${name} is ${show(value)}; write ${choice}`);
   };
 }
@@ -111,7 +115,8 @@ export const httpAddress: FieldParser<{ readonly host: string; readonly port: nu
 
 /** Who may replicate: `loopback`, `private`, `any`, or a CIDR block. */
 export const replicaRule: FieldParser<string> = (value, name) => {
-  if (typeof value !== "string") return wrong(`${name} has ${show(value)}; write loopback, private, any or a CIDR block`);
+  if (typeof value !== "string")
+    return wrong(`${name} has ${show(value)}; write loopback, private, any or a CIDR block`);
   if (REPLICA_WORDS.has(value)) return ok(value);
   const [address = "", prefix, ...rest] = value.split("/");
   const family = isIP(address);
@@ -128,12 +133,15 @@ export const replicaRule: FieldParser<string> = (value, name) => {
 
 /** One conjunction of criteria, written as in a URI: `d=x&rt=y*` (draft 6.2.1). */
 export const filter: FieldParser<readonly Criterion[]> = (value, name) => {
-  if (typeof value !== "string" || value === "") return wrong(`${name} has ${show(value)}; write criteria such as "d=x&rt=y*"`);
+  if (typeof value !== "string" || value === "")
+    return wrong(`${name} has ${show(value)}; write criteria such as "d=x&rt=y*"`);
   const items = value.split("&");
   for (const item of items) {
     const [key = ""] = item.split("=", 1);
-    if (key === "") return wrong(`${name}: a criterion without name in ${show(value)}; write "name=value" between the &`);
-    if (NOT_CRITERIA.has(key)) return wrong(`${name}: ${key} does not select registrations; remove it from ${show(value)}`);
+    if (key === "")
+      return wrong(`${name}: a criterion without name in ${show(value)}; write "name=value" between the &`);
+    if (NOT_CRITERIA.has(key))
+      return wrong(`${name}: ${key} does not select registrations; remove it from ${show(value)}`);
   }
   return ok(items.map(parseCriterion));
 };
@@ -141,7 +149,8 @@ export const filter: FieldParser<readonly Criterion[]> = (value, name) => {
 /** Links in link format with absolute URIs, to be advertised beside the node's own. */
 export const advertisedLinks: FieldParser<readonly Link[]> = (value, name) => {
   const example = `'<coap://[2001:db8::1]/rd>;rt="core.rd"'`;
-  if (typeof value !== "string" || value === "") return wrong(`${name} has ${show(value)}; write a link such as ${example}`);
+  if (typeof value !== "string" || value === "")
+    return wrong(`${name} has ${show(value)}; write a link such as ${example}`);
   const result = parseLinkFormat(value);
   if (!result.ok) {
     const { message, offset } = result.error;
@@ -150,15 +159,15 @@ export const advertisedLinks: FieldParser<readonly Link[]> = (value, name) => {
   for (const link of result.links) {
     const anchors = link.attributes.flatMap(([key, text]) => (key === "anchor" ? [text ?? ""] : []));
     const relative = [link.target, ...anchors].find((uri) => !isAbsoluteUri(uri));
-    if (relative !== undefined) return wrong(`${name} has the relative URI <${relative}>; write it with scheme and host`);
+    if (relative !== undefined)
+      return wrong(`${name} has the relative URI <${relative}>; write it with scheme and host`);
   }
   return ok(result.links);
 };
 
-/** The sector that an RD gives endpoints without `d`. */
+/** The sector that an RD gives endpoints without `d`: 1 to 63 bytes without control characters (RFC 9176 section 5). */
 export const sector: FieldParser<string> = (value, name) =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 9176 section 5 forbids them in sectors
-  typeof value === "string" && /^[^\u0000-\u001f\u007f-\u009f]+$/.test(value) && Buffer.byteLength(value) <= MAX_SECTOR_BYTES
+  typeof value === "string" && /^\P{Cc}+$/u.test(value) && Buffer.byteLength(value) <= MAX_SECTOR_BYTES
     ? ok(value)
     : wrong(`${name} is ${show(value)}; write the name of a sector, 1 to ${MAX_SECTOR_BYTES} bytes`);
 
@@ -166,7 +175,9 @@ export const sector: FieldParser<string> = (value, name) =>
 export const store: FieldParser<{ readonly kind: "memory" }> = (value, name) => {
   if (value === "memory") return ok({ kind: "memory" });
   const isPlanned = typeof value === "string" && /^(?:lmdb|nats):/.test(value);
-  return wrong(isPlanned ? `${name} ${show(value)} is not available yet; write memory` : `${name} is ${show(value)}; write memory`);
+  return wrong(
+    isPlanned ? `${name} ${show(value)} is not available yet; write memory` : `${name} is ${show(value)}; write memory`,
+  );
 };
 
 /** Where the replica is kept across restarts. */

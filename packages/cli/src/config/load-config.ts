@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { checkConfig, type ConfigResult } from "./check-config.js";
+import { type ConfigResult, checkConfig } from "./check-config.js";
 import { defaultConfig } from "./defaults.js";
 
 /** Largest configuration file, bytes. */
@@ -31,7 +31,8 @@ export function loadConfig(path?: string): ConfigResult {
   try {
     return checkConfig(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), path);
   } catch (error) {
-    if (!(error instanceof TypeError) || (error as NodeJS.ErrnoException).code !== "ERR_ENCODING_INVALID_ENCODED_DATA") throw error;
+    if (!(error instanceof TypeError) || (error as NodeJS.ErrnoException).code !== "ERR_ENCODING_INVALID_ENCODED_DATA")
+      throw error;
     return unreadable(path, "the file is not UTF-8; save it in that encoding");
   }
 }

@@ -1,7 +1,7 @@
 import {
   boolCoreTag,
-  type Event,
   EVENT_ID,
+  type Event,
   floatCoreTag,
   getScalarValue,
   intCoreTag,
@@ -42,7 +42,16 @@ const MAX_EXPANDED_NODES = 1_000_000;
 /** YAML 1.2 core schema, section 10.3.2, in the order of its table. */
 const IMPLICIT_TAGS = [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag] as const;
 /** The tags that may be written; a value has them anyway unless it is to be text. */
-const KNOWN_TAGS: ReadonlySet<string> = new Set(["!", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!seq", "!!map"]);
+const KNOWN_TAGS: ReadonlySet<string> = new Set([
+  "!",
+  "!!str",
+  "!!int",
+  "!!float",
+  "!!bool",
+  "!!null",
+  "!!seq",
+  "!!map",
+]);
 
 /** What would be right, by the reason that the parser gives. */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
@@ -103,7 +112,8 @@ class DocumentBuilder {
       const isEmpty = this.#peek()?.type === EVENT_ID.POP;
       const node = isEmpty ? null : this.#node(this.#end);
       if (documents === 1) root = node;
-      else if (documents === 2) this.#report(node?.offset ?? this.#end, "a second document begins here; keep one document in the file");
+      else if (documents === 2)
+        this.#report(node?.offset ?? this.#end, "a second document begins here; keep one document in the file");
     }
     return { root, problems: this.#problems };
   }
@@ -137,7 +147,10 @@ class DocumentBuilder {
     }
   }
 
-  #anchored(event: { anchorStart: number; anchorEnd: number; tagStart: number; tagEnd: number }, read: () => YamlNode): YamlNode {
+  #anchored(
+    event: { anchorStart: number; anchorEnd: number; tagStart: number; tagEnd: number },
+    read: () => YamlNode,
+  ): YamlNode {
     if (event.tagStart >= 0) this.#checkTag(event.tagStart, event.tagEnd);
     const before = this.#size++;
     const node = read();
@@ -153,12 +166,17 @@ class DocumentBuilder {
   }
 
   #scalar(event: ScalarEvent, emptyOffset: number): YamlNode {
-    if (event.valueStart < 0) return { kind: "scalar", offset: emptyOffset, value: hasTextTag(event, this.#text) ? "" : null };
+    if (event.valueStart < 0)
+      return { kind: "scalar", offset: emptyOffset, value: hasTextTag(event, this.#text) ? "" : null };
     const isQuoted = event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;
     this.#end = event.valueEnd;
     const source = getScalarValue(this.#text, event);
     const isText = event.style !== SCALAR_STYLE.PLAIN || hasTextTag(event, this.#text);
-    return { kind: "scalar", offset: event.valueStart - (isQuoted ? 1 : 0), value: isText ? source : resolveImplicitly(source) };
+    return {
+      kind: "scalar",
+      offset: event.valueStart - (isQuoted ? 1 : 0),
+      value: isText ? source : resolveImplicitly(source),
+    };
   }
 
   #sequence(start: number): YamlNode {

@@ -8,7 +8,8 @@ export class HttpBindError extends Error {
 }
 
 function reason(cause: NodeJS.ErrnoException): string {
-  if (cause.code === "EADDRINUSE") return "the address is in use; stop the other process or change http in the configuration";
+  if (cause.code === "EADDRINUSE")
+    return "the address is in use; stop the other process or change http in the configuration";
   if (cause.code === "EADDRNOTAVAIL") return "this machine does not have the address";
   if (cause.code === "EACCES") return "this user may not bind the port";
   return cause.message;

@@ -119,7 +119,12 @@ async function writePage(
   response.end(`${text}\n],"next":${JSON.stringify(next)}}\n`);
 }
 
-function isSelected(registration: SourcedRegistration, state: RegistrationState, stale: boolean, selection: Selection): boolean {
+function isSelected(
+  registration: SourcedRegistration,
+  state: RegistrationState,
+  stale: boolean,
+  selection: Selection,
+): boolean {
   const { ep, d, source, after } = selection;
   if (after !== undefined && compareKeys(registration, after) <= 0) return false;
   if (ep !== undefined && registration.ep !== ep) return false;

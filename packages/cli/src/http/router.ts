@@ -37,7 +37,8 @@ export function createRouter(deps: { readonly logger: Logger }, routes: readonly
     else if (method !== "GET" && method !== "HEAD") {
       response.setHeader("Allow", ALLOWED);
       sendError(response, 405, `use ${ALLOWED} here`);
-    } else void run(route, { method, query: target.searchParams, signal: closeSignal(response) }, response, deps.logger);
+    } else
+      void run(route, { method, query: target.searchParams, signal: closeSignal(response) }, response, deps.logger);
   };
 }
 

@@ -19,7 +19,7 @@ function ask(handler: HttpHandler, path: string, method = "GET"): Promise<Answer
   const [clientEnd, serverEnd] = duplexPair();
   createServer(handler).emit("connection", serverEnd);
   return new Promise((resolve, reject) => {
-    const outgoing = request({ method, path, agent: false, createConnection: () => clientEnd }, async (incoming) => {
+    const outgoing = request({ method, path, createConnection: () => clientEnd }, async (incoming) => {
       const body = (await incoming.toArray()).join("");
       resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body });
     });
@@ -36,7 +36,10 @@ beforeEach(() => {
   node = new FakeNode();
   clock = new ManualClock();
   const metrics = createMetrics(node, { withProcess: false });
-  handler = createRouter({ logger: silentLogger }, createRoutes({ node, metrics, clock, version: "1.2.3", roles: ["rd", "lp"] }));
+  handler = createRouter(
+    { logger: silentLogger },
+    createRoutes({ node, metrics, clock, version: "1.2.3", roles: ["rd", "lp"] }),
+  );
 });
 
 async function json(path: string): Promise<{ status: number; value: unknown }> {
@@ -92,13 +95,18 @@ describe("health", () => {
     node.statuses = [upstreamStatus()];
     expect(await json("/readyz")).toEqual({
       status: 200,
-      value: { ready: true, upstreams: [{ name: "rd-b", phase: "live", mode: "replicate", tried: true, complete: true }] },
+      value: {
+        ready: true,
+        upstreams: [{ name: "rd-b", phase: "live", mode: "replicate", tried: true, complete: true }],
+      },
     });
   });
 
   test("/readyz is 503 and says why", async () => {
     node.ready = false;
-    node.statuses = [upstreamStatus({ phase: "discovering", wasTried: false, isComplete: false, lastError: "no answer" })];
+    node.statuses = [
+      upstreamStatus({ phase: "discovering", wasTried: false, isComplete: false, lastError: "no answer" }),
+    ];
     expect(await json("/readyz")).toMatchObject({
       status: 503,
       value: { ready: false, upstreams: [{ phase: "discovering", tried: false, complete: false, error: "no answer" }] },
@@ -159,7 +167,20 @@ describe("/api/registrations", () => {
     directory.setConnected("local", true, 0);
     directory.put("local", registration({ href: "/reg/1", ep: "a", renewedAtMs: 500 }), 0);
     directory.put("rd-b", registration({ href: "/reg/1", ep: "a", renewedAtMs: 1500 }), 0);
-    directory.put("local", registration({ href: "/reg/2", ep: "b", d: "x", attributes: [["et", "1"], ["et", "2"], ["flag", null]] }), 0);
+    directory.put(
+      "local",
+      registration({
+        href: "/reg/2",
+        ep: "b",
+        d: "x",
+        attributes: [
+          ["et", "1"],
+          ["et", "2"],
+          ["flag", null],
+        ],
+      }),
+      0,
+    );
     directory.put("local", registration({ href: "/reg/3", ep: "b" }), 0);
     directory.put("local", registration({ href: "/reg/4", ep: "c", d: "y", expiry: "assumed" }), 0);
     clock.advance(2000);
@@ -208,7 +229,10 @@ describe("/api/registrations", () => {
 
   test.each([
     { query: "?ep=b", want: ["local /reg/3 visible", "local /reg/2 visible"] },
-    { query: "?d=", want: ["rd-b coap://[2001:db8:23::2]/reg/1 stale", "local /reg/1 superseded", "local /reg/3 visible"] },
+    {
+      query: "?d=",
+      want: ["rd-b coap://[2001:db8:23::2]/reg/1 stale", "local /reg/1 superseded", "local /reg/3 visible"],
+    },
     { query: "?source=rd-b", want: ["rd-b coap://[2001:db8:23::2]/reg/1 stale"] },
     { query: "?state=superseded", want: ["local /reg/1 superseded"] },
     { query: "?state=stale", want: ["rd-b coap://[2001:db8:23::2]/reg/1 stale"] },
@@ -221,7 +245,10 @@ describe("/api/registrations", () => {
     const first = await list("?limit=1");
     expect(first.rows.map(({ ep }) => ep)).toEqual(["a", "a"]);
     const second = await list(`?limit=2&after=${first.next}`);
-    expect(second.rows.map(({ ep, d }) => [ep, d])).toEqual([["b", undefined], ["b", "x"]]);
+    expect(second.rows.map(({ ep, d }) => [ep, d])).toEqual([
+      ["b", undefined],
+      ["b", "x"],
+    ]);
     const third = await list(`?limit=2&after=${second.next}`);
     expect([third.rows.map(({ ep }) => ep), third.next]).toEqual([["c"], null]);
   });

@@ -31,7 +31,12 @@ export function createRoutes(site: HttpSite): Route[] {
     },
     {
       path: "/api/upstreams",
-      handle: (_request, response) => sendJson(response, 200, node.upstreams().map((status) => viewUpstream(status, clock))),
+      handle: (_request, response) =>
+        sendJson(
+          response,
+          200,
+          node.upstreams().map((status) => viewUpstream(status, clock)),
+        ),
     },
     { path: "/api/node", handle: (_request, response) => sendJson(response, 200, viewNode(site, startedMs)) },
     registrationsRoute({ directory: node.directory, clock }),
@@ -66,7 +71,9 @@ function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) 
 function overview({ node, version, roles }: HttpSite): string {
   const { visible, superseded, stale } = node.directory.counts();
   const names = roles.map((role) => (role === "rd" ? "resource directory" : "lookup proxy")).join(" and ");
-  const upstreams = node.upstreams().map(({ name, phase, registrations }) => `  ${name}: ${phase}, ${registrations} registrations`);
+  const upstreams = node
+    .upstreams()
+    .map(({ name, phase, registrations }) => `  ${name}: ${phase}, ${registrations} registrations`);
   return [
     `Tributary ${version}: ${node.name}, ${names}`,
     `listening on ${node.listening.join(", ")}`,

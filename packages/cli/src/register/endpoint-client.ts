@@ -36,9 +36,15 @@ export interface EndpointClient {
    * One request to whichever address of the host answers first. An Echo challenge (RFC 9175 section 2.3) is answered.
    * @throws {EndpointError}
    */
-  request(request: EndpointRequest, control: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<EndpointResponse>;
+  request(
+    request: EndpointRequest,
+    control: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<EndpointResponse>;
   /** GET from a multicast group; every answer that came within `waitMs`, in order. Empty when sending is impossible. */
-  requestGroup(uri: string, control: { readonly waitMs: number; readonly signal: AbortSignal }): Promise<GroupResponse[]>;
+  requestGroup(
+    uri: string,
+    control: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<GroupResponse[]>;
   close(): void;
 }
 
@@ -97,7 +103,11 @@ export function createEndpointClient(): EndpointClient {
       }
     },
     close() {
-      for (const opening of channels.values()) opening.then(({ socket }) => socket.close(), () => {});
+      for (const opening of channels.values())
+        opening.then(
+          ({ socket }) => socket.close(),
+          () => {},
+        );
       channels.clear();
     },
   };
@@ -167,7 +177,12 @@ function exchange(
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(new EndpointError("ABORTED", "given up"));
-    const message = agent.request({ hostname: address, port: uri.port, method: request.method, confirmable: true } satisfies CoapRequestParams);
+    const message = agent.request({
+      hostname: address,
+      port: uri.port,
+      method: request.method,
+      confirmable: true,
+    } satisfies CoapRequestParams);
     const release = socket.expect(address, uri.port);
     let isOver = false;
     const settle = (finish: () => void): void => {
@@ -185,7 +200,10 @@ function exchange(
         reject(error);
       });
     const giveUp = (): void => fail(new EndpointError("ABORTED", "given up"));
-    const timer = setTimeout(() => fail(new EndpointError("TIMEOUT", `no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+    const timer = setTimeout(
+      () => fail(new EndpointError("TIMEOUT", `no answer within ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    );
     signal.addEventListener("abort", giveUp, { once: true });
     message.on("error", (cause: Error) => fail(new EndpointError("UNREACHABLE", cause.message, { cause })));
     message.on("response", (response: IncomingMessage) => {
@@ -196,12 +214,25 @@ function exchange(
   });
 }
 
-function send(message: OutgoingMessage, uri: ParsedCoapUri, { query = [], payload, method }: EndpointRequest, echo?: Buffer): void {
+function send(
+  message: OutgoingMessage,
+  uri: ParsedCoapUri,
+  { query = [], payload, method }: EndpointRequest,
+  echo?: Buffer,
+): void {
   // RFC 7252 section 6.4: a name goes along, an address does not.
   if (!uri.hostIsLiteral) message.setOption("Uri-Host", Buffer.from(uri.host));
-  if (uri.path.length > 0) message.setOption("Uri-Path", uri.path.map((segment) => Buffer.from(segment)));
+  if (uri.path.length > 0)
+    message.setOption(
+      "Uri-Path",
+      uri.path.map((segment) => Buffer.from(segment)),
+    );
   const items = [...uri.query, ...query];
-  if (items.length > 0) message.setOption("Uri-Query", items.map((item) => Buffer.from(item)));
+  if (items.length > 0)
+    message.setOption(
+      "Uri-Query",
+      items.map((item) => Buffer.from(item)),
+    );
   if (method === "GET") message.setOption("Accept", LINK_FORMAT);
   if (echo !== undefined) message.setOption(String(ECHO), echo);
   if (payload === undefined || payload === "") {
@@ -222,7 +253,13 @@ function exchangeWithGroup(
   return new Promise((resolve) => {
     if (signal.aborted) return resolve([]);
     const answers: GroupResponse[] = [];
-    const message = agent.request({ hostname: uri.host, port: uri.port, method: "GET", multicast: true, multicastTimeout: waitMs });
+    const message = agent.request({
+      hostname: uri.host,
+      port: uri.port,
+      method: "GET",
+      multicast: true,
+      multicastTimeout: waitMs,
+    });
     const release = socket.expectAnybody();
     const finish = (): void => {
       clearTimeout(timer);

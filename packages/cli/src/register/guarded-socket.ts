@@ -1,6 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { EventEmitter } from "node:events";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 
 type SendCallback = (error: Error | null, bytes: number) => void;
 
@@ -56,7 +55,14 @@ export class GuardedSocket extends EventEmitter {
     };
   }
 
-  send(message: Uint8Array, offset: number, length: number, port: number, address: string, callback?: SendCallback): void {
+  send(
+    message: Uint8Array,
+    offset: number,
+    length: number,
+    port: number,
+    address: string,
+    callback?: SendCallback,
+  ): void {
     if (this.#isClosed) {
       process.nextTick(() => callback?.(null, 0));
       return;

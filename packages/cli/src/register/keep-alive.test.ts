@@ -35,7 +35,10 @@ class Endpoint {
   }
 
   registerAt(index: number): string[] {
-    return this.feed({ kind: "discovered", registration: `rd${index}` }, { kind: "registered", location: `rd${index}/reg/1` });
+    return this.feed(
+      { kind: "discovered", registration: `rd${index}` },
+      { kind: "registered", location: `rd${index}/reg/1` },
+    );
   }
 
   fail(failure: Failure): string[] {

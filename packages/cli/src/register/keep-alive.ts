@@ -100,7 +100,10 @@ export function step(state: KeepAliveState, input: KeepAliveInput, options: Keep
     case "discovering":
       if (input.kind === "discovered") {
         const { progress } = state;
-        return { state: { kind: "registering", progress, isStopping: false }, effects: [{ kind: "register", registration: input.registration }] };
+        return {
+          state: { kind: "registering", progress, isStopping: false },
+          effects: [{ kind: "register", registration: input.registration }],
+        };
       }
       return input.kind === "failed" ? tryNext(state.progress, input.failure, random) : stay(state);
     case "registering":
@@ -150,7 +153,10 @@ function registering(
     const { at, count } = state.progress;
     const progress = { at, count, failures: 0, rounds: 0, wasRegistered: true };
     const told: KeepAliveEffect = { kind: "tell", event: { kind: "registered", location: input.location } };
-    return { state: { kind: "registered", progress, location: input.location }, effects: [told, renewal(options, random)] };
+    return {
+      state: { kind: "registered", progress, location: input.location },
+      effects: [told, renewal(options, random)],
+    };
   }
   if (input.kind !== "failed") return stay(state);
   return state.isStopping ? finish(false) : tryNext(state.progress, input.failure, random);
@@ -163,7 +169,8 @@ function renewing(
   random: number,
 ): Step {
   const { progress, location } = state;
-  if (input.kind === "renewed") return { state: { kind: "registered", progress, location }, effects: [renewal(options, random)] };
+  if (input.kind === "renewed")
+    return { state: { kind: "registered", progress, location }, effects: [renewal(options, random)] };
   if (input.kind !== "failed") return stay(state);
   const { kind, message } = input.failure;
   const lost: KeepAliveEffect = { kind: "tell", event: { kind: "lost", location, reason: message } };
@@ -226,7 +233,13 @@ function removing(state: KeepAliveState & { kind: "removing" }, input: KeepAlive
   const event: KeepAliveEvent = isRemoved
     ? { kind: "removed", location }
     : { kind: "not-removed", location, reason: input.kind === "failed" ? input.failure.message : "" };
-  return { state: { kind: "over" }, effects: [{ kind: "tell", event }, { kind: "finish", isFailure: false }] };
+  return {
+    state: { kind: "over" },
+    effects: [
+      { kind: "tell", event },
+      { kind: "finish", isFailure: false },
+    ],
+  };
 }
 
 function finish(isFailure: boolean): Step {

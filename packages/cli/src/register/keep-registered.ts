@@ -91,34 +91,54 @@ class RegistrationKeeper {
   }
 
   #perform(effect: KeepAliveEffect): void {
-    const { client } = this.#deps;
     switch (effect.kind) {
       case "search":
-        return this.#search();
-      case "discover":
-        return this.#ask(
-          (control) => discoverRegistration(client, this.#originAt(effect.at), control),
-          (registration) => ({ kind: "discovered", registration }),
-        );
-      case "register":
-        return this.#ask(
-          (control) => sendRegistration(client, effect.registration, this.#options.registration, control),
-          (location) => ({ kind: "registered", location }),
-        );
-      case "renew":
-        return this.#ask((control) => sendRenewal(client, effect.location, control), () => ({ kind: "renewed" }));
-      case "remove":
-        return this.#ask((control) => sendRemoval(client, effect.location, control), () => ({ kind: "removed" }));
+        this.#search();
+        break;
       case "wait":
         this.#timer?.cancel();
         this.#timer = this.#deps.env.clock.setTimer(effect.ms, () => this.#feed({ kind: "elapsed" }));
-        return;
+        break;
       case "tell":
-        return this.#tell(effect.event);
+        this.#tell(effect.event);
+        break;
       case "finish":
-        return this.#finish(effect.isFailure);
+        this.#finish(effect.isFailure);
+        break;
       default:
-        return effect satisfies never;
+        this.#send(effect);
+    }
+  }
+
+  #send(effect: KeepAliveEffect & { kind: "discover" | "register" | "renew" | "remove" }): void {
+    const { client } = this.#deps;
+    switch (effect.kind) {
+      case "discover":
+        this.#ask(
+          (control) => discoverRegistration(client, this.#originAt(effect.at), control),
+          (registration) => ({ kind: "discovered", registration }),
+        );
+        break;
+      case "register":
+        this.#ask(
+          (control) => sendRegistration(client, effect.registration, this.#options.registration, control),
+          (location) => ({ kind: "registered", location }),
+        );
+        break;
+      case "renew":
+        this.#ask(
+          (control) => sendRenewal(client, effect.location, control),
+          () => ({ kind: "renewed" }),
+        );
+        break;
+      case "remove":
+        this.#ask(
+          (control) => sendRemoval(client, effect.location, control),
+          () => ({ kind: "removed" }),
+        );
+        break;
+      default:
+        effect satisfies never;
     }
   }
 
@@ -155,19 +175,20 @@ class RegistrationKeeper {
 
   #tell(event: KeepAliveEvent): void {
     const { io } = this.#deps;
+    if (event.kind === "registered" || event.kind === "removed") io.out(`${event.kind} ${event.location}`);
+    else io.err(`tributary: ${this.#inWords(event)}`);
+  }
+
+  #inWords(event: Exclude<KeepAliveEvent, { kind: "registered" | "removed" }>): string {
     switch (event.kind) {
-      case "registered":
-        return io.out(`registered ${event.location}`);
-      case "removed":
-        return io.out(`removed ${event.location}`);
       case "not-removed":
-        return io.err(`tributary: ${event.location} could not be removed and ends with its lifetime: ${event.reason}`);
+        return `${event.location} could not be removed and ends with its lifetime: ${event.reason}`;
       case "lost":
-        return io.err(`tributary: lost ${event.location}: ${event.reason}`);
+        return `lost ${event.location}: ${event.reason}`;
       case "failed":
-        return io.err(`tributary: no registration at ${this.#originAt(event.at)}: ${event.reason}`);
+        return `no registration at ${this.#originAt(event.at)}: ${event.reason}`;
       case "waiting":
-        return io.err(`tributary: trying again in ${(event.ms / 1000).toFixed(1)} s`);
+        return `trying again in ${(event.ms / 1000).toFixed(1)} s`;
       default:
         return event satisfies never;
     }

@@ -32,7 +32,11 @@ const UNRESERVED = /[A-Za-z0-9\-._~!$&'()*+,;=:@]/;
  * Find the registration interface of an RD (RFC 9176 section 4.3). `origin` is a `coap://host[:port]`. A server that does
  * not filter, or not by prefix, is asked for everything.
  */
-export async function discoverRegistration(client: EndpointClient, origin: string, control: Control): Promise<Attempt<string>> {
+export async function discoverRegistration(
+  client: EndpointClient,
+  origin: string,
+  control: Control,
+): Promise<Attempt<string>> {
   const uri = `${origin}/.well-known/core`;
   const ask = (query: readonly string[]) =>
     attempt(client.request({ method: "GET", uri, query }, control), (response) => findRegistration(uri, response));
@@ -126,9 +130,13 @@ function refusal({ code, payload }: EndpointResponse): Failure {
 /** Location options as a reference (RFC 7252 section 6.5). */
 function locationReference({ locationPath, locationQuery }: EndpointResponse): string {
   const path = locationPath.map((segment) => `/${encode(segment)}`).join("");
-  return locationQuery.length === 0 ? path : `${path}?${locationQuery.map((item) => encode(item).replaceAll("&", "%26")).join("&")}`;
+  return locationQuery.length === 0
+    ? path
+    : `${path}?${locationQuery.map((item) => encode(item).replaceAll("&", "%26")).join("&")}`;
 }
 
 function encode(text: string): string {
-  return [...text].map((character) => (UNRESERVED.test(character) ? character : encodeURIComponent(character))).join("");
+  return [...text]
+    .map((character) => (UNRESERVED.test(character) ? character : encodeURIComponent(character)))
+    .join("");
 }

@@ -20,13 +20,7 @@ import { createMemoryStore } from "../memory-store.js";
 import { createReplicaPolicy } from "../replica-policy.js";
 import { createResourceDirectory } from "../resource-directory.js";
 import { createSite } from "../site.js";
-import type {
-  LookupSource,
-  RegistrationLimits,
-  RegistrationStore,
-  ResourceDirectory,
-  SiteOptions,
-} from "../types.js";
+import type { LookupSource, RegistrationLimits, RegistrationStore, ResourceDirectory, SiteOptions } from "../types.js";
 import { type BuiltRequest, buildRequest, DIRECTORY_ADDRESS } from "./built-request.js";
 
 /** What tests give: virtual time and network. */
@@ -73,7 +67,8 @@ export interface ServedDirectory {
 export function serveDirectory(world: TestWorld, options: ServedDirectoryOptions = {}): ServedDirectory {
   const { env } = world;
   const directory = options.directory ?? createDirectory();
-  const feed = options.feed === null ? null : createFeedPublisher({ directory, env }, { epoch: 0xabc, ...options.feed });
+  const feed =
+    options.feed === null ? null : createFeedPublisher({ directory, env }, { epoch: 0xabc, ...options.feed });
   const sweep = startExpirySweep({ directory, env });
   const source = options.source ?? directoryLookupSource(directory, env);
   const mayReplicate = createReplicaPolicy(options.replicas ?? ["any"]);
@@ -105,7 +100,8 @@ export function serveDirectory(world: TestWorld, options: ServedDirectoryOptions
   );
   handler = createSite([...rd.resources, ...lookups], options.site);
 
-  const call = (method: keyof typeof METHOD, uri: string, more?: BuiltRequest) => handler(buildRequest(method, uri, more));
+  const call = (method: keyof typeof METHOD, uri: string, more?: BuiltRequest) =>
+    handler(buildRequest(method, uri, more));
   function ask(method: keyof typeof METHOD, uri: string, more?: BuiltRequest): ServerResponse {
     const answer = call(method, uri, more);
     if (answer instanceof Promise) throw new Error("the answer is not there at once");

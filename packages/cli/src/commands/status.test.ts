@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import { FakeIo, ManualClock, upstreamStatus } from "../../../../test/cli/fake-node.js";
+import { UsageError } from "../command-io.js";
+import { viewUpstream } from "../http/upstream-view.js";
+import { status } from "./status.js";
+
+async function run(
+  answer: () => Promise<Response>,
+  options: { json?: boolean; at?: string } = {},
+): Promise<{ code: number; io: FakeIo }> {
+  const io = new FakeIo();
+  const flags = { at: options.at ?? "http://127.0.0.1:8683", json: options.json ?? false, timeout: 5 };
+  return { code: await status(flags, { io, fetch: answer as typeof fetch }), io };
+}
+
+const clock = new ManualClock();
+clock.advance(100_000);
+const UPSTREAMS = [
+  viewUpstream(upstreamStatus({ lastChangeMs: 5000, lagMs: 12 }), clock),
+  viewUpstream(
+    upstreamStatus({
+      name: "[2001:db8:23::3]",
+      phase: "stale",
+      method: "poll",
+      coverage: [],
+      registrations: 12_345,
+      lastError: "no answer",
+    }),
+    clock,
+  ),
+  viewUpstream(
+    upstreamStatus({ name: "rd-d", isComplete: false, coverage: [[{ name: "d", value: "x", isPrefix: true }]] }),
+    clock,
+  ),
+];
+
+describe("status", () => {
+  test("is a table with aligned columns", async () => {
+    const { code, io } = await run(() => Promise.resolve(Response.json(UPSTREAMS)));
+    expect(code).toBe(0);
+    expect(io.lines).toEqual([
+      "NAME              PHASE              METHOD  COVERAGE  REGISTRATIONS  LAST CHANGE  LAG     ERROR",
+      "rd-b              live               feed    all                   2  1m ago       0.012s",
+      "[2001:db8:23::3]  stale              poll    none              12345  -            -       no answer",
+      "rd-d              live (incomplete)  feed    d=x*                  2  -            -",
+    ]);
+  });
+
+  test("--json prints what the node says", async () => {
+    const { io } = await run(() => Promise.resolve(Response.json(UPSTREAMS)), { json: true });
+    expect(JSON.parse(io.lines.join("\n"))).toEqual(JSON.parse(JSON.stringify(UPSTREAMS)));
+  });
+
+  test("a node without upstreams says so", async () => {
+    expect((await run(() => Promise.resolve(Response.json([])))).io.lines).toEqual(["no upstreams"]);
+  });
+
+  test.each([
+    {
+      name: "nothing listens",
+      answer: () =>
+        Promise.reject(
+          new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code: "ECONNREFUSED" }) }),
+        ),
+      want: "nothing listens there; is the node running, with HTTP enabled?",
+    },
+    {
+      name: "silence",
+      answer: () => Promise.reject(new DOMException("x", "TimeoutError")),
+      want: "no answer within 5 s",
+    },
+    {
+      name: "an error",
+      answer: () => Promise.resolve(new Response("", { status: 404, statusText: "Not Found" })),
+      want: "it answers 404 Not Found",
+    },
+    {
+      name: "something else",
+      answer: () => Promise.resolve(Response.json({ a: 1 })),
+      want: "what answers is not a Tributary node",
+    },
+  ])("$name is told", async ({ answer, want }) => {
+    const { code, io } = await run(answer);
+    expect([code, io.errors]).toEqual([1, [`tributary: no status from http://127.0.0.1:8683: ${want}`]]);
+  });
+
+  test("a wrong --at is a wrong command line", async () => {
+    await expect(run(() => Promise.reject(new Error()), { at: "coap://localhost" })).rejects.toThrow(UsageError);
+  });
+});

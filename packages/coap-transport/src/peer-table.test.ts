@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { createPeerTable, takeMessageId } from "./peer-table.js";
+
+const random = (): number => 0.5;
+
+test("the same address and port are the same record; the zone counts", () => {
+  const peers = createPeerTable({ random }, { maxPeers: 10 });
+  const record = peers.at("fe80::1%eth0", 5683);
+  expect(peers.at("fe80::1%eth0", 5683)).toBe(record);
+  expect(peers.at("fe80::1%eth1", 5683)).not.toBe(record);
+  expect(peers.at("fe80::1%eth0", 5684)).not.toBe(record);
+  expect(record.peer).toMatchObject({ transport: "udp", address: "fe80::1", zone: "eth0", port: 5683 });
+  expect(record.to).toEqual({ address: "fe80::1%eth0", port: 5683 });
+  expect(peers.of(record.peer)).toBe(record);
+});
+
+test("a flood of newcomers does not grow the table, nor push out who is busy or was heard of since", () => {
+  const peers = createPeerTable({ random }, { maxPeers: 100 });
+  const busy = peers.at("192.0.2.1", 1);
+  busy.waiting.add({ record: busy, sink: { onAcknowledged() {}, onReset() {}, onTimeout() {} }, cancel() {} });
+  const regular = peers.at("192.0.2.2", 1);
+  for (let port = 1; port <= 20_000; port++) {
+    peers.at("198.51.100.1", port);
+    if (port % 50 === 0) peers.at("192.0.2.2", 1);
+  }
+  expect(peers.size).toBeLessThanOrEqual(101);
+  expect(peers.at("192.0.2.1", 1)).toBe(busy);
+  expect(peers.at("192.0.2.2", 1)).toBe(regular);
+});
+
+test("message ids wrap, and pass over those in use", () => {
+  const record = createPeerTable({ random }, { maxPeers: 1 }).at("192.0.2.1", 1);
+  record.nextMessageId = 65_534;
+  const message = { record, sink: { onAcknowledged() {}, onReset() {}, onTimeout() {} }, cancel() {} };
+  record.outstanding.set(65_535, message);
+  record.outstanding.set(0, message);
+  expect([takeMessageId(record), takeMessageId(record), takeMessageId(record)]).toEqual([65_534, 1, 2]);
+  for (let messageId = 0; messageId < 65_536; messageId++) record.outstanding.set(messageId, message);
+  expect(takeMessageId(record)).toBeNull();
+});

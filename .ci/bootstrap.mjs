@@ -14,7 +14,9 @@ const withPeers = process.argv.includes("--with-test-peers");
 const steps = [
   { title: "installing packages", isDone: packagesAreInstalled, run: installPackages },
   { title: "building", isDone: () => false, run: build },
-  ...(withPeers ? [{ title: "preparing test peers", isDone: () => false, run: () => run(process.execPath, [".ci/test-peers.mjs"]) }] : []),
+  ...(withPeers
+    ? [{ title: "preparing test peers", isDone: () => false, run: () => run(process.execPath, [".ci/test-peers.mjs"]) }]
+    : []),
 ];
 
 for (const [index, step] of steps.entries()) {
@@ -34,17 +36,27 @@ for (const [index, step] of steps.entries()) {
 
 function packageFiles() {
   const packages = readdirSync(join(root, "packages"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json", ...packages.map(({ name }) => `packages/${name}/package.json`)];
+  return [
+    "pnpm-lock.yaml",
+    "pnpm-workspace.yaml",
+    "package.json",
+    ...packages.map(({ name }) => `packages/${name}/package.json`),
+  ];
 }
 
 function stamp() {
   const hash = createHash("sha256");
-  for (const file of packageFiles()) if (existsSync(join(root, file))) hash.update(file).update(readFileSync(join(root, file)));
+  for (const file of packageFiles())
+    if (existsSync(join(root, file))) hash.update(file).update(readFileSync(join(root, file)));
   return hash.digest("hex");
 }
 
 function packagesAreInstalled() {
-  return existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp() && existsSync(join(root, "node_modules/.bin/node"));
+  return (
+    existsSync(stampFile) &&
+    readFileSync(stampFile, "utf8") === stamp() &&
+    existsSync(join(root, "node_modules/.bin/node"))
+  );
 }
 
 async function installPackages() {
@@ -79,7 +91,11 @@ function runPinned(tool, args) {
 /** Run quietly; a dot every few seconds shows that it is alive, the output is shown only when it fails. */
 function run(command, args) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, CI: "true" }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, CI: "true" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const alive = setInterval(() => process.stderr.write("."), 3000);
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));

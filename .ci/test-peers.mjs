@@ -15,9 +15,12 @@ installDebianPackages();
 installAiocoap();
 
 function installDebianPackages() {
-  const missing = Object.entries(DEBIAN).filter(([, file]) => !existsSync(file) && !existsSync(file.replace("/usr/sbin", "/sbin")));
+  const missing = Object.entries(DEBIAN).filter(
+    ([, file]) => !existsSync(file) && !existsSync(file.replace("/usr/sbin", "/sbin")),
+  );
   if (missing.length === 0) return;
-  if (process.getuid?.() !== 0) return console.log(`not installed (needs root): ${missing.map(([name]) => name).join(", ")}`);
+  if (process.getuid?.() !== 0)
+    return console.log(`not installed (needs root): ${missing.map(([name]) => name).join(", ")}`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   spawnSync("apt-get", ["update", "-qq"], { env, stdio: "inherit" });
   spawnSync("apt-get", ["install", "-y", "-qq", ...missing.map(([name]) => name)], { env, stdio: "inherit" });
@@ -25,9 +28,15 @@ function installDebianPackages() {
 
 function installAiocoap() {
   const venv = join(folder, "venv");
-  if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === AIOCOAP && existsSync(join(venv, "bin/aiocoap-client"))) return;
+  if (
+    existsSync(stampFile) &&
+    readFileSync(stampFile, "utf8") === AIOCOAP &&
+    existsSync(join(venv, "bin/aiocoap-client"))
+  )
+    return;
   const made = spawnSync("python3", ["-m", "venv", "--clear", venv], { stdio: "inherit" });
-  const installed = made.status === 0 && spawnSync(join(venv, "bin/pip"), ["install", "-q", AIOCOAP], { stdio: "inherit" });
+  const installed =
+    made.status === 0 && spawnSync(join(venv, "bin/pip"), ["install", "-q", AIOCOAP], { stdio: "inherit" });
   if (installed && installed.status === 0) writeFileSync(stampFile, AIOCOAP);
   else console.log("aiocoap could not be installed");
 }

@@ -61,7 +61,9 @@ function proof({ id }: Requirement): string {
 function document(): string {
   const all = sections.flatMap(({ requirements }) => requirements);
   const tables = sections.map(({ title, requirements }) => {
-    const rows = requirements.map((one) => `| ${one.id} | ${one.source} | ${one.level} | ${one.text} | ${one.expected} | ${proof(one)} |`);
+    const rows = requirements.map(
+      (one) => `| ${one.id} | ${one.source} | ${one.level} | ${one.text} | ${one.expected} | ${proof(one)} |`,
+    );
     return `## ${title}\n\n| ID | source | level | requirement | expected | tests |\n|---|---|---|---|---|---|\n${rows.join("\n")}\n`;
   });
   const count = all.filter(({ id }) => tests.has(id)).length;

@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
 import { createSocket } from "node:dgram";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Finished, type ProcessOptions, type RunningProcess, runProcess, startProcess } from "./processes.js";
@@ -8,7 +8,12 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const VENV = join(ROOT, ".test-peers/venv/bin");
 
 /** Debian packages libcoap's client under the name of its TLS library. */
-const COAP_CLIENTS = ["/usr/bin/coap-client", "/usr/bin/coap-client-notls", "/usr/bin/coap-client-openssl", "/usr/bin/coap-client-gnutls"];
+const COAP_CLIENTS = [
+  "/usr/bin/coap-client",
+  "/usr/bin/coap-client-notls",
+  "/usr/bin/coap-client-openssl",
+  "/usr/bin/coap-client-gnutls",
+];
 const COAP_CLIENT = COAP_CLIENTS.find((path) => existsSync(path));
 
 /** What is missing for tests against real peers, or null. `npm test` installs them where it may. */
@@ -18,12 +23,18 @@ export function missingPeers(): string | null {
 }
 
 /** libcoap's client; prints the payload on stdout and the code of an error on stderr. */
-export function coapClient(args: readonly string[], options: ProcessOptions & { timeoutMs?: number } = {}): Promise<Finished> {
+export function coapClient(
+  args: readonly string[],
+  options: ProcessOptions & { timeoutMs?: number } = {},
+): Promise<Finished> {
   return runProcess([COAP_CLIENT as string, "-B", "5", ...args], options);
 }
 
 /** aiocoap's client. */
-export function aiocoapClient(args: readonly string[], options: ProcessOptions & { timeoutMs?: number } = {}): Promise<Finished> {
+export function aiocoapClient(
+  args: readonly string[],
+  options: ProcessOptions & { timeoutMs?: number } = {},
+): Promise<Finished> {
   return runProcess([join(VENV, "aiocoap-client"), "-q", ...args], options);
 }
 

@@ -85,7 +85,19 @@ export class NamespaceNetwork {
     ip("-n", namespace, "addr", "add", "fe80::2/64", "dev", "eth0", "nodad");
     ip("-n", this.router, "link", "set", name, "up");
     ip("-n", namespace, "link", "set", "eth0", "up");
-    ip("-n", namespace, "route", "add", "default", "via", "fe80::1", "dev", "eth0", "src", this.#addresses.get(name) as string);
+    ip(
+      "-n",
+      namespace,
+      "route",
+      "add",
+      "default",
+      "via",
+      "fe80::1",
+      "dev",
+      "eth0",
+      "src",
+      this.#addresses.get(name) as string,
+    );
     this.#routeTo(name);
   }
 

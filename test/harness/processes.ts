@@ -31,7 +31,11 @@ export class RunningProcess {
 
   constructor(command: readonly string[], options: ProcessOptions = {}) {
     const [program, ...args] = inNamespace(command, options.netns) as [string, ...string[]];
-    this.child = spawn(program, args, { env: { ...process.env, ...options.env }, stdio: ["pipe", "pipe", "pipe"], detached: true });
+    this.child = spawn(program, args, {
+      env: { ...process.env, ...options.env },
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+    });
     this.child.stdout?.on("data", (chunk: Buffer) => {
       this.stdout += chunk.toString();
     });
@@ -55,7 +59,8 @@ export class RunningProcess {
 /** A process and all that it started: the whole group. */
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, signal);
   } catch {
     // It ended by itself in between.
   }
@@ -75,7 +80,10 @@ export interface Finished {
 }
 
 /** Run a process to its end, at most `timeoutMs`. */
-export async function runProcess(command: readonly string[], options: ProcessOptions & { timeoutMs?: number } = {}): Promise<Finished> {
+export async function runProcess(
+  command: readonly string[],
+  options: ProcessOptions & { timeoutMs?: number } = {},
+): Promise<Finished> {
   const running = new RunningProcess(command, options);
   const timer = setTimeout(() => signalGroup(running.child, "SIGKILL"), options.timeoutMs ?? 20_000);
   const status = await running.exited;
@@ -96,21 +104,32 @@ export function temporaryFolder(): string {
 }
 
 /** Start `tributary serve` with a configuration file, or with the text of one, and wait for its ready line. */
-export async function startNode(config: { readonly file: string } | { readonly text: string }, options: ProcessOptions = {}): Promise<RunningNode> {
+export async function startNode(
+  config: { readonly file: string } | { readonly text: string },
+  options: ProcessOptions = {},
+): Promise<RunningNode> {
   const file = "file" in config ? config.file : join(temporaryFolder(), "tributary.yaml");
   if ("text" in config) writeFileSync(file, config.text);
   const running = startProcess([NODE, TRIBUTARY, "serve", "-c", file], options);
-  const ready = await eventually("the ready line", () => /^ready name=(\S+) listen=(\S+)$/m.exec(running.stdout) ?? exitedEarly(running), { timeoutMs: 20_000 });
+  const ready = await eventually(
+    "the ready line",
+    () => /^ready name=(\S+) listen=(\S+)$/m.exec(running.stdout) ?? exitedEarly(running),
+    { timeoutMs: 20_000 },
+  );
   return Object.assign(running, { name: ready[1] as string, uris: (ready[2] as string).split(",") });
 }
 
 function exitedEarly(running: RunningProcess): null {
-  if (running.child.exitCode !== null) throw new Error(`tributary ended with ${running.child.exitCode}: ${running.stderr}`);
+  if (running.child.exitCode !== null)
+    throw new Error(`tributary ended with ${running.child.exitCode}: ${running.stderr}`);
   return null;
 }
 
 /** Run a `tributary` command to its end. */
-export function runTributary(args: readonly string[], options: ProcessOptions & { timeoutMs?: number } = {}): Promise<Finished> {
+export function runTributary(
+  args: readonly string[],
+  options: ProcessOptions & { timeoutMs?: number } = {},
+): Promise<Finished> {
   return runProcess([NODE, TRIBUTARY, ...args], options);
 }
 
@@ -128,7 +147,11 @@ export interface Waiting {
  * Wait until `check` gives something that is neither null, undefined nor false; an assertion that throws counts as not yet.
  * Fails with the last reason when the time is up.
  */
-export async function eventually<T>(what: string, check: () => T | null | undefined | false | Promise<T | null | undefined | false>, waiting: Waiting = {}): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  check: () => T | null | undefined | false | Promise<T | null | undefined | false>,
+  waiting: Waiting = {},
+): Promise<T> {
   const { timeoutMs = 10_000, intervalMs = 20 } = waiting;
   const endMs = performance.now() + timeoutMs;
   let reason: unknown = "nothing came";

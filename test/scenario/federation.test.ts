@@ -15,7 +15,9 @@ const HOSTS = { x: "host1", y: "host2", z: "host4" } as const;
 type Proxy = keyof typeof PROXIES;
 
 describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, the figure with its addresses", () => {
-  test("LPX-01 LPX-02 LPX-04 LPX-06 LPX-09 LPX-10 LPX-11 endpoint1 moves, an RD dies, a site is cut off", { timeout: 120_000 }, async () => {
+  test("LPX-01 LPX-02 LPX-04 LPX-06 LPX-09 LPX-10 LPX-11 endpoint1 moves, an RD dies, a site is cut off", {
+    timeout: 120_000,
+  }, async () => {
     expect(missing).toBeNull();
     const network = new NamespaceNetwork([
       { name: "host1", address: "2001:db8:23::1/64" },
@@ -32,24 +34,32 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
 
     const endpoint = { netns: network.host("endp") };
     const register = async (rd: string, query: string, payload: string) => {
-      const sent = await coapClient(["-v", "6", "-m", "post", "-t", "40", "-e", payload, `coap://${rd}/rd?${query}`], endpoint);
+      const sent = await coapClient(
+        ["-v", "6", "-m", "post", "-t", "40", "-e", payload, `coap://${rd}/rd?${query}`],
+        endpoint,
+      );
       const path = [...`${sent.stdout}${sent.stderr}`.matchAll(/Location-Path:([^,\s\]]+)/g)].map((match) => match[1]);
       expect(path.length, sent.stdout + sent.stderr).toBeGreaterThan(0);
       return `coap://${rd}/${path.join("/")}`;
     };
     /** Each proxy is asked from its own host, as a client of its site. */
     const lookup = async (proxy: Proxy, kind: "ep" | "res", query: string) => {
-      const answer = await coapClient(["-m", "get", `coap://${PROXIES[proxy]}/rd-lookup/${kind}?${query}`], { netns: network.host(HOSTS[proxy]) });
+      const answer = await coapClient(["-m", "get", `coap://${PROXIES[proxy]}/rd-lookup/${kind}?${query}`], {
+        netns: network.host(HOSTS[proxy]),
+      });
       // A co-hosted RD's own registrations are paths on the host that was asked (RFC 9176 section 6.4).
       return answer.stdout.trim().replaceAll(/(?<=^<|,<|provenance=")(?=\/reg\/)/g, `coap://${PROXIES[proxy]}`);
     };
     const everywhere = (want: string, what: string, timeoutMs: number) =>
       Promise.all(
         (["x", "y", "z"] as const).map((proxy) =>
-          eventually(`${what} at LP-${proxy}`, async () => expect(await lookup(proxy, "ep", KEY)).toBe(want) ?? true, { timeoutMs }),
+          eventually(`${what} at LP-${proxy}`, async () => expect(await lookup(proxy, "ep", KEY)).toBe(want) ?? true, {
+            timeoutMs,
+          }),
         ),
       );
-    const shown = (href: string) => `<${href}>;ep="endpoint1";d="facility23.eu.example.com";base="${BASE}";rt="core.rd-ep"`;
+    const shown = (href: string) =>
+      `<${href}>;ep="endpoint1";d="facility23.eu.example.com";base="${BASE}";rt="core.rd-ep"`;
     await eventually("every proxy to follow its RDs", async () => {
       for (const host of Object.values(HOSTS)) {
         const { stdout } = await readiness(network.host(host));
@@ -60,7 +70,12 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
 
     // RD-C's own discovery sends clients to host 2 for lookups (draft 6.2).
     const discovery = await coapClient(["-m", "get", "coap://[2001:db8:23::3]/.well-known/core?rt=core.rd*"], endpoint);
-    expect(discovery.stdout.trim().split(",").map((link) => link.replace(/;ct=.*/, ""))).toEqual([
+    expect(
+      discovery.stdout
+        .trim()
+        .split(",")
+        .map((link) => link.replace(/;ct=.*/, "")),
+    ).toEqual([
       '</rd>;rt="core.rd"',
       '<coap://[2001:db8:23::2]/rd-lookup/ep>;rt="core.rd-lookup-ep"',
       '<coap://[2001:db8:23::2]/rd-lookup/res>;rt="core.rd-lookup-res"',
@@ -82,12 +97,16 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
 
     // A short-lived registration, then LP-Z's site is cut off.
     const shortLived = await register("[2001:db8:23::1]", `ep=brief&lt=6&base=${BASE}`, "");
-    await eventually("the brief registration at LP-Z", async () => (await lookup("z", "ep", "ep=brief")).includes(shortLived));
+    await eventually("the brief registration at LP-Z", async () =>
+      (await lookup("z", "ep", "ep=brief")).includes(shortLived),
+    );
     const cutAtMs = performance.now();
     network.setConnected("host4", false);
     expect(await lookup("z", "ep", "ep=brief")).toContain(shortLived);
     expect(await lookup("z", "ep", KEY)).toBe(shown(atB));
-    await eventually("the brief registration to end", async () => (await lookup("z", "ep", "ep=brief")) === "", { timeoutMs: 9000 });
+    await eventually("the brief registration to end", async () => (await lookup("z", "ep", "ep=brief")) === "", {
+      timeoutMs: 9000,
+    });
     expect(performance.now() - cutAtMs).toBeGreaterThan(3000);
     expect(await lookup("z", "ep", KEY), "what has not ended is still answered").toBe(shown(atB));
 
@@ -95,7 +114,9 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
     const atA = await register("[2001:db8:23::1]", `ep=late&base=${BASE}`, '</late>;rt="late"');
     const before = network.traffic("host4").received;
     network.setConnected("host4", true);
-    await eventually("LP-Z to catch up", async () => (await lookup("z", "ep", "ep=late")).includes(atA), { timeoutMs: 60_000 });
+    await eventually("LP-Z to catch up", async () => (await lookup("z", "ep", "ep=late")).includes(atA), {
+      timeoutMs: 60_000,
+    });
     expect(network.traffic("host4").received - before).toBeLessThan(8000);
     expect(await lookup("z", "ep", KEY)).toBe(shown(atB));
   });

@@ -9,6 +9,7 @@ export type {
   RegistrationConfig,
   UpstreamConfig,
 } from "./config/types.js";
+export { createNode } from "./node/create-node.js";
 export type {
   LookupSample,
   Node,

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { type Block, blockOption, blockSize, MAX_SZX, szxFor } from "./block-option.js";
+import { type Block, blockOption, blockSize, findBlock, MAX_SZX, szxFor } from "./block-option.js";
 import { CODE, OPTION } from "./constants.js";
 import type { Clock } from "./environment.js";
 import { ExpiringMap } from "./expiring-map.js";
+import type { BlockProgress } from "./fetch-watch.js";
 import { type IncomingRequest, transferKey } from "./incoming-request.js";
 import type { OutgoingMessage } from "./message.js";
 import { sortOptions } from "./option-codec.js";
@@ -14,8 +15,11 @@ import type { CoapOption } from "./types.js";
 export interface Block2Retention {
   /** The block asked for out of a body retained before; null when there is none. */
   resume(request: IncomingRequest, block: Block): OutgoingMessage | null;
-  /** `whole` as it is when it fits, else the block asked for (the first by default), the rest retained. */
-  begin(request: IncomingRequest, whole: OutgoingMessage): OutgoingMessage;
+  /**
+   * `whole` as it is when it fits, else the block asked for (the first by default), the rest retained. `progress` is told
+   * when there is a rest, and how it is fetched.
+   */
+  begin(request: IncomingRequest, whole: OutgoingMessage, progress?: BlockProgress): OutgoingMessage;
   close(): void;
 }
 
@@ -31,6 +35,7 @@ interface Retained {
   readonly code: number;
   readonly options: readonly CoapOption[];
   readonly body: Uint8Array;
+  readonly progress: BlockProgress | undefined;
 }
 
 const ETAG_BYTES = 8;
@@ -57,14 +62,18 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     return { code, options: sortOptions([...retained.options, ...own]), payload: body.subarray(offset, offset + size) };
   }
 
-  function begin(request: IncomingRequest, whole: OutgoingMessage): OutgoingMessage {
+  function begin(request: IncomingRequest, whole: OutgoingMessage, progress?: BlockProgress): OutgoingMessage {
     const asked = request.block2 ?? { num: 0, more: false, szx: preferredSzx };
     const size = blockSize(Math.min(asked.szx, preferredSzx));
     const fits = whole.payload.length <= size && asked.num === 0;
     if (fits && request.block2 === undefined && !request.asksSize2) return whole;
     if (asked.num > 0 && whole.code !== CODE.CONTENT) return whole;
-    const retained = { code: whole.code, options: fits ? whole.options : withEtag(whole), body: whole.payload };
-    if (!fits) bodies.set(transferKey(request), retained, whole.payload.length);
+    const options = fits ? whole.options : withEtag(whole);
+    const retained = { code: whole.code, options, body: whole.payload, progress };
+    if (!fits) {
+      bodies.set(transferKey(request), retained, whole.payload.length);
+      progress?.onRetained();
+    }
     return slice(retained, asked, request.asksSize2);
   }
 
@@ -72,7 +81,11 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     if (block.szx > MAX_SZX) return errorMessage(CODE.BAD_REQUEST, "reserved block size");
     if (block.num === 0) return null;
     const retained = bodies.get(transferKey(request));
-    return retained === undefined ? null : slice(retained, block, request.asksSize2);
+    if (retained === undefined) return null;
+    const answer = slice(retained, block, request.asksSize2);
+    const isLast = findBlock(answer.options, OPTION.BLOCK2)?.more === false;
+    retained.progress?.onBlockAsked(isLast);
+    return answer;
   }
 
   return { resume, begin, close: () => bodies.clear() };

@@ -1,6 +1,7 @@
 import type { Block2Retention } from "./block2-retention.js";
 import { CODE, OPTION } from "./constants.js";
 import type { Clock, Logger } from "./environment.js";
+import { type BlockProgress, FetchWatch } from "./fetch-watch.js";
 import type { IncomingRequest } from "./incoming-request.js";
 import { isErrorCode, type OutgoingMessage, tokenKey } from "./message.js";
 import { sortOptions } from "./option-codec.js";
@@ -23,18 +24,34 @@ export interface NotificationChannel {
   notifyOnce(peer: Peer, token: Uint8Array, message: OutgoingMessage): void;
 }
 
+/** An observation that starts with the answer to its registration. */
+export interface AdmittedObservation {
+  /** Observe value of that answer. */
+  readonly observe: number;
+  /** To be told when that answer takes more than one block. */
+  readonly progress: BlockProgress;
+  /** To be called once the answer was sent. */
+  attach(): void;
+}
+
 /** The observations of one listener (RFC 7641 section 4). */
 export interface ObserverTable {
   /**
-   * Accept an observation in answer to `request`: the Observe value for that answer and what to call once it was sent;
-   * null when there are too many observers. An observation of the same peer and token is replaced.
+   * Accept an observation in answer to `request`; null when there are too many observers. An observation of the same
+   * peer and token is replaced.
    */
-  admit(request: IncomingRequest, source: ObservationSource): { observe: number; attach(): void } | null;
+  admit(request: IncomingRequest, source: ObservationSource): AdmittedObservation | null;
   /** The peer no longer observes with this token. */
   remove(peer: Peer, token: Uint8Array, reason: ObservationEnd): void;
   readonly size: number;
   /** End all observations, each with a last word. */
   close(): void;
+}
+
+export interface ObserverTableOptions {
+  readonly maxObservers: number;
+  /** How long an observer may pause while it fetches a notification larger than a block, before the next one goes out. */
+  readonly fetchPatienceMs: number;
 }
 
 export interface ObserverTableDeps {
@@ -44,13 +61,17 @@ export interface ObserverTableDeps {
   readonly retention: Block2Retention;
 }
 
-/** `idle` nothing to send · `due` a pull is scheduled · `pulling` waiting for the resource · `sending` unacknowledged. */
-type ObservationPhase = "unattached" | "idle" | "due" | "pulling" | "sending" | "over";
+/**
+ * `idle` nothing to send · `due` a pull is scheduled · `pulling` waiting for the resource · `sending` unacknowledged ·
+ * `fetching` the peer gets the rest of the last one.
+ */
+type ObservationPhase = "unattached" | "idle" | "due" | "pulling" | "sending" | "fetching" | "over";
 
 const SEQUENCE_SPACE = 0x1000000;
 
 class ServerObservation implements Observer, DeliverySink {
   readonly peer: Peer;
+  readonly fetch: FetchWatch;
   readonly #request: IncomingRequest;
   readonly #deps: ObserverTableDeps;
   readonly #forget: (observation: ServerObservation) => void;
@@ -63,12 +84,13 @@ class ServerObservation implements Observer, DeliverySink {
   constructor(
     deps: ObserverTableDeps,
     request: IncomingRequest,
-    sequence: number,
+    start: { sequence: number; fetchPatienceMs: number },
     forget: (o: ServerObservation) => void,
   ) {
+    this.fetch = new FetchWatch(deps.clock, start.fetchPatienceMs, () => this.#proceed());
     this.#deps = deps;
     this.#request = request;
-    this.#sequence = sequence;
+    this.#sequence = start.sequence;
     this.#forget = forget;
     this.peer = request.peer;
   }
@@ -95,8 +117,7 @@ class ServerObservation implements Observer, DeliverySink {
       this.#tell((resource) => resource.closed?.("ended")); // `attach` itself called `end`
       return;
     }
-    this.#phase = "idle";
-    if (this.#isAwake) this.wake();
+    this.#proceed();
   }
 
   wake(): void {
@@ -121,6 +142,7 @@ class ServerObservation implements Observer, DeliverySink {
     this.#phase = "over";
     this.#delivery?.cancel();
     this.#delivery = null;
+    this.fetch.stop();
     this.#forget(this);
     this.#tell((resource) => resource.closed?.(reason));
   }
@@ -129,8 +151,8 @@ class ServerObservation implements Observer, DeliverySink {
     this.#delivery = null;
     this.#tell((resource) => resource.delivered?.());
     if (this.#phase !== "sending") return;
-    this.#phase = "due";
-    this.#pull();
+    this.#isAwake = true; // ask again until nothing is new
+    this.#proceed();
   }
 
   onRejected(): void {
@@ -139,6 +161,17 @@ class ServerObservation implements Observer, DeliverySink {
 
   onUndelivered(): void {
     this.finish("timeout"); // RFC 7641 section 4.5
+  }
+
+  /** The last notification is dealt with, or only its first block is. */
+  #proceed(): void {
+    if (this.fetch.isPending) {
+      this.#phase = "fetching";
+      this.fetch.wait();
+      return;
+    }
+    this.#phase = "idle";
+    if (this.#isAwake) this.wake();
   }
 
   readonly #pull = (): void => {
@@ -167,7 +200,7 @@ class ServerObservation implements Observer, DeliverySink {
     }
     this.#phase = "sending";
     // Observe is of the notification, not of the body: blocks fetched later do not repeat it (RFC 7959 section 2.6).
-    const first = this.#deps.retention.begin(this.#request, responseMessage(response));
+    const first = this.#deps.retention.begin(this.#request, responseMessage(response), this.fetch);
     const message = withObserve(first, this.nextSequence());
     this.#delivery = this.#deps.channel.notify(this.peer, this.token, message, this);
   };
@@ -199,7 +232,7 @@ export function withObserve(message: OutgoingMessage, sequence: number): Outgoin
   return { ...message, options: sortOptions([...message.options, freshUintOption(OPTION.OBSERVE, sequence)]) };
 }
 
-export function createObserverTable(deps: ObserverTableDeps, options: { maxObservers: number }): ObserverTable {
+export function createObserverTable(deps: ObserverTableDeps, options: ObserverTableOptions): ObserverTable {
   const observations = new Map<string, ServerObservation>();
   const keyOf = (peer: Peer, token: Uint8Array): string => `${peer.key} ${tokenKey(token)}`;
 
@@ -223,9 +256,10 @@ export function createObserverTable(deps: ObserverTableDeps, options: { maxObser
       if (previous === undefined && observations.size >= options.maxObservers) return null;
       const observe = firstSequence(previous);
       previous?.finish("replaced");
-      const observation = new ServerObservation(deps, request, observe, forget);
+      const start = { sequence: observe, fetchPatienceMs: options.fetchPatienceMs };
+      const observation = new ServerObservation(deps, request, start, forget);
       observations.set(key, observation);
-      return { observe, attach: () => observation.attach(source) };
+      return { observe, progress: observation.fetch, attach: () => observation.attach(source) };
     },
     remove(peer, token, reason) {
       observations.get(keyOf(peer, token))?.finish(reason);

@@ -5,7 +5,7 @@ import { CODE, METHOD, OPTION } from "./constants.js";
 import type { Environment } from "./environment.js";
 import { IncomingRequest, type RequestContext } from "./incoming-request.js";
 import { isErrorCode, type Message, type OutgoingMessage } from "./message.js";
-import { createObserverTable, type NotificationChannel, withObserve } from "./observers.js";
+import { type AdmittedObservation, createObserverTable, type NotificationChannel, withObserve } from "./observers.js";
 import { sortOptions } from "./option-codec.js";
 import { uintOption } from "./option-values.js";
 import { errorMessage, responseMessage } from "./outgoing-response.js";
@@ -51,6 +51,8 @@ export interface ServerDispatchOptions {
   readonly parameters: TransmissionParameters;
 }
 
+/** An observer that asks for no further block for so many times the longest ACK_TIMEOUT has lost interest. */
+const PATIENCE_TIMEOUTS = 2;
 const SILENCE: Reply = { message: null };
 const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
 /** A busy server tells its clients to stay away for so long, in seconds. */
@@ -81,7 +83,11 @@ class Dispatcher implements ServerDispatch {
     this.#limits = limits;
     this.#uploads = createBlock1Assembly({ clock }, { ...limits, lifetimeMs, szx: szxFor(limits.blockSize) });
     this.#retention = createBlock2Retention({ clock }, { ...limits, lifetimeMs });
-    this.#observers = createObserverTable({ clock, logger, channel: deps.channel, retention: this.#retention }, limits);
+    const { ackTimeoutMs, ackRandomFactor } = options.parameters;
+    this.#observers = createObserverTable(
+      { clock, logger, channel: deps.channel, retention: this.#retention },
+      { maxObservers: limits.maxObservers, fetchPatienceMs: PATIENCE_TIMEOUTS * ackTimeoutMs * ackRandomFactor },
+    );
   }
 
   dispatch(message: Message, context: RequestContext): Reply | Promise<Reply> {
@@ -164,14 +170,14 @@ class Dispatcher implements ServerDispatch {
 
   #finish(request: IncomingRequest, response: ServerResponse): Reply {
     const accepted = this.#admit(request, response);
-    let message = this.#retention.begin(request, responseMessage(response));
+    let message = this.#retention.begin(request, responseMessage(response), accepted?.progress);
     if (request.block1 !== undefined) message = withBlock1(message, request);
     if (accepted === null) return this.#reply(request, message);
     return { message: withObserve(message, accepted.observe), afterSent: accepted.attach };
   }
 
   /** RFC 7641 section 4.1: an answer that accepts the observation enters the list, any other one leaves it. */
-  #admit(request: IncomingRequest, response: ServerResponse): { observe: number; attach(): void } | null {
+  #admit(request: IncomingRequest, response: ServerResponse): AdmittedObservation | null {
     if (request.observe !== 0) return null;
     const isAccepted = response.observation !== undefined && !isErrorCode(response.code);
     const accepted = isAccepted ? this.#observers.admit(request, response.observation) : null;

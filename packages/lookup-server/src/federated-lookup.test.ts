@@ -26,7 +26,11 @@ function fill(directory: Directory, source: string, authority: string | null, ro
   for (const { href, ep, d, renewedAtMs = 0, rt = "t" } of rows) {
     const times = { renewedAtMs, expiresAtMs: 1e9, ltMs: 1e9, expiry: "exact" as const };
     const links = [{ target: `coap://${ep}/s`, attributes: [["rt", rt] as const] }];
-    directory.put(source, { href, ep, ...(d === undefined ? {} : { d }), base: `coap://${ep}`, attributes: [], links, ...times }, 0);
+    directory.put(
+      source,
+      { href, ep, ...(d === undefined ? {} : { d }), base: `coap://${ep}`, attributes: [], links, ...times },
+      0,
+    );
   }
 }
 
@@ -66,7 +70,10 @@ class AskedUpstream implements Upstream {
 
   #aged(link: Link): Link {
     const { renewedAtMs } = this.directory.candidates(ep(link), sector(link))[0] ?? { renewedAtMs: 0 };
-    return { target: link.target, attributes: [...link.attributes, ["lt", "90000"], ["lt-age", String(Math.floor((1000 - renewedAtMs) / 1000))]] };
+    return {
+      target: link.target,
+      attributes: [...link.attributes, ["lt", "90000"], ["lt-age", String(Math.floor((1000 - renewedAtMs) / 1000))]],
+    };
   }
 }
 
@@ -79,7 +86,11 @@ function ask(kind: LookupInterface, items: string[]): LookupContext {
   return { kind, items, query: parsed.query, request: { peer: {} } as LookupContext["request"] };
 }
 
-function proxy(upstreams: readonly Upstream[], directory = createDirectory(), options: Partial<FederatedLookupOptions> = {}) {
+function proxy(
+  upstreams: readonly Upstream[],
+  directory = createDirectory(),
+  options: Partial<FederatedLookupOptions> = {},
+) {
   const lookup = createFederatedLookup(
     { directory, upstreams: () => upstreams, env },
     { timeoutMs: 1000, concurrency: 4, onPartial: "serve", ownSources: [], ...options },
@@ -100,7 +111,10 @@ describe("draft 6.2.1, coverage", () => {
     const directory = createDirectory();
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1", d: "f1" }]);
     const upstream = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: filters });
-    const lookup = createFederatedLookup({ directory, upstreams: () => [upstream], env }, { timeoutMs: 1, concurrency: 1, onPartial: "serve", ownSources: [] });
+    const lookup = createFederatedLookup(
+      { directory, upstreams: () => [upstream], env },
+      { timeoutMs: 1, concurrency: 1, onPartial: "serve", ownSources: [] },
+    );
     const answer = lookup(ask("ep", ["d=f1", "rt=t"])) as LookupAnswer;
     expect([...answer.links].map(({ target }) => target)).toEqual(["coap://a/1"]);
     expect(answer.origin).toBe("local");
@@ -120,7 +134,11 @@ describe("draft 6.2.1, coverage", () => {
   });
 
   test("a replica that is still being copied is not taken for the whole", async () => {
-    const upstream = new AskedUpstream("a", [{ href: "/1", ep: "n1" }], { mode: "replicate", phase: "copying", coverage: [[]] });
+    const upstream = new AskedUpstream("a", [{ href: "/1", ep: "n1" }], {
+      mode: "replicate",
+      phase: "copying",
+      coverage: [[]],
+    });
     expect(answered(await proxy([upstream])("ep")).targets).toEqual(["coap://a/1"]);
     expect(upstream.asked).toHaveLength(1);
   });
@@ -131,7 +149,9 @@ describe("draft 4.4, the union", () => {
     const directory = createDirectory();
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
     const replicated = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: [[]] });
-    const answer = answered(await proxy([replicated, new AskedUpstream("b", [{ href: "/9", ep: "n2" }])], directory)("ep"));
+    const answer = answered(
+      await proxy([replicated, new AskedUpstream("b", [{ href: "/9", ep: "n2" }])], directory)("ep"),
+    );
     expect(answer.targets).toEqual(["coap://a/1", "coap://b/9"]);
     expect(answer).toMatchObject({ origin: "forwarded", maxAgeS: 30 });
   });
@@ -156,13 +176,19 @@ describe("draft 4.4, the union", () => {
     const rows = [{ href: "/1", ep: "n" }];
     const both = [new AskedUpstream("a", rows), new AskedUpstream("b", rows)];
     expect(answered(await proxy(both)("res")).all).toEqual([{ target: "coap://n/s", attributes: [["rt", "t"]] }]);
-    expect(answered(await proxy(both)("res", "provenance")).all[0]?.attributes).toContainEqual(["provenance", "coap://a/1"]);
+    expect(answered(await proxy(both)("res", "provenance")).all[0]?.attributes).toContainEqual([
+      "provenance",
+      "coap://a/1",
+    ]);
   });
 
   test("LKP-26 pages over asked upstreams are disjoint and complete, with count pushed down", async () => {
-    const names = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => ({ href: `/${index}`, ep: `${prefix}${index}` }));
+    const names = (prefix: string, count: number) =>
+      Array.from({ length: count }, (_, index) => ({ href: `/${index}`, ep: `${prefix}${index}` }));
     const upstreams = [new AskedUpstream("a", names("x", 5)), new AskedUpstream("b", names("y", 4))];
-    const pages = await Promise.all([0, 1, 2, 3, 4].map(async (page) => answered(await proxy(upstreams)("ep", `page=${page}`, "count=2")).targets));
+    const pages = await Promise.all(
+      [0, 1, 2, 3, 4].map(async (page) => answered(await proxy(upstreams)("ep", `page=${page}`, "count=2")).targets),
+    );
     expect(pages.map((page) => page.length)).toEqual([2, 2, 2, 2, 1]);
     expect(new Set(pages.flat()).size).toBe(9);
     expect(upstreams[0]?.asked[0]).toContain("count=2");
@@ -180,11 +206,19 @@ describe("parts that are missing", () => {
   const down = () => Object.assign(new AskedUpstream("b", []), { isDown: true });
 
   test("LPX-14 the rest is served, marked and short-lived", async () => {
-    expect(answered(await proxy([up(), down()])("ep"))).toMatchObject({ targets: ["coap://a/1"], origin: "partial", missing: ["b"], maxAgeS: 5 });
+    expect(answered(await proxy([up(), down()])("ep"))).toMatchObject({
+      targets: ["coap://a/1"],
+      origin: "partial",
+      missing: ["b"],
+      maxAgeS: 5,
+    });
   });
 
   test("with on-partial fail it is 5.04 instead", async () => {
-    expect(await proxy([up(), down()], createDirectory(), { onPartial: "fail" })("ep")).toMatchObject({ code: 164, message: expect.stringContaining("b") });
+    expect(await proxy([up(), down()], createDirectory(), { onPartial: "fail" })("ep")).toMatchObject({
+      code: 164,
+      message: expect.stringContaining("b"),
+    });
   });
 
   test("when nothing at all is known it is 5.04", async () => {
@@ -197,7 +231,10 @@ describe("parts that are missing", () => {
     const directory = createDirectory();
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
     const lost = new AskedUpstream("a", [], { mode: "replicate", phase: "stale", coverage: [[]] });
-    expect(answered(await proxy([lost], directory)("ep"))).toMatchObject({ targets: ["coap://a/1"], origin: "partial" });
+    expect(answered(await proxy([lost], directory)("ep"))).toMatchObject({
+      targets: ["coap://a/1"],
+      origin: "partial",
+    });
   });
 
   test("LPX-23 a refused upstream is left out without making answers partial", async () => {

@@ -159,7 +159,8 @@ class LookupResource {
     let response = outcome.response;
     if (request.etags.some((held) => isSameTag(held, etag))) response = validated(response);
     // Changes are seen in the directory; an answer that was asked of others cannot be observed here.
-    if (request.observe !== 0 || origin !== "local") return response;
+    // A partial answer changes with what this node knows; one that others gave does not tell when it changes.
+    if (request.observe !== 0 || (origin !== "local" && origin !== "partial")) return response;
     return { ...response, observation: this.#observers.observe(asked, etag) };
   }
 

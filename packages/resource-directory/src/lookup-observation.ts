@@ -154,12 +154,11 @@ class ObservingClient implements ObservedResource {
     if (outcome.kind === "refusal") return outcome.response; // RFC 7641 section 4.2: the last notification
     switch (outcome.origin) {
       case "local":
+      // Some upstream was never reached; what is known of the others goes on changing.
+      case "partial":
         if (isSameTag(outcome.etag, this.#sentTag)) return null;
         this.#sentTag = outcome.etag;
         return outcome.response;
-      case "partial":
-        // Part of the answer is missing for now; it would look like removals.
-        return null;
       case "cached":
       case "forwarded":
         // From now on changes happen where they are not seen: an answer without Observe ends it (RFC 7641 section 4.1).

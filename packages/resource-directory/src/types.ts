@@ -122,7 +122,9 @@ export type LookupSource = (
 /** Whether a peer may read ages and the feed (`registration.replicas`, draft 5.2). */
 export type ReplicaPolicy = (peer: Peer) => boolean;
 
-export interface LookupObservation {
-  /** Called for every finished lookup, for metrics. */
-  (kind: LookupInterface, origin: NonNullable<LookupAnswer["origin"]> | "error", durationMs: number): void;
-}
+/** Called for every finished lookup, for metrics. */
+export type LookupObservation = (
+  kind: LookupInterface,
+  origin: NonNullable<LookupAnswer["origin"]> | "error",
+  durationMs: number,
+) => void;

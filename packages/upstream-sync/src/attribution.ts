@@ -1,5 +1,5 @@
 import { CODE, type CoapClient } from "@tributary/coap-transport";
-import { lastValue, type Link, originOf, parseLinkFormatTolerantly, resolveLink } from "@tributary/link-model";
+import { type Link, lastValue, originOf, parseLinkFormatTolerantly, resolveLink } from "@tributary/link-model";
 import pLimit from "p-limit";
 import { ATTRIBUTION_SAMPLES, ATTRIBUTION_TRIES } from "./constants.js";
 import { assertContent, get } from "./discovery.js";
@@ -64,7 +64,11 @@ export class Attribution {
    * Try a method on a few registrations: their links must be among those of the RD, no more than it has, and not none at
    * all. A filter that the RD ignores gives everything each time; one that it does not know gives nothing.
    */
-  async #isPlausible(method: AttributionMethod, endpoints: readonly ForeignEndpoint[], whole: readonly Link[]): Promise<boolean> {
+  async #isPlausible(
+    method: AttributionMethod,
+    endpoints: readonly ForeignEndpoint[],
+    whole: readonly Link[],
+  ): Promise<boolean> {
     const sample = endpoints.slice(0, ATTRIBUTION_SAMPLES);
     const found = method === "provenance" ? await this.#byProvenance(endpoints) : await this.#askEach(sample, method);
     if (method === "provenance") return found.size > 0;
@@ -91,7 +95,10 @@ export class Attribution {
     return links === null || links.length === 0 ? new Map() : found;
   }
 
-  async #askEach(endpoints: readonly ForeignEndpoint[], method: Exclude<AttributionMethod, "provenance">): Promise<Map<string, readonly Link[]>> {
+  async #askEach(
+    endpoints: readonly ForeignEndpoint[],
+    method: Exclude<AttributionMethod, "provenance">,
+  ): Promise<Map<string, readonly Link[]>> {
     const limit = pLimit(this.#deps.concurrency);
     const found = new Map<string, readonly Link[]>();
     await Promise.all(
@@ -105,7 +112,10 @@ export class Attribution {
     return found;
   }
 
-  async #askPatiently(endpoint: ForeignEndpoint, method: Exclude<AttributionMethod, "provenance">): Promise<readonly Link[] | null> {
+  async #askPatiently(
+    endpoint: ForeignEndpoint,
+    method: Exclude<AttributionMethod, "provenance">,
+  ): Promise<readonly Link[] | null> {
     for (let tries = 0; tries < ATTRIBUTION_TRIES; tries++) {
       try {
         return await this.#ask(endpoint, method);
@@ -123,7 +133,10 @@ export class Attribution {
       const links = await this.#get(`${originOf(endpointLookup) ?? ""}${endpoint.href}`, []);
       return links.map((link) => replicatedLink(resolveLink(endpoint.base, link), endpoint.base));
     }
-    const query = method === "href" ? [`href=${endpoint.href}`] : [`ep=${endpoint.ep}`, ...(endpoint.d === undefined ? [] : [`d=${endpoint.d}`])];
+    const query =
+      method === "href"
+        ? [`href=${endpoint.href}`]
+        : [`ep=${endpoint.ep}`, ...(endpoint.d === undefined ? [] : [`d=${endpoint.d}`])];
     return (await this.#get(resourceLookup, query)).map((link) => replicatedLink(link, resourceLookup));
   }
 

@@ -1,4 +1,12 @@
-import { CODE, type ClientResponse, type CoapClient, CONTENT_FORMAT, formatCode, METHOD, TransportError } from "@tributary/coap-transport";
+import {
+  type ClientResponse,
+  CODE,
+  CONTENT_FORMAT,
+  type CoapClient,
+  formatCode,
+  METHOD,
+  TransportError,
+} from "@tributary/coap-transport";
 import { firstValue, type Link, originOf, parseLinkFormatTolerantly, resolveReference } from "@tributary/link-model";
 import { FEED_RESOURCE_TYPES, MAX_DOCUMENT_BYTES, NODE_ATTRIBUTE } from "./constants.js";
 import { UpstreamError } from "./errors.js";
@@ -85,25 +93,45 @@ export interface DiscoveryOptions {
  * Discover an upstream: by resource type, then by the types of RDs that send clients elsewhere, then unfiltered, because
  * not every RD filters. @throws {UpstreamError}
  */
-export async function discover(client: CoapClient, options: DiscoveryOptions, signal: AbortSignal): Promise<DiscoveryResult> {
+export async function discover(
+  client: CoapClient,
+  options: DiscoveryOptions,
+  signal: AbortSignal,
+): Promise<DiscoveryResult> {
   let elsewhere: DiscoveryResult = { kind: "nothing" };
   for (const query of [["rt=core.rd*"], ["rt=tributary.feed*"], []]) {
-    const response = await get(client, `${originOf(options.uri) ?? options.uri}/.well-known/core`, query, options.timeoutMs, signal);
+    const response = await get(
+      client,
+      `${originOf(options.uri) ?? options.uri}/.well-known/core`,
+      query,
+      options.timeoutMs,
+      signal,
+    );
     // An RD that does not like the query may like the next one; only an unfiltered refusal is final.
     if (response.code !== CODE.CONTENT && query.length > 0 && response.code !== CODE.UNAVAILABLE) continue;
     assertContent(response);
     const result = readDiscovery(parseLinkFormatTolerantly(response.payload).links, options.uri, options.nodeId);
     if (result.kind === "refused") return result;
-    if (result.kind === "found" && normalOrigin(result.found.endpointLookup) === normalOrigin(options.uri)) return result;
+    if (result.kind === "found" && normalOrigin(result.found.endpointLookup) === normalOrigin(options.uri))
+      return result;
     if (result.kind === "found") elsewhere = result;
   }
   return elsewhere;
 }
 
 /** One GET for link format. @throws {UpstreamError} when there is no answer; error codes are answers. */
-export async function get(client: CoapClient, uri: string, query: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<ClientResponse> {
+export async function get(
+  client: CoapClient,
+  uri: string,
+  query: readonly string[],
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<ClientResponse> {
   try {
-    return await client.request({ method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT }, { timeoutMs, signal, maxBodyBytes: MAX_DOCUMENT_BYTES });
+    return await client.request(
+      { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT },
+      { timeoutMs, signal, maxBodyBytes: MAX_DOCUMENT_BYTES },
+    );
   } catch (error) {
     throw toUpstreamError(error);
   }
@@ -114,13 +142,22 @@ export function assertContent(response: ClientResponse): void {
   if (response.code === CODE.CONTENT) return;
   const diagnostic = new TextDecoder().decode(response.payload.subarray(0, 200));
   const isBusy = response.code === CODE.UNAVAILABLE;
-  throw new UpstreamError("UPSTREAM_REFUSED", `${formatCode(response.code)} ${diagnostic}`.trim(), isBusy ? { retryAfterMs: response.maxAgeS * 1000 } : {});
+  throw new UpstreamError(
+    "UPSTREAM_REFUSED",
+    `${formatCode(response.code)} ${diagnostic}`.trim(),
+    isBusy ? { retryAfterMs: response.maxAgeS * 1000 } : {},
+  );
 }
 
 export function toUpstreamError(error: unknown): UpstreamError {
   if (error instanceof UpstreamError) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (!(error instanceof TransportError)) return new UpstreamError("UPSTREAM_UNREACHABLE", message, { cause: error });
-  const code = error.code === "TIMEOUT" || error.code === "ABORTED" ? "UPSTREAM_TIMEOUT" : error.code === "TOO_LARGE" || error.code === "MALFORMED" ? "UPSTREAM_UNREADABLE" : "UPSTREAM_UNREACHABLE";
+  const code =
+    error.code === "TIMEOUT" || error.code === "ABORTED"
+      ? "UPSTREAM_TIMEOUT"
+      : error.code === "TOO_LARGE" || error.code === "MALFORMED"
+        ? "UPSTREAM_UNREADABLE"
+        : "UPSTREAM_UNREACHABLE";
   return new UpstreamError(code, message, { cause: error });
 }

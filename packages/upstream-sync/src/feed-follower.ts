@@ -1,4 +1,12 @@
-import { CODE, type ClientResponse, CONTENT_FORMAT, formatCode, METHOD, type Observation, type Timer } from "@tributary/coap-transport";
+import {
+  type ClientResponse,
+  CODE,
+  CONTENT_FORMAT,
+  formatCode,
+  METHOD,
+  type Observation,
+  type Timer,
+} from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import { type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
 import { FEED_POLL_MS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
@@ -26,12 +34,19 @@ export class FeedFollower implements Follower {
 
   start(found: Discovered): void {
     const filters = this.#deps.options.filters.length === 0 ? [[]] : this.#deps.options.filters;
-    const events = { received: (kind: FeedKind, member: number, response: ClientResponse) => this.#receive(kind, member, response), failed: (error: UpstreamError) => this.#fail(error) };
+    const events = {
+      received: (kind: FeedKind, member: number, response: ClientResponse) => this.#receive(kind, member, response),
+      failed: (error: UpstreamError) => this.#fail(error),
+    };
     this.#subscriptions = filters.flatMap((criteria, member) =>
       (["ep", "res"] as const).map((kind) => {
         const uri = kind === "ep" ? found.endpointLookup : found.resourceLookup;
         const query = [SELECTOR[kind], ...criteria.map(criterionText)];
-        return new FeedSubscription(this.#deps, { kind, member, uri, query, heldETag: () => this.#heldETag(kind, member) }, events);
+        return new FeedSubscription(
+          this.#deps,
+          { kind, member, uri, query, heldETag: () => this.#heldETag(kind, member) },
+          events,
+        );
       }),
     );
     for (const subscription of this.#subscriptions) subscription.open();
@@ -57,16 +72,26 @@ export class FeedFollower implements Follower {
 
   #receive(kind: FeedKind, member: number, response: ClientResponse): void {
     if (this.#isStopped) return;
-    const { events, report } = this.#deps;
+    const { events } = this.#deps;
     events.contact();
     events.bytes(response.payload.length);
-    if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) return this.#apply(kind, member, response.payload);
-    if (response.code === CODE.VALID) return this.#settle();
+    if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) {
+      this.#apply(kind, member, response.payload);
+    } else if (response.code === CODE.VALID) {
+      this.#settle();
+    } else this.#refused(response);
+  }
+
+  #refused(response: ClientResponse): void {
     const reason = `${formatCode(response.code)} ${new TextDecoder().decode(response.payload.subarray(0, 200))}`.trim();
-    if (response.code === CODE.UNAVAILABLE) return this.#fail(new UpstreamError("UPSTREAM_REFUSED", reason, { retryAfterMs: response.maxAgeS * 1000 }));
+    if (response.code === CODE.UNAVAILABLE) {
+      this.#fail(new UpstreamError("UPSTREAM_REFUSED", reason, { retryAfterMs: response.maxAgeS * 1000 }));
+      return;
+    }
     const isRefusal = response.code === CODE.FORBIDDEN || response.code === CODE.UNAUTHORIZED;
-    report({ feed: isRefusal ? "refused" : "no" });
-    events.feedUnavailable(response.code === CODE.CONTENT ? "the answer to format 51 has another format" : reason, isRefusal);
+    this.#deps.report({ feed: isRefusal ? "refused" : "no" });
+    const isOtherFormat = response.code === CODE.CONTENT;
+    this.#deps.events.feedUnavailable(isOtherFormat ? "the answer to format 51 has another format" : reason, isRefusal);
   }
 
   #apply(kind: FeedKind, member: number, payload: Uint8Array): void {
@@ -79,20 +104,27 @@ export class FeedFollower implements Follower {
         events.receiving();
         if (outcome.changes.length > 0) events.changed();
         this.#restartOtherHistory(kind, member);
-        return this.#settle();
+        this.#settle();
+        return;
       case "gap": {
         const held = this.#replica.reader(member).version(kind);
         // The patch builds on what is held and still does not fit: the copies differ, only a new one helps.
         if (held !== null && outcome.expected === formatVersion(held)) this.#replica.reader(member).restart(kind);
-        env.logger.debug("feed has a gap, asking again", { upstream: options.name, feed: kind, expected: outcome.expected });
-        return subscription?.askAgain(0);
+        env.logger.debug("feed has a gap, asking again", {
+          upstream: options.name,
+          feed: kind,
+          expected: outcome.expected,
+        });
+        subscription?.askAgain(0);
+        return;
       }
       case "malformed":
         remarks.add(`feed ${kind}: ${outcome.message}`);
         this.#replica.reader(member).restart(kind);
-        return subscription?.askAgain(MALFORMED_PAUSE_MS);
+        subscription?.askAgain(MALFORMED_PAUSE_MS);
+        return;
       default:
-        return outcome satisfies never;
+        outcome satisfies never;
     }
   }
 
@@ -106,7 +138,16 @@ export class FeedFollower implements Follower {
 
   #settle(): void {
     if (!this.#replica.isComplete) return;
-    this.#deps.report({ feed: "yes", observe: "yes", hrefFilter: "yes", provenance: "yes", lifetimeAge: "yes", paging: "yes", etag: "yes", attribution: "feed" });
+    this.#deps.report({
+      feed: "yes",
+      observe: "yes",
+      hrefFilter: "yes",
+      provenance: "yes",
+      lifetimeAge: "yes",
+      paging: "yes",
+      etag: "yes",
+      attribution: "feed",
+    });
     this.#deps.events.complete();
   }
 }

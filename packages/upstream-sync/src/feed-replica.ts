@@ -1,6 +1,13 @@
 import type { Criterion } from "@tributary/link-model";
 import { type Directory, MergeError, type Registration } from "@tributary/merge-engine";
-import { createFeedReader, type FeedKind, type FeedOutcome, type FeedReader, type HeldRegistrations, type ReplicaChange } from "@tributary/replication";
+import {
+  createFeedReader,
+  type FeedKind,
+  type FeedOutcome,
+  type FeedReader,
+  type HeldRegistrations,
+  type ReplicaChange,
+} from "@tributary/replication";
 import type { Remarks } from "./remarks.js";
 
 export interface FeedReplicaOptions {
@@ -113,7 +120,9 @@ export class FeedReplica {
       if (!(error instanceof MergeError)) throw error;
       // Kept aside, so that the feed stays readable although the directory has no room.
       this.#ended.set(registration.href, registration);
-      this.#remarks.add(error.code === "DIRECTORY_FULL" ? "registrations are left out: the directory is full" : error.message);
+      this.#remarks.add(
+        error.code === "DIRECTORY_FULL" ? "registrations are left out: the directory is full" : error.message,
+      );
     }
   }
 }
@@ -121,5 +130,16 @@ export class FeedReplica {
 /** A view taken apart: the fields of a registration without those of its source. */
 function plain(registration: Registration): Registration {
   const { href, ep, d, base, attributes, links, ltMs, renewedAtMs, expiresAtMs, expiry } = registration;
-  return { href, ep, ...(d === undefined ? {} : { d }), base, attributes, links, ...(ltMs === undefined ? {} : { ltMs }), renewedAtMs, expiresAtMs, expiry };
+  return {
+    href,
+    ep,
+    ...(d === undefined ? {} : { d }),
+    base,
+    attributes,
+    links,
+    ...(ltMs === undefined ? {} : { ltMs }),
+    renewedAtMs,
+    expiresAtMs,
+    expiry,
+  };
 }

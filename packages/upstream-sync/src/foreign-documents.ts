@@ -1,4 +1,12 @@
-import { type Attribute, firstValue, isPathAbsolute, type Link, lastValue, resolveReference, serialiseLink } from "@tributary/link-model";
+import {
+  type Attribute,
+  firstValue,
+  isPathAbsolute,
+  type Link,
+  lastValue,
+  resolveReference,
+  serialiseLink,
+} from "@tributary/link-model";
 import { normalOrigin } from "./discovery.js";
 
 /** An entry of an endpoint lookup of an RD that was not written for replication. */
@@ -27,7 +35,19 @@ export interface DocumentContext {
 }
 
 /** What an RD says about an entry besides its endpoint attributes; clients may have put the same names there. */
-const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set(["ep", "d", "base", "con", "rt", "lt", "lt-age", "lt-remaining", "provenance", "anchor", "rel"]);
+const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set([
+  "ep",
+  "d",
+  "base",
+  "con",
+  "rt",
+  "lt",
+  "lt-age",
+  "lt-remaining",
+  "provenance",
+  "anchor",
+  "rel",
+]);
 
 /** Read an endpoint lookup (RFC 9176 section 6.4). The order of entries means nothing. Pure. */
 export function readEndpointDocument(links: readonly Link[], context: DocumentContext): EndpointDocument {
@@ -51,7 +71,9 @@ function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | s
   if (typeof base !== "string" || base === "") return "entries without base are left out";
   const ltS = wholeSeconds(lastValue(link, "lt"));
   const remainingS = wholeSeconds(lastValue(link, "lt-remaining"));
-  const ageS = wholeSeconds(lastValue(link, "lt-age")) ?? (ltS !== undefined && remainingS !== undefined ? Math.max(0, ltS - remainingS) : undefined);
+  const ageS =
+    wholeSeconds(lastValue(link, "lt-age")) ??
+    (ltS !== undefined && remainingS !== undefined ? Math.max(0, ltS - remainingS) : undefined);
   return {
     href,
     ep,
@@ -83,7 +105,10 @@ const RD_ATTRIBUTES: ReadonlySet<string> = new Set(["provenance", "lt-age", "lt-
 export function replicatedLink(link: Link, documentUri: string): Link {
   const attributes = link.attributes
     .filter(([name]) => !RD_ATTRIBUTES.has(name))
-    .map(([name, value]): Attribute => (name === "anchor" && value !== null ? [name, absolute(value, documentUri)] : [name, value]));
+    .map(
+      ([name, value]): Attribute =>
+        name === "anchor" && value !== null ? [name, absolute(value, documentUri)] : [name, value],
+    );
   return { target: absolute(link.target, documentUri), attributes };
 }
 

@@ -43,7 +43,10 @@ export class ForeignReplica {
   }
 
   /** Take over an endpoint document; returns the registrations whose links have to be asked for. */
-  takeEndpoints(endpoints: ReadonlyMap<string, ForeignEndpoint>, nowMs: number): { toAttribute: ForeignEndpoint[]; changes: number } {
+  takeEndpoints(
+    endpoints: ReadonlyMap<string, ForeignEndpoint>,
+    nowMs: number,
+  ): { toAttribute: ForeignEndpoint[]; changes: number } {
     let changes = 0;
     for (const href of [...this.#records.keys()]) {
       if (endpoints.has(href)) continue;
@@ -85,7 +88,9 @@ export class ForeignReplica {
     }
     if (rest.isEmpty) return undefined;
     const added = whole.filter((link) => rest.count(link) > 0).map((link) => originOf(link.target));
-    const near = [...this.#records.values()].filter(({ endpoint }) => added.includes(originOf(endpoint.base))).map(({ endpoint }) => endpoint);
+    const near = [...this.#records.values()]
+      .filter(({ endpoint }) => added.includes(originOf(endpoint.base)))
+      .map(({ endpoint }) => endpoint);
     const suspects = new Set([...gone, ...near]);
     return suspects.size > 0 && suspects.size < this.#records.size ? [...suspects] : this.endpoints();
   }
@@ -161,17 +166,25 @@ export class ForeignReplica {
       this.#directory.put(source, registration, nowMs);
     } catch (error) {
       if (!(error instanceof MergeError)) throw error;
-      this.#remarks.add(error.code === "DIRECTORY_FULL" ? "registrations are left out: the directory is full" : error.message);
+      this.#remarks.add(
+        error.code === "DIRECTORY_FULL" ? "registrations are left out: the directory is full" : error.message,
+      );
     }
   }
 
   /** Being seen again extends a record; that is worth telling only now and then. */
   #isMereExtension(registration: Registration): boolean {
     const shown = this.#directory.get(this.#options.source, registration.href);
-    if (shown === undefined || shown.renewedAtMs !== registration.renewedAtMs || shown.expiry !== registration.expiry) return false;
+    if (shown === undefined || shown.renewedAtMs !== registration.renewedAtMs || shown.expiry !== registration.expiry)
+      return false;
     const lifetimeMs = registration.ltMs ?? this.#options.assumedLifetimeMs;
     if (registration.expiresAtMs - shown.expiresAtMs > lifetimeMs * EXTENSION_SHARE) return false;
-    return shown.base === registration.base && shown.ltMs === registration.ltMs && isSameLinks(shown.links, registration.links) && JSON.stringify(shown.attributes) === JSON.stringify(registration.attributes);
+    return (
+      shown.base === registration.base &&
+      shown.ltMs === registration.ltMs &&
+      isSameLinks(shown.links, registration.links) &&
+      JSON.stringify(shown.attributes) === JSON.stringify(registration.attributes)
+    );
   }
 
   #registration({ endpoint, links, changedAtMs, seenAtMs }: Record): Registration {

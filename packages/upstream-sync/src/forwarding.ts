@@ -1,5 +1,11 @@
 import type { CoapClient } from "@tributary/coap-transport";
-import { type Attribute, isAbsoluteUri, type Link, parseLinkFormatTolerantly, resolveReference } from "@tributary/link-model";
+import {
+  type Attribute,
+  isAbsoluteUri,
+  type Link,
+  parseLinkFormatTolerantly,
+  resolveReference,
+} from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { assertContent, type Discovered, get } from "./discovery.js";
 import type { UpstreamError } from "./errors.js";
@@ -17,7 +23,11 @@ export interface ForwardingDeps {
  * Put a lookup to the RD itself (draft 4.2), with one retry, and transcode the answer: its references are relative to the
  * RD and would change their meaning here. @throws {UpstreamError}
  */
-export async function forwardLookup(deps: ForwardingDeps, kind: LookupInterface, items: readonly string[]): Promise<ForwardedAnswer> {
+export async function forwardLookup(
+  deps: ForwardingDeps,
+  kind: LookupInterface,
+  items: readonly string[],
+): Promise<ForwardedAnswer> {
   const uri = kind === "ep" ? deps.found.endpointLookup : deps.found.resourceLookup;
   const ask = () => get(deps.client, uri, items, deps.timeoutMs, deps.signal);
   const response = await ask().catch((error: UpstreamError) => {
@@ -30,11 +40,13 @@ export async function forwardLookup(deps: ForwardingDeps, kind: LookupInterface,
 }
 
 function transcode(link: Link, uri: string, { found, capabilities }: ForwardingDeps): Link {
-  const absolute = (reference: string) => (isAbsoluteUri(reference) ? reference : found.authority + resolveReference(uri, reference).slice(originLength(uri)));
+  const absolute = (reference: string) =>
+    isAbsoluteUri(reference) ? reference : found.authority + resolveReference(uri, reference).slice(originLength(uri));
   const attributes = link.attributes.flatMap(([name, value]): Attribute[] => {
     if (name === "anchor" && value !== null) return [[name, absolute(value)]];
     // What the RD does not generate itself was put there by a client (PRV-06).
-    if (name === "provenance") return capabilities.provenance === "yes" && value !== null ? [[name, absolute(value)]] : [];
+    if (name === "provenance")
+      return capabilities.provenance === "yes" && value !== null ? [[name, absolute(value)]] : [];
     if (name === "lt-age" || name === "lt-remaining") return capabilities.lifetimeAge === "yes" ? [[name, value]] : [];
     return [[name, value]];
   });

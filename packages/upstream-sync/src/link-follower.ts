@@ -1,4 +1,11 @@
-import { CODE, type ClientResponse, CONTENT_FORMAT, METHOD, type Observation, type Timer } from "@tributary/coap-transport";
+import {
+  type ClientResponse,
+  CODE,
+  CONTENT_FORMAT,
+  METHOD,
+  type Observation,
+  type Timer,
+} from "@tributary/coap-transport";
 import { type Link, parseLinkFormatTolerantly } from "@tributary/link-model";
 import { Attribution } from "./attribution.js";
 import { FIRST_RECONCILE_MS, HEARTBEAT_TIMEOUT_MS, MAX_DOCUMENT_BYTES, SURPRISES_UNTIL_DEAD } from "./constants.js";
@@ -109,7 +116,8 @@ export class LinkFollower implements Follower {
     if (!this.#isObserved) return;
     this.#surprises++;
     for (const observation of this.#observations.values()) observation.refresh();
-    if (this.#surprises >= SURPRISES_UNTIL_DEAD && remarks.add("Observe does not tell every change; polled as well")) this.#deps.report({ observe: "no" });
+    if (this.#surprises >= SURPRISES_UNTIL_DEAD && remarks.add("Observe does not tell every change; polled as well"))
+      this.#deps.report({ observe: "no" });
   }
 
   #schedule(): void {
@@ -144,7 +152,8 @@ export class LinkFollower implements Follower {
     const { links, problems } = parseLinkFormatTolerantly(response.payload);
     const [first] = problems;
     if (first !== undefined) this.#deps.remarks.add(`${kind} lookup is not valid link format (${first.reason})`);
-    if (links.length === 0 && response.payload.length > 0) throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup cannot be read: ${first?.message ?? "no links"}`);
+    if (links.length === 0 && response.payload.length > 0)
+      throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup cannot be read: ${first?.message ?? "no links"}`);
     return links;
   }
 
@@ -170,7 +179,9 @@ export class LinkFollower implements Follower {
     const { links, problems } = parseLinkFormatTolerantly(response.payload);
     // Cut off at the end, or no link format at all: read the document in blocks instead of believing half of it.
     if (problems.length > 0) this.#deps.remarks.add(`a notification of ${kind} could not be read whole`);
-    void this.#workIn(problems.length > 0 ? {} : { [kind]: links }).then(() => (problems.length > 0 ? this.#reconcile() : undefined));
+    void this.#workIn(problems.length > 0 ? {} : { [kind]: links }).then(() =>
+      problems.length > 0 ? this.#reconcile() : undefined,
+    );
   }
 
   #ended(kind: Interface, reason: "not-observable" | "error-response" | Error): void {
@@ -210,7 +221,10 @@ export class LinkFollower implements Follower {
     if (res !== undefined) this.#wholeResources = res.map((link) => replicatedLink(link, this.#found.resourceLookup));
     let changes = 0;
     if (ep !== undefined) {
-      const context = { uri: this.#found.endpointLookup, ...(options.defaultSector === undefined ? {} : { defaultSector: options.defaultSector }) };
+      const context = {
+        uri: this.#found.endpointLookup,
+        ...(options.defaultSector === undefined ? {} : { defaultSector: options.defaultSector }),
+      };
       const { endpoints, leftOut } = readEndpointDocument(ep, context);
       for (const reason of leftOut) remarks.add(reason);
       const taken = this.#replica.takeEndpoints(endpoints, env.clock.nowMs());

@@ -34,7 +34,12 @@ export type UpstreamEffect =
   | { readonly kind: "set-connected"; readonly isConnected: boolean }
   /** `afterMs` before jitter. */
   | { readonly kind: "retry-after"; readonly afterMs: number; readonly isExact: boolean }
-  | { readonly kind: "log"; readonly level: "info" | "warn"; readonly message: string; readonly fields?: Record<string, unknown> };
+  | {
+      readonly kind: "log";
+      readonly level: "info" | "warn";
+      readonly message: string;
+      readonly fields?: Record<string, unknown>;
+    };
 
 export interface Transition {
   readonly state: UpstreamState;
@@ -52,7 +57,10 @@ export function transition(state: UpstreamState, input: UpstreamInput, options: 
   if (state.kind === "closed") return { state, effects: STAY };
   switch (input.kind) {
     case "close":
-      return { state: { kind: "closed" }, effects: [{ kind: "stop-following" }, { kind: "set-connected", isConnected: false }] };
+      return {
+        state: { kind: "closed" },
+        effects: [{ kind: "stop-following" }, { kind: "set-connected", isConnected: false }],
+      };
     case "start":
       return state.kind === "idle" ? discover(0, false) : { state, effects: STAY };
     case "retry":
@@ -65,7 +73,9 @@ export function transition(state: UpstreamState, input: UpstreamInput, options: 
     case "feed-unavailable":
       return withoutFeed(state, input);
     case "receiving":
-      return state.kind === "probing" ? { state: { ...state, kind: "copying" }, effects: STAY } : { state, effects: STAY };
+      return state.kind === "probing"
+        ? { state: { ...state, kind: "copying" }, effects: STAY }
+        : { state, effects: STAY };
     case "complete":
       return complete(state);
     case "failed":
@@ -79,12 +89,22 @@ function discover(attempt: number, hadReplica: boolean): Transition {
   return { state: { kind: "discovering", attempt, hadReplica }, effects: [{ kind: "discover" }] };
 }
 
-function follow(state: Extract<UpstreamState, { kind: "discovering" }>, found: Discovered, { mode }: MachineOptions): Transition {
+function follow(
+  state: Extract<UpstreamState, { kind: "discovering" }>,
+  found: Discovered,
+  { mode }: MachineOptions,
+): Transition {
   if (mode === "forward") {
-    return { state: { kind: "live", found }, effects: [{ kind: "follow", found, method: "none" }, log("info", "upstream found", found)] };
+    return {
+      state: { kind: "live", found },
+      effects: [{ kind: "follow", found, method: "none" }, log("info", "upstream found", found)],
+    };
   }
   const method = found.hasFeed ? "feed" : "links";
-  return { state: { ...state, kind: "probing", found }, effects: [{ kind: "follow", found, method }, log("info", "upstream found", found, { method })] };
+  return {
+    state: { ...state, kind: "probing", found },
+    effects: [{ kind: "follow", found, method }, log("info", "upstream found", found, { method })],
+  };
 }
 
 function refuse(reason: string): Transition {
@@ -107,7 +127,12 @@ function withoutFeed(state: UpstreamState, input: Extract<UpstreamInput, { kind:
     state: { kind: "probing", attempt: 0, found, hadReplica: state.kind === "live" || state.hadReplica },
     effects: [
       { kind: "stop-following" },
-      { kind: "log", level, message: "upstream gives no feed, following its lookups", fields: { reason: input.reason } },
+      {
+        kind: "log",
+        level,
+        message: "upstream gives no feed, following its lookups",
+        fields: { reason: input.reason },
+      },
       { kind: "follow", found, method: "links" },
     ],
   };
@@ -116,11 +141,15 @@ function withoutFeed(state: UpstreamState, input: Extract<UpstreamInput, { kind:
 function complete(state: UpstreamState): Transition {
   if (state.kind !== "probing" && state.kind !== "copying") return { state, effects: STAY };
   const { found } = state;
-  return { state: { kind: "live", found }, effects: [{ kind: "set-connected", isConnected: true }, log("info", "upstream live", found)] };
+  return {
+    state: { kind: "live", found },
+    effects: [{ kind: "set-connected", isConnected: true }, log("info", "upstream live", found)],
+  };
 }
 
 function fail(state: UpstreamState, cause: UpstreamError): Transition {
-  if (state.kind === "idle" || state.kind === "refused" || state.kind === "stale" || state.kind === "closed") return { state, effects: STAY };
+  if (state.kind === "idle" || state.kind === "refused" || state.kind === "stale" || state.kind === "closed")
+    return { state, effects: STAY };
   const attempt = state.kind === "live" ? 0 : state.attempt;
   const hadReplica = state.kind === "live" || state.hadReplica;
   const afterMs = cause.retryAfterMs ?? Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt, 16));
@@ -132,12 +161,29 @@ function fail(state: UpstreamState, cause: UpstreamError): Transition {
       { kind: "retry-after", afterMs, isExact: cause.retryAfterMs !== undefined },
       // Once per outage: further attempts fail for the same reason.
       ...(attempt === 0
-        ? [{ kind: "log" as const, level: "warn" as const, message: state.kind === "live" ? "upstream lost" : "upstream not reached", fields: { error: cause.message } }]
+        ? [
+            {
+              kind: "log" as const,
+              level: "warn" as const,
+              message: state.kind === "live" ? "upstream lost" : "upstream not reached",
+              fields: { error: cause.message },
+            },
+          ]
         : []),
     ],
   };
 }
 
-function log(level: "info" | "warn", message: string, found: Discovered, more: Record<string, unknown> = {}): UpstreamEffect {
-  return { kind: "log", level, message, fields: { endpointLookup: found.endpointLookup, resourceLookup: found.resourceLookup, ...more } };
+function log(
+  level: "info" | "warn",
+  message: string,
+  found: Discovered,
+  more: Record<string, unknown> = {},
+): UpstreamEffect {
+  return {
+    kind: "log",
+    level,
+    message,
+    fields: { endpointLookup: found.endpointLookup, resourceLookup: found.resourceLookup, ...more },
+  };
 }

@@ -99,7 +99,11 @@ export interface Upstream {
   start(): void;
   status(): UpstreamStatus;
   /** Ask the RD directly (mode forward, or outside the coverage). @throws {UpstreamError} */
-  forward(kind: LookupInterface, items: readonly string[], control: { readonly signal?: AbortSignal }): Promise<ForwardedAnswer>;
+  forward(
+    kind: LookupInterface,
+    items: readonly string[],
+    control: { readonly signal?: AbortSignal },
+  ): Promise<ForwardedAnswer>;
   /** Called after each change of status; returns the unsubscribe function. */
   onStatus(listener: (status: UpstreamStatus) => void): () => void;
   /** Apply changed options without losing the replica where possible. */

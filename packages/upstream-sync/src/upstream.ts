@@ -10,7 +10,14 @@ import { forwardLookup } from "./forwarding.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { Remarks } from "./remarks.js";
-import type { CapabilityReport, ForwardedAnswer, Upstream, UpstreamDeps, UpstreamOptions, UpstreamStatus } from "./types.js";
+import type {
+  CapabilityReport,
+  ForwardedAnswer,
+  Upstream,
+  UpstreamDeps,
+  UpstreamOptions,
+  UpstreamStatus,
+} from "./types.js";
 
 /** Follow an RD. Nothing is sent before `start`. */
 export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions): Upstream {
@@ -66,13 +73,24 @@ class UpstreamShell implements Upstream {
     return () => this.#listeners.delete(listener);
   }
 
-  async forward(kind: LookupInterface, items: readonly string[], { signal }: { readonly signal?: AbortSignal }): Promise<ForwardedAnswer> {
-    if (this.#state.kind === "closed") throw new UpstreamError("UPSTREAM_CLOSED", `${this.name} is not followed any more`);
+  async forward(
+    kind: LookupInterface,
+    items: readonly string[],
+    { signal }: { readonly signal?: AbortSignal },
+  ): Promise<ForwardedAnswer> {
+    if (this.#state.kind === "closed")
+      throw new UpstreamError("UPSTREAM_CLOSED", `${this.name} is not followed any more`);
     const found = this.#found;
     if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
     const signals = [this.#abort.signal, ...(signal === undefined ? [] : [signal])];
     return forwardLookup(
-      { client: this.#deps.client, found, capabilities: this.#capabilities, timeoutMs: this.#options.timeoutMs, signal: AbortSignal.any(signals) },
+      {
+        client: this.#deps.client,
+        found,
+        capabilities: this.#capabilities,
+        timeoutMs: this.#options.timeoutMs,
+        signal: AbortSignal.any(signals),
+      },
       kind,
       items,
     );
@@ -94,7 +112,8 @@ class UpstreamShell implements Upstream {
     const state = this.#state;
     const replicates = mode === "replicate";
     const lagMs = this.#follower?.lagMs;
-    const lastError = state.kind === "stale" ? state.cause.message : state.kind === "refused" ? state.reason : undefined;
+    const lastError =
+      state.kind === "stale" ? state.cause.message : state.kind === "refused" ? state.reason : undefined;
     return {
       name,
       uri,
@@ -141,7 +160,8 @@ class UpstreamShell implements Upstream {
         this.#stopFollowing();
         return;
       case "set-connected":
-        if (this.#deps.directory.sources().includes(this.name)) this.#deps.directory.setConnected(this.name, effect.isConnected, this.#now());
+        if (this.#deps.directory.sources().includes(this.name))
+          this.#deps.directory.setConnected(this.name, effect.isConnected, this.#now());
         return;
       case "retry-after": {
         const jitter = effect.isExact ? 1 : 0.5 + 0.5 * this.#deps.env.random();
@@ -150,7 +170,11 @@ class UpstreamShell implements Upstream {
         return;
       }
       case "log":
-        this.#deps.env.logger[effect.level](effect.message, { upstream: this.name, uri: this.#options.uri, ...effect.fields });
+        this.#deps.env.logger[effect.level](effect.message, {
+          upstream: this.name,
+          uri: this.#options.uri,
+          ...effect.fields,
+        });
         return;
       default:
         effect satisfies never;
@@ -161,11 +185,22 @@ class UpstreamShell implements Upstream {
     this.#attempts++;
     const { uri, timeoutMs } = this.#options;
     try {
-      const result = await discover(this.#deps.client, { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000) }, this.#abort.signal);
+      const result = await discover(
+        this.#deps.client,
+        { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000) },
+        this.#abort.signal,
+      );
       this.#lastContactMs = this.#now();
       if (result.kind === "found") this.#discovered(result.found);
       else if (result.kind === "refused") this.#input({ kind: "refused", reason: result.reason });
-      else this.#input({ kind: "failed", error: new UpstreamError("UPSTREAM_NO_LOOKUP", "it advertises no lookup interfaces (core.rd-lookup-ep, core.rd-lookup-res)") });
+      else
+        this.#input({
+          kind: "failed",
+          error: new UpstreamError(
+            "UPSTREAM_NO_LOOKUP",
+            "it advertises no lookup interfaces (core.rd-lookup-ep, core.rd-lookup-res)",
+          ),
+        });
     } catch (error) {
       this.#input({ kind: "failed", error: toUpstreamError(error) });
     }
@@ -175,7 +210,13 @@ class UpstreamShell implements Upstream {
     this.#found = found;
     const { endpointLookup, resourceLookup, registration } = found;
     // What was found out before may not hold any more: it may be another program behind the same address.
-    this.#capabilities = { ...UNKNOWN, feed: found.hasFeed ? "unknown" : "no", endpointLookup, resourceLookup, ...(registration === undefined ? {} : { registration }) };
+    this.#capabilities = {
+      ...UNKNOWN,
+      feed: found.hasFeed ? "unknown" : "no",
+      endpointLookup,
+      resourceLookup,
+      ...(registration === undefined ? {} : { registration }),
+    };
     if (found.isTributary) this.#capabilities = { ...this.#capabilities, provenance: "yes", paging: "yes" };
     this.#input({ kind: "discovered", found });
   }
@@ -185,7 +226,10 @@ class UpstreamShell implements Upstream {
     const { directory } = this.#deps;
     directory.openSource(this.name, { authority: found.authority });
     const deps = this.#followerDeps();
-    this.#follower = method === "feed" ? new FeedFollower(deps, this.#openFeedReplica()) : new LinkFollower(deps, this.#openForeignReplica());
+    this.#follower =
+      method === "feed"
+        ? new FeedFollower(deps, this.#openFeedReplica())
+        : new LinkFollower(deps, this.#openForeignReplica());
     // The last one may still be taking its leave; both talk about the same records.
     const follower = this.#follower;
     void this.#stopping.then(() => {
@@ -207,13 +251,18 @@ class UpstreamShell implements Upstream {
     if (this.#feedReplica !== null && this.#deps.directory.counts(source).total > 0) this.#forgetRecords();
     this.#feedReplica?.close();
     this.#feedReplica = null;
-    this.#foreignReplica ??= new ForeignReplica(this.#deps.directory, { source, filters, assumedLifetimeMs }, this.#remarks);
+    this.#foreignReplica ??= new ForeignReplica(
+      this.#deps.directory,
+      { source, filters, assumedLifetimeMs },
+      this.#remarks,
+    );
     return this.#foreignReplica;
   }
 
   /** The RD is another program now: its records are read anew under its own rules. */
   #forgetRecords(): void {
-    for (const href of [...this.#deps.directory.hrefs(this.name)]) this.#deps.directory.remove(this.name, href, this.#now());
+    for (const href of [...this.#deps.directory.hrefs(this.name)])
+      this.#deps.directory.remove(this.name, href, this.#now());
   }
 
   #stopFollowing(): void {

@@ -1,4 +1,5 @@
-import type { CoapListener, TransportCounters } from "@tributary/coap-transport";
+import type { CoapClient, CoapListener, TransportCounters } from "@tributary/coap-transport";
+import { createFederatedLookup } from "@tributary/lookup-server";
 import { createDirectory, type Directory } from "@tributary/merge-engine";
 import {
   createFeedPublisher,
@@ -11,8 +12,6 @@ import {
   type ResourceDirectory,
   startExpirySweep,
 } from "@tributary/resource-directory";
-import { createFederatedLookup } from "@tributary/lookup-server";
-import type { CoapClient } from "@tributary/coap-transport";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
 import { createNodeSite } from "./node-site.js";
@@ -113,7 +112,8 @@ class RunningNode implements Node {
 
   isReady(): boolean {
     return this.upstreams().every(
-      ({ wasTried, phase, mode, isComplete }) => wasTried && (isComplete || mode === "forward" || phase === "stale" || phase === "refused"),
+      ({ wasTried, phase, mode, isComplete }) =>
+        wasTried && (isComplete || mode === "forward" || phase === "stale" || phase === "refused"),
     );
   }
 
@@ -154,10 +154,16 @@ class RunningNode implements Node {
     const { directory } = this;
     const { limits } = this.#config;
     directory.openSource(LOCAL_SOURCE, { authority: null });
-    this.#feed = createFeedPublisher({ directory, env }, { source: LOCAL_SOURCE, epoch: Math.floor(env.random() * 2 ** 24) });
+    this.#feed = createFeedPublisher(
+      { directory, env },
+      { source: LOCAL_SOURCE, epoch: Math.floor(env.random() * 2 ** 24) },
+    );
     this.#registrations = createResourceDirectory(
       { directory, store: createMemoryStore(), client, env },
-      { source: LOCAL_SOURCE, limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes } },
+      {
+        source: LOCAL_SOURCE,
+        limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
+      },
     );
     await this.#registrations.start();
   }
@@ -198,7 +204,9 @@ class RunningNode implements Node {
 /** Settings that a running node does not take over. */
 function settingsBesidesUpstreams(before: NodeConfig, after: NodeConfig): string[] {
   const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof NodeConfig>;
-  return [...names].filter((name) => JSON.stringify(comparable(before, name)) !== JSON.stringify(comparable(after, name)));
+  return [...names].filter(
+    (name) => JSON.stringify(comparable(before, name)) !== JSON.stringify(comparable(after, name)),
+  );
 }
 
 function comparable(config: NodeConfig, name: keyof NodeConfig): unknown {

@@ -1,4 +1,10 @@
-import type { CoapClient, CoapListener, Environment, RequestHandler, TransportCounters } from "@tributary/coap-transport";
+import type {
+  CoapClient,
+  CoapListener,
+  Environment,
+  RequestHandler,
+  TransportCounters,
+} from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";

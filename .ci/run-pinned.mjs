@@ -1,16 +1,28 @@
-// run-pinned TOOL ARGS…: run a tool of node_modules/.bin with the Node that this project pins, first on PATH.
+// run-pinned TOOL ARGS…: run a tool of node_modules/.bin with the Node that this project pins first on PATH.
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const bin = fileURLToPath(new URL("../node_modules/.bin", import.meta.url));
 const [tool, ...args] = process.argv.slice(2);
+if (tool === undefined || !existsSync(join(bin, tool))) {
+  console.error(tool === undefined ? "usage: run-pinned TOOL ARGS…" : `no ${tool} here: run \`npm run build\` first`);
+  process.exit(127);
+}
+
 const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ""}` };
 const child = spawn(join(bin, tool), args, { stdio: "inherit", env });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+
+// A terminal sends its interrupt to every process in the foreground. A tool that got a second one from here would take it
+// for impatience and break off instead of closing in good order.
+const isAtTerminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
+process.on("SIGINT", () => isAtTerminal || child.kill("SIGINT"));
+for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+
 child.on("error", (error) => {
-  console.error(`cannot run ${tool}: ${error.message}. Run \`npm run build\` first.`);
-  process.exit(1);
+  console.error(`cannot run ${tool}: ${error.message}`);
+  process.exit(126);
 });
 child.on("close", (status, signal) => process.exit(status ?? 128 + (constants.signals[signal] ?? 0)));

@@ -49,3 +49,4 @@ export type {
   TransportEnvironment,
   TransportLimits,
 } from "./types.js";
+export { createCounters } from "./udp-core.js";

@@ -50,6 +50,7 @@ const MAX_DEDUPLICATION_BYTES = 67_108_864;
 const MESSAGES_PER_PEER = 4;
 const MIN_PEERS = 1024;
 
+/** Counters that start at nothing; several endpoints may share one. */
 export function createCounters(): TransportCounters {
   return { received: 0, sent: 0, retransmitted: 0, duplicates: 0, rejected: new Map() };
 }

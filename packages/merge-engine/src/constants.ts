@@ -1,12 +1,22 @@
 /** Registrations over all sources, by default. */
 export const DEFAULT_MAX_REGISTRATIONS = 1_000_000;
+/** The most that any setting allows: a JavaScript `Map` holds 2^24 entries, and one is kept per registration. */
+export const LARGEST_MAX_REGISTRATIONS = 16_000_000;
 /** Items in one chunk of a sorted list before it is split. */
 export const CHUNK_SIZE = 512;
-/** Distinct short strings that are kept once; beyond it strings are stored as they come. */
-export const MAX_INTERNED = 65_536;
-/** Longest string worth keeping once. */
-export const MAX_INTERNED_LENGTH = 64;
-/** A criterion met by more than this share of the registrations is answered by walking the order, not by the index. */
-export const BROAD_SHARE = 0.25;
-/** Attributes that RDs report to proxies only (draft 5.2): never part of a lookup answer. */
+/** Slots of one token that are kept in a plain array before they move to a sorted list. */
+export const SMALL_POSTING = 32;
+/** Distinct strings of one generation of the pool; it holds two generations. */
+export const POOL_GENERATION = 16_384;
+/** Longest string worth looking for in the pool. */
+export const MAX_POOLED_LENGTH = 64;
+/** Candidates up to this share of all keys are collected and sorted. */
+export const SORTED_SHARE = 1 / 64;
+/** Candidates that are collected and sorted whatever the share. */
+export const MIN_SORTED = 64;
+/** Candidates up to this share of all keys are worth being marked, so that walking the order skips the others. */
+export const MARKED_SHARE = 1 / 4;
+/** Attributes that RDs report to proxies only (draft 5.2): never part of a lookup answer, never met by an endpoint. */
 export const AGE_ATTRIBUTES: ReadonlySet<string> = new Set(["lt", "lt-age", "lt-remaining"]);
+/** Resource type of every endpoint link (RFC 9176 section 6.4). */
+export const ENDPOINT_RESOURCE_TYPE = "core.rd-ep";

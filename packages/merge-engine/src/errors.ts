@@ -1,6 +1,7 @@
 /**
  * `UNKNOWN_SOURCE`: written to before `openSource`. `DIRECTORY_FULL`: the limit of registrations is reached.
- * `BAD_REGISTRATION`: no endpoint name, or an href that is not an absolute path. Codes are never reused.
+ * `BAD_REGISTRATION`: no endpoint name or base, an href that is not an absolute path, or a time that is no number. Codes are
+ * never reused.
  */
 export type MergeErrorCode = "UNKNOWN_SOURCE" | "DIRECTORY_FULL" | "BAD_REGISTRATION";
 

@@ -1,99 +1,91 @@
 import type { StoredRecord } from "./stored-record.js";
 
-interface HeapItem {
-  readonly atMs: number;
-  readonly record: StoredRecord;
-}
-
 /**
- * Records by the time at which they may end. A renewal costs nothing: its record is looked at when the old time comes and
- * then put back at the new one. Stale items are dropped when met, and squeezed out when they outnumber the records.
+ * Records by the time at which they may end, each at most once. A renewal costs nothing: the record is looked at when its
+ * old time comes, and then put back at the new one. Removal is immediate, so that no garbage is kept.
  */
 export class ExpiryHeap {
-  #items: HeapItem[] = [];
-  #scheduled = 0;
+  readonly #records: StoredRecord[] = [];
 
   get size(): number {
-    return this.#items.length;
+    return this.#records.length;
   }
 
   /** Make sure that `record` is looked at no later than its end. */
   schedule(record: StoredRecord): void {
-    if (record.scheduledMs <= record.expiresAtMs) return;
-    if (record.scheduledMs === Number.POSITIVE_INFINITY) this.#scheduled++;
+    if (record.heapIndex >= 0 && record.scheduledMs <= record.expiresAtMs) return;
     record.scheduledMs = record.expiresAtMs;
-    this.#push({ atMs: record.expiresAtMs, record });
-    if (this.#items.length > 2 * this.#scheduled + 64) this.#squeeze();
+    if (record.heapIndex < 0) {
+      record.heapIndex = this.#records.length;
+      this.#records.push(record);
+    }
+    this.#siftUp(record);
   }
 
   forget(record: StoredRecord): void {
-    if (record.scheduledMs === Number.POSITIVE_INFINITY) return;
-    record.scheduledMs = Number.POSITIVE_INFINITY;
-    this.#scheduled--;
+    const at = record.heapIndex;
+    if (at < 0) return;
+    record.heapIndex = -1;
+    const last = this.#records.pop() as StoredRecord;
+    if (last === record) return;
+    this.#place(last, at);
+    this.#siftUp(last);
+    this.#siftDown(last);
   }
 
   /** Earliest time at which a record may end. */
   earliestMs(): number | undefined {
-    while (this.#items.length > 0) {
-      const { atMs, record } = this.#items[0] as HeapItem;
-      if (record.scheduledMs === atMs) return atMs;
-      this.#popItem();
-    }
-    return undefined;
+    return this.#records[0]?.scheduledMs;
   }
 
   /** Take out a record whose time has come by `nowMs`; its end may have moved since. */
   take(nowMs: number): StoredRecord | undefined {
-    const earliest = this.earliestMs();
-    if (earliest === undefined || earliest > nowMs) return undefined;
-    const { record } = this.#popItem();
-    this.forget(record);
-    return record;
+    const first = this.#records[0];
+    if (first === undefined || first.scheduledMs > nowMs) return undefined;
+    this.forget(first);
+    return first;
   }
 
-  #squeeze(): void {
-    const kept = this.#items.filter(({ atMs, record }) => record.scheduledMs === atMs);
-    this.#items = [];
-    const seen = new Set<StoredRecord>();
-    for (const item of kept) {
-      if (seen.has(item.record)) continue;
-      seen.add(item.record);
-      this.#push(item);
+  /** Records whose time has come by `nowMs`, left in place: takes time for those only. */
+  *dueBy(nowMs: number): Generator<StoredRecord> {
+    const open = [0];
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      const record = this.#records[at];
+      if (record === undefined || record.scheduledMs > nowMs) continue;
+      open.push(2 * at + 1, 2 * at + 2);
+      yield record;
     }
   }
 
-  #push(item: HeapItem): void {
-    const items = this.#items;
-    let at = items.length;
-    items.push(item);
+  #place(record: StoredRecord, at: number): void {
+    this.#records[at] = record;
+    record.heapIndex = at;
+  }
+
+  #siftUp(record: StoredRecord): void {
+    let at = record.heapIndex;
     while (at > 0) {
-      const parent = (at - 1) >>> 1;
-      if ((items[parent] as HeapItem).atMs <= item.atMs) break;
-      items[at] = items[parent] as HeapItem;
-      at = parent;
+      const parent = this.#records[(at - 1) >>> 1] as StoredRecord;
+      if (parent.scheduledMs <= record.scheduledMs) break;
+      const above = parent.heapIndex;
+      this.#place(parent, at);
+      at = above;
     }
-    items[at] = item;
+    this.#place(record, at);
   }
 
-  #popItem(): HeapItem {
-    const items = this.#items;
-    const top = items[0] as HeapItem;
-    const last = items.pop() as HeapItem;
-    if (items.length > 0) this.#siftDown(last);
-    return top;
-  }
-
-  #siftDown(item: HeapItem): void {
-    const items = this.#items;
-    let at = 0;
+  #siftDown(record: StoredRecord): void {
+    let at = record.heapIndex;
     for (;;) {
-      let child = 2 * at + 1;
-      if (child >= items.length) break;
-      if (child + 1 < items.length && (items[child + 1] as HeapItem).atMs < (items[child] as HeapItem).atMs) child++;
-      if ((items[child] as HeapItem).atMs >= item.atMs) break;
-      items[at] = items[child] as HeapItem;
-      at = child;
+      let child = this.#records[2 * at + 1];
+      const right = this.#records[2 * at + 2];
+      if (child === undefined) break;
+      if (right !== undefined && right.scheduledMs < child.scheduledMs) child = right;
+      if (child.scheduledMs >= record.scheduledMs) break;
+      const below = child.heapIndex;
+      this.#place(child, at);
+      at = below;
     }
-    items[at] = item;
+    this.#place(record, at);
   }
 }

@@ -1,32 +1,52 @@
 import type { KeyState } from "./stored-record.js";
+import { ownText, type StringPool } from "./string-pool.js";
 
-/** The (ep, d) pairs with live records; `d` absent is a value of its own (rule 5). */
+/** The (ep, d) pairs that have records; `d` absent is a value of its own (rule 5). */
 export class KeyTable {
-  readonly #keys = new Map<string, KeyState>();
-  #nextSlot = 0;
+  readonly #pool: StringPool;
+  readonly #withoutSector = new Map<string, KeyState>();
+  readonly #withSector = new Map<string, KeyState>();
+  readonly #bySlot: (KeyState | undefined)[] = [];
   /** Slots of closed keys, used again so that they stay small numbers. */
   readonly #freeSlots: number[] = [];
 
-  get(ep: string, d: string | undefined): KeyState | undefined {
-    return this.#keys.get(keyText(ep, d));
+  constructor(pool: StringPool) {
+    this.#pool = pool;
   }
 
-  /** The key, made when it is not there. */
+  /** Slots are below this number. */
+  get slots(): number {
+    return this.#bySlot.length;
+  }
+
+  get(ep: string, d: string | undefined): KeyState | undefined {
+    return d === undefined ? this.#withoutSector.get(ep) : this.#withSector.get(sectoredText(ep, d));
+  }
+
+  at(slot: number): KeyState | undefined {
+    return this.#bySlot[slot];
+  }
+
+  /** Make a key that is not there yet. */
   open(ep: string, d: string | undefined): KeyState {
-    const text = keyText(ep, d);
-    const known = this.#keys.get(text);
-    if (known !== undefined) return known;
-    const key: KeyState = { ep, d, slot: this.#freeSlots.pop() ?? this.#nextSlot++, records: [], shown: null };
-    this.#keys.set(text, key);
+    const slot = this.#freeSlots.pop() ?? this.#bySlot.length;
+    const sector = d === undefined ? undefined : this.#pool.keep(d);
+    const key: KeyState = { ep: ownText(ep), d: sector, slot, records: [], shown: null };
+    this.#bySlot[slot] = key;
+    if (sector === undefined) this.#withoutSector.set(key.ep, key);
+    else this.#withSector.set(sectoredText(ep, sector), key);
     return key;
   }
 
   close(key: KeyState): void {
-    if (this.#keys.delete(keyText(key.ep, key.d))) this.#freeSlots.push(key.slot);
+    if (key.d === undefined) this.#withoutSector.delete(key.ep);
+    else this.#withSector.delete(sectoredText(key.ep, key.d));
+    this.#bySlot[key.slot] = undefined;
+    this.#freeSlots.push(key.slot);
   }
 }
 
-/** Neither name can hold U+0000 (RFC 9176 section 5); one that does anyway cannot collide, because its length is told. */
-function keyText(ep: string, d: string | undefined): string {
-  return d === undefined ? ep : `${ep}\u0000${ep.length}\u0000${d}`;
+/** One text per pair, whatever characters the names hold, because the length of the first is told. */
+function sectoredText(ep: string, d: string): string {
+  return [ep.length, ep, d].join("\n");
 }

@@ -3,8 +3,10 @@ import { CHUNK_SIZE } from "./constants.js";
 /** A sorted set in chunks: insertion, removal and search take O(log n + chunk), iteration is in order and lazy. */
 export class SortedChunks<T> {
   readonly #compare: (a: T, b: T) => number;
-  #chunks: T[][] = [];
+  readonly #chunks: T[][] = [];
   #size = 0;
+  /** Changes of structure so far, for those who iterate meanwhile. */
+  #version = 0;
 
   constructor(compare: (a: T, b: T) => number) {
     this.#compare = compare;
@@ -12,6 +14,14 @@ export class SortedChunks<T> {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** The item equal to `item`. */
+  find(item: T): T | undefined {
+    const chunk = this.#chunks[this.#chunkFor(item)];
+    if (chunk === undefined) return undefined;
+    const found = chunk[this.#lowerBound(chunk, item)] as T;
+    return this.#compare(found, item) === 0 ? found : undefined;
   }
 
   /** Add an item; false when an equal one is there. */
@@ -23,10 +33,11 @@ export class SortedChunks<T> {
       return true;
     }
     const at = this.#lowerBound(chunk, item);
-    if (at < chunk.length && this.#compare(chunk[at] as T, item) === 0) return false;
+    if (this.#compare(chunk[at] as T, item) === 0) return false;
     chunk.splice(at, 0, item);
-    this.#size++;
     if (chunk.length > CHUNK_SIZE) this.#chunks.splice(chunkIndex + 1, 0, chunk.splice(chunk.length >>> 1));
+    this.#size++;
+    this.#version++;
     return true;
   }
 
@@ -36,21 +47,41 @@ export class SortedChunks<T> {
     const chunk = this.#chunks[chunkIndex];
     if (chunk === undefined) return false;
     const at = this.#lowerBound(chunk, item);
-    if (at === chunk.length || this.#compare(chunk[at] as T, item) !== 0) return false;
+    if (this.#compare(chunk[at] as T, item) !== 0) return false;
     chunk.splice(at, 1);
     this.#size--;
-    if (chunk.length === 0) this.#chunks.splice(chunkIndex, 1);
+    this.#version++;
+    if (chunk.length < CHUNK_SIZE / 4) this.#joinNeighbour(chunkIndex);
     return true;
   }
 
-  /** Items from the first that is not smaller than `from` (all when absent), in order. */
-  *from(from?: T): Generator<T> {
-    let chunkIndex = from === undefined ? 0 : this.#chunkFor(from);
-    let at = from === undefined ? 0 : this.#lowerBound(this.#chunks[chunkIndex] ?? [], from);
-    for (; chunkIndex < this.#chunks.length; chunkIndex++, at = 0) {
-      const chunk = this.#chunks[chunkIndex] as T[];
-      for (; at < chunk.length; at++) yield chunk[at] as T;
+  /**
+   * Items from the first that is not smaller than `start` (all when absent), in order. Changes between two items are fine:
+   * each item that is there throughout comes exactly once.
+   */
+  *from(start?: T): Generator<T> {
+    let chunkIndex = start === undefined ? 0 : this.#chunkFor(start);
+    let at = start === undefined ? 0 : this.#lowerBound(this.#chunks[chunkIndex] ?? [], start);
+    for (let chunk = this.#chunks[chunkIndex]; chunk !== undefined; chunk = this.#chunks[chunkIndex]) {
+      if (at >= chunk.length) {
+        chunkIndex++;
+        at = 0;
+        continue;
+      }
+      const item = chunk[at++] as T;
+      const version = this.#version;
+      yield item;
+      if (version === this.#version) continue;
+      chunkIndex = this.#chunkFor(item);
+      const moved = this.#chunks[chunkIndex] ?? [];
+      at = this.#lowerBound(moved, item);
+      if (at < moved.length && this.#compare(moved[at] as T, item) === 0) at++;
     }
+  }
+
+  /** All items in order. */
+  forEach(visit: (item: T) => void): void {
+    for (const chunk of this.#chunks) for (const item of chunk) visit(item);
   }
 
   /** A largest item goes to the last chunk, or to a new one when that is full: filling in order packs densely. */
@@ -59,9 +90,24 @@ export class SortedChunks<T> {
     if (last === undefined || last.length >= CHUNK_SIZE) this.#chunks.push([item]);
     else last.push(item);
     this.#size++;
+    this.#version++;
   }
 
-  /** The first chunk whose last item is not smaller than `item`. */
+  /** Keep chunks from becoming many and small: an empty one goes, a small one moves in with a small neighbour. */
+  #joinNeighbour(chunkIndex: number): void {
+    const chunk = this.#chunks[chunkIndex] as T[];
+    if (chunk.length === 0) {
+      this.#chunks.splice(chunkIndex, 1);
+      return;
+    }
+    const leftIndex = chunkIndex > 0 ? chunkIndex - 1 : chunkIndex;
+    const left = this.#chunks[leftIndex] as T[];
+    const right = this.#chunks[leftIndex + 1];
+    if (right === undefined || left.length + right.length > CHUNK_SIZE / 2) return;
+    this.#chunks.splice(leftIndex, 2, left.concat(right));
+  }
+
+  /** The first chunk whose last item is not smaller than `item`; no chunk is empty. */
   #chunkFor(item: T): number {
     let low = 0;
     let high = this.#chunks.length;

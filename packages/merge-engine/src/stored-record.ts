@@ -1,5 +1,13 @@
-import { type Attribute, type Link, parseLinkFormat, serialiseLinks } from "@tributary/link-model";
-import type { StringPool } from "./string-pool.js";
+import type { Attribute, Link } from "@tributary/link-model";
+import {
+  type PackedAttributes,
+  type PackedLinks,
+  packAttributes,
+  packLinks,
+  unpackAttributes,
+  unpackLinks,
+} from "./packed-links.js";
+import { ownText, type StringPool } from "./string-pool.js";
 import type { Registration, SourcedRegistration } from "./types.js";
 
 /** One source of the directory. */
@@ -8,115 +16,122 @@ export interface Source {
   authority: string | null;
   isConnected: boolean;
   readonly records: Map<string, StoredRecord>;
+  /** Records past an assumed end, which counts as soon as the source is lost. Not in the expiry heap. */
+  readonly overdue: Set<StoredRecord>;
   /** How many of its records are shown. */
   shown: number;
 }
 
-/** One (ep, d) pair with its live records; at least one while it exists. */
+/** One (ep, d) pair with its records; at least one while it is open. */
 export interface KeyState {
   readonly ep: string;
   readonly d: string | undefined;
+  /** A small number of its own while it is open. */
   readonly slot: number;
-  readonly records: StoredRecord[];
+  /** In the order of rule 1. */
+  records: StoredRecord[];
+  /** The first of `records` that had not ended at the last change; null when all had. */
   shown: StoredRecord | null;
 }
 
-/** A registration as the directory keeps it: links as text, parsed when they are needed. */
+/** A registration as the directory keeps it. */
 export class StoredRecord {
   readonly source: Source;
+  readonly key: KeyState;
   readonly href: string;
-  key: KeyState;
-  base: string;
-  attributes: readonly Attribute[];
-  /** Link-format text; an array where link format cannot express the links. */
-  compactLinks: string | readonly Link[];
+  base = "";
+  attributes: PackedAttributes = [];
+  links: PackedLinks = [];
   ltMs: number | undefined;
+  zone: string | undefined;
+  isExact = true;
   renewedAtMs: number;
   expiresAtMs: number;
-  expiry: Registration["expiry"];
-  zone: string | undefined;
-  /** Time of this record's item in the expiry heap; infinity: none. */
-  scheduledMs = Number.POSITIVE_INFINITY;
+  /** When the expiry heap looks at it, no later than its end. */
+  scheduledMs = 0;
+  /** Its place in the expiry heap, or -1. */
+  heapIndex = -1;
 
   constructor(source: Source, key: KeyState, registration: Registration, pool: StringPool) {
     this.source = source;
     this.key = key;
-    this.href = registration.href;
-    this.base = pool.intern(registration.base);
-    this.attributes = pool.internAttributes(registration.attributes);
-    this.compactLinks = compactLinks(registration.links);
-    this.ltMs = registration.ltMs;
+    this.href = ownText(registration.href);
     this.renewedAtMs = registration.renewedAtMs;
     this.expiresAtMs = registration.expiresAtMs;
-    this.expiry = registration.expiry;
-    this.zone = registration.zone;
+    this.write(registration, pool);
+  }
+
+  /** Take over everything but key, href and times. */
+  write(registration: Registration, pool: StringPool): void {
+    this.base = ownText(registration.base);
+    this.attributes = packAttributes(registration.attributes, pool);
+    this.links = packLinks(registration.links, pool);
+    this.ltMs = registration.ltMs;
+    this.zone = registration.zone === undefined ? undefined : pool.keep(registration.zone);
+    this.isExact = registration.expiry === "exact";
   }
 
   get shownHref(): string {
     return this.source.authority === null ? this.href : this.source.authority + this.href;
   }
 
-  /** Exact records always end; assumed ones only while their source cannot say otherwise (rule 4). */
-  get endsByItself(): boolean {
-    return this.expiry === "exact" || !this.source.isConnected;
-  }
-
-  /** An independent view of the record as it is now. */
-  view(): SourcedRegistration {
-    return new RegistrationView(this);
+  /** Whether it has ended by itself: exact records at their time, assumed ones only while nobody can say otherwise (rule 4). */
+  hasEnded(nowMs: number): boolean {
+    return this.expiresAtMs <= nowMs && (this.isExact || !this.source.isConnected);
   }
 }
 
-/** Text of the links where link format can express them. */
-export function compactLinks(links: readonly Link[]): string | readonly Link[] {
-  try {
-    return serialiseLinks(links);
-  } catch {
-    return links;
-  }
-}
-
-export function expandLinks(compact: string | readonly Link[]): readonly Link[] {
-  if (typeof compact !== "string") return compact;
-  const result = parseLinkFormat(compact);
-  // What was serialised by this package reads back.
-  return result.ok ? result.links : [];
-}
-
-class RegistrationView implements SourcedRegistration {
-  readonly source: string;
-  readonly shownHref: string;
-  readonly href: string;
-  readonly ep: string;
-  declare readonly d?: string;
-  readonly base: string;
-  readonly attributes: readonly Attribute[];
-  declare readonly ltMs?: number;
-  readonly renewedAtMs: number;
-  readonly expiresAtMs: number;
-  readonly expiry: Registration["expiry"];
-  declare readonly zone?: string;
-  readonly #compactLinks: string | readonly Link[];
+/** A record read in place: what is packed is unpacked when it is asked for. Only for use before anything changes. */
+export class RecordReader {
+  readonly #record: StoredRecord;
+  #attributes: readonly Attribute[] | undefined;
   #links: readonly Link[] | undefined;
 
   constructor(record: StoredRecord) {
-    this.source = record.source.name;
-    this.shownHref = record.shownHref;
-    this.href = record.href;
-    this.ep = record.key.ep;
-    if (record.key.d !== undefined) this.d = record.key.d;
-    this.base = record.base;
-    this.attributes = record.attributes;
-    if (record.ltMs !== undefined) this.ltMs = record.ltMs;
-    this.renewedAtMs = record.renewedAtMs;
-    this.expiresAtMs = record.expiresAtMs;
-    this.expiry = record.expiry;
-    if (record.zone !== undefined) this.zone = record.zone;
-    this.#compactLinks = record.compactLinks;
+    this.#record = record;
   }
 
+  get href(): string {
+    return this.#record.href;
+  }
+  get shownHref(): string {
+    return this.#record.shownHref;
+  }
+  get ep(): string {
+    return this.#record.key.ep;
+  }
+  get d(): string | undefined {
+    return this.#record.key.d;
+  }
+  get base(): string {
+    return this.#record.base;
+  }
+  get attributes(): readonly Attribute[] {
+    this.#attributes ??= unpackAttributes(this.#record.attributes);
+    return this.#attributes;
+  }
   get links(): readonly Link[] {
-    this.#links ??= expandLinks(this.#compactLinks);
+    this.#links ??= unpackLinks(this.#record.links);
     return this.#links;
   }
+}
+
+/** The record as it is now, independent of what becomes of it. `same`: an earlier one that differs at most in its times. */
+export function snapshot(record: StoredRecord, same?: SourcedRegistration): SourcedRegistration {
+  const { source, key, href, base, ltMs, renewedAtMs, expiresAtMs, isExact, zone } = record;
+  return {
+    source: source.name,
+    href,
+    shownHref: record.shownHref,
+    ep: key.ep,
+    ...(key.d === undefined ? undefined : { d: key.d }),
+    base,
+    attributes: same?.attributes ?? unpackAttributes(record.attributes),
+    links: same?.links ?? unpackLinks(record.links),
+    ...(ltMs === undefined ? undefined : { ltMs }),
+    renewedAtMs,
+    expiresAtMs,
+    expiry: isExact ? "exact" : "assumed",
+    ...(zone === undefined ? undefined : { zone }),
+  };
 }

@@ -1,23 +1,40 @@
-import type { Attribute } from "@tributary/link-model";
-import { MAX_INTERNED, MAX_INTERNED_LENGTH } from "./constants.js";
+import { MAX_POOLED_LENGTH, POOL_GENERATION } from "./constants.js";
 
-/** Keeps short strings that repeat (sectors, types, attribute names) once. Bounded: when it is full, new ones are not kept. */
+/** Shorter strings never refer to the text that they were cut from. */
+const MIN_SLICED_LENGTH = 13;
+
+/**
+ * A copy of `text` that keeps nothing else alive. A string cut out of a document, or put together from pieces, may refer to
+ * the whole document for as long as it lives; what stays in a directory for days must not.
+ */
+export function ownText(text: string): string {
+  return text.length < MIN_SLICED_LENGTH ? text : [text.charAt(0), text.slice(1)].join("");
+}
+
+/**
+ * Keeps short strings that repeat (sectors, resource types, attribute names) once. Two generations bound it: when the young
+ * one is full it becomes the old one, and what nobody asked for since the last time falls out.
+ */
 export class StringPool {
-  readonly #strings = new Map<string, string>();
-  readonly #noAttributes: readonly Attribute[] = [];
+  #young = new Map<string, string>();
+  #old = new Map<string, string>();
 
-  intern(text: string): string {
-    if (text.length > MAX_INTERNED_LENGTH) return text;
-    const known = this.#strings.get(text);
+  /** `text`, the same object for equal texts as far as possible, independent of the document that it came in. */
+  keep(text: string): string {
+    if (text.length > MAX_POOLED_LENGTH) return ownText(text);
+    const known = this.#young.get(text);
     if (known !== undefined) return known;
-    if (this.#strings.size < MAX_INTERNED) this.#strings.set(text, text);
-    return text;
+    const kept = this.#old.get(text) ?? ownText(text);
+    if (this.#young.size >= POOL_GENERATION) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(kept, kept);
+    return kept;
   }
 
-  internAttributes(attributes: readonly Attribute[]): readonly Attribute[] {
-    if (attributes.length === 0) return this.#noAttributes;
-    return attributes.map(
-      ([name, value]): Attribute => [this.intern(name), value === null ? null : this.intern(value)],
-    );
+  /** Strings held at present. */
+  get size(): number {
+    return this.#young.size + this.#old.size;
   }
 }

@@ -2,7 +2,7 @@ import type { KeyState, StoredRecord } from "./stored-record.js";
 
 /** Order by code units, which is the same everywhere. */
 export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return a < b ? -1 : a === b ? 0 : 1;
 }
 
 /**
@@ -15,8 +15,39 @@ export function comparePrecedence(a: StoredRecord, b: StoredRecord): number {
 
 /** The order of lookup answers: endpoint name, then sector, absent first. Does not depend on arrival or on the source. */
 export function compareKeys(a: Pick<KeyState, "ep" | "d">, b: Pick<KeyState, "ep" | "d">): number {
-  const byName = compareText(a.ep, b.ep);
-  if (byName !== 0 || a.d === b.d) return byName;
+  if (a.ep !== b.ep) return a.ep < b.ep ? -1 : 1;
+  if (a.d === b.d) return 0;
   if (a.d === undefined) return -1;
   return b.d === undefined ? 1 : compareText(a.d, b.d);
+}
+
+/** Put a record in its place among those of its key. */
+export function insertByPrecedence(key: KeyState, record: StoredRecord): void {
+  // Most keys have one record: a literal takes no room for more.
+  if (key.records.length === 0) key.records = [record];
+  else key.records.splice(lowerBound(key.records, record), 0, record);
+}
+
+/** Take a record out; its times must be those that it was put in with. */
+export function removeByPrecedence({ records }: KeyState, record: StoredRecord): void {
+  let at = lowerBound(records, record);
+  while (records[at] !== record && at < records.length) at++;
+  records.splice(at, 1);
+}
+
+/** The record that rule 1 shows at `nowMs`: the first that has not ended. */
+export function firstLive(records: readonly StoredRecord[], nowMs: number): StoredRecord | null {
+  for (const record of records) if (!record.hasEnded(nowMs)) return record;
+  return null;
+}
+
+function lowerBound(records: readonly StoredRecord[], record: StoredRecord): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (comparePrecedence(records[middle] as StoredRecord, record) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

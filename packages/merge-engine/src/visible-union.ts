@@ -1,95 +1,143 @@
 import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
-import { AttributeIndex, type Selection } from "./attribute-index.js";
-import { BROAD_SHARE } from "./constants.js";
+import { AttributeIndex, type TokenSet } from "./attribute-index.js";
+import { type Selection, selectByCriterion } from "./candidates.js";
+import { MARKED_SHARE, MIN_SORTED, SORTED_SHARE } from "./constants.js";
+import type { ExpiryHeap } from "./expiry-heap.js";
+import type { KeyTable } from "./key-table.js";
 import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./matching.js";
 import { SortedChunks } from "./sorted-chunks.js";
-import type { KeyState } from "./stored-record.js";
-import { compareKeys } from "./total-order.js";
+import { type KeyState, RecordReader, type Source, type StoredRecord, snapshot } from "./stored-record.js";
+import { compareKeys, firstLive } from "./total-order.js";
 import type { LookupInterface, LookupOptions, SourcedRegistration } from "./types.js";
 
-/** What is shown: one registration per key, in the order of answers, with the index to find them by. */
+export interface VisibleUnionDeps {
+  readonly keys: KeyTable;
+  readonly heap: ExpiryHeap;
+  readonly sources: ReadonlyMap<string, Source>;
+}
+
+/** What lookups see: one registration per key, in the order of answers, with the index to find them by. */
 export class VisibleUnion {
+  readonly #deps: VisibleUnionDeps;
   readonly #index = new AttributeIndex();
   readonly #order = new SortedChunks<KeyState>(compareKeys);
-  readonly #bySlot = new Map<number, KeyState>();
 
-  get size(): number {
-    return this.#order.size;
+  constructor(deps: VisibleUnionDeps) {
+    this.#deps = deps;
   }
 
-  show(key: KeyState, registration: SourcedRegistration): void {
-    if (this.#order.add(key)) this.#bySlot.set(key.slot, key);
-    this.#index.add(key.slot, registration);
+  open(key: KeyState): void {
+    this.#order.add(key);
   }
 
-  /** Take `registration` out of the index; `isGone`: nothing takes its place. */
-  hide(key: KeyState, registration: SourcedRegistration, isGone: boolean): void {
-    this.#index.delete(key.slot, registration);
-    if (!isGone) return;
+  close(key: KeyState): void {
     this.#order.delete(key);
-    this.#bySlot.delete(key.slot);
   }
 
-  *keys(): Generator<KeyState> {
-    yield* this.#order.from();
+  /** The registration that is shown for a key was found by `before`, the one that is now by `after`. */
+  reindex(key: KeyState, before: TokenSet | null, after: TokenSet | null): void {
+    this.#index.change(key.slot, before, after);
   }
 
-  *lookup(kind: LookupInterface, query: LookupQuery, options: LookupOptions): Generator<Link> {
-    const { count, page = 0 } = query;
+  keys(): Generator<KeyState> {
+    return this.#order.from();
+  }
+
+  *lookup(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions): Generator<Link> {
+    const { criteria, showProvenance, count, page = 0 } = query;
     const start = count === undefined ? 0 : page * count;
     const end = count === undefined ? Number.POSITIVE_INFINITY : start + count;
     if (start >= end) return;
     let position = 0;
-    for (const link of this.#links(kind, query, options)) {
-      if (position >= start) yield link;
-      if (++position >= end) return;
-    }
-  }
-
-  *#links(kind: LookupInterface, query: LookupQuery, options: LookupOptions): Generator<Link> {
-    for (const registration of this.select(query.criteria, options)) {
+    for (const record of this.#candidates(criteria, nowMs, options)) {
+      const registration = new RecordReader(record);
       if (kind === "ep") {
-        yield endpointLink(registration);
+        if (!registrationMatches(criteria, registration)) continue;
+        if (position >= start) yield endpointLink(registration);
+        if (++position >= end) return;
         continue;
       }
       for (const link of registration.links) {
-        if (resourceMatches(query.criteria, registration, link))
-          yield resourceLink(link, registration, query.showProvenance);
+        if (!resourceMatches(criteria, registration, link)) continue;
+        if (position >= start) yield resourceLink(link, registration, showProvenance);
+        if (++position >= end) return;
       }
     }
   }
 
-  /** Shown registrations that meet the criteria as on the endpoint interface, in order, lazily. */
-  *select(criteria: readonly Criterion[], options: LookupOptions): Generator<SourcedRegistration> {
-    for (const key of this.#candidates(criteria)) {
-      const record = key.shown;
+  *select(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Generator<SourcedRegistration> {
+    for (const record of this.#candidates(criteria, nowMs, options)) {
+      if (registrationMatches(criteria, new RecordReader(record))) yield snapshot(record);
+    }
+  }
+
+  /** Records that are shown at `nowMs` to such a client and can meet the criteria, in order. */
+  *#candidates(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Generator<StoredRecord> {
+    for (const key of this.#candidateKeys(criteria, nowMs)) {
+      const record = shownAt(key, nowMs);
       if (record === null) continue;
-      if (record.zone !== undefined && record.zone !== options.zone) continue;
+      if (record.zone !== undefined && record.zone !== options.zone) continue; // RFC 9176 section 6.1
       if (options.sources !== undefined && !options.sources.has(record.source.name)) continue;
-      const registration = record.view();
-      if (criteria.length === 0 || registrationMatches(criteria, registration)) yield registration;
+      yield record;
     }
   }
 
-  /** Keys that can match, in order: by the most selective criterion, or all of them when none is selective. */
-  #candidates(criteria: readonly Criterion[]): Iterable<KeyState> {
-    const enough = Math.max(16, Math.floor(this.#order.size * BROAD_SHARE));
+  /**
+   * Keys that can match, in order. Few candidates are collected and sorted; for many it is cheaper to walk the order and
+   * skip those that are not marked; when most are candidates the index is of no use.
+   */
+  #candidateKeys(criteria: readonly Criterion[], nowMs: number): Iterable<KeyState> {
+    const selection = this.#mostSelective(criteria);
+    if (selection === null) return this.#order.from();
+    if (selection.size <= Math.max(MIN_SORTED, this.#order.size * SORTED_SHARE)) return this.#sorted(selection, nowMs);
+    return this.#marked(selection, nowMs);
+  }
+
+  #mostSelective(criteria: readonly Criterion[]): Selection | null {
     let best: Selection | null = null;
+    let limit = Math.max(MIN_SORTED, this.#order.size * MARKED_SHARE);
+    const deps = { index: this.#index, order: this.#order, sources: this.#deps.sources };
+    // Exact values first: they are counted at once and make the limit for prefixes, which are added up.
     for (const criterion of [...criteria].sort((a, b) => Number(a.isPrefix) - Number(b.isPrefix))) {
-      const selection = this.#index.select(criterion, () => this.#shown(), Math.min(enough, best?.estimate ?? enough));
-      if (selection !== null && (best === null || selection.estimate < best.estimate)) best = selection;
-      if (best?.estimate === 0) return [];
+      const selection = selectByCriterion(criterion, limit, deps);
+      if (selection === null || (best !== null && selection.size >= best.size)) continue;
+      best = selection;
+      limit = selection.size;
+      if (limit === 0) break;
     }
-    if (best === null || best.estimate > enough) return this.#order.from();
-    const keys: KeyState[] = [];
-    for (const slot of best.slots()) {
-      const key = this.#bySlot.get(slot);
-      if (key !== undefined) keys.push(key);
-    }
-    return keys.sort(compareKeys);
+    return best;
   }
 
-  *#shown(): Generator<SourcedRegistration> {
-    for (const { shown } of this.#order.from()) if (shown !== null) yield shown.view();
+  #sorted(selection: Selection, nowMs: number): KeyState[] {
+    const keys = new Set<KeyState>(this.#unsettled(nowMs));
+    selection.forEachSlot((slot) => {
+      const key = this.#deps.keys.at(slot);
+      if (key !== undefined) keys.add(key);
+    });
+    return [...keys].sort(compareKeys);
   }
+
+  *#marked(selection: Selection, nowMs: number): Generator<KeyState> {
+    const marks = new Uint32Array((this.#deps.keys.slots >>> 5) + 1);
+    const mark = (slot: number): void => {
+      marks[slot >>> 5] = (marks[slot >>> 5] as number) | (1 << (slot & 31));
+    };
+    selection.forEachSlot(mark);
+    for (const { slot } of this.#unsettled(nowMs)) mark(slot);
+    for (const key of this.#order.from()) {
+      if (((marks[key.slot >>> 5] ?? 0) & (1 << (key.slot & 31))) !== 0) yield key;
+    }
+  }
+
+  /** Keys whose shown record has ended since the last `expire`: another one takes its place, which is not indexed yet. */
+  *#unsettled(nowMs: number): Generator<KeyState> {
+    for (const record of this.#deps.heap.dueBy(nowMs)) {
+      if (record.key.shown === record && record.hasEnded(nowMs)) yield record.key;
+    }
+  }
+}
+
+/** What rule 1 shows for a key at `nowMs`, whether or not `expire` has been called since. */
+function shownAt({ shown, records }: KeyState, nowMs: number): StoredRecord | null {
+  return shown === null || !shown.hasEnded(nowMs) ? shown : firstLive(records, nowMs);
 }

@@ -205,7 +205,7 @@ describe("RFC 7641: observing a lookup", () => {
   });
 
   test.each([
-    { name: "part of it is missing: it waits", origin: "partial", bodies: 1, ends: 0 },
+    { name: "part of it is missing: what is known goes on being told", origin: "partial", bodies: 2, ends: 0 },
     {
       name: "it must be asked of others: the observation ends with the answer",
       origin: "forwarded",

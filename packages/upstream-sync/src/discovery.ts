@@ -5,6 +5,7 @@ import {
   type CoapClient,
   formatCode,
   METHOD,
+  OPTION,
   TransportError,
 } from "@tributary/coap-transport";
 import { firstValue, type Link, originOf, parseLinkFormatTolerantly, resolveReference } from "@tributary/link-model";
@@ -141,12 +142,13 @@ export async function get(
 export function assertContent(response: ClientResponse): void {
   if (response.code === CODE.CONTENT) return;
   const diagnostic = new TextDecoder().decode(response.payload.subarray(0, 200));
-  const isBusy = response.code === CODE.UNAVAILABLE;
-  throw new UpstreamError(
-    "UPSTREAM_REFUSED",
-    `${formatCode(response.code)} ${diagnostic}`.trim(),
-    isBusy ? { retryAfterMs: response.maxAgeS * 1000 } : {},
-  );
+  throw new UpstreamError("UPSTREAM_REFUSED", `${formatCode(response.code)} ${diagnostic}`.trim(), retryAfter(response));
+}
+
+/** The pause that a 5.03 asks for (RFC 7252 section 5.9.3.4), when it does; a farewell of a server that ends asks for none. */
+export function retryAfter(response: ClientResponse): { retryAfterMs?: number } {
+  const isTold = response.options.some(({ number }) => number === OPTION.MAX_AGE);
+  return response.code === CODE.UNAVAILABLE && isTold ? { retryAfterMs: response.maxAgeS * 1000 } : {};
 }
 
 export function toUpstreamError(error: unknown): UpstreamError {

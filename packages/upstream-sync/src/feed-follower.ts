@@ -10,7 +10,7 @@ import {
 import type { Criterion } from "@tributary/link-model";
 import { type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
 import { FEED_POLL_MS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
-import { type Discovered, toUpstreamError } from "./discovery.js";
+import { type Discovered, retryAfter, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { FeedReplica } from "./feed-replica.js";
 import type { Follower, FollowerDeps } from "./follower.js";
@@ -74,7 +74,7 @@ export class FeedFollower implements Follower {
     if (this.#isStopped) return;
     const { events } = this.#deps;
     events.contact();
-    events.bytes(response.payload.length);
+    events.bytes(response.wireBytes);
     if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) {
       this.#apply(kind, member, response.payload);
     } else if (response.code === CODE.VALID) {
@@ -85,7 +85,7 @@ export class FeedFollower implements Follower {
   #refused(response: ClientResponse): void {
     const reason = `${formatCode(response.code)} ${new TextDecoder().decode(response.payload.subarray(0, 200))}`.trim();
     if (response.code === CODE.UNAVAILABLE) {
-      this.#fail(new UpstreamError("UPSTREAM_REFUSED", reason, { retryAfterMs: response.maxAgeS * 1000 }));
+      this.#fail(new UpstreamError("UPSTREAM_REFUSED", reason, retryAfter(response)));
       return;
     }
     const isRefusal = response.code === CODE.FORBIDDEN || response.code === CODE.UNAUTHORIZED;

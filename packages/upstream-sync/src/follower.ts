@@ -14,7 +14,7 @@ export interface FollowerEvents {
   /** The RD cannot be followed any more. */
   failed(error: UpstreamError): void;
   feedUnavailable(reason: string, isRefusal: boolean): void;
-  /** Payload bytes that arrived for replication. */
+  /** Bytes that arrived for replication. */
   bytes(count: number): void;
   /** Something changed at the RD. */
   changed(): void;

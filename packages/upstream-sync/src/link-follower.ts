@@ -132,7 +132,7 @@ export class LinkFollower implements Follower {
   async #read(kind: Interface): Promise<readonly Link[]> {
     const response = await get(this.#deps.client, this.#uri(kind), [], HEARTBEAT_TIMEOUT_MS, this.#abort.signal);
     this.#deps.events.contact();
-    this.#deps.events.bytes(response.payload.length);
+    this.#deps.events.bytes(response.wireBytes);
     if (response.code === CODE.NOT_FOUND) return [];
     assertContent(response);
     this.#deps.report({ etag: response.etag === undefined ? "no" : "yes" });
@@ -170,7 +170,7 @@ export class LinkFollower implements Follower {
   #notified(kind: Interface, response: ClientResponse): void {
     if (this.#isStopped) return;
     this.#deps.events.contact();
-    this.#deps.events.bytes(response.payload.length);
+    this.#deps.events.bytes(response.wireBytes);
     if (response.observe !== undefined && !this.#isObserved) {
       this.#isObserved = true;
       this.#deps.report({ observe: "yes" });

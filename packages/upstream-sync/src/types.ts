@@ -70,7 +70,7 @@ export interface UpstreamStatus {
   readonly lastContactMs?: number;
   /** Estimated delay between a change at the RD and here, ms. */
   readonly lagMs?: number;
-  /** Payload bytes received for replication. Monotonic. */
+  /** Bytes received for replication, CoAP headers included. Monotonic. */
   readonly feedBytes: number;
   readonly capabilities: CapabilityReport;
   /** Why it is not live, in words. */

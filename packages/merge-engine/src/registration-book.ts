@@ -1,0 +1,250 @@
+import { type TokenSet, tokensOf } from "./attribute-index.js";
+import { ChangeEvents, type Notice } from "./change-events.js";
+import { MergeError } from "./errors.js";
+import { ExpiryHeap } from "./expiry-heap.js";
+import { KeyTable } from "./key-table.js";
+import { isSameAttributes, isSameLinks } from "./packed-links.js";
+import { type KeyState, type Source, StoredRecord, snapshot } from "./stored-record.js";
+import { StringPool } from "./string-pool.js";
+import { comparePrecedence, firstLive, insertByPrecedence, removeByPrecedence } from "./total-order.js";
+import type { ChangeCause, Registration, SourceChange, SourcedRegistration, VisibleChange } from "./types.js";
+import { VisibleUnion } from "./visible-union.js";
+
+type Times = Pick<Registration, "renewedAtMs" | "expiresAtMs">;
+
+/** What was shown for a key before a change. */
+interface Shown {
+  readonly record: StoredRecord | null;
+  /** For listeners; undefined when there are none, or nothing was shown. */
+  readonly registration: SourcedRegistration | undefined;
+  /** What it was found by, when the change overwrites that. */
+  readonly tokens?: TokenSet;
+}
+
+/** What became of a record. */
+type Told = Pick<SourceChange, "kind" | "cause" | "endpointChanged" | "linksChanged">;
+
+/**
+ * All records, by source, by key and by time, and what they show. Every change first makes true what time has decided for its
+ * key, so that the outcome does not depend on when `expire` was called last; then changes the records; then settles what the
+ * key shows; then tells.
+ */
+export class RegistrationBook {
+  readonly events = new ChangeEvents();
+  readonly sources = new Map<string, Source>();
+  readonly heap = new ExpiryHeap();
+  readonly #pool = new StringPool();
+  readonly keys = new KeyTable(this.#pool);
+  readonly union = new VisibleUnion(this);
+  readonly #maxRegistrations: number;
+  #total = 0;
+  /** Records that have expired, ever. */
+  #expired = 0;
+
+  constructor(maxRegistrations: number) {
+    this.#maxRegistrations = maxRegistrations;
+  }
+
+  put(source: Source, registration: Registration, nowMs: number): void {
+    const { ep, d } = registration;
+    const record = source.records.get(registration.href);
+    if (record === undefined) this.#add(source, registration, nowMs);
+    else if (record.hasEnded(nowMs)) {
+      this.drop(record, "expired", nowMs);
+      this.#add(source, registration, nowMs);
+    } else if (record.key.ep !== ep || record.key.d !== d) {
+      // The path was given to another endpoint: for the keys that is a removal and a registration.
+      this.drop(record, "removed", nowMs);
+      this.#add(source, registration, nowMs);
+    } else this.#replace(record, registration, nowMs);
+  }
+
+  /** False when the record has ended. */
+  renew(record: StoredRecord, times: Times, nowMs: number): boolean {
+    if (record.hasEnded(nowMs)) {
+      this.drop(record, "expired", nowMs);
+      return false;
+    }
+    if (record.renewedAtMs === times.renewedAtMs && record.expiresAtMs === times.expiresAtMs) return true;
+    this.#expireShown(record.key, nowMs, record);
+    const before = this.#shown(record.key);
+    this.#setTimes(record, times);
+    this.#settle(record, before, RENEWED, nowMs);
+    return true;
+  }
+
+  drop(record: StoredRecord, cause: ChangeCause, nowMs: number): void {
+    const { key, source } = record;
+    if (source.records.get(record.href) !== record) return;
+    this.#expireShown(key, nowMs, record);
+    if (cause === "expired") this.#expired++;
+    const before = this.#shown(key);
+    source.records.delete(record.href);
+    source.overdue.delete(record);
+    removeByPrecedence(key, record);
+    this.heap.forget(record);
+    this.#total--;
+    this.#settle(record, before, { kind: "removed", cause, endpointChanged: true, linksChanged: true }, nowMs);
+  }
+
+  /** Remove what has ended by `nowMs`; returns how many. */
+  expire(nowMs: number): number {
+    const before = this.#expired;
+    const due: StoredRecord[] = [];
+    for (let record = this.heap.take(nowMs); record !== undefined; record = this.heap.take(nowMs)) due.push(record);
+    for (const record of due) {
+      if (record.expiresAtMs > nowMs)
+        this.heap.schedule(record); // renewed since
+      else if (record.hasEnded(nowMs)) this.drop(record, "expired", nowMs);
+      else if (record.source.records.get(record.href) === record) record.source.overdue.add(record);
+    }
+    return this.#expired - before;
+  }
+
+  /** From now on the ends that have only been assumed count. */
+  disconnect(source: Source): void {
+    source.isConnected = false;
+    for (const record of source.overdue) this.heap.schedule(record);
+    source.overdue.clear();
+  }
+
+  #add(source: Source, registration: Registration, nowMs: number): void {
+    if (this.#total >= this.#maxRegistrations) this.expire(nowMs);
+    if (this.#total >= this.#maxRegistrations) {
+      throw new MergeError("DIRECTORY_FULL", `the directory holds ${this.#maxRegistrations} registrations`);
+    }
+    const key = this.#open(registration.ep, registration.d);
+    this.#expireShown(key, nowMs);
+    const before = this.#shown(key);
+    const record = new StoredRecord(source, key, registration, this.#pool);
+    insertByPrecedence(key, record);
+    source.records.set(record.href, record);
+    this.#total++;
+    this.heap.schedule(record);
+    this.#settle(record, before, ADDED, nowMs);
+  }
+
+  #open(ep: string, d: string | undefined): KeyState {
+    const known = this.keys.get(ep, d);
+    if (known !== undefined) return known;
+    const key = this.keys.open(ep, d);
+    this.union.open(key);
+    return key;
+  }
+
+  #replace(record: StoredRecord, registration: Registration, nowMs: number): void {
+    const linksChanged = !isSameLinks(record.links, registration.links);
+    const endpointChanged = !isSameEndpoint(record, registration);
+    if (!endpointChanged && !linksChanged) {
+      this.renew(record, registration, nowMs);
+      return;
+    }
+    this.#expireShown(record.key, nowMs, record);
+    const before = this.#shown(record.key, record);
+    record.write(registration, this.#pool);
+    this.#setTimes(record, registration);
+    this.#settle(record, before, { kind: "replaced", cause: "updated", endpointChanged, linksChanged }, nowMs);
+  }
+
+  #setTimes(record: StoredRecord, { renewedAtMs, expiresAtMs }: Times): void {
+    const isAmongOthers = record.key.records.length > 1;
+    if (isAmongOthers) removeByPrecedence(record.key, record);
+    record.renewedAtMs = renewedAtMs;
+    record.expiresAtMs = expiresAtMs;
+    if (isAmongOthers) insertByPrecedence(record.key, record);
+    record.source.overdue.delete(record);
+    this.heap.schedule(record);
+  }
+
+  /** Let a shown record that has ended go, before its key changes for another reason. */
+  #expireShown(key: KeyState, nowMs: number, except?: StoredRecord): void {
+    while (key.shown !== null && key.shown !== except && key.shown.hasEnded(nowMs)) {
+      this.drop(key.shown, "expired", nowMs);
+    }
+  }
+
+  /** What is shown for a key; `rewritten` is the record whose content is about to be overwritten. */
+  #shown({ shown }: KeyState, rewritten?: StoredRecord): Shown {
+    const registration = shown !== null && this.events.hasListeners("visible") ? snapshot(shown) : undefined;
+    if (shown === null || shown !== rewritten) return { record: shown, registration };
+    return { record: shown, registration, tokens: tokensOf(shown) };
+  }
+
+  /** Show what rule 1 says for the key of `changed`, and tell. */
+  #settle(changed: StoredRecord, before: Shown, told: Told, nowMs: number): void {
+    const { key } = changed;
+    const previous = before.record;
+    const winner = firstLive(key.records, nowMs);
+    key.shown = winner;
+    if (previous !== winner || (before.tokens !== undefined && winner === changed)) {
+      if (previous !== null) previous.source.shown--;
+      if (winner !== null) winner.source.shown++;
+      const found = previous === null ? null : (before.tokens ?? tokensOf(previous));
+      this.union.reindex(key, found, winner === null ? null : tokensOf(winner));
+    }
+    if (key.records.length === 0) {
+      this.union.close(key);
+      this.keys.close(key);
+    }
+    this.#tell(changed, before, told, nowMs);
+  }
+
+  #tell(changed: StoredRecord, before: Shown, told: Told, atMs: number): void {
+    const { events } = this;
+    const { shown } = changed.key;
+    const isRenewed = told.kind === "renewed" && before.record === changed;
+    const registration =
+      events.hasListeners("source") || (shown === changed && events.hasListeners("visible"))
+        ? snapshot(changed, isRenewed ? before.registration : undefined)
+        : undefined;
+    const notices: Notice[] = [];
+    if (registration !== undefined) {
+      notices.push(["source", { source: changed.source.name, href: changed.href, ...told, registration, atMs }]);
+    }
+    const isVisible = before.record !== shown || (shown === changed && shown !== null);
+    if (isVisible && events.hasListeners("visible")) {
+      const after = shown === changed ? registration : shown === null ? undefined : snapshot(shown);
+      notices.push(["visible", visibleChange(changed, before, after, told.cause, atMs)]);
+    }
+    events.tell(notices);
+  }
+}
+
+const ADDED: Told = { kind: "added", cause: "registered", endpointChanged: true, linksChanged: true };
+const RENEWED: Told = { kind: "renewed", cause: "renewed", endpointChanged: false, linksChanged: false };
+
+function visibleChange(
+  { key }: StoredRecord,
+  before: Shown,
+  after: SourcedRegistration | undefined,
+  cause: ChangeCause,
+  atMs: number,
+): VisibleChange {
+  return {
+    cause: visibleCause(key, before.record, cause),
+    ep: key.ep,
+    ...(key.d === undefined ? undefined : { d: key.d }),
+    ...(before.registration === undefined ? undefined : { before: before.registration }),
+    ...(after === undefined ? undefined : { after }),
+    atMs,
+  };
+}
+
+/** Why what is shown for a key changed, when the cause of the change to one record was `cause`. */
+function visibleCause({ shown }: KeyState, previous: StoredRecord | null, cause: ChangeCause): ChangeCause {
+  if (previous === null || previous === shown) return cause;
+  const isStillThere = previous.source.records.get(previous.href) === previous;
+  // Gone with a cause of its own, or written with an end that has passed already.
+  if (shown === null) return isStillThere ? "expired" : cause;
+  return isStillThere && comparePrecedence(shown, previous) < 0 ? "superseded" : "returned";
+}
+
+function isSameEndpoint(record: StoredRecord, registration: Registration): boolean {
+  return (
+    record.base === registration.base &&
+    record.ltMs === registration.ltMs &&
+    record.isExact === (registration.expiry === "exact") &&
+    record.zone === registration.zone &&
+    isSameAttributes(record.attributes, registration.attributes)
+  );
+}

@@ -1,0 +1,104 @@
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import { type Finished, runProcess, temporaryFolder } from "../peers/peers.js";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const BOOTSTRAP = readFileSync(join(ROOT, ".ci/bootstrap.mjs"), "utf8");
+/** The version that installs the workspace. */
+const PNPM = /"(pnpm@[\d.]+)"/.exec(BOOTSTRAP)?.[1] ?? "";
+const CONFIG = readFileSync(join(ROOT, "test/config/good/everything.yaml"), "utf8");
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+const manifestOf = (folder: string): Manifest =>
+  JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
+const PACKAGES = readdirSync(join(ROOT, "packages"))
+  .map((name) => join(ROOT, "packages", name))
+  .filter((folder) => existsSync(join(folder, "package.json")))
+  .map(manifestOf);
+
+/** The surroundings of someone who only installs: nothing of this workspace, neither its tools nor its modules. */
+function outsideEnvironment(): Record<string, string> {
+  const isOurs = ([name]: [string, string | undefined]): boolean => /^(npm_|NODE_PATH$|INIT_CWD$|PNPM_)/i.test(name);
+  const blanks = Object.entries(process.env)
+    .filter(isOurs)
+    .map(([name]) => [name, ""] as const);
+  const path = (process.env.PATH ?? "").split(":").filter((folder) => !folder.startsWith(ROOT));
+  return { ...Object.fromEntries(blanks), PATH: path.join(":") };
+}
+
+async function run(folder: string, command: string, ...args: string[]): Promise<Finished> {
+  // There is no working folder among the options of a process: it is changed to first.
+  const script = 'cd "$1" && shift && exec "$@"';
+  const options = { env: outsideEnvironment(), timeoutMs: 240_000 };
+  return runProcess("sh", ["-c", script, "sh", folder, command, ...args], options);
+}
+
+async function succeed(folder: string, command: string, ...args: string[]): Promise<string> {
+  const finished = await run(folder, command, ...args);
+  expect(finished.status, `${command} ${args.join(" ")}\n${finished.stdout}${finished.stderr}`).toBe(0);
+  return finished.stdout;
+}
+
+describe("the packages as they would be published", () => {
+  let installed: string;
+  const packageFolder = (name: string): string => join(installed, "node_modules", name);
+
+  beforeAll(async () => {
+    const folder = temporaryFolder();
+    const tarballs = join(folder, "tarballs");
+    installed = join(folder, "installed");
+    for (const path of [tarballs, installed]) mkdirSync(path);
+    await succeed(ROOT, "npx", "--yes", PNPM, "--recursive", "pack", "--pack-destination", tarballs);
+    const files = readdirSync(tarballs).map((name) => join(tarballs, name));
+    expect(files).toHaveLength(PACKAGES.length);
+    writeFileSync(join(installed, "package.json"), '{ "private": true }\n');
+    await succeed(installed, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", ...files);
+  }, 300_000);
+
+  test("install together into an empty folder", () => {
+    for (const { name, version } of PACKAGES) expect(manifestOf(packageFolder(name))).toMatchObject({ name, version });
+  });
+
+  test.each(PACKAGES)("$name holds what runs, and no tests, sources or workspace versions", ({ name }) => {
+    const files = globSync("**", { cwd: packageFolder(name) }).filter((file) => !file.startsWith("node_modules"));
+    expect(files).toEqual(expect.arrayContaining(["LICENSE", "dist/index.js", "dist/index.d.ts"]));
+    expect(files.filter((file) => /\.test\.|^src\/|tsbuildinfo/.test(file))).toEqual([]);
+    const { dependencies = {} } = manifestOf(packageFolder(name));
+    expect(Object.values(dependencies).filter((range) => !/^\d+\.\d+\.\d+$/.test(range))).toEqual([]);
+  });
+
+  test.each(PACKAGES)("$name can be imported", async ({ name }) => {
+    const script = `console.log(Object.keys(await import(${JSON.stringify(name)})).length)`;
+    const stdout = await succeed(installed, "node", "--input-type=module", "-e", script);
+    expect(Number(stdout)).toBeGreaterThan(0);
+  });
+
+  test("tributary tells its version", async () => {
+    const { version } = PACKAGES.find(({ name }) => name === "tributary") as Manifest;
+    expect(await succeed(installed, "npx", "--no-install", "tributary", "--version")).toContain(version);
+  });
+
+  test("tributary checks a configuration", async () => {
+    writeFileSync(join(installed, "tributary.yaml"), CONFIG);
+    const stdout = await succeed(installed, "node_modules/.bin/tributary", "check", "-c", "tributary.yaml");
+    expect(stdout.trim()).toBe("OK");
+  });
+
+  test("tributary serves", async () => {
+    const config = 'listen: ["coap://[::1]:0"]\nhttp: false\nregistration:\nname: packed\n';
+    writeFileSync(join(installed, "serve.yaml"), config);
+    // It answers discovery from within the same shell, and is ended by it.
+    const script = `const { spawn } = require("node:child_process");
+      const child = spawn("node_modules/.bin/tributary", ["serve", "-c", "serve.yaml"]);
+      child.stdout.on("data", (text) => { process.stdout.write(text); child.kill(); });
+      child.on("exit", (status) => { process.exitCode = status; });`;
+    expect(await succeed(installed, "node", "-e", script)).toMatch(/^ready name=packed listen=coap:\/\/\[::1\]:\d+$/m);
+  });
+});

@@ -1,0 +1,94 @@
+/**
+ * Prepares the programs that the system tests talk to (peers.json): Debian packages where this is root and apt-get exists,
+ * and aiocoap in a virtual environment of its own. Does nothing when all is there. Prints what is available; what is
+ * missing stops nobody here: the tests that need it fail where CI is set and are skipped elsewhere (peers.ts).
+ *
+ * `--with-tshark` also installs tshark, for looking at traffic by hand.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const { folder, aiocoap, debian } = JSON.parse(readFileSync(new URL("peers.json", import.meta.url), "utf8"));
+const venv = join(root, folder, "venv");
+const stampFile = join(root, folder, "stamp");
+const searchPath = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/sbin", "/bin", "/sbin"];
+const notes = [];
+
+const find = (commands) => {
+  const paths = commands.flatMap((name) => searchPath.map((path) => join(path, name)));
+  return paths.find((path) => existsSync(path));
+};
+const isWanted = ({ isOptional }) => isOptional !== true || process.argv.includes("--with-tshark");
+
+installDebianPackages(
+  Object.values(debian).filter((peer) => isWanted(peer) && find(peer.commands) === undefined),
+  !aiocoapIsReady() && pythonWithVenv() === undefined ? ["python3", "python3-venv"] : [],
+);
+installAiocoap();
+report();
+
+function installDebianPackages(peers, others) {
+  const packages = [...peers.map((peer) => peer.package), ...others];
+  if (packages.length === 0) return;
+  if (process.getuid?.() !== 0) return note(`not installed, as this is not root: ${packages.join(", ")}`);
+  if (find(["apt-get"]) === undefined) return note(`not installed, as there is no apt-get: ${packages.join(", ")}`);
+  const patience = ["-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=30"];
+  if (!run("apt-get", [...patience, "update", "-qq"])) note("the package lists could not be brought up to date");
+  run("apt-get", [...patience, "install", "-y", "-qq", "--no-install-recommends", ...packages]);
+}
+
+/** The first Python that can make a virtual environment. */
+function pythonWithVenv() {
+  return ["python3", "/usr/bin/python3"].find(
+    (python) => spawnSync(python, ["-c", "import venv, ensurepip"], { stdio: "ignore" }).status === 0,
+  );
+}
+
+function aiocoapIsReady() {
+  return (
+    existsSync(stampFile) &&
+    readFileSync(stampFile, "utf8") === aiocoap.requirement &&
+    spawnSync(join(venv, "bin/python"), ["-c", "import aiocoap"], { stdio: "ignore" }).status === 0
+  );
+}
+
+function installAiocoap() {
+  if (aiocoapIsReady()) return;
+  const python = pythonWithVenv();
+  if (python === undefined) return note("no python3 with venv");
+  mkdirSync(join(root, folder), { recursive: true });
+  rmSync(stampFile, { force: true });
+  const isInstalled =
+    run(python, ["-m", "venv", "--clear", venv]) &&
+    run(join(venv, "bin/pip"), ["install", "--quiet", "--disable-pip-version-check", aiocoap.requirement]);
+  if (isInstalled) writeFileSync(stampFile, aiocoap.requirement);
+}
+
+/** Run quietly; when it fails, the end of what it said is noted. */
+function run(command, args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const { status, stdout, stderr, error } = spawnSync(command, args, { env, encoding: "utf8" });
+  if (status === 0) return true;
+  const said = `${stdout ?? ""}${stderr ?? ""}${error?.message ?? ""}`.trim().split("\n").slice(-8).join("\n  ");
+  note(`${command} ${args.join(" ")} failed:\n  ${said}`);
+  return false;
+}
+
+function note(text) {
+  notes.push(text);
+}
+
+function report() {
+  const consequence = process.env.CI === undefined ? "are skipped" : "fail";
+  for (const text of notes) process.stdout.write(`${text}\n`);
+  const available = Object.entries(debian).map(([name, { commands }]) => [name, find(commands)]);
+  available.push(["aiocoap", aiocoapIsReady() ? join(folder, "venv/bin") : undefined]);
+  for (const [name, path] of available) {
+    if (path !== undefined) process.stdout.write(`${name}: ${path}\n`);
+    else if (debian[name]?.isOptional !== true)
+      process.stdout.write(`${name}: missing; tests that need it ${consequence}\n`);
+  }
+}

@@ -2,7 +2,7 @@
 // with --with-test-peers prepares the programs that the tests talk to. Quick when nothing changed.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,7 +12,7 @@ const OLDEST_NODE = 18;
 /** How often a terminal is shown that a step is alive. */
 const ALIVE_INTERVAL_MS = 3000;
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("..", import.meta.url)).replace(/[/]$/, "");
 const stampFile = join(root, "node_modules", ".bootstrap-stamp");
 
 if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
@@ -22,7 +22,7 @@ if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
 
 const steps = [
   { title: "installing packages", isDone: packagesAreInstalled, run: installPackages },
-  { title: "building", run: () => run(process.execPath, [".ci/run-pinned.mjs", "tsc", "-b"]) },
+  { title: "building", run: build },
 ];
 if (process.argv.includes("--with-test-peers")) {
   steps.push({
@@ -84,6 +84,26 @@ async function installPackages() {
   const result = await run("npx", ["--yes", PNPM, "install", "--frozen-lockfile"], { CI: "true" });
   if (result.status === 0) writeFileSync(stampFile, stamp());
   return result;
+}
+
+/** Compile, and leave a `tributary` command that runs on the pinned Node from any directory. */
+async function build() {
+  const result = await run(process.execPath, [".ci/run-pinned.mjs", "tsc", "-b"]);
+  if (result.status === 0) writeLauncher();
+  return result;
+}
+
+/** In place of pnpm's link, which leads to whatever Node comes first on PATH. Renamed into place: it may be in use. */
+function writeLauncher() {
+  const command = join(root, "node_modules/.bin/tributary");
+  const quotedRoot = `'${root.replaceAll("'", "'\\''")}'`;
+  const launcher = `#!/bin/sh
+root=${quotedRoot}
+exec "$root/node_modules/node/bin/node" "$root/packages/cli/bin/tributary.js" "$@"
+`;
+  const fresh = `${command}.${process.pid}`;
+  writeFileSync(fresh, launcher, { mode: 0o755 });
+  renameSync(fresh, command);
 }
 
 /**

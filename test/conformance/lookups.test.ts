@@ -80,7 +80,10 @@ class Federation {
       if (age !== Number.POSITIVE_INFINITY) this.clock.moveAhead((age - one.lt_age) * 1000);
       age = one.lt_age;
       const query = [`ep=${one.ep}`, ...(one.d === null ? [] : [`d=${one.d}`]), `lt=${one.lt}`, `base=${one.base}`];
-      const extra = [...one.et.map((type) => `et=${type}`), ...one.extra.map(([name, value]) => (value === null ? name : `${name}=${value}`))];
+      const extra = [
+        ...one.et.map((type) => `et=${type}`),
+        ...one.extra.map(([name, value]) => (value === null ? name : `${name}=${value}`)),
+      ];
       const path = await this.client.register(this.rds.get(one.rd)?.uri as string, [...query, ...extra], one.payload);
       this.real.set(one.href, path);
     }
@@ -94,13 +97,19 @@ class Federation {
   /** Replace the vectors' authorities and registration paths by the real ones. */
   translate(text: string): string {
     let result = text;
-    for (const [from, to] of this.real) if (from.startsWith("/")) result = result.replace(new RegExp(`(^|rd-[abc]\\.example)${from}(?![0-9])`), `$1${to}`);
+    for (const [from, to] of this.real)
+      if (from.startsWith("/"))
+        result = result.replace(new RegExp(`(^|rd-[abc]\\.example)${from}(?![0-9])`), `$1${to}`);
     for (const [from, to] of this.real) if (!from.startsWith("/")) result = result.replace(from, to);
     return result;
   }
 
   translateQuery(items: readonly string[]): string[] {
-    return items.map((item) => (/^(href|provenance)=/.test(item) ? item.replace(/=(.*)$/s, (_, value: string) => `=${this.translate(value)}`) : item));
+    return items.map((item) =>
+      /^(href|provenance)=/.test(item)
+        ? item.replace(/=(.*)$/s, (_, value: string) => `=${this.translate(value)}`)
+        : item,
+    );
   }
 
   canonical(links: readonly (Link | VectorLink)[], one: VectorCase): string[] {
@@ -113,7 +122,10 @@ class Federation {
         const isRegistration = one.interface === "ep";
         const target = absolute(isExpected(link) && isRegistration ? this.translate(link.target) : link.target);
         const attributes = (isExpected(link) ? link.attrs : link.attributes).map(([name, value]) => {
-          const text = name === "provenance" && value !== null ? absolute(isExpected(link) ? this.translate(value) : value) : value;
+          const text =
+            name === "provenance" && value !== null
+              ? absolute(isExpected(link) ? this.translate(value) : value)
+              : value;
           return JSON.stringify([name, text]);
         });
         return JSON.stringify([target, attributes.sort()]);
@@ -137,7 +149,8 @@ class Federation {
       for (const link of links) expect(all).toContain(link);
     } else {
       const pages: Link[][] = [];
-      for (let page = 0; page < (one.pages ?? 0); page++) pages.push(await this.client.links(uri, [...query, `page=${page}`, `count=${one.count}`]));
+      for (let page = 0; page < (one.pages ?? 0); page++)
+        pages.push(await this.client.links(uri, [...query, `page=${page}`, `count=${one.count}`]));
       expect(pages.map((page) => page.length)).toEqual(one.page_sizes);
       expect(this.canonical(pages.flat(), one)).toEqual(this.canonical(one.union ?? [], one));
     }
@@ -149,7 +162,8 @@ describe("RFC 9176 section 6 over real sockets", () => {
     const federation = new Federation();
     await federation.open();
     const failures: string[] = [];
-    const run = async (one: VectorCase) => federation.check(one).catch((error: Error) => failures.push(`${one.name} (${one.why}): ${error.message}`));
+    const run = async (one: VectorCase) =>
+      federation.check(one).catch((error: Error) => failures.push(`${one.name} (${one.why}): ${error.message}`));
     const cases = [...vectors.cases].sort((a, b) => (a.state?.elapsed ?? 0) - (b.state?.elapsed ?? 0));
     let elapsed = 0;
     const unreachable = new Set<string>();

@@ -5,20 +5,33 @@ import { eventually } from "../harness/processes.js";
 const COUNT = 10_000;
 
 function links(index: number): string {
-  const resource = (name: string, type: string) => `</sensors/${name}/${index}>;rt="${type}";if="core.s";ct=60;title="The ${name} sensor number ${index} of this building";obs`;
-  return [resource("temperature", "ex.temperature-c"), resource("humidity", "ex.humidity"), resource("light", "ex.light.lux")].join(",");
+  const resource = (name: string, type: string) =>
+    `</sensors/${name}/${index}>;rt="${type}";if="core.s";ct=60;title="The ${name} sensor number ${index} of this building";obs`;
+  return [
+    resource("temperature", "ex.temperature-c"),
+    resource("humidity", "ex.humidity"),
+    resource("light", "ex.light.lux"),
+  ].join(",");
 }
 
-const query = (index: number) => [`ep=node-${index}`, "d=building7.example.com", `base=coap://[2001:db8:7::${index.toString(16)}]`];
+const query = (index: number) => [
+  `ep=node-${index}`,
+  "d=building7.example.com",
+  `base=coap://[2001:db8:7::${index.toString(16)}]`,
+];
 
 async function registerMany(client: TestClient, rd: string): Promise<void> {
   for (let start = 0; start < COUNT; start += 50) {
-    await Promise.all(Array.from({ length: 50 }, (_, offset) => client.register(rd, query(start + offset), links(start + offset))));
+    await Promise.all(
+      Array.from({ length: 50 }, (_, offset) => client.register(rd, query(start + offset), links(start + offset))),
+    );
   }
 }
 
 describe("10,000 registrations at one RD", () => {
-  test("one more costs the feed under twice its record and is visible within 50 ms; a restarted proxy is complete within 10 s", { timeout: 120_000 }, async () => {
+  test("one more costs the feed under twice its record and is visible within 50 ms; a restarted proxy is complete within 10 s", {
+    timeout: 120_000,
+  }, async () => {
     const client = await openTestClient();
     const rd = await openNode("registration: {}");
     await registerMany(client, rd.uri);
@@ -44,9 +57,15 @@ describe("10,000 registrations at one RD", () => {
 
     const restartMs = performance.now();
     const second = await openNode(configuration);
-    await eventually("the second copy", () => second.upstreams()[0]?.phase === "live" && second.directory.counts().visible === COUNT + 1, { timeoutMs: 10_000 });
+    await eventually(
+      "the second copy",
+      () => second.upstreams()[0]?.phase === "live" && second.directory.counts().visible === COUNT + 1,
+      { timeoutMs: 10_000 },
+    );
     const copyMs = performance.now() - restartMs;
     expect(copyMs).toBeLessThan(10_000);
-    process.stdout.write(`10,001 registrations: change ${cost} bytes for a record of ${recordBytes}, copy ${Math.round(copyMs)} ms\n`);
+    process.stdout.write(
+      `10,001 registrations: change ${cost} bytes for a record of ${recordBytes}, copy ${Math.round(copyMs)} ms\n`,
+    );
   });
 });

@@ -8,7 +8,8 @@ import { eventually, runTributary, startNode, temporaryFolder } from "../harness
 describe("draft 4.4.2, loops", () => {
   test("LPX-23 a node with its own address as upstream refuses it, says so, and answers all the same", async () => {
     const port = await freePort();
-    const text = (upstream: string) => `name: me\nlisten: ["coap://localhost:${port}"]\nhttp: "127.0.0.1:0"\nregistration: {}\nlookup:\n  upstreams:\n    - { name: itself, uri: "${upstream}:${port}" }\n`;
+    const text = (upstream: string) =>
+      `name: me\nlisten: ["coap://localhost:${port}"]\nhttp: "127.0.0.1:0"\nregistration: {}\nlookup:\n  upstreams:\n    - { name: itself, uri: "${upstream}:${port}" }\n`;
     // Where the configuration alone shows it, the node does not even start.
     await expect(startNode({ text: text("coap://localhost") })).rejects.toThrow(/:7:\d+: .*this node itself/);
     const node = await startNode({ text: text("coap://[::1]") });
@@ -22,26 +23,35 @@ describe("draft 4.4.2, loops", () => {
   test("LPX-23 another lookup proxy as upstream is refused with a remedy, and nothing loops", async () => {
     const rd = await openNode("registration: {}");
     const inner = await openNode(`lookup: { upstreams: ["${rd.uri}"] }`);
-    const outer = await openNode(`lookup: { upstreams: [{ name: rd, uri: "${rd.uri}" }, { name: proxy, uri: "${inner.uri}" }] }`);
+    const outer = await openNode(
+      `lookup: { upstreams: [{ name: rd, uri: "${rd.uri}" }, { name: proxy, uri: "${inner.uri}" }] }`,
+    );
     const status = () => outer.upstreams().find(({ name }) => name === "proxy");
     await eventually("the refusal", () => status()?.phase === "refused");
     expect(status()?.lastError).toContain("list its RDs instead");
     const client = await openTestClient();
     await client.register(rd.uri, ["ep=n"]);
-    await eventually("the registration at the outer proxy", async () => (await client.targets(`${outer.uri}/rd-lookup/ep`)).length === 1);
+    await eventually(
+      "the registration at the outer proxy",
+      async () => (await client.targets(`${outer.uri}/rd-lookup/ep`)).length === 1,
+    );
     expect(outer.isReady()).toBe(true);
   });
 
   test("LPX-11 two nodes that follow each other show each registration once", async () => {
     const [portA, portB] = [await freePort(), await freePort()];
-    const text = (own: number, other: number) => `name: n${own}\nlisten: ["coap://[::1]:${own}"]\nhttp: "127.0.0.1:0"\nregistration: {}\nlookup:\n  upstreams: ["coap://[::1]:${other}"]\n`;
+    const text = (own: number, other: number) =>
+      `name: n${own}\nlisten: ["coap://[::1]:${own}"]\nhttp: "127.0.0.1:0"\nregistration: {}\nlookup:\n  upstreams: ["coap://[::1]:${other}"]\n`;
     await startNode({ text: text(portA, portB) });
     await startNode({ text: text(portB, portA) });
     const client = await openTestClient();
     await client.register(`coap://[::1]:${portA}`, ["ep=a"]);
     await client.register(`coap://[::1]:${portB}`, ["ep=b"]);
     for (const port of [portA, portB]) {
-      await eventually("both registrations", async () => (await client.targets(`coap://[::1]:${port}/rd-lookup/ep`)).length === 2);
+      await eventually(
+        "both registrations",
+        async () => (await client.targets(`coap://[::1]:${port}/rd-lookup/ep`)).length === 2,
+      );
     }
   });
 });

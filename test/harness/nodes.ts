@@ -1,5 +1,16 @@
 import { inspect } from "node:util";
-import { type CoapClient, type ClientResponse, CODE, CONTENT_FORMAT, formatCode, METHOD, type Clock, openCoapClient, silentLogger, systemClock } from "@tributary/coap-transport";
+import {
+  type ClientResponse,
+  type Clock,
+  CODE,
+  CONTENT_FORMAT,
+  type CoapClient,
+  formatCode,
+  METHOD,
+  openCoapClient,
+  silentLogger,
+  systemClock,
+} from "@tributary/coap-transport";
 import { type Link, parseLinkFormat } from "@tributary/link-model";
 import { onTestFinished } from "vitest";
 import { checkConfig } from "../../packages/cli/src/config/check-config.js";
@@ -33,10 +44,20 @@ const tell = (message: string, fields?: object) => process.stderr.write(`${messa
 const consoleLogger = { debug: tell, info: tell, warn: tell, error: tell };
 
 /** A node of this process on real sockets of loopback, closed at the end of the test. */
-export async function openNode(configuration: string, clock: Clock = systemClock()): Promise<Node & { readonly uri: string }> {
-  const checked = checkConfig(`name: node${nodes}\nlisten: ["coap://[::1]:0"]\nhttp: false\n${configuration}`, "test.yaml");
+export async function openNode(
+  configuration: string,
+  clock: Clock = systemClock(),
+): Promise<Node & { readonly uri: string }> {
+  const checked = checkConfig(
+    `name: node${nodes}\nlisten: ["coap://[::1]:0"]\nhttp: false\n${configuration}`,
+    "test.yaml",
+  );
   if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("\n"));
-  const env = { clock, random: Math.random, logger: process.env.TRIBUTARY_TEST_LOG === undefined ? silentLogger : consoleLogger };
+  const env = {
+    clock,
+    random: Math.random,
+    logger: process.env.TRIBUTARY_TEST_LOG === undefined ? silentLogger : consoleLogger,
+  };
   const nodeId = (nodes++).toString(16).padStart(16, "0");
   const node = await createNode({ env, network: systemNetwork(env, checked.config.limits), nodeId }, checked.config);
   onTestFinished(() => node.close());
@@ -66,7 +87,8 @@ export class TestClient {
   /** Links of a lookup that must succeed. */
   async links(uri: string, query: readonly string[] = []): Promise<Link[]> {
     const response = await this.get(uri, query);
-    if (response.code !== CODE.CONTENT) throw new Error(`${uri}: ${formatCode(response.code)} ${new TextDecoder().decode(response.payload)}`);
+    if (response.code !== CODE.CONTENT)
+      throw new Error(`${uri}: ${formatCode(response.code)} ${new TextDecoder().decode(response.payload)}`);
     const parsed = parseLinkFormat(response.payload);
     if (!parsed.ok) throw new Error(parsed.error.message);
     return parsed.links;
@@ -85,7 +107,8 @@ export class TestClient {
       contentFormat: CONTENT_FORMAT.LINK_FORMAT,
       payload: new TextEncoder().encode(payload),
     });
-    if (response.code !== CODE.CREATED) throw new Error(`${rd}: ${formatCode(response.code)} ${new TextDecoder().decode(response.payload)}`);
+    if (response.code !== CODE.CREATED)
+      throw new Error(`${rd}: ${formatCode(response.code)} ${new TextDecoder().decode(response.payload)}`);
     return `/${response.locationPath.join("/")}`;
   }
 

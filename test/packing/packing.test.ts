@@ -2,7 +2,7 @@ import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Finished, runProcess, temporaryFolder } from "../peers/peers.js";
+import { runProcess, startProcess, temporaryFolder, untilWritten } from "../peers/peers.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BOOTSTRAP = readFileSync(join(ROOT, ".ci/bootstrap.mjs"), "utf8");
@@ -33,15 +33,8 @@ function outsideEnvironment(): Record<string, string> {
   return { ...Object.fromEntries(blanks), PATH: path.join(":") };
 }
 
-async function run(folder: string, command: string, ...args: string[]): Promise<Finished> {
-  // There is no working folder among the options of a process: it is changed to first.
-  const script = 'cd "$1" && shift && exec "$@"';
-  const options = { env: outsideEnvironment(), timeoutMs: 240_000 };
-  return runProcess("sh", ["-c", script, "sh", folder, command, ...args], options);
-}
-
-async function succeed(folder: string, command: string, ...args: string[]): Promise<string> {
-  const finished = await run(folder, command, ...args);
+async function succeed(cwd: string, command: string, ...args: string[]): Promise<string> {
+  const finished = await runProcess(command, args, { cwd, env: outsideEnvironment(), timeoutMs: 240_000 });
   expect(finished.status, `${command} ${args.join(" ")}\n${finished.stdout}${finished.stderr}`).toBe(0);
   return finished.stdout;
 }
@@ -55,7 +48,7 @@ describe("the packages as they would be published", () => {
     const tarballs = join(folder, "tarballs");
     installed = join(folder, "installed");
     for (const path of [tarballs, installed]) mkdirSync(path);
-    await succeed(ROOT, "npx", "--yes", PNPM, "--recursive", "pack", "--pack-destination", tarballs);
+    await succeed(ROOT, "npx", "--yes", PNPM, "--filter", "./packages/*", "pack", "--pack-destination", tarballs);
     const files = readdirSync(tarballs).map((name) => join(tarballs, name));
     expect(files).toHaveLength(PACKAGES.length);
     writeFileSync(join(installed, "package.json"), '{ "private": true }\n');
@@ -92,13 +85,11 @@ describe("the packages as they would be published", () => {
   });
 
   test("tributary serves", async () => {
-    const config = 'listen: ["coap://[::1]:0"]\nhttp: false\nregistration:\nname: packed\n';
+    const config = 'name: packed\nlisten: ["coap://[::1]:0"]\nhttp: false\nregistration:\n';
     writeFileSync(join(installed, "serve.yaml"), config);
-    // It answers discovery from within the same shell, and is ended by it.
-    const script = `const { spawn } = require("node:child_process");
-      const child = spawn("node_modules/.bin/tributary", ["serve", "-c", "serve.yaml"]);
-      child.stdout.on("data", (text) => { process.stdout.write(text); child.kill(); });
-      child.on("exit", (status) => { process.exitCode = status; });`;
-    expect(await succeed(installed, "node", "-e", script)).toMatch(/^ready name=packed listen=coap:\/\/\[::1\]:\d+$/m);
+    const options = { cwd: installed, env: outsideEnvironment() };
+    const node = startProcess("node_modules/.bin/tributary", ["serve", "-c", "serve.yaml"], options);
+    await untilWritten(node, "stdout", /^ready name=packed listen=coap:\/\/\[::1\]:\d+$/m);
+    expect(await node.stop()).toBe(0);
   });
 });

@@ -91,7 +91,7 @@ describe("startTributary", () => {
   });
 
   test("fails with the log when the node ends", async () => {
-    await expect(startTributary({ config: "lookup: 5\n" })).rejects.toThrow(/tributary ended with 2: .*lookup/s);
+    await expect(startTributary({ config: "lookup: 5\n" })).rejects.toThrow(/^ended with 2: .*lookup/s);
   });
 });
 

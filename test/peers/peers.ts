@@ -8,15 +8,14 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, test } from "vitest";
 import {
-  eventually,
   type Finished,
   freePort,
-  HopelessError,
   type ProcessOptions,
   type RunningProcess,
   runProcess,
   startProcess,
   temporaryFolder,
+  untilWritten,
 } from "./processes.js";
 
 export { atEnd } from "./lifetime.js";
@@ -31,6 +30,7 @@ export {
   runProcess,
   startProcess,
   temporaryFolder,
+  untilWritten,
 } from "./processes.js";
 
 interface PeersFile {
@@ -190,34 +190,13 @@ export async function startAiocoapRd(
       env: aiocoapEnvironment(options),
     });
     try {
-      await untilWritten(rd, "stderr", /Application ready/, "aiocoap-rd");
+      await untilWritten(rd, "stderr", /Application ready/);
       return { ...rd, uri: `coap://${host}:${port}` };
     } catch (error) {
       // Someone else took the port in the meantime.
       if (chosenPort !== undefined || attempt === 3 || !rd.stderr().includes("Address already in use")) throw error;
     }
   }
-}
-
-/** Wait for a line of a process; fails at once, with its stderr, when it ends before. */
-async function untilWritten(
-  running: RunningProcess,
-  stream: "stdout" | "stderr",
-  pattern: RegExp,
-  program: string,
-): Promise<RegExpExecArray> {
-  let exit: unknown;
-  const ended = (how: unknown): void => {
-    exit = how;
-  };
-  running.exited.then(ended, ended);
-  const find = (): RegExpExecArray | null => {
-    const match = pattern.exec(running[stream]());
-    if (match === null && exit !== undefined)
-      throw new HopelessError(`${program} ended with ${exit}: ${running.stderr()}`);
-    return match;
-  };
-  return eventually(find, { timeoutMs: 20_000, what: `${program} to say ${pattern.source}` });
 }
 
 // Tributary
@@ -241,12 +220,7 @@ export async function startTributary(options: TributaryOptions = {}): Promise<Tr
   const file = options.config === undefined ? options.configFile : writeConfig(options.config);
   const args = ["serve", ...(file === undefined ? [] : ["-c", file]), ...(options.args ?? [])];
   const started = startProcess(PINNED_NODE, [TRIBUTARY, ...args], options);
-  const [, name = "", uris = ""] = await untilWritten(
-    started,
-    "stdout",
-    /^ready name=(\S+) listen=(\S+)$/m,
-    "tributary",
-  );
+  const [, name = "", uris = ""] = await untilWritten(started, "stdout", /^ready name=(\S+) listen=(\S+)$/m);
   return { ...started, name, uris: uris.split(",") };
 }
 

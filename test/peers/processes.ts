@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { atEnd } from "./lifetime.js";
 
 export interface ProcessOptions {
+  readonly cwd?: string;
   /** Network namespace to run in; default: this one. */
   readonly netns?: string | undefined;
   readonly env?: Readonly<Record<string, string>>;
@@ -53,10 +54,10 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function spawnGroup(command: string, args: readonly string[], { netns, env }: ProcessOptions): ChildProcess {
+function spawnGroup(command: string, args: readonly string[], { cwd, netns, env }: ProcessOptions): ChildProcess {
   // `ip netns exec` becomes the command, so that signals reach it.
   const words = netns === undefined ? [command, ...args] : ["ip", "netns", "exec", netns, command, ...args];
-  return spawn(words[0] as string, words.slice(1), { env: { ...process.env, ...env }, detached: true });
+  return spawn(words[0] as string, words.slice(1), { cwd, env: { ...process.env, ...env }, detached: true });
 }
 
 /** Start a process that goes on running. It is killed at the end of the test, however that ends (see `atEnd`). */
@@ -150,6 +151,26 @@ export async function eventually<T>(
     }
     await new Promise((resolve) => setTimeout(resolve, intervalMs));
   }
+}
+
+/** Wait until a process has written something; fails at once, with its stderr, when it ends before. */
+export async function untilWritten(
+  running: RunningProcess,
+  stream: "stdout" | "stderr",
+  pattern: RegExp,
+  timeoutMs = 20_000,
+): Promise<RegExpExecArray> {
+  let exit: unknown;
+  const ended = (how: unknown): void => {
+    exit = how;
+  };
+  running.exited.then(ended, ended);
+  const find = (): RegExpExecArray | null => {
+    const match = pattern.exec(running[stream]());
+    if (match === null && exit !== undefined) throw new HopelessError(`ended with ${exit}: ${running.stderr()}`);
+    return match;
+  };
+  return eventually(find, { timeoutMs, what: `${pattern} on ${stream}` });
 }
 
 /** A new folder that is removed at the end of the test. */

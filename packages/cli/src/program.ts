@@ -8,7 +8,7 @@ type Finish = (status: number) => void;
 type CommandRegistration = (program: Command, io: CommandIo, finish: Finish) => void;
 
 /** In the order of `--help`. */
-const COMMANDS: readonly CommandRegistration[] = [addServe, addCheck, addLookup, addRegister, addStatus];
+const COMMANDS: readonly CommandRegistration[] = [addServe, addCheck, addLookup, addRegister, addStatus, addDemo];
 
 /** Run a command line without the interpreter and the script. Resolves with the exit status. */
 export async function runCli(args: readonly string[], io: CommandIo): Promise<number> {
@@ -154,6 +154,20 @@ function addStatus(program: Command, io: CommandIo, finish: Finish): void {
     .action(async (options: { at: string; json?: true; timeout: number }) => {
       const { status } = await import("./commands/status.js");
       finish(await status({ ...options, json: options.json === true }, { io, fetch: globalThis.fetch }));
+    });
+}
+
+function addDemo(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("demo")
+    .summary("tell the story of a federation")
+    .description(
+      "Run the federation of the draft's section 6.2 in this process (three RDs, three lookup proxies, two endpoints): " +
+        "endpoints register, an RD goes away, endpoints move, and every step is told with its real exchanges.",
+    )
+    .action(async () => {
+      const { demo } = await import("./commands/demo.js");
+      finish(await demo(io));
     });
 }
 

@@ -38,6 +38,30 @@ export function aiocoapClient(
   return runProcess([join(VENV, "aiocoap-client"), "-q", ...args], options);
 }
 
+/** libcoap's client observing for a minute; its stdout grows with each notification. */
+export function startCoapObserver(uri: string): RunningProcess {
+  return startProcess([COAP_CLIENT as string, "-s", "60", "-m", "get", uri]);
+}
+
+/** An observation by the aiocoap library (its command line client cancels its observations after the first answer). */
+const AIOCOAP_OBSERVER = `
+import asyncio, sys, aiocoap
+
+async def main(uri):
+    context = await aiocoap.Context.create_client_context()
+    request = context.request(aiocoap.Message(code=aiocoap.GET, uri=uri, observe=0))
+    print((await request.response).payload.decode(), flush=True)
+    async for notification in request.observation:
+        print(notification.payload.decode(), flush=True)
+
+asyncio.run(main(sys.argv[1]))
+`;
+
+/** aiocoap observing; its stdout grows with each notification. */
+export function startAiocoapObserver(uri: string): RunningProcess {
+  return startProcess([join(VENV, "python3"), "-c", AIOCOAP_OBSERVER, uri]);
+}
+
 /** aiocoap's resource directory on loopback, at a free port. */
 export async function startAiocoapRd(): Promise<RunningProcess & { readonly uri: string }> {
   const port = await freePort();

@@ -1,0 +1,100 @@
+import coap from "coap";
+import { describe, expect, onTestFinished, test } from "vitest";
+import {
+  aiocoapClient,
+  coapClient,
+  missingPeers,
+  startAiocoapObserver,
+  startCoapObserver,
+} from "../harness/coap-peers.js";
+import { openNode, openTestClient } from "../harness/nodes.js";
+import { eventually } from "../harness/processes.js";
+
+const missing = missingPeers();
+const LINKS = Array.from(
+  { length: 60 },
+  (_, index) => `</sensors/${index}>;rt="ex.sensor";title="Sensor number ${index}"`,
+).join(",");
+
+describe.skipIf(missing !== null && process.env.CI === undefined)("clients that were not written for this", () => {
+  test("libcoap: discovery, registration in blocks, lookup in blocks, update, removal, errors", async () => {
+    expect(missing).toBeNull();
+    const node = await openNode("registration: {}");
+    const ask = async (method: string, path: string, ...more: string[]) =>
+      coapClient(["-m", method, ...more, `${node.uri}${path}`]);
+    const discovery = (await ask("get", "/.well-known/core?rt=core.rd*")).stdout;
+    for (const type of ["core.rd", "core.rd-lookup-ep", "core.rd-lookup-res"])
+      expect(discovery).toContain(`rt="${type}"`);
+    await ask("post", "/rd?ep=big&base=coap://h", "-t", "40", "-b", "64", "-e", LINKS);
+    const whole = (await ask("get", "/rd-lookup/res?ep=big", "-b", "128")).stdout;
+    expect(whole.match(/<coap:\/\/h\/sensors\//g)).toHaveLength(60);
+    const href = /<(.*?)>/.exec((await ask("get", "/rd-lookup/ep?ep=big")).stdout)?.[1] ?? "";
+    expect((await ask("post", `${href}?lt=60`)).stderr).toBe("");
+    await ask("delete", href);
+    expect((await ask("get", "/rd-lookup/ep?ep=big")).stdout.trim()).toBe("");
+    expect((await ask("delete", href)).stderr).toMatch(/^4\.04/);
+    expect((await ask("post", "/rd?ep=x&lt=0")).stderr).toMatch(/^4\.00 .*lt/);
+  });
+
+  test("aiocoap: discovery, registration, lookup in blocks, removal", async () => {
+    const node = await openNode("registration: {}");
+    const ask = (method: string, path: string, ...more: string[]) =>
+      aiocoapClient(["-m", method, ...more, `${node.uri}${path}`]);
+    expect((await ask("GET", "/.well-known/core")).stdout).toContain("core.rd-lookup-ep");
+    await ask("POST", "/rd?ep=big&base=coap://h", "--content-format", "application/link-format", "--payload", LINKS);
+    expect((await ask("GET", "/rd-lookup/res?ep=big")).stdout.match(/sensors\//g)).toHaveLength(60);
+    const href = /<(\/reg\/.*?)>/.exec((await ask("GET", "/rd-lookup/ep?ep=big")).stdout)?.[1] ?? "";
+    await ask("DELETE", href);
+    expect((await ask("GET", "/rd-lookup/ep?ep=big")).stdout.trim()).toBe("");
+  });
+
+  test("OBS-01 OBS-02 COA-06 libcoap, aiocoap and coap observe a lookup at a proxy and are told of changes at the RD", async () => {
+    const rd = await openNode("registration: {}");
+    const proxy = await openNode(`lookup: { upstreams: ["${rd.uri}"] }`);
+    await eventually("the proxy to be live", () => proxy.upstreams()[0]?.phase === "live");
+    const uri = `${proxy.uri}/rd-lookup/ep?d=watched`;
+    const told = new Map<string, () => string>();
+    const libcoap = startCoapObserver(uri);
+    told.set("libcoap", () => libcoap.stdout);
+    const aiocoap = startAiocoapObserver(uri);
+    told.set("aiocoap", () => aiocoap.stdout);
+    const nodeCoap = observeWithNodeCoap(uri);
+    told.set("coap", () => nodeCoap.text);
+    const client = await openTestClient();
+    await eventually(
+      "three observers",
+      async () => {
+        // The first change may come before an observer is there; it is then in its first answer.
+        await client.register(rd.uri, ["ep=first", "d=watched", `base=coap://h`]);
+        return [...told.values()].every((text) => text().includes("first"));
+      },
+      { intervalMs: 200 },
+    );
+    await client.register(rd.uri, ["ep=second", "d=watched", "base=coap://h"]);
+    for (const [name, text] of told) await eventually(`${name} to be told`, () => text().includes("second"));
+  });
+});
+
+/** The npm package `coap`, which the endpoint client is made with, as a peer. */
+function observeWithNodeCoap(uri: string): { text: string } {
+  const { hostname, port, pathname, search } = new URL(uri);
+  const agent = new coap.Agent({ type: "udp6" });
+  onTestFinished(() => agent.close());
+  const seen = { text: "" };
+  const request = coap.request({
+    host: hostname.replace(/[[\]]/g, ""),
+    port: Number(port),
+    pathname,
+    query: search.slice(1),
+    observe: true,
+    agent,
+  });
+  request.on("response", (response) =>
+    response.on("data", (chunk: Buffer) => {
+      seen.text += chunk.toString();
+    }),
+  );
+  request.on("error", () => {});
+  request.end();
+  return seen;
+}

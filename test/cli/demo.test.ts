@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { runTributary } from "../harness/processes.js";
+import { runTributary } from "../peers/peers.js";
 
 test("the demo tells draft 6.2 to its end", async () => {
   const told = await runTributary(["demo"], { timeoutMs: 30_000 });

@@ -4,7 +4,7 @@ import type { Attribute, Link } from "@tributary/link-model";
 import { describe, expect, test } from "vitest";
 import type { Node } from "../../packages/cli/src/node/types.js";
 import { MovableClock, openNode, openTestClient, type TestClient } from "../harness/nodes.js";
-import { eventually } from "../harness/processes.js";
+import { eventually } from "../peers/peers.js";
 
 interface VectorRegistration {
   readonly id: string;
@@ -70,7 +70,9 @@ class Federation {
     await this.#register();
     const upstreams = [...this.rds].map(([name, { uri }]) => `    - { name: ${name}, uri: "${uri}" }`);
     this.lp = await openNode(`lookup:\n  upstreams:\n${upstreams.join("\n")}`, this.clock);
-    await eventually("the proxy to be complete", () => this.lp.upstreams().every(({ phase }) => phase === "live"));
+    await eventually(() => this.lp.upstreams().every(({ phase }) => phase === "live"), {
+      what: "the proxy to be complete",
+    });
   }
 
   /** Oldest first; the clock moves ahead in between, so that in the end each has its age. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { openNode, openTestClient, type TestClient } from "../harness/nodes.js";
-import { eventually } from "../harness/processes.js";
+import { eventually } from "../peers/peers.js";
 
 const COUNT = 10_000;
 
@@ -37,7 +37,7 @@ describe("10,000 registrations at one RD", () => {
     await registerMany(client, rd.uri);
     const configuration = `lookup: { upstreams: [{ name: rd, uri: "${rd.uri}" }] }`;
     const first = await openNode(configuration);
-    await eventually("the first copy", () => first.upstreams()[0]?.phase === "live", { timeoutMs: 30_000 });
+    await eventually(() => first.upstreams()[0]?.phase === "live", { what: "the first copy", timeoutMs: 30_000 });
     const bytesBefore = first.upstreams()[0]?.feedBytes ?? 0;
 
     const startMs = performance.now();
@@ -50,18 +50,17 @@ describe("10,000 registrations at one RD", () => {
     expect(endpoint?.target).toBe(rd.uri + path);
     const resources = await client.get(`${first.uri}/rd-lookup/res`, [`ep=node-${COUNT}`]);
     const recordBytes = JSON.stringify(endpoint).length + resources.payload.length;
-    await eventually("both feeds", () => first.upstreams()[0]?.feedBytes !== bytesBefore);
+    await eventually(() => first.upstreams()[0]?.feedBytes !== bytesBefore, { what: "both feeds" });
     const cost = (first.upstreams()[0]?.feedBytes ?? 0) - bytesBefore;
     expect(cost).toBeLessThan(2 * recordBytes);
     await first.close();
 
     const restartMs = performance.now();
     const second = await openNode(configuration);
-    await eventually(
-      "the second copy",
-      () => second.upstreams()[0]?.phase === "live" && second.directory.counts().visible === COUNT + 1,
-      { timeoutMs: 10_000 },
-    );
+    await eventually(() => second.upstreams()[0]?.phase === "live" && second.directory.counts().visible === COUNT + 1, {
+      what: "the second copy",
+      timeoutMs: 10_000,
+    });
     const copyMs = performance.now() - restartMs;
     expect(copyMs).toBeLessThan(10_000);
     process.stdout.write(

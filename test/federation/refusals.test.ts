@@ -1,9 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { freePort } from "../harness/coap-peers.js";
 import { openNode, openTestClient } from "../harness/nodes.js";
-import { eventually, runTributary, startNode, temporaryFolder } from "../harness/processes.js";
+import { eventually, freePort, runTributary, startTributary, temporaryFolder } from "../peers/peers.js";
 
 describe("draft 4.4.2, loops", () => {
   test("LPX-23 a node with its own address as upstream refuses it, says so, and answers all the same", async () => {
@@ -11,9 +10,9 @@ describe("draft 4.4.2, loops", () => {
     const text = (upstream: string) =>
       `name: me\nlisten: ["coap://localhost:${port}"]\nhttp: "127.0.0.1:0"\nregistration: {}\nlookup:\n  upstreams:\n    - { name: itself, uri: "${upstream}:${port}" }\n`;
     // Where the configuration alone shows it, the node does not even start.
-    await expect(startNode({ text: text("coap://localhost") })).rejects.toThrow(/:7:\d+: .*this node itself/);
-    const node = await startNode({ text: text("coap://[::1]") });
-    await eventually("the refusal in the log", () => node.stderr.includes("it is this node itself"));
+    await expect(startTributary({ config: text("coap://localhost") })).rejects.toThrow(/:7:\d+: .*this node itself/);
+    const node = await startTributary({ config: text("coap://[::1]") });
+    await eventually(() => node.stderr().includes("it is this node itself"), { what: "the refusal in the log" });
     const client = await openTestClient();
     const path = await client.register(`coap://[::1]:${port}`, ["ep=n"]);
     expect(await client.targets(`coap://[::1]:${port}/rd-lookup/ep`)).toEqual([path]);
@@ -27,14 +26,13 @@ describe("draft 4.4.2, loops", () => {
       `lookup: { upstreams: [{ name: rd, uri: "${rd.uri}" }, { name: proxy, uri: "${inner.uri}" }] }`,
     );
     const status = () => outer.upstreams().find(({ name }) => name === "proxy");
-    await eventually("the refusal", () => status()?.phase === "refused");
+    await eventually(() => status()?.phase === "refused", { what: "the refusal" });
     expect(status()?.lastError).toContain("list its RDs instead");
     const client = await openTestClient();
     await client.register(rd.uri, ["ep=n"]);
-    await eventually(
-      "the registration at the outer proxy",
-      async () => (await client.targets(`${outer.uri}/rd-lookup/ep`)).length === 1,
-    );
+    await eventually(async () => (await client.targets(`${outer.uri}/rd-lookup/ep`)).length === 1, {
+      what: "the registration at the outer proxy",
+    });
     expect(outer.isReady()).toBe(true);
   });
 
@@ -42,16 +40,15 @@ describe("draft 4.4.2, loops", () => {
     const [portA, portB] = [await freePort(), await freePort()];
     const text = (own: number, other: number) =>
       `name: n${own}\nlisten: ["coap://[::1]:${own}"]\nhttp: "127.0.0.1:0"\nregistration: {}\nlookup:\n  upstreams: ["coap://[::1]:${other}"]\n`;
-    await startNode({ text: text(portA, portB) });
-    await startNode({ text: text(portB, portA) });
+    await startTributary({ config: text(portA, portB) });
+    await startTributary({ config: text(portB, portA) });
     const client = await openTestClient();
     await client.register(`coap://[::1]:${portA}`, ["ep=a"]);
     await client.register(`coap://[::1]:${portB}`, ["ep=b"]);
     for (const port of [portA, portB]) {
-      await eventually(
-        "both registrations",
-        async () => (await client.targets(`coap://[::1]:${port}/rd-lookup/ep`)).length === 2,
-      );
+      await eventually(async () => (await client.targets(`coap://[::1]:${port}/rd-lookup/ep`)).length === 2, {
+        what: "both registrations",
+      });
     }
   });
 });

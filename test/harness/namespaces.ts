@@ -1,16 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { onTestFinished } from "vitest";
-
-/** Whether this machine lets us make network namespaces. */
-export function canMakeNamespaces(): boolean {
-  try {
-    execFileSync("ip", ["netns", "add", `trib-probe-${process.pid}`], { stdio: "ignore" });
-    execFileSync("ip", ["netns", "del", `trib-probe-${process.pid}`], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
+import { atEnd } from "../peers/peers.js";
 
 function ip(...args: string[]): string {
   return execFileSync("ip", args, { encoding: "utf8" });
@@ -35,7 +24,7 @@ export class NamespaceNetwork {
   readonly #hosts = new Map<string, string>();
 
   constructor(hosts: readonly HostPlan[]) {
-    onTestFinished(() => this.#remove());
+    atEnd(() => this.#remove());
     this.#addNamespace(this.router);
     ip("netns", "exec", this.router, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1");
     for (const host of hosts) this.#addHost(host);

@@ -1,24 +1,22 @@
 import coap from "coap";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { openNode, openTestClient } from "../harness/nodes.js";
 import {
   aiocoapClient,
   coapClient,
-  missingPeers,
+  describeWithPeers,
+  eventually,
   startAiocoapObserver,
   startCoapObserver,
-} from "../harness/coap-peers.js";
-import { openNode, openTestClient } from "../harness/nodes.js";
-import { eventually } from "../harness/processes.js";
+} from "../peers/peers.js";
 
-const missing = missingPeers();
 const LINKS = Array.from(
   { length: 60 },
   (_, index) => `</sensors/${index}>;rt="ex.sensor";title="Sensor number ${index}"`,
 ).join(",");
 
-describe.skipIf(missing !== null && process.env.CI === undefined)("clients that were not written for this", () => {
+describeWithPeers(["libcoap", "aiocoap"], "clients that were not written for this", () => {
   test("libcoap: discovery, registration in blocks, lookup in blocks, update, removal, errors", async () => {
-    expect(missing).toBeNull();
     const node = await openNode("registration: {}");
     const ask = async (method: string, path: string, ...more: string[]) =>
       coapClient(["-m", method, ...more, `${node.uri}${path}`]);
@@ -51,27 +49,26 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("clients that 
   test("OBS-01 OBS-02 COA-06 libcoap, aiocoap and coap observe a lookup at a proxy and are told of changes at the RD", async () => {
     const rd = await openNode("registration: {}");
     const proxy = await openNode(`lookup: { upstreams: ["${rd.uri}"] }`);
-    await eventually("the proxy to be live", () => proxy.upstreams()[0]?.phase === "live");
+    await eventually(() => proxy.upstreams()[0]?.phase === "live", { what: "the proxy to be live" });
     const uri = `${proxy.uri}/rd-lookup/ep?d=watched`;
     const told = new Map<string, () => string>();
     const libcoap = startCoapObserver(uri);
-    told.set("libcoap", () => libcoap.stdout);
+    told.set("libcoap", () => libcoap.stdout());
     const aiocoap = startAiocoapObserver(uri);
-    told.set("aiocoap", () => aiocoap.stdout);
+    told.set("aiocoap", () => aiocoap.stdout());
     const nodeCoap = observeWithNodeCoap(uri);
     told.set("coap", () => nodeCoap.text);
     const client = await openTestClient();
     await eventually(
-      "three observers",
       async () => {
         // The first change may come before an observer is there; it is then in its first answer.
         await client.register(rd.uri, ["ep=first", "d=watched", `base=coap://h`]);
         return [...told.values()].every((text) => text().includes("first"));
       },
-      { intervalMs: 200 },
+      { what: "three observers", intervalMs: 200 },
     );
     await client.register(rd.uri, ["ep=second", "d=watched", "base=coap://h"]);
-    for (const [name, text] of told) await eventually(`${name} to be told`, () => text().includes("second"));
+    for (const [name, text] of told) await eventually(() => text().includes("second"), { what: `${name} to be told` });
   });
 });
 
@@ -79,7 +76,7 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("clients that 
 function observeWithNodeCoap(uri: string): { text: string } {
   const { hostname, port, pathname, search } = new URL(uri);
   const agent = new coap.Agent({ type: "udp6" });
-  onTestFinished(() => agent.close());
+  onTestFinished(() => void agent.close());
   const seen = { text: "" };
   const request = coap.request({
     host: hostname.replace(/[[\]]/g, ""),

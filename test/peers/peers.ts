@@ -158,6 +158,32 @@ function aiocoapEnvironment({ env }: ProcessOptions): Record<string, string> {
   return { ...AIOCOAP_ENVIRONMENT, ...env };
 }
 
+/** libcoap's client observing for a minute; its stdout grows with each notification. */
+export function startCoapObserver(uri: string): RunningProcess {
+  return startProcess(coapClientPath(), ["-s", "60", "-m", "get", uri]);
+}
+
+/** An observation by the aiocoap library (its command line client cancels its observations after the first answer). */
+const AIOCOAP_OBSERVER = `
+import asyncio, sys, aiocoap
+
+async def main(uri):
+    context = await aiocoap.Context.create_client_context()
+    request = context.request(aiocoap.Message(code=aiocoap.GET, uri=uri, observe=0))
+    print((await request.response).payload.decode(), flush=True)
+    async for notification in request.observation:
+        print(notification.payload.decode(), flush=True)
+
+asyncio.run(main(sys.argv[1]))
+`;
+
+/** aiocoap observing; its stdout grows with each notification. */
+export function startAiocoapObserver(uri: string): RunningProcess {
+  return startProcess(join(dirname(aiocoapClientPath()), "python"), ["-c", AIOCOAP_OBSERVER, uri], {
+    env: aiocoapEnvironment({}),
+  });
+}
+
 export interface CoapServer extends RunningProcess {
   /** Without a slash at the end. */
   readonly uri: string;

@@ -1,12 +1,10 @@
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
-import { coapClient, missingPeers } from "../harness/coap-peers.js";
-import { canMakeNamespaces, NamespaceNetwork } from "../harness/namespaces.js";
-import { eventually, runProcess, startNode } from "../harness/processes.js";
+import { expect, test } from "vitest";
+import { NamespaceNetwork } from "../harness/namespaces.js";
+import { coapClient, describeWithPeers, eventually, PINNED_NODE, runProcess, startTributary } from "../peers/peers.js";
 
 const example = (name: string) => fileURLToPath(new URL(`../../deploy/examples/${name}.yaml`, import.meta.url));
 const registerMany = fileURLToPath(new URL("../harness/register-many.mjs", import.meta.url));
-const missing = missingPeers() ?? (canMakeNamespaces() ? null : "network namespaces (root)");
 
 /** The endpoint of the draft's example. */
 const KEY = "ep=endpoint1&d=facility23.eu.example.com";
@@ -15,11 +13,10 @@ const PROXIES = { x: "[2001:db8:23::1]", y: "[2001:db8:23::2]", z: "[2001:db8:4:
 const HOSTS = { x: "host1", y: "host2", z: "host4" } as const;
 type Proxy = keyof typeof PROXIES;
 
-describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, the figure with its addresses", () => {
+describeWithPeers(["libcoap", "netns"], "draft 6.2, the figure with its addresses", () => {
   test("LPX-01 LPX-02 LPX-04 LPX-06 LPX-09 LPX-10 LPX-11 endpoint1 moves, an RD dies, a site is cut off", {
     timeout: 120_000,
   }, async () => {
-    expect(missing).toBeNull();
     const network = new NamespaceNetwork([
       { name: "host1", address: "2001:db8:23::1/64" },
       { name: "host2", address: "2001:db8:23::2/64" },
@@ -27,7 +24,8 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
       { name: "host4", address: "2001:db8:4::4/64" },
       { name: "endp", address: "2001:db8:23::e1/64" },
     ]);
-    const start = (host: string, file: string) => startNode({ file: example(file) }, { netns: network.host(host) });
+    const start = (host: string, file: string) =>
+      startTributary({ configFile: example(file), netns: network.host(host) });
     await start("host1", "host1-rd-a-lp-x");
     await start("host2", "host2-rd-b-lp-y");
     const rdC = await start("host3", "host3-rd-c");
@@ -54,20 +52,24 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
     const everywhere = (want: string, what: string, timeoutMs: number) =>
       Promise.all(
         (["x", "y", "z"] as const).map((proxy) =>
-          eventually(`${what} at LP-${proxy}`, async () => expect(await lookup(proxy, "ep", KEY)).toBe(want) ?? true, {
+          eventually(async () => expect(await lookup(proxy, "ep", KEY)).toBe(want) ?? true, {
+            what: `${what} at LP-${proxy}`,
             timeoutMs,
           }),
         ),
       );
     const shown = (href: string) =>
       `<${href}>;ep="endpoint1";d="facility23.eu.example.com";base="${BASE}";rt="core.rd-ep"`;
-    await eventually("every proxy to follow its RDs", async () => {
-      for (const host of Object.values(HOSTS)) {
-        const { stdout } = await readiness(network.host(host));
-        expect(stdout).toContain("200");
-      }
-      return true;
-    });
+    await eventually(
+      async () => {
+        for (const host of Object.values(HOSTS)) {
+          const { stdout } = await readiness(network.host(host));
+          expect(stdout).toContain("200");
+        }
+        return true;
+      },
+      { what: "every proxy to follow its RDs" },
+    );
 
     // RD-C's own discovery sends clients to host 2 for lookups (draft 6.2).
     const discovery = await coapClient(["-m", "get", "coap://[2001:db8:23::3]/.well-known/core?rt=core.rd*"], endpoint);
@@ -98,21 +100,22 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
 
     // A thousand endpoints at RD-A: what LP-Z gets for them is the measure for what it gets after healing.
     const beforeBulk = network.traffic("host4").received;
-    const bulk = await runProcess([process.execPath, registerMany, "coap://[2001:db8:23::1]", "1000"], endpoint);
+    const bulk = await runProcess(PINNED_NODE, [registerMany, "coap://[2001:db8:23::1]", "1000"], endpoint);
     expect(bulk.status, bulk.stderr).toBe(0);
-    await eventually("all of them at LP-Z", async () => (await lookup("z", "ep", "ep=bulk999")) !== "");
+    await eventually(async () => (await lookup("z", "ep", "ep=bulk999")) !== "", { what: "all of them at LP-Z" });
     const bulkBytes = network.traffic("host4").received - beforeBulk;
 
     // A short-lived registration, then LP-Z's site is cut off.
     const shortLived = await register("[2001:db8:23::1]", `ep=brief&lt=6&base=${BASE}`, "");
-    await eventually("the brief registration at LP-Z", async () =>
-      (await lookup("z", "ep", "ep=brief")).includes(shortLived),
-    );
+    await eventually(async () => (await lookup("z", "ep", "ep=brief")).includes(shortLived), {
+      what: "the brief registration at LP-Z",
+    });
     const cutAtMs = performance.now();
     network.setConnected("host4", false);
     expect(await lookup("z", "ep", "ep=brief")).toContain(shortLived);
     expect(await lookup("z", "ep", KEY)).toBe(shown(atB));
-    await eventually("the brief registration to end", async () => (await lookup("z", "ep", "ep=brief")) === "", {
+    await eventually(async () => (await lookup("z", "ep", "ep=brief")) === "", {
+      what: "the brief registration to end",
       timeoutMs: 9000,
     });
     expect(performance.now() - cutAtMs).toBeGreaterThan(3000);
@@ -122,7 +125,8 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
     const atA = await register("[2001:db8:23::1]", `ep=late&base=${BASE}`, '</late>;rt="late"');
     const before = network.traffic("host4").received;
     network.setConnected("host4", true);
-    await eventually("LP-Z to catch up", async () => (await lookup("z", "ep", "ep=late")).includes(atA), {
+    await eventually(async () => (await lookup("z", "ep", "ep=late")).includes(atA), {
+      what: "LP-Z to catch up",
       timeoutMs: 60_000,
     });
     const healingBytes = network.traffic("host4").received - before;
@@ -135,5 +139,5 @@ describe.skipIf(missing !== null && process.env.CI === undefined)("draft 6.2, th
 
 async function readiness(netns: string) {
   const script = "fetch('http://127.0.0.1:8683/readyz').then((answer) => console.log(answer.status))";
-  return runProcess([process.execPath, "-e", script], { netns });
+  return runProcess(PINNED_NODE, ["-e", script], { netns });
 }

@@ -1,6 +1,6 @@
 // run-pinned TOOL ARGS…: run a tool of node_modules/.bin with the Node that this project pins first on PATH.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,7 +19,18 @@ const child = spawn(join(bin, tool), args, { stdio: "inherit", env });
 // for impatience and break off instead of closing in good order.
 const isAtTerminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
 process.on("SIGINT", () => isAtTerminal || child.kill("SIGINT"));
-for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+process.on("SIGTERM", () => child.kill("SIGTERM"));
+// `tributary serve` reads its configuration again on SIGHUP, and would outlive a terminal that was closed.
+process.on("SIGHUP", () => child.kill(isAtTerminal && !terminalIsThere() ? "SIGTERM" : "SIGHUP"));
+
+function terminalIsThere() {
+  try {
+    closeSync(openSync("/dev/tty"));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 child.on("error", (error) => {
   console.error(`cannot run ${tool}: ${error.message}`);

@@ -58,7 +58,7 @@ function addUpstreamMetrics(node: Node, registry: Registry): void {
   });
   new Counter({
     name: "tributary_feed_bytes_total",
-    help: "Payload bytes received for replication",
+    help: "Bytes received for replication, CoAP headers included",
     labelNames,
     registers,
     collect() {

@@ -41,9 +41,13 @@ export class ChangeEvents {
     return this.#emitter.listenerCount(event) > 0;
   }
 
-  /** Tell of changes that took effect. */
-  tell(notices: readonly Notice[]): void {
+  /** Tell of these when the records are consistent again. */
+  post(notices: readonly Notice[]): void {
     this.#waiting.push(...notices);
+  }
+
+  /** Tell what has been posted. Only while no change is half done, because listeners make changes too. */
+  deliver(): void {
     if (this.#isTelling) return;
     this.#isTelling = true;
     while (this.#waiting.length > 0) {
@@ -54,8 +58,9 @@ export class ChangeEvents {
     this.#isTelling = false;
   }
 
-  /** Throw what a listener threw, once everybody was told. */
-  rethrow(): void {
+  /** At the end of a method that changes something: tell what is left, then throw what a listener threw. */
+  finish(): void {
+    this.deliver();
     if (this.#failure === null || this.#isTelling) return;
     const { error } = this.#failure;
     this.#failure = null;

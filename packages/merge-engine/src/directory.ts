@@ -67,8 +67,8 @@ class MergedDirectory implements Directory {
       this.#book.expire(nowMs);
       known.isConnected = true;
     } else this.#book.disconnect(known);
-    events.tell([["connection", source, isConnected]]);
-    events.rethrow();
+    events.post([["connection", source, isConnected]]);
+    events.finish();
   }
 
   isConnected(source: string): boolean {
@@ -80,8 +80,8 @@ class MergedDirectory implements Directory {
     if (known === undefined) return;
     // First of all, so that no listener can write to it any more.
     this.#book.sources.delete(source);
-    for (const record of [...known.records.values()]) this.#book.drop(record, "source-closed", nowMs);
-    this.#book.events.rethrow();
+    this.#book.clear(known, "source-closed", nowMs);
+    this.#book.events.finish();
   }
 
   sources(): string[] {
@@ -92,7 +92,7 @@ class MergedDirectory implements Directory {
     const known = this.#source(source);
     assertRegistration(registration);
     this.#book.put(known, registration, nowMs);
-    this.#book.events.rethrow();
+    this.#book.events.finish();
   }
 
   renew(
@@ -105,7 +105,7 @@ class MergedDirectory implements Directory {
     if (record === undefined) return false;
     assertTimes(href, times);
     const isKnown = this.#book.renew(record, times, nowMs);
-    this.#book.events.rethrow();
+    this.#book.events.finish();
     return isKnown;
   }
 
@@ -113,7 +113,7 @@ class MergedDirectory implements Directory {
     const record = this.#record(source, href);
     if (record === undefined) return false;
     this.#book.drop(record, cause, nowMs);
-    this.#book.events.rethrow();
+    this.#book.events.finish();
     return true;
   }
 
@@ -132,7 +132,7 @@ class MergedDirectory implements Directory {
 
   expire(nowMs: number): number {
     const count = this.#book.expire(nowMs);
-    this.#book.events.rethrow();
+    this.#book.events.finish();
     return count;
   }
 

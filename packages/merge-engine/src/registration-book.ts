@@ -27,7 +27,7 @@ type Told = Pick<SourceChange, "kind" | "cause" | "endpointChanged" | "linksChan
 /**
  * All records, by source, by key and by time, and what they show. Every change first makes true what time has decided for its
  * key, so that the outcome does not depend on when `expire` was called last; then changes the records; then settles what the
- * key shows; then tells.
+ * key shows. Listeners are told in between changes, never within one.
  */
 export class RegistrationBook {
   readonly events = new ChangeEvents();
@@ -75,7 +75,7 @@ export class RegistrationBook {
 
   drop(record: StoredRecord, cause: ChangeCause, nowMs: number): void {
     const { key, source } = record;
-    if (source.records.get(record.href) !== record) return;
+    if (!isStored(record)) return;
     this.#expireShown(key, nowMs, record);
     if (cause === "expired") this.#expired++;
     const before = this.#shown(key);
@@ -87,16 +87,26 @@ export class RegistrationBook {
     this.#settle(record, before, { kind: "removed", cause, endpointChanged: true, linksChanged: true }, nowMs);
   }
 
+  /** Remove all records of a source. */
+  clear(source: Source, cause: ChangeCause, nowMs: number): void {
+    for (const record of [...source.records.values()]) {
+      this.drop(record, cause, nowMs);
+      this.events.deliver();
+    }
+  }
+
   /** Remove what has ended by `nowMs`; returns how many. */
   expire(nowMs: number): number {
     const before = this.#expired;
     const due: StoredRecord[] = [];
     for (let record = this.heap.take(nowMs); record !== undefined; record = this.heap.take(nowMs)) due.push(record);
     for (const record of due) {
-      if (record.expiresAtMs > nowMs)
-        this.heap.schedule(record); // renewed since
+      // A listener that was told of another may have removed or renewed it.
+      if (!isStored(record)) continue;
+      if (record.expiresAtMs > nowMs) this.heap.schedule(record);
       else if (record.hasEnded(nowMs)) this.drop(record, "expired", nowMs);
-      else if (record.source.records.get(record.href) === record) record.source.overdue.add(record);
+      else record.source.overdue.add(record);
+      this.events.deliver();
     }
     return this.#expired - before;
   }
@@ -109,12 +119,10 @@ export class RegistrationBook {
   }
 
   #add(source: Source, registration: Registration, nowMs: number): void {
-    if (this.#total >= this.#maxRegistrations) this.expire(nowMs);
     if (this.#total >= this.#maxRegistrations) {
       throw new MergeError("DIRECTORY_FULL", `the directory holds ${this.#maxRegistrations} registrations`);
     }
-    const key = this.#open(registration.ep, registration.d);
-    this.#expireShown(key, nowMs);
+    const key = this.#open(registration, nowMs);
     const before = this.#shown(key);
     const record = new StoredRecord(source, key, registration, this.#pool);
     insertByPrecedence(key, record);
@@ -124,9 +132,10 @@ export class RegistrationBook {
     this.#settle(record, before, ADDED, nowMs);
   }
 
-  #open(ep: string, d: string | undefined): KeyState {
+  #open({ ep, d }: Registration, nowMs: number): KeyState {
     const known = this.keys.get(ep, d);
-    if (known !== undefined) return known;
+    if (known !== undefined) this.#expireShown(known, nowMs);
+    if (known !== undefined && known.records.length > 0) return known;
     const key = this.keys.open(ep, d);
     this.union.open(key);
     return key;
@@ -206,7 +215,7 @@ export class RegistrationBook {
       const after = shown === changed ? registration : shown === null ? undefined : snapshot(shown);
       notices.push(["visible", visibleChange(changed, before, after, told.cause, atMs)]);
     }
-    events.tell(notices);
+    events.post(notices);
   }
 }
 
@@ -233,10 +242,14 @@ function visibleChange(
 /** Why what is shown for a key changed, when the cause of the change to one record was `cause`. */
 function visibleCause({ shown }: KeyState, previous: StoredRecord | null, cause: ChangeCause): ChangeCause {
   if (previous === null || previous === shown) return cause;
-  const isStillThere = previous.source.records.get(previous.href) === previous;
+  const isStillThere = isStored(previous);
   // Gone with a cause of its own, or written with an end that has passed already.
   if (shown === null) return isStillThere ? "expired" : cause;
   return isStillThere && comparePrecedence(shown, previous) < 0 ? "superseded" : "returned";
+}
+
+function isStored(record: StoredRecord): boolean {
+  return record.source.records.get(record.href) === record;
 }
 
 function isSameEndpoint(record: StoredRecord, registration: Registration): boolean {

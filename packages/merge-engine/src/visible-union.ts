@@ -26,6 +26,11 @@ export class VisibleUnion {
     this.#deps = deps;
   }
 
+  /** Distinct (name, value) pairs in the index. */
+  get tokenCount(): number {
+    return this.#index.size;
+  }
+
   open(key: KeyState): void {
     this.#order.add(key);
   }

@@ -2,11 +2,16 @@ import { parseLinkFormatTolerantly } from "@tributary/link-model";
 import { describe, expect, test } from "vitest";
 import { normalOrigin, readDiscovery } from "./discovery.js";
 
-const read = (document: string, uri = "coap://[2001:db8:23::3]") => readDiscovery(parseLinkFormatTolerantly(document).links, uri, "me");
+const read = (document: string, uri = "coap://[2001:db8:23::3]") =>
+  readDiscovery(parseLinkFormatTolerantly(document).links, uri, "me");
 
 describe("RFC 9176 section 4.3, reading discovery", () => {
   test("DIS-11 paths are taken as they are, trailing slashes included", () => {
-    expect(read('</resourcedirectory/>;rt="core.rd",</endpoint-lookup/>;rt="core.rd-lookup-ep";obs,</resource-lookup/>;rt="core.rd-lookup-res"')).toEqual({
+    expect(
+      read(
+        '</resourcedirectory/>;rt="core.rd",</endpoint-lookup/>;rt="core.rd-lookup-ep";obs,</resource-lookup/>;rt="core.rd-lookup-res"',
+      ),
+    ).toEqual({
       kind: "found",
       found: {
         endpointLookup: "coap://[2001:db8:23::3]/endpoint-lookup/",
@@ -22,13 +27,17 @@ describe("RFC 9176 section 4.3, reading discovery", () => {
   test("DIS-11 lookups on another host are followed when there are no own", () => {
     const other = '<coap://other/e>;rt="core.rd-lookup-ep",<coap://other/r>;rt="core.rd-lookup-res"';
     expect(read(other)).toMatchObject({ found: { endpointLookup: "coap://other/e", authority: "coap://other" } });
-    expect(read(`${other},</e>;rt="core.rd-lookup-ep",</r>;rt="core.rd-lookup-res"`)).toMatchObject({ found: { endpointLookup: "coap://[2001:db8:23::3]/e" } });
+    expect(read(`${other},</e>;rt="core.rd-lookup-ep",</r>;rt="core.rd-lookup-res"`)).toMatchObject({
+      found: { endpointLookup: "coap://[2001:db8:23::3]/e" },
+    });
   });
 
   test("LPX-11 the lookups that RD-C keeps for proxies go before those that it names to clients", () => {
     const document =
       '</rd>;rt="core.rd",<coap://b/e>;rt="core.rd-lookup-ep",<coap://b/r>;rt="core.rd-lookup-res",</rd-lookup/ep>;rt="tributary.feed-ep";ct="40 51",</rd-lookup/res>;rt="tributary.feed-res";ct="40 51"';
-    expect(read(document)).toMatchObject({ found: { endpointLookup: "coap://[2001:db8:23::3]/rd-lookup/ep", hasFeed: true } });
+    expect(read(document)).toMatchObject({
+      found: { endpointLookup: "coap://[2001:db8:23::3]/rd-lookup/ep", hasFeed: true },
+    });
   });
 
   test.each([

@@ -142,7 +142,11 @@ export async function get(
 export function assertContent(response: ClientResponse): void {
   if (response.code === CODE.CONTENT) return;
   const diagnostic = new TextDecoder().decode(response.payload.subarray(0, 200));
-  throw new UpstreamError("UPSTREAM_REFUSED", `${formatCode(response.code)} ${diagnostic}`.trim(), retryAfter(response));
+  throw new UpstreamError(
+    "UPSTREAM_REFUSED",
+    `${formatCode(response.code)} ${diagnostic}`.trim(),
+    retryAfter(response),
+  );
 }
 
 /** The pause that a 5.03 asks for (RFC 7252 section 5.9.3.4), when it does; a farewell of a server that ends asks for none. */

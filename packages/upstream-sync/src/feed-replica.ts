@@ -45,6 +45,8 @@ export class FeedReplica {
     this.#remarks = remarks;
     const filters = options.filters.length === 0 ? [[]] : options.filters;
     this.#members = filters.map(() => ({ reader: createFeedReader(options), hrefs: new Set(), isComplete: false }));
+    // Records of an earlier configuration go on being shown until the first copy confirms or drops them.
+    for (const href of directory.hrefs(options.source)) this.#members[0]?.hrefs.add(href);
     this.#unsubscribe = directory.on("source", ({ source, kind, cause, href, registration }) => {
       if (source === options.source && kind === "removed" && cause === "expired") this.#ended.set(href, registration);
     });

@@ -3,26 +3,35 @@ import { describe, expect, test } from "vitest";
 import { LinkCounts, localPath, readEndpointDocument, replicatedLink } from "./foreign-documents.js";
 
 const URI = "coap://[::1]:5801/endpoint-lookup/";
-const read = (document: string, more = {}) => readEndpointDocument(parseLinkFormatTolerantly(document).links, { uri: URI, ...more });
+const read = (document: string, more = {}) =>
+  readEndpointDocument(parseLinkFormatTolerantly(document).links, { uri: URI, ...more });
 
 describe("endpoint lookups of RDs that were not written for this", () => {
   test("aiocoap's form", () => {
-    expect([...read('</reg/8/>;ep="n1";base="coap://[::1]:56516";rt="core.rd-ep";et="oic.d"').endpoints.values()]).toEqual([
-      { href: "/reg/8/", ep: "n1", base: "coap://[::1]:56516", attributes: [["et", "oic.d"]] },
-    ]);
+    expect([
+      ...read('</reg/8/>;ep="n1";base="coap://[::1]:56516";rt="core.rd-ep";et="oic.d"').endpoints.values(),
+    ]).toEqual([{ href: "/reg/8/", ep: "n1", base: "coap://[::1]:56516", attributes: [["et", "oic.d"]] }]);
   });
 
   test("AGE-05 lt with lt-remaining, and the draft's con", () => {
-    expect([...read('</1>;ep="n";con="coap://h";lt=100;lt-remaining=60').endpoints.values()]).toEqual([{ href: "/1", ep: "n", base: "coap://h", attributes: [], ltS: 100, ageS: 40 }]);
+    expect([...read('</1>;ep="n";con="coap://h";lt=100;lt-remaining=60').endpoints.values()]).toEqual([
+      { href: "/1", ep: "n", base: "coap://h", attributes: [], ltS: 100, ageS: 40 },
+    ]);
   });
 
   test("a default sector is mapped to none", () => {
-    expect(read('</1>;ep="n";base="coap://h";d="local"', { defaultSector: "local" }).endpoints.get("/1")).not.toHaveProperty("d");
-    expect(read('</1>;ep="n";base="coap://h";d="f1"', { defaultSector: "local" }).endpoints.get("/1")).toMatchObject({ d: "f1" });
+    expect(
+      read('</1>;ep="n";base="coap://h";d="local"', { defaultSector: "local" }).endpoints.get("/1"),
+    ).not.toHaveProperty("d");
+    expect(read('</1>;ep="n";base="coap://h";d="f1"', { defaultSector: "local" }).endpoints.get("/1")).toMatchObject({
+      d: "f1",
+    });
   });
 
   test("LPX-11 entries that come from somewhere else are left out, and told once each kind", () => {
-    const { endpoints, leftOut } = read('<coap://other/1>;ep="n";base="coap://h",</2>;base="coap://h",</3>;ep="m",<coap://[::1]:5801/4>;ep="o";base="coap://h"');
+    const { endpoints, leftOut } = read(
+      '<coap://other/1>;ep="n";base="coap://h",</2>;base="coap://h",</3>;ep="m",<coap://[::1]:5801/4>;ep="o";base="coap://h"',
+    );
     expect([...endpoints.keys()]).toEqual(["/4"]);
     expect(leftOut).toHaveLength(3);
   });
@@ -37,8 +46,22 @@ describe("endpoint lookups of RDs that were not written for this", () => {
 });
 
 test("PRV-06 LPX-03 what a client forged is stripped from its links, everything else stays", () => {
-  const link = { target: "coap://n/s", attributes: [["rt", "x"], ["provenance", "/reg/9"], ["lt-age", "1"], ["anchor", "coap://n/a"]] } as const;
-  expect(replicatedLink(link, URI)).toEqual({ target: "coap://n/s", attributes: [["rt", "x"], ["anchor", "coap://n/a"]] });
+  const link = {
+    target: "coap://n/s",
+    attributes: [
+      ["rt", "x"],
+      ["provenance", "/reg/9"],
+      ["lt-age", "1"],
+      ["anchor", "coap://n/a"],
+    ],
+  } as const;
+  expect(replicatedLink(link, URI)).toEqual({
+    target: "coap://n/s",
+    attributes: [
+      ["rt", "x"],
+      ["anchor", "coap://n/a"],
+    ],
+  });
 });
 
 test("documents are compared without regard to order", () => {

@@ -48,7 +48,8 @@ export class ForeignReplica {
     nowMs: number,
   ): { toAttribute: ForeignEndpoint[]; changes: number } {
     let changes = 0;
-    for (const href of [...this.#records.keys()]) {
+    // What the directory holds besides comes from an earlier configuration of this upstream.
+    for (const href of new Set([...this.#records.keys(), ...this.#directory.hrefs(this.#options.source)])) {
       if (endpoints.has(href)) continue;
       this.#forget(href, nowMs);
       changes++;
@@ -148,8 +149,7 @@ export class ForeignReplica {
 
   #forget(href: string, nowMs: number): void {
     const record = this.#records.get(href);
-    if (record === undefined) return;
-    this.#dropLinks(record);
+    if (record !== undefined) this.#dropLinks(record);
     this.#records.delete(href);
     this.#directory.remove(this.#options.source, href, nowMs);
   }

@@ -5,7 +5,13 @@ import type { Discovered } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 
-const found: Discovered = { endpointLookup: "coap://a/ep", resourceLookup: "coap://a/res", authority: "coap://a", hasFeed: true, isTributary: true };
+const found: Discovered = {
+  endpointLookup: "coap://a/ep",
+  resourceLookup: "coap://a/res",
+  authority: "coap://a",
+  hasFeed: true,
+  isTributary: true,
+};
 const plain: Discovered = { ...found, hasFeed: false };
 const error = new UpstreamError("UPSTREAM_TIMEOUT", "no answer");
 const replicate = { mode: "replicate" } as const;
@@ -16,25 +22,98 @@ const live: UpstreamState = { kind: "live", found };
 const stale: UpstreamState = { kind: "stale", attempt: 1, hadReplica: true, cause: error };
 
 const kinds = (effects: readonly UpstreamEffect[]) => effects.map(({ kind }) => kind).filter((kind) => kind !== "log");
-const retryAfter = (effects: readonly UpstreamEffect[]) => effects.flatMap((effect) => (effect.kind === "retry-after" ? [effect.afterMs] : []))[0];
+const retryAfter = (effects: readonly UpstreamEffect[]) =>
+  effects.flatMap((effect) => (effect.kind === "retry-after" ? [effect.afterMs] : []))[0];
 
 describe("the life of an upstream", () => {
   test.each([
-    { name: "start: discover", state: { kind: "idle" }, input: { kind: "start" }, to: "discovering", effects: ["discover"] },
-    { name: "found with feed: follow it", state: discovering, input: { kind: "discovered", found }, to: "probing", effects: ["follow"] },
-    { name: "found without: follow its lookups", state: discovering, input: { kind: "discovered", found: plain }, to: "probing", effects: ["follow"] },
+    {
+      name: "start: discover",
+      state: { kind: "idle" },
+      input: { kind: "start" },
+      to: "discovering",
+      effects: ["discover"],
+    },
+    {
+      name: "found with feed: follow it",
+      state: discovering,
+      input: { kind: "discovered", found },
+      to: "probing",
+      effects: ["follow"],
+    },
+    {
+      name: "found without: follow its lookups",
+      state: discovering,
+      input: { kind: "discovered", found: plain },
+      to: "probing",
+      effects: ["follow"],
+    },
     { name: "first patch: copying", state: probing, input: { kind: "receiving" }, to: "copying", effects: [] },
-    { name: "complete: live", state: { ...probing, kind: "copying" }, input: { kind: "complete" }, to: "live", effects: ["set-connected"] },
-    { name: "resumed without a patch: live", state: probing, input: { kind: "complete" }, to: "live", effects: ["set-connected"] },
+    {
+      name: "complete: live",
+      state: { ...probing, kind: "copying" },
+      input: { kind: "complete" },
+      to: "live",
+      effects: ["set-connected"],
+    },
+    {
+      name: "resumed without a patch: live",
+      state: probing,
+      input: { kind: "complete" },
+      to: "live",
+      effects: ["set-connected"],
+    },
     { name: "complete again: nothing", state: live, input: { kind: "complete" }, to: "live", effects: [] },
-    { name: "lost: stale, tried again", state: live, input: { kind: "failed", error }, to: "stale", effects: ["stop-following", "set-connected", "retry-after"] },
-    { name: "DIS-15 not reached: tried again later", state: discovering, input: { kind: "failed", error }, to: "stale", effects: ["stop-following", "set-connected", "retry-after"] },
+    {
+      name: "lost: stale, tried again",
+      state: live,
+      input: { kind: "failed", error },
+      to: "stale",
+      effects: ["stop-following", "set-connected", "retry-after"],
+    },
+    {
+      name: "DIS-15 not reached: tried again later",
+      state: discovering,
+      input: { kind: "failed", error },
+      to: "stale",
+      effects: ["stop-following", "set-connected", "retry-after"],
+    },
     { name: "time to try again", state: stale, input: { kind: "retry" }, to: "discovering", effects: ["discover"] },
-    { name: "the feed is refused: its lookups instead", state: probing, input: { kind: "feed-unavailable", reason: "4.03", isRefusal: true }, to: "probing", effects: ["stop-following", "follow"] },
-    { name: "LPX-23 this node itself: refused", state: discovering, input: { kind: "refused", reason: "it is this node itself" }, to: "refused", effects: ["stop-following", "set-connected", "retry-after"] },
-    { name: "a late answer after closing: nothing", state: { kind: "closed" }, input: { kind: "discovered", found }, to: "closed", effects: [] },
-    { name: "a failure while it waits: nothing", state: stale, input: { kind: "failed", error }, to: "stale", effects: [] },
-    { name: "close", state: live, input: { kind: "close" }, to: "closed", effects: ["stop-following", "set-connected"] },
+    {
+      name: "the feed is refused: its lookups instead",
+      state: probing,
+      input: { kind: "feed-unavailable", reason: "4.03", isRefusal: true },
+      to: "probing",
+      effects: ["stop-following", "follow"],
+    },
+    {
+      name: "LPX-23 this node itself: refused",
+      state: discovering,
+      input: { kind: "refused", reason: "it is this node itself" },
+      to: "refused",
+      effects: ["stop-following", "set-connected", "retry-after"],
+    },
+    {
+      name: "a late answer after closing: nothing",
+      state: { kind: "closed" },
+      input: { kind: "discovered", found },
+      to: "closed",
+      effects: [],
+    },
+    {
+      name: "a failure while it waits: nothing",
+      state: stale,
+      input: { kind: "failed", error },
+      to: "stale",
+      effects: [],
+    },
+    {
+      name: "close",
+      state: live,
+      input: { kind: "close" },
+      to: "closed",
+      effects: ["stop-following", "set-connected"],
+    },
   ] as const)("$name", ({ state, input, to, effects }) => {
     const next = transition(state as UpstreamState, input as UpstreamInput, replicate);
     expect(next.state.kind).toBe(to);
@@ -66,12 +145,18 @@ describe("the life of an upstream", () => {
   });
 
   test("LPX-23 a refused upstream is looked at again, rarely", () => {
-    expect(retryAfter(transition(discovering, { kind: "refused", reason: "x" }, replicate).effects)).toBe(REFUSED_RETRY_MS);
+    expect(retryAfter(transition(discovering, { kind: "refused", reason: "x" }, replicate).effects)).toBe(
+      REFUSED_RETRY_MS,
+    );
   });
 
   test("an outage is logged once", () => {
     const first = transition(live, { kind: "failed", error }, replicate);
-    const again = transition(transition(first.state, { kind: "retry" }, replicate).state, { kind: "failed", error }, replicate);
+    const again = transition(
+      transition(first.state, { kind: "retry" }, replicate).state,
+      { kind: "failed", error },
+      replicate,
+    );
     const logs = (effects: readonly UpstreamEffect[]) => effects.filter(({ kind }) => kind === "log").length;
     expect([logs(first.effects), logs(again.effects)]).toEqual([1, 0]);
   });

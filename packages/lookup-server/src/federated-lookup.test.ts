@@ -133,6 +133,19 @@ describe("draft 6.2.1, coverage", () => {
     expect(upstream.asked).toHaveLength(asked);
   });
 
+  test.each([
+    { name: "a link attribute", held: "rt=t", query: ["et=x"] },
+    { name: "a link attribute, asked for both", held: "rt=t*", query: ["et=x", "rt=u"] },
+    { name: "an endpoint attribute", held: "et=x", query: ["rt=t"] },
+  ])("LPX-16 a replica by $name does not answer for another attribute: it is forwarded", async ({ held, query }) => {
+    const directory = createDirectory();
+    fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
+    const coverage = [[parseCriterion(held)]];
+    const upstream = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage });
+    await proxy([upstream], directory)("res", ...query);
+    expect(upstream.asked).toEqual([[...query, "provenance"]]);
+  });
+
   test("a replica that is still being copied is not taken for the whole", async () => {
     const upstream = new AskedUpstream("a", [{ href: "/1", ep: "n1" }], {
       mode: "replicate",

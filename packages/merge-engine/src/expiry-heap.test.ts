@@ -9,7 +9,7 @@ describe("the expiry heap", () => {
   test("it gives every record by its end, never late, and holds each once however often it is renewed", () => {
     const step = fc.record({ at: fc.nat(60), expiresAtMs: fc.nat(1000), isForgotten: fc.boolean() });
     fc.assert(
-      fc.property(fc.array(step, { minLength: 60, maxLength: 300 }), fc.nat(1000), (steps, nowMs) => {
+      fc.property(fc.array(step, { maxLength: 300, size: "max" }), fc.nat(1000), (steps, nowMs) => {
         const heap = new ExpiryHeap();
         const records = Array.from({ length: 61 }, () => record(0));
         const held = new Set<StoredRecord>();

@@ -28,7 +28,7 @@ const put = fc.record({
   ltMs: fc.integer({ min: 1, max: 60 }),
   isRemoved: fc.nat(5).map((dice) => dice === 0),
 });
-const puts = fc.array(put, { maxLength: 25 });
+const puts = fc.array(put, { maxLength: 25, size: "max" });
 const prefix = fc.constantFrom(
   "",
   "x",

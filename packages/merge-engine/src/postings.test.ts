@@ -6,7 +6,7 @@ describe("postings", () => {
   test("they hold what a set holds, in whatever form", () => {
     const operation = fc.tuple(fc.boolean(), fc.nat(80));
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 400 }), (operations) => {
+      fc.property(fc.array(operation, { maxLength: 400, size: "max" }), (operations) => {
         let posting: Posting | undefined;
         const set = new Set<number>();
         for (const [isAdded, slot] of operations) {

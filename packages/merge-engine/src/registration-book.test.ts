@@ -12,20 +12,32 @@ function sourceOf(book: RegistrationBook, name: string): Source {
 
 describe("what is gone leaves nothing behind", () => {
   const step = fc.record({
-    kind: fc.constantFrom("put", "put", "put", "renew", "drop", "expire", "expire", "disconnect"),
+    kind: fc.constantFrom(
+      "put",
+      "put",
+      "put",
+      "renew",
+      "renew",
+      "drop",
+      "expire",
+      "expire",
+      "disconnect",
+      "connect",
+      "connect",
+    ),
     source: fc.nat(1),
     path: fc.constantFrom("/1", "/2", "/3", "/4"),
     ep: fc.constantFrom("n1", "n2"),
     et: fc.constantFrom("x", "y", "z"),
     rt: fc.constantFrom("x", "x y", "y z", "", "z z"),
-    renewedAtMs: fc.nat(40),
+    renewedAtMs: fc.nat(20),
     ltMs: fc.integer({ min: 1, max: 15 }),
     expiry: fc.constantFrom("exact" as const, "assumed" as const),
   });
 
   test("not in the index, the heap, the keys or the counts, after any history", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
         const book = new RegistrationBook(100);
         const sources = [sourceOf(book, "a"), sourceOf(book, "b")];
         let nowMs = 0;
@@ -40,7 +52,8 @@ describe("what is gone leaves nothing behind", () => {
             book.put(source, registration(path, ep, renewedAtMs, { ...times, expiry, links, attributes }), nowMs);
           if (kind === "renew" && record !== undefined) book.renew(record, times, nowMs);
           if (kind === "drop" && record !== undefined) book.drop(record, "removed", nowMs);
-          if (kind === "expire") book.expire(nowMs);
+          if (kind === "expire" || kind === "connect") book.expire(nowMs);
+          if (kind === "connect") source.isConnected = true;
           if (kind === "disconnect") book.disconnect(source);
           const records = sources.flatMap((each) => [...each.records.values()]);
           expect(book.heap.size + sources.reduce((sum, each) => sum + each.overdue.size, 0)).toBe(records.length);

@@ -10,6 +10,8 @@ export const LONGEST_RETRY_MS = 30_000;
 export const REFUSED_RETRY_MS = 300_000;
 /** Answer expected to the request that keeps an observation alive, ms: room for two retransmissions (RFC 7252 section 4.8). */
 export const HEARTBEAT_TIMEOUT_MS = 10_000;
+/** Times that a feed is asked again at once without progress; further ones wait. */
+export const HASTY_ASKS = 3;
 /** Pause after a patch that cannot be read, before the feed is asked for anew, ms. */
 export const MALFORMED_PAUSE_MS = 2_000;
 /** Feed interval where the RD has no place for another observer, ms. */
@@ -20,12 +22,19 @@ export const FIRST_RECONCILE_MS = 5_000;
 export const SURPRISES_UNTIL_DEAD = 2;
 /** Remarks kept for operators. */
 export const MAX_REMARKS = 16;
-/** Registrations by which a way of attribution is tried out. */
+/** Registrations by which a way of attribution is tried out, and most of them when those asked first have no links. */
 export const ATTRIBUTION_SAMPLES = 3;
+export const MAX_ATTRIBUTION_SAMPLES = 24;
 /** Tries of one attribution request. */
 export const ATTRIBUTION_TRIES = 3;
+/** Attribution requests that time out one after the other until the RD counts as gone. */
+export const TIMEOUTS_UNTIL_GONE = 3;
+/** Registrations asked for again at each reconciliation with an RD that does not show all its links. */
+export const BLIND_CHECKS = 32;
 /** Two readings of an age must be at least so far apart to say anything, ms. */
 export const AGE_PROOF_MS = 2_000;
+/** Ages are whole seconds, and answers take their time: smaller differences are no renewal, ms. */
+export const AGE_TOLERANCE_MS = 1_500;
 /** Largest lookup document that is read, bytes. */
 export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 /** Share of a lifetime that must have passed before sighting a record extends it again: fewer events. */

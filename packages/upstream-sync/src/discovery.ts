@@ -101,23 +101,38 @@ export async function discover(
 ): Promise<DiscoveryResult> {
   let elsewhere: DiscoveryResult = { kind: "nothing" };
   for (const query of [["rt=core.rd*"], ["rt=tributary.feed*"], []]) {
-    const response = await get(
-      client,
-      `${originOf(options.uri) ?? options.uri}/.well-known/core`,
-      query,
-      options.timeoutMs,
-      signal,
-    );
-    // An RD that does not like the query may like the next one; only an unfiltered refusal is final.
-    if (response.code !== CODE.CONTENT && query.length > 0 && response.code !== CODE.UNAVAILABLE) continue;
-    assertContent(response);
-    const result = readDiscovery(parseLinkFormatTolerantly(response.payload).links, options.uri, options.nodeId);
+    const links = await askForLinks(client, options, query, signal);
+    if (links === null) continue;
+    const result = readDiscovery(links, options.uri, options.nodeId);
     if (result.kind === "refused") return result;
     if (result.kind === "found" && normalOrigin(result.found.endpointLookup) === normalOrigin(options.uri))
       return result;
     if (result.kind === "found") elsewhere = result;
   }
   return elsewhere;
+}
+
+/** The links of `/.well-known/core`; null when it does not like the query, because it may like the next one. */
+async function askForLinks(
+  client: CoapClient,
+  { uri, timeoutMs }: DiscoveryOptions,
+  query: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly Link[] | null> {
+  try {
+    const response = await get(client, `${originOf(uri) ?? uri}/.well-known/core`, query, timeoutMs, signal);
+    assertContent(response);
+    return parseLinkFormatTolerantly(response.payload).links;
+  } catch (error) {
+    // Only an unfiltered refusal is final, and a request to come later.
+    if (query.length > 0 && isMereRefusal(error)) return null;
+    throw error;
+  }
+}
+
+/** One query was turned down, by an error code or by RST: that says nothing about the RD as a whole (design section 4). */
+export function isMereRefusal(error: unknown): boolean {
+  return error instanceof UpstreamError && error.code === "UPSTREAM_REFUSED" && error.retryAfterMs === undefined;
 }
 
 /** One GET for link format. @throws {UpstreamError} when there is no answer; error codes are answers. */
@@ -162,8 +177,10 @@ export function toUpstreamError(error: unknown): UpstreamError {
   const code =
     error.code === "TIMEOUT" || error.code === "ABORTED"
       ? "UPSTREAM_TIMEOUT"
-      : error.code === "TOO_LARGE" || error.code === "MALFORMED"
-        ? "UPSTREAM_UNREADABLE"
-        : "UPSTREAM_UNREACHABLE";
+      : error.code === "RESET"
+        ? "UPSTREAM_REFUSED"
+        : error.code === "TOO_LARGE" || error.code === "MALFORMED"
+          ? "UPSTREAM_UNREADABLE"
+          : "UPSTREAM_UNREACHABLE";
   return new UpstreamError(code, message, { cause: error });
 }

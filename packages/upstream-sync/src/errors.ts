@@ -1,6 +1,6 @@
 /**
  * `UPSTREAM_TIMEOUT`: no answer in time. `UPSTREAM_UNREACHABLE`: it cannot be talked to. `UPSTREAM_REFUSED`: it answered with
- * an error. `UPSTREAM_NO_LOOKUP`: it advertises no lookup interface. `UPSTREAM_UNREADABLE`: what it answers cannot be read.
+ * an error or RST. `UPSTREAM_NO_LOOKUP`: it advertises no lookup interface. `UPSTREAM_UNREADABLE`: what it answers cannot be read.
  * `UPSTREAM_CLOSED`: it is not followed any more. Codes are never reused.
  */
 export type UpstreamErrorCode =

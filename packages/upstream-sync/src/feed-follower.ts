@@ -119,7 +119,7 @@ export class FeedFollower implements Follower {
         return;
       }
       case "malformed":
-        remarks.add(`feed ${kind}: ${outcome.message}`);
+        remarks.reject("upstream-unreadable", `feed ${kind}: ${outcome.message}`);
         this.#replica.reader(member).restart(kind);
         subscription?.askAgain(MALFORMED_PAUSE_MS);
         return;

@@ -66,7 +66,7 @@ export class FeedReplica {
     const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one));
     if (outcome.kind !== "applied") return outcome;
     for (const change of outcome.changes) this.#take(one, change, nowMs);
-    for (const problem of outcome.problems) this.#remarks.add(problem);
+    for (const problem of outcome.problems) this.#remarks.reject("upstream-record", problem);
     one.isComplete = outcome.isComplete;
     return outcome;
   }
@@ -122,8 +122,10 @@ export class FeedReplica {
       if (!(error instanceof MergeError)) throw error;
       // Kept aside, so that the feed stays readable although the directory has no room.
       this.#ended.set(registration.href, registration);
-      this.#remarks.add(
-        error.code === "DIRECTORY_FULL" ? "registrations are left out: the directory is full" : error.message,
+      const isFull = error.code === "DIRECTORY_FULL";
+      this.#remarks.reject(
+        isFull ? "directory-full" : "upstream-record",
+        isFull ? "registrations are left out: the directory is full" : error.message,
       );
     }
   }

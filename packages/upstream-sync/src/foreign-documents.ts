@@ -15,6 +15,8 @@ export interface ForeignEndpoint {
   readonly href: string;
   readonly ep: string;
   readonly d?: string;
+  /** Sector by which the RD knows it where that is mapped to none. */
+  readonly shownSector?: string;
   readonly base: string;
   readonly attributes: readonly Attribute[];
   readonly ltS?: number;
@@ -77,7 +79,7 @@ function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | s
   return {
     href,
     ep,
-    ...(typeof d !== "string" || d === context.defaultSector ? {} : { d }),
+    ...(typeof d !== "string" ? {} : d === context.defaultSector ? { shownSector: d } : { d }),
     base,
     attributes: link.attributes.filter(([name]) => !NOT_ENDPOINT_ATTRIBUTES.has(name)),
     ...(ltS === undefined ? {} : { ltS }),
@@ -125,10 +127,18 @@ export class LinkCounts {
   }
 
   add(link: Link, count: number): void {
-    const text = linkText(link);
+    this.#addText(linkText(link), count);
+  }
+
+  #addText(text: string, count: number): void {
     const sum = (this.#counts.get(text) ?? 0) + count;
     if (sum === 0) this.#counts.delete(text);
     else this.#counts.set(text, sum);
+  }
+
+  /** Take away all that `other` counts. */
+  subtract(other: LinkCounts): void {
+    for (const [text, count] of other.#counts) this.#addText(text, -count);
   }
 
   count(link: Link): number {

@@ -1,6 +1,6 @@
 import { type Criterion, type Link, originOf } from "@tributary/link-model";
 import { type Directory, MergeError, type Registration, registrationMatches } from "@tributary/merge-engine";
-import { AGE_PROOF_MS, EXTENSION_SHARE } from "./constants.js";
+import { AGE_PROOF_MS, AGE_TOLERANCE_MS, EXTENSION_SHARE } from "./constants.js";
 import { type ForeignEndpoint, LinkCounts } from "./foreign-documents.js";
 import type { Remarks } from "./remarks.js";
 
@@ -31,6 +31,8 @@ export class ForeignReplica {
   isAgeTrusted = false;
   /** All links that are held, counted. */
   readonly #held = new LinkCounts();
+  /** By what the resource lookup is known to differ from all links that are held. */
+  #orphans = new LinkCounts();
 
   constructor(directory: Directory, options: ForeignReplicaOptions, remarks: Remarks) {
     this.#directory = directory;
@@ -76,24 +78,31 @@ export class ForeignReplica {
 
   /**
    * Compare with the whole resource document: undefined when both say the same, else the registrations to ask for again:
-   * those with a link that is gone, and those from whose base a new link comes; all of them when nothing points anywhere.
+   * those with a link that is gone, and those from whose base a new link comes. None when nothing points anywhere.
    */
   suspects(whole: readonly Link[]): ForeignEndpoint[] | undefined {
-    const rest = new LinkCounts(whole);
-    const gone = new Set<ForeignEndpoint>();
-    for (const { endpoint, links } of this.#records.values()) {
-      for (const link of links ?? []) {
-        rest.add(link, -1);
-        if (rest.count(link) < 0) gone.add(endpoint);
-      }
-    }
+    const rest = this.#remainder(whole);
+    rest.subtract(this.#orphans);
     if (rest.isEmpty) return undefined;
-    const added = whole.filter((link) => rest.count(link) > 0).map((link) => originOf(link.target));
-    const near = [...this.#records.values()]
-      .filter(({ endpoint }) => added.includes(originOf(endpoint.base)))
+    const added = new Set(whole.filter((link) => rest.count(link) > 0).map((link) => originOf(link.target)));
+    return [...this.#records.values()]
+      .filter(
+        ({ endpoint, links }) =>
+          added.has(originOf(endpoint.base)) || links?.some((link) => rest.count(link) < 0) === true,
+      )
       .map(({ endpoint }) => endpoint);
-    const suspects = new Set([...gone, ...near]);
-    return suspects.size > 0 && suspects.size < this.#records.size ? [...suspects] : this.endpoints();
+  }
+
+  /** What differs even now is the way of this RD: links of no registration, or links that it does not list. True if any. */
+  acceptDifferences(whole: readonly Link[]): boolean {
+    this.#orphans = this.#remainder(whole);
+    return !this.#orphans.isEmpty;
+  }
+
+  #remainder(whole: readonly Link[]): LinkCounts {
+    const rest = new LinkCounts(whole);
+    rest.subtract(this.#held);
+    return rest;
   }
 
   endpoints(): ForeignEndpoint[] {
@@ -139,7 +148,8 @@ export class ForeignReplica {
       return;
     }
     const elapsedMs = nowMs - first.atMs;
-    if (elapsedMs >= AGE_PROOF_MS && Math.abs((ageS - first.ageS) * 1000 - elapsedMs) <= 1500) this.isAgeTrusted = true;
+    if (elapsedMs >= AGE_PROOF_MS && Math.abs((ageS - first.ageS) * 1000 - elapsedMs) <= AGE_TOLERANCE_MS)
+      this.isAgeTrusted = true;
   }
 
   #dropLinks(record: Record): void {
@@ -161,29 +171,31 @@ export class ForeignReplica {
       this.#directory.remove(source, registration.href, nowMs);
       return;
     }
-    if (this.#isMereExtension(registration)) return;
+    const shown = this.#directory.get(source, registration.href);
+    if (shown !== undefined && isSameContent(shown, registration)) {
+      if (!this.#isMereExtension(shown, registration)) this.#directory.renew(source, shown.href, registration, nowMs);
+      return;
+    }
     try {
       this.#directory.put(source, registration, nowMs);
     } catch (error) {
       if (!(error instanceof MergeError)) throw error;
-      this.#remarks.add(
-        error.code === "DIRECTORY_FULL" ? "registrations are left out: the directory is full" : error.message,
+      const isFull = error.code === "DIRECTORY_FULL";
+      this.#remarks.reject(
+        isFull ? "directory-full" : "upstream-record",
+        isFull ? "registrations are left out: the directory is full" : error.message,
       );
     }
   }
 
   /** Being seen again extends a record; that is worth telling only now and then. */
-  #isMereExtension(registration: Registration): boolean {
-    const shown = this.#directory.get(this.#options.source, registration.href);
-    if (shown === undefined || shown.renewedAtMs !== registration.renewedAtMs || shown.expiry !== registration.expiry)
-      return false;
+  #isMereExtension(shown: Registration, registration: Registration): boolean {
+    if (registration.expiry === "exact")
+      return Math.abs(registration.renewedAtMs - shown.renewedAtMs) <= AGE_TOLERANCE_MS;
     const lifetimeMs = registration.ltMs ?? this.#options.assumedLifetimeMs;
-    if (registration.expiresAtMs - shown.expiresAtMs > lifetimeMs * EXTENSION_SHARE) return false;
     return (
-      shown.base === registration.base &&
-      shown.ltMs === registration.ltMs &&
-      isSameLinks(shown.links, registration.links) &&
-      JSON.stringify(shown.attributes) === JSON.stringify(registration.attributes)
+      registration.renewedAtMs === shown.renewedAtMs &&
+      registration.expiresAtMs - shown.expiresAtMs <= lifetimeMs * EXTENSION_SHARE
     );
   }
 
@@ -206,6 +218,19 @@ export class ForeignReplica {
       expiry: isExact ? "exact" : "assumed",
     };
   }
+}
+
+/** Both say the same but for their times. */
+function isSameContent(a: Registration, b: Registration): boolean {
+  return (
+    a.ep === b.ep &&
+    a.d === b.d &&
+    a.base === b.base &&
+    a.ltMs === b.ltMs &&
+    a.expiry === b.expiry &&
+    isSameLinks(a.links, b.links) &&
+    JSON.stringify(a.attributes) === JSON.stringify(b.attributes)
+  );
 }
 
 function isSameEndpoint(a: ForeignEndpoint, b: ForeignEndpoint): boolean {

@@ -6,16 +6,16 @@ import {
   type Observation,
   type Timer,
 } from "@tributary/coap-transport";
-import { type Link, parseLinkFormatTolerantly } from "@tributary/link-model";
+import type { Link } from "@tributary/link-model";
+import type { LookupInterface } from "@tributary/merge-engine";
 import { Attribution } from "./attribution.js";
 import { FIRST_RECONCILE_MS, HEARTBEAT_TIMEOUT_MS, MAX_DOCUMENT_BYTES, SURPRISES_UNTIL_DEAD } from "./constants.js";
-import { assertContent, type Discovered, get, toUpstreamError } from "./discovery.js";
-import { UpstreamError } from "./errors.js";
+import { type Discovered, toUpstreamError } from "./discovery.js";
 import type { Follower, FollowerDeps } from "./follower.js";
-import { readEndpointDocument, replicatedLink } from "./foreign-documents.js";
+import { replicatedLink } from "./foreign-documents.js";
 import type { ForeignReplica } from "./foreign-replica.js";
-
-type Interface = "ep" | "res";
+import { LinkCheck } from "./link-check.js";
+import { LookupReader } from "./lookup-reader.js";
 
 /**
  * Follows an RD that does not speak the feed: whole lookup documents, by Observe where it works, confirmed and completed by
@@ -25,14 +25,16 @@ export class LinkFollower implements Follower {
   readonly #deps: FollowerDeps;
   readonly #replica: ForeignReplica;
   readonly #abort = new AbortController();
-  #found!: Discovered;
-  #attribution!: Attribution;
-  readonly #observations = new Map<Interface, Observation>();
-  /** Latest whole documents that were not worked in yet. */
-  readonly #arrived: { ep?: readonly Link[]; res?: readonly Link[] } = {};
-  /** The resource document as last read. */
-  #wholeResources: readonly Link[] = [];
-  #pass: Promise<void> | null = null;
+  #reader!: LookupReader;
+  #check!: LinkCheck;
+  readonly #observations = new Map<LookupInterface, Observation>();
+  /** Interfaces that answer without Observe: they are not asked again to be observed. */
+  readonly #unobservable = new Set<LookupInterface>();
+  /** Latest whole documents that were not worked in yet; a resource document of null could not be read. */
+  readonly #arrived: { ep?: readonly Link[]; res?: readonly Link[] | null } = {};
+  #pass: Promise<boolean> | null = null;
+  #nextPass: Promise<boolean> | null = null;
+  #isReconciling = false;
   #timer: Timer | null = null;
   #intervalMs = FIRST_RECONCILE_MS;
   #surprises = 0;
@@ -53,17 +55,20 @@ export class LinkFollower implements Follower {
   }
 
   start(found: Discovered): void {
-    this.#found = found;
     const { client, options } = this.#deps;
-    this.#attribution = new Attribution({
+    const { signal } = this.#abort;
+    const reader = new LookupReader(this.#deps, found, signal);
+    const attribution = new Attribution({
       client,
       endpointLookup: found.endpointLookup,
       resourceLookup: found.resourceLookup,
       timeoutMs: HEARTBEAT_TIMEOUT_MS,
       concurrency: options.concurrency,
-      signal: this.#abort.signal,
-      readWhole: () => this.#readWhole(),
+      signal,
+      readWhole: () => reader.readResources(this.#isComplete),
     });
+    this.#reader = reader;
+    this.#check = new LinkCheck(this.#deps, { replica: this.#replica, reader, attribution, signal });
     void this.#reconcile();
   }
 
@@ -74,40 +79,52 @@ export class LinkFollower implements Follower {
     this.#observations.clear();
     if (isReachable) await Promise.all(observations.map((observation) => observation.close()));
     else for (const observation of observations) observation.cancel();
-    await this.#pass;
+    await (this.#nextPass ?? this.#pass);
   }
 
   get #isStopped(): boolean {
     return this.#abort.signal.aborted;
   }
 
-  /** Read both documents whole and compare; the first time, this is the copy. Never rejects. */
+  /** Read both documents whole and compare; the first time, this is the copy. One at a time. Never rejects. */
   async #reconcile(): Promise<void> {
+    if (this.#isReconciling || this.#isStopped) return;
+    this.#isReconciling = true;
+    this.#timer?.cancel();
     try {
-      const [ep, res] = [await this.#read("ep"), await this.#read("res")];
+      const hadSome = this.#isComplete && this.#replica.size > 0;
+      const ep = await this.#reader.read("ep", hadSome);
+      const res = await this.#reader.readResources(hadSome);
       if (this.#isStopped) return;
       this.#deps.events.receiving();
       const isSurprise = await this.#workIn({ ep, res });
       if (this.#isStopped) return;
       if (this.#isComplete) this.#judge(isSurprise);
       else await this.#finishCopy(ep);
-      this.#schedule();
     } catch (error) {
-      if (!this.#isStopped) this.#deps.events.failed(toUpstreamError(error));
+      this.#fail(error);
+    } finally {
+      this.#isReconciling = false;
+      this.#schedule();
     }
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#isStopped) this.#deps.events.failed(toUpstreamError(error));
   }
 
   async #finishCopy(ep: readonly Link[]): Promise<void> {
     this.#isComplete = true;
-    this.#observe("ep");
-    this.#observe("res");
+    this.#observeAll();
     await this.#probe(ep).catch(() => undefined);
-    this.#deps.events.complete();
+    if (!this.#isStopped) this.#deps.events.complete();
   }
 
   /** An observation that kept silent about changes twice is dead, whatever it promised. */
   #judge(isSurprise: boolean): void {
     const { options, remarks } = this.#deps;
+    // One that ended, with the RD or by an error of a single query, may work again.
+    this.#observeAll();
     if (!isSurprise) {
       this.#intervalMs = Math.min(2 * this.#intervalMs, 2 * options.pollMs);
       return;
@@ -129,45 +146,21 @@ export class LinkFollower implements Follower {
     this.#timer = env.clock.setTimer(meanMs * (0.8 + 0.4 * env.random()), () => void this.#reconcile());
   }
 
-  async #read(kind: Interface): Promise<readonly Link[]> {
-    const response = await get(this.#deps.client, this.#uri(kind), [], HEARTBEAT_TIMEOUT_MS, this.#abort.signal);
-    this.#deps.events.contact();
-    this.#deps.events.bytes(response.wireBytes);
-    if (response.code === CODE.NOT_FOUND) return [];
-    assertContent(response);
-    this.#deps.report({ etag: response.etag === undefined ? "no" : "yes" });
-    return this.#parse(kind, response);
+  #observeAll(): void {
+    for (const kind of ["ep", "res"] as const)
+      if (!this.#observations.has(kind) && !this.#unobservable.has(kind)) this.#observe(kind);
   }
 
-  #uri(kind: Interface): string {
-    return kind === "ep" ? this.#found.endpointLookup : this.#found.resourceLookup;
-  }
-
-  /** Tolerant reading; a document of another format is no document at all. @throws {UpstreamError} */
-  #parse(kind: Interface, response: ClientResponse): readonly Link[] {
-    // An empty answer may come without Content-Format.
-    if (response.contentFormat !== undefined && response.contentFormat !== CONTENT_FORMAT.LINK_FORMAT) {
-      throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup answers in format ${response.contentFormat}`);
-    }
-    const { links, problems } = parseLinkFormatTolerantly(response.payload);
-    const [first] = problems;
-    if (first !== undefined) this.#deps.remarks.add(`${kind} lookup is not valid link format (${first.reason})`);
-    if (links.length === 0 && response.payload.length > 0)
-      throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup cannot be read: ${first?.message ?? "no links"}`);
-    return links;
-  }
-
-  #observe(kind: Interface): void {
-    const uri = this.#uri(kind);
+  #observe(kind: LookupInterface): void {
     const observation = this.#deps.client.observe(
-      { method: METHOD.GET, uri, accept: CONTENT_FORMAT.LINK_FORMAT },
+      { method: METHOD.GET, uri: this.#reader.uri(kind), accept: CONTENT_FORMAT.LINK_FORMAT },
       { onNotification: (response) => this.#notified(kind, response), onEnd: (reason) => this.#ended(kind, reason) },
       { timeoutMs: HEARTBEAT_TIMEOUT_MS, maxBodyBytes: MAX_DOCUMENT_BYTES },
     );
     this.#observations.set(kind, observation);
   }
 
-  #notified(kind: Interface, response: ClientResponse): void {
+  #notified(kind: LookupInterface, response: ClientResponse): void {
     if (this.#isStopped) return;
     this.#deps.events.contact();
     this.#deps.events.bytes(response.wireBytes);
@@ -176,40 +169,57 @@ export class LinkFollower implements Follower {
       this.#deps.report({ observe: "yes" });
     }
     if (response.code !== CODE.CONTENT) return;
-    const { links, problems } = parseLinkFormatTolerantly(response.payload);
-    // Cut off at the end, or no link format at all: read the document in blocks instead of believing half of it.
-    if (problems.length > 0) this.#deps.remarks.add(`a notification of ${kind} could not be read whole`);
-    void this.#workIn(problems.length > 0 ? {} : { [kind]: links }).then(() =>
-      problems.length > 0 ? this.#reconcile() : undefined,
-    );
+    const links = this.#reader.readNotification(kind, response);
+    // Cut off, or no link format at all: read the document in blocks instead of believing half of it.
+    if (links === null) void this.#reconcile();
+    else void this.#workIn(kind === "ep" ? { ep: links } : { res: this.#replicated(links) });
   }
 
-  #ended(kind: Interface, reason: "not-observable" | "error-response" | Error): void {
+  #replicated(links: readonly Link[]): readonly Link[] {
+    return links.map((link) => replicatedLink(link, this.#reader.uri("res")));
+  }
+
+  #ended(kind: LookupInterface, reason: "not-observable" | "error-response" | Error): void {
     this.#observations.delete(kind);
     if (this.#isStopped) return;
-    if (reason === "not-observable" && kind === "ep") this.#deps.report({ observe: "no" });
+    if (reason === "not-observable") {
+      this.#unobservable.add(kind);
+      if (kind === "ep") this.#deps.report({ observe: "no" });
+    }
     if (this.#observations.size === 0) this.#isObserved = false;
     // The next reconciliation finds out whether the RD is gone or only its observation.
     if (reason !== "not-observable") {
       this.#deps.remarks.add(`the observation of ${kind} ended`);
       this.#intervalMs = FIRST_RECONCILE_MS;
     }
-    this.#schedule();
+    if (!this.#isReconciling) this.#schedule();
   }
 
-  /** Bring whole documents into the replica, one pass at a time; resolves with whether anything changed. Never rejects. */
-  async #workIn(documents: { ep?: readonly Link[]; res?: readonly Link[] }): Promise<boolean> {
+  /**
+   * Bring whole documents into the replica, one pass at a time; resolves with whether anything changed. Never rejects.
+   * However many arrive while a pass is running, one more pass takes the latest of each kind.
+   */
+  #workIn(documents: { ep?: readonly Link[]; res?: readonly Link[] | null }): Promise<boolean> {
     Object.assign(this.#arrived, documents);
-    while (this.#pass !== null) await this.#pass;
-    let isChanged = false;
-    this.#pass = (async () => {
-      isChanged = await this.#runPass();
-    })().catch((error: unknown) => {
-      if (!this.#isStopped) this.#deps.events.failed(toUpstreamError(error));
+    if (this.#pass === null) return this.#startPass();
+    this.#nextPass ??= this.#pass.then(() => {
+      this.#nextPass = null;
+      return this.#startPass();
     });
-    await this.#pass;
-    this.#pass = null;
-    return isChanged;
+    return this.#nextPass;
+  }
+
+  #startPass(): Promise<boolean> {
+    const pass = this.#runPass()
+      .catch((error: unknown) => {
+        this.#fail(error);
+        return false;
+      })
+      .finally(() => {
+        this.#pass = null;
+      });
+    this.#pass = pass;
+    return pass;
   }
 
   async #runPass(): Promise<boolean> {
@@ -217,67 +227,17 @@ export class LinkFollower implements Follower {
     delete this.#arrived.ep;
     delete this.#arrived.res;
     if (this.#isStopped || (ep === undefined && res === undefined)) return false;
-    const { env, events, remarks, options } = this.#deps;
-    if (res !== undefined) this.#wholeResources = res.map((link) => replicatedLink(link, this.#found.resourceLookup));
-    let changes = 0;
-    if (ep !== undefined) {
-      const context = {
-        uri: this.#found.endpointLookup,
-        ...(options.defaultSector === undefined ? {} : { defaultSector: options.defaultSector }),
-      };
-      const { endpoints, leftOut } = readEndpointDocument(ep, context);
-      for (const reason of leftOut) remarks.add(reason);
-      const taken = this.#replica.takeEndpoints(endpoints, env.clock.nowMs());
-      changes += taken.changes;
-      await this.#attribute(taken.toAttribute);
-    }
-    if (res !== undefined && (await this.#checkResources())) changes++;
+    let isChanged = ep !== undefined && (await this.#check.takeEndpoints(ep));
+    if (res !== undefined && !this.#isStopped && (await this.#check.compare(res))) isChanged = true;
     if (this.#replica.isAgeTrusted) this.#deps.report({ lifetimeAge: "yes" });
-    if (changes > 0) events.changed();
-    return changes > 0;
-  }
-
-  async #attribute(endpoints: ReturnType<ForeignReplica["endpoints"]>): Promise<boolean> {
-    const links = await this.#attribution.linksOf(endpoints);
-    if (this.#isStopped) return false;
-    const { method } = this.#attribution;
-    if (method !== null) this.#deps.report({ attribution: method, provenance: method === "provenance" ? "yes" : "no" });
-    return this.#replica.takeLinks(links, this.#deps.env.clock.nowMs());
-  }
-
-  /** The links of all registrations together must be what the resource lookup shows; ask again where they are not. */
-  async #checkResources(): Promise<boolean> {
-    const suspects = this.#replica.suspects(this.#wholeResources);
-    if (suspects === undefined) return false;
-    const isChanged = await this.#attribute(suspects);
-    if (this.#isStopped || this.#replica.suspects(this.#wholeResources) === undefined) return isChanged;
-    // Either the RD changed in between, or this way of asking is wrong: read anew and ask for everything.
-    await this.#readWhole();
-    await this.#attribute(this.#replica.endpoints());
-    if (!this.#isStopped && this.#replica.suspects(this.#wholeResources) !== undefined) await this.#tryAnotherWay();
-    return true;
-  }
-
-  async #readWhole(): Promise<readonly Link[]> {
-    this.#wholeResources = (await this.#read("res")).map((link) => replicatedLink(link, this.#found.resourceLookup));
-    return this.#wholeResources;
-  }
-
-  async #tryAnotherWay(): Promise<void> {
-    if (!this.#attribution.disprove()) {
-      this.#deps.remarks.add("the links of its registrations do not add up to its resource lookup");
-      return;
-    }
-    await this.#attribute(this.#replica.endpoints());
+    if (isChanged) this.#deps.events.changed();
+    return isChanged;
   }
 
   /** What else operators want to know; nothing depends on it but the push-down of `count`. */
   async #probe(ep: readonly Link[]): Promise<void> {
-    const { client, report } = this.#deps;
-    const ask = async (query: string) => {
-      const response = await get(client, this.#found.endpointLookup, [query], HEARTBEAT_TIMEOUT_MS, this.#abort.signal);
-      return response.code === CODE.CONTENT ? parseLinkFormatTolerantly(response.payload).links.length : -1;
-    };
+    const { report } = this.#deps;
+    const ask = (query: string) => this.#reader.count("ep", query).catch(() => -1);
     if (ep.length > 0) report({ hrefFilter: (await ask("href=/*")) === ep.length ? "yes" : "no" });
     if (ep.length > 1) report({ paging: (await ask("count=1")) === 1 ? "yes" : "no" });
   }

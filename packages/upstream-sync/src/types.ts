@@ -76,6 +76,8 @@ export interface UpstreamStatus {
   /** Why it is not live, in words. */
   readonly lastError?: string;
   readonly attempts: number;
+  /** Documents and records that were not taken over, by cause. Monotonic. */
+  readonly rejected: ReadonlyMap<string, number>;
 }
 
 export interface UpstreamDeps {

@@ -131,6 +131,7 @@ class UpstreamShell implements Upstream {
       capabilities: { ...this.#capabilities, remarks: this.#remarks.list() },
       ...(lastError === undefined ? {} : { lastError }),
       attempts: this.#attempts,
+      rejected: this.#remarks.rejected,
     };
   }
 

@@ -194,8 +194,9 @@ class RunningNode implements Node {
 
   #rejected(): ReadonlyMap<string, number> {
     const sum = new Map<string, number>(this.#registrations?.rejected ?? []);
-    for (const { counters } of this.#listeners) {
-      for (const [cause, count] of counters.rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);
+    const parts = [...this.#listeners.map(({ counters }) => counters), ...this.upstreams()];
+    for (const { rejected } of parts) {
+      for (const [cause, count] of rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);
     }
     return sum;
   }

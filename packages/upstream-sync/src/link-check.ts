@@ -1,0 +1,89 @@
+import type { Link } from "@tributary/link-model";
+import type { Attribution } from "./attribution.js";
+import { BLIND_CHECKS } from "./constants.js";
+import type { FollowerDeps } from "./follower.js";
+import { type ForeignEndpoint, readEndpointDocument } from "./foreign-documents.js";
+import type { ForeignReplica } from "./foreign-replica.js";
+import type { LookupReader } from "./lookup-reader.js";
+
+export interface LinkCheckParts {
+  readonly replica: ForeignReplica;
+  readonly reader: LookupReader;
+  readonly attribution: Attribution;
+  readonly signal: AbortSignal;
+}
+
+/** Brings documents into the replica, and sees to it that the links of its registrations add up to what the RD shows. */
+export class LinkCheck {
+  readonly #deps: FollowerDeps;
+  readonly #parts: LinkCheckParts;
+  #nextBlindCheck = 0;
+
+  constructor(deps: FollowerDeps, parts: LinkCheckParts) {
+    this.#deps = deps;
+    this.#parts = parts;
+  }
+
+  get #isStopped(): boolean {
+    return this.#parts.signal.aborted;
+  }
+
+  /** True when anything changed. @throws {UpstreamError} when the RD does not answer any more. */
+  async takeEndpoints(document: readonly Link[]): Promise<boolean> {
+    const { env, remarks, options } = this.#deps;
+    const { defaultSector } = options;
+    const uri = this.#parts.reader.uri("ep");
+    const context = defaultSector === undefined ? { uri } : { uri, defaultSector };
+    const { endpoints, leftOut } = readEndpointDocument(document, context);
+    for (const reason of leftOut) remarks.reject("upstream-record", reason);
+    const { changes, toAttribute } = this.#parts.replica.takeEndpoints(endpoints, env.clock.nowMs());
+    const isAttributed = await this.#attribute(toAttribute);
+    return changes > 0 || isAttributed;
+  }
+
+  /**
+   * Compare with all links of the RD, and ask again for those registrations that differ; true when anything changed. A whole
+   * of null is not to be had: then a few registrations are asked for again each time. @throws {UpstreamError}
+   */
+  async compare(whole: readonly Link[] | null): Promise<boolean> {
+    const { replica, reader, attribution } = this.#parts;
+    if (whole === null) return this.#checkBlindly();
+    let suspects = replica.suspects(whole);
+    if (suspects === undefined) return false;
+    let isChanged = false;
+    // New links that point nowhere are mostly those of a new registration.
+    if (suspects.length === 0) isChanged = await this.takeEndpoints(await reader.read("ep", replica.size > 0));
+    else isChanged = await this.#attribute(suspects);
+    if (this.#isStopped || replica.suspects(whole) === undefined) return isChanged;
+
+    // It changed in between, or registrations are concerned to which nothing points: read both anew and ask for all of them.
+    if (await this.takeEndpoints(await reader.read("ep", replica.size > 0))) isChanged = true;
+    const latest = await reader.readResources(replica.size > 0);
+    suspects = latest === null || this.#isStopped ? undefined : replica.suspects(latest);
+    if (latest === null || suspects === undefined) return isChanged;
+    const concerned = suspects.length === 0 ? replica.endpoints() : suspects;
+    if (await this.#attribute(concerned)) isChanged = true;
+    if (this.#isStopped || replica.suspects(latest) === undefined) return isChanged;
+    if ((await attribution.reconsider(concerned)) && (await this.#attribute(replica.endpoints()))) isChanged = true;
+    if (!this.#isStopped && replica.acceptDifferences(latest))
+      this.#deps.remarks.add("the links of its registrations do not add up to its resource lookup");
+    return isChanged;
+  }
+
+  async #checkBlindly(): Promise<boolean> {
+    const all = this.#parts.replica.endpoints();
+    if (this.#nextBlindCheck >= all.length) this.#nextBlindCheck = 0;
+    const some = all.slice(this.#nextBlindCheck, this.#nextBlindCheck + BLIND_CHECKS);
+    this.#nextBlindCheck += some.length;
+    return this.#attribute(some);
+  }
+
+  async #attribute(endpoints: readonly ForeignEndpoint[]): Promise<boolean> {
+    const { attribution, replica } = this.#parts;
+    const links = await attribution.linksOf(endpoints);
+    if (this.#isStopped) return false;
+    const { method } = attribution;
+    if (method !== null) this.#deps.report({ attribution: method, provenance: method === "provenance" ? "yes" : "no" });
+    return replica.takeLinks(links, this.#deps.env.clock.nowMs());
+  }
+}

@@ -1,0 +1,87 @@
+import { type ClientResponse, CODE, CONTENT_FORMAT } from "@tributary/coap-transport";
+import { type Link, parseLinkFormatTolerantly } from "@tributary/link-model";
+import type { LookupInterface } from "@tributary/merge-engine";
+import { HEARTBEAT_TIMEOUT_MS } from "./constants.js";
+import { assertContent, type Discovered, get, isMereRefusal } from "./discovery.js";
+import { UpstreamError } from "./errors.js";
+import type { FollowerDeps } from "./follower.js";
+import { replicatedLink } from "./foreign-documents.js";
+
+/** Reads whole lookup documents, block by block. */
+export class LookupReader {
+  readonly #deps: FollowerDeps;
+  readonly #found: Discovered;
+  readonly #signal: AbortSignal;
+
+  constructor(deps: FollowerDeps, found: Discovered, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#found = found;
+    this.#signal = signal;
+  }
+
+  uri(kind: LookupInterface): string {
+    return kind === "ep" ? this.#found.endpointLookup : this.#found.resourceLookup;
+  }
+
+  /**
+   * One document. `isKnownToExist`: there was something before, so that 4.04 means that the lookup is elsewhere now; without
+   * it, 4.04 is how some RDs say that nothing is registered. @throws {UpstreamError}
+   */
+  async read(kind: LookupInterface, isKnownToExist: boolean): Promise<readonly Link[]> {
+    const response = await get(this.#deps.client, this.uri(kind), [], HEARTBEAT_TIMEOUT_MS, this.#signal);
+    this.#deps.events.contact();
+    this.#deps.events.bytes(response.wireBytes);
+    if (response.code === CODE.NOT_FOUND && !isKnownToExist) return [];
+    assertContent(response);
+    this.#deps.report({ etag: response.etag === undefined ? "no" : "yes" });
+    return this.#parse(kind, response);
+  }
+
+  /** Every link of the RD as it is replicated; null when it does not show them all, which does not mean that it is down. */
+  async readResources(isKnownToExist: boolean): Promise<readonly Link[] | null> {
+    try {
+      const links = await this.read("res", isKnownToExist);
+      return links.map((link) => replicatedLink(link, this.#found.resourceLookup));
+    } catch (error) {
+      if (!isMereRefusal(error)) throw error;
+      this.#deps.remarks.reject(
+        "upstream-unreadable",
+        `its whole resource lookup cannot be read: ${(error as UpstreamError).message}`,
+      );
+      return null;
+    }
+  }
+
+  /** Links that a filtered lookup has; -1 when it is refused. */
+  async count(kind: LookupInterface, query: string): Promise<number> {
+    const response = await get(this.#deps.client, this.uri(kind), [query], HEARTBEAT_TIMEOUT_MS, this.#signal);
+    return response.code === CODE.CONTENT ? parseLinkFormatTolerantly(response.payload).links.length : -1;
+  }
+
+  /** A notification; null when it cannot be relied on: an error, another format, or cut off somewhere. */
+  readNotification(kind: LookupInterface, response: ClientResponse): readonly Link[] | null {
+    if (!isLinkFormat(response)) return null;
+    const { links, problems } = parseLinkFormatTolerantly(response.payload);
+    if (problems.length === 0) return links;
+    this.#deps.remarks.reject("upstream-unreadable", `a notification of ${kind} could not be read whole`);
+    return null;
+  }
+
+  /** Tolerant reading; a document of another format is no document at all. @throws {UpstreamError} */
+  #parse(kind: LookupInterface, response: ClientResponse): readonly Link[] {
+    if (!isLinkFormat(response))
+      throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup answers in format ${response.contentFormat}`);
+    const { links, problems } = parseLinkFormatTolerantly(response.payload);
+    const [first] = problems;
+    if (first !== undefined)
+      this.#deps.remarks.reject("upstream-unreadable", `${kind} lookup is not valid link format (${first.reason})`);
+    if (links.length === 0 && response.payload.length > 0)
+      throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup cannot be read: ${first?.message ?? "no links"}`);
+    return links;
+  }
+}
+
+/** An empty answer may come without Content-Format. */
+function isLinkFormat({ contentFormat }: ClientResponse): boolean {
+  return contentFormat === undefined || contentFormat === CONTENT_FORMAT.LINK_FORMAT;
+}

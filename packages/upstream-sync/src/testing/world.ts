@@ -1,0 +1,15 @@
+import type { Clock, DatagramSocket, Environment } from "@tributary/coap-transport";
+
+/** What is needed of the virtual world of `@tributary/coap-transport/testing`, which tests bring along. */
+export interface World {
+  readonly env: Environment;
+  readonly clock: Clock & {
+    advance(ms: number): Promise<void>;
+    runUntil(condition: () => boolean, limitMs?: number): Promise<boolean>;
+  };
+  readonly network: {
+    open(address: string, port: number): DatagramSocket;
+    partition(...sets: readonly (readonly string[])[]): void;
+    heal(): void;
+  };
+}

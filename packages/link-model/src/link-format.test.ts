@@ -216,6 +216,7 @@ describe("reading what foreign directories write", () => {
 
   test("a valid document is read as it is, without problems", () => {
     expect(parseLinkFormatTolerantly('</a>;rt="x"')).toEqual({
+      isTruncated: false,
       links: [{ target: "/a", attributes: [["rt", "x"]] }],
       problems: [],
     });

@@ -9,11 +9,13 @@ import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./
  */
 export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantParseResult {
   const strict = parseLinkFormat(input);
-  if (strict.ok) return { links: strict.links, problems: [] };
+  if (strict.ok) return { links: strict.links, problems: [], isTruncated: false };
   const problems: LinkFormatProblem[] = [strict.error];
   const text = typeof input === "string" ? input : new TextDecoder("utf-8", { ignoreBOM: true }).decode(input);
   const links: Link[] = [];
+  let isTruncated = false;
   for (const piece of pieces(text, ",")) {
+    isTruncated = piece.isOpen;
     const link = readPiece(text.slice(piece.start, piece.end));
     if (typeof link === "object") links.push(link);
     else if (link !== "" && problems.length < MAX_PROBLEMS) {
@@ -24,12 +26,14 @@ export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantP
       });
     }
   }
-  return { links, problems };
+  return { links, problems, isTruncated };
 }
 
 interface Piece {
   readonly start: number;
   readonly end: number;
+  /** Ends within `<…>` or `"…"`. */
+  readonly isOpen: boolean;
 }
 
 /** Split at `separator` outside `<…>` and `"…"`. A comma inside a value is no boundary unless a target follows. */
@@ -56,11 +60,11 @@ function* pieces(text: string, separator: "," | ";"): Generator<Piece> {
       !isInTarget &&
       (separator === ";" || next === text.length || text[next] === "<")
     ) {
-      yield { start, end: at };
+      yield { start, end: at, isOpen: false };
       start = at + 1;
     }
   }
-  yield { start, end: text.length };
+  yield { start, end: text.length, isOpen: isQuoted || isInTarget };
 }
 
 /** Only the first `<` of a piece opens a target; one in a value is a value's character (RFC 6690 ptokenchar). */

@@ -25,6 +25,8 @@ export type ParseResult =
 export interface TolerantParseResult {
   readonly links: Link[];
   readonly problems: LinkFormatProblem[];
+  /** The document ends within a target or a quoted value: whatever followed is not known. */
+  readonly isTruncated: boolean;
 }
 
 /**

@@ -341,6 +341,80 @@ describe("an RD that is hard to please", () => {
   });
 });
 
+describe("an RD that answers nonsense", () => {
+  const linkFormat = (body: string) => ({ code: CODE.CONTENT, contentFormat: 40, payload: encode(body) });
+  const NONSENSE = [
+    { name: "bytes that are no text", answer: { ...linkFormat(""), payload: new Uint8Array(500).fill(0xfe) } },
+    { name: "no link format", answer: linkFormat("<!DOCTYPE html><title>Hello</title>") },
+    { name: "another content format", answer: { ...linkFormat("[]"), contentFormat: 50 } },
+    { name: "5 MB of one link that never ends", answer: linkFormat(`<${"a".repeat(5_000_000)}`) },
+    { name: "5 MB of quotation marks", answer: linkFormat(`</a>;x=${'"'.repeat(5_000_000)}`) },
+  ];
+
+  test.each(NONSENSE)("$name: nothing is taken away, it is counted, and over when it is over", async ({ answer }) => {
+    const { rd, follow } = setUp();
+    const href = rd.register("n1");
+    const lp = follow();
+    await lp.untilLive();
+    rd.quirks = { answer: () => answer };
+    await lp.until(() => lp.upstream.status().rejected.has("upstream-unreadable"), 120_000);
+    await lp.world.clock.advance(60_000);
+    expect(lp.endpoints()).toEqual(["n1"]);
+    expect(lp.upstream.status().capabilities.remarks.length).toBeLessThanOrEqual(16);
+    rd.quirks = {};
+    rd.remove(href);
+    rd.register("n2");
+    await lp.until(() => lp.endpoints().join() === "n2", 120_000);
+    await lp.untilLive();
+  });
+
+  test("nothing at all: it is stale within a heartbeat, and copied when it speaks again", async () => {
+    const { rd, follow } = setUp({ observe: "ignored" });
+    rd.register("n1");
+    const lp = follow();
+    await lp.untilLive();
+    rd.quirks = { observe: "ignored", silentOn: [""] };
+    await lp.until(() => lp.upstream.status().phase === "stale", 2 * DEFAULTS.pollMs + 15_000);
+    expect(lp.endpoints()).toEqual(["n1"]);
+    rd.quirks = { observe: "ignored" };
+    rd.register("n2");
+    await lp.until(() => lp.endpoints().length === 2, 60_000);
+  });
+
+  const FEED = `</rd-lookup/ep>;rt="core.rd-lookup-ep";ct="40 51";obs;tributary-node="other",</rd-lookup/res>;rt="core.rd-lookup-res";ct="40 51";obs;tributary-node="other"`;
+  const patch = (text: string) => ({ code: CODE.CONTENT, contentFormat: 51, payload: encode(text) });
+  const fresh = (members: string) => patch(`[{"op":"replace","path":"","value":{${members}}}]`);
+
+  test.each([
+    { name: "no JSON", answer: patch("<</a>>") },
+    { name: "JSON that is no patch", answer: patch('{"version":"1-1"}') },
+    { name: "a version that is none", answer: fresh('"version":"x","complete":true,"registrations":{},"links":{}') },
+    { name: "a patch of the prototype", answer: patch('[{"op":"add","path":"/__proto__/x","value":1}]') },
+    { name: "5 MB of one patch", answer: patch(`[{"op":"replace","path":"","value":"${"a".repeat(5_000_000)}"}]`) },
+    { name: "a million nested arrays", answer: patch("[".repeat(1_000_000)) },
+  ])("a feed that is $name is counted and asked for again, not too often", async ({ answer }) => {
+    const { rd, follow, world } = setUp({
+      discovery: FEED,
+      epPath: ["rd-lookup", "ep"],
+      resPath: ["rd-lookup", "res"],
+      answer: () => answer,
+    });
+    const lp = follow();
+    await world.clock.advance(60_000);
+    const { rejected, phase } = lp.upstream.status();
+    expect(rejected.get("upstream-unreadable")).toBeGreaterThan(2);
+    expect(phase).not.toBe("live");
+    expect(rd.requests.length).toBeLessThan(120);
+    rd.quirks = {
+      discovery: FEED,
+      epPath: ["rd-lookup", "ep"],
+      resPath: ["rd-lookup", "res"],
+      answer: (kind) => fresh(`"version":"1-1","complete":true,"${kind === "ep" ? "registrations" : "links"}":{}`),
+    };
+    await lp.untilLive(60_000);
+  });
+});
+
 describe("an RD with the draft's extensions", () => {
   test("PRV-05 provenance that it generates attributes everything in one answer", async () => {
     const { rd, follow } = setUp({ provenance: "on-request" });

@@ -44,15 +44,19 @@ export class ForeignReplica {
     return this.#records.size;
   }
 
-  /** Take over an endpoint document; returns the registrations whose links have to be asked for. */
+  /**
+   * Take over an endpoint document; returns the registrations whose links have to be asked for. What a document that is not
+   * whole does not show stays.
+   */
   takeEndpoints(
     endpoints: ReadonlyMap<string, ForeignEndpoint>,
+    isWhole: boolean,
     nowMs: number,
   ): { toAttribute: ForeignEndpoint[]; changes: number } {
     let changes = 0;
     // What the directory holds besides comes from an earlier configuration of this upstream.
     for (const href of new Set([...this.#records.keys(), ...this.#directory.hrefs(this.#options.source)])) {
-      if (endpoints.has(href)) continue;
+      if (endpoints.has(href) || !isWhole) continue;
       this.#forget(href, nowMs);
       changes++;
     }

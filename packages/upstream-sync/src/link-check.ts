@@ -4,7 +4,7 @@ import { BLIND_CHECKS } from "./constants.js";
 import type { FollowerDeps } from "./follower.js";
 import { type ForeignEndpoint, readEndpointDocument } from "./foreign-documents.js";
 import type { ForeignReplica } from "./foreign-replica.js";
-import type { LookupReader } from "./lookup-reader.js";
+import type { LookupDocument, LookupReader } from "./lookup-reader.js";
 
 export interface LinkCheckParts {
   readonly replica: ForeignReplica;
@@ -29,14 +29,14 @@ export class LinkCheck {
   }
 
   /** True when anything changed. @throws {UpstreamError} when the RD does not answer any more. */
-  async takeEndpoints(document: readonly Link[]): Promise<boolean> {
+  async takeEndpoints({ links, isWhole }: LookupDocument): Promise<boolean> {
     const { env, remarks, options } = this.#deps;
     const { defaultSector } = options;
     const uri = this.#parts.reader.uri("ep");
     const context = defaultSector === undefined ? { uri } : { uri, defaultSector };
-    const { endpoints, leftOut } = readEndpointDocument(document, context);
+    const { endpoints, leftOut } = readEndpointDocument(links, context);
     for (const reason of leftOut) remarks.reject("upstream-record", reason);
-    const { changes, toAttribute } = this.#parts.replica.takeEndpoints(endpoints, env.clock.nowMs());
+    const { changes, toAttribute } = this.#parts.replica.takeEndpoints(endpoints, isWhole, env.clock.nowMs());
     const isAttributed = await this.#attribute(toAttribute);
     return changes > 0 || isAttributed;
   }
@@ -52,12 +52,12 @@ export class LinkCheck {
     if (suspects === undefined) return false;
     let isChanged = false;
     // New links that point nowhere are mostly those of a new registration.
-    if (suspects.length === 0) isChanged = await this.takeEndpoints(await reader.read("ep", replica.size > 0));
+    if (suspects.length === 0) isChanged = await this.takeEndpoints(await reader.readEndpoints(replica.size > 0));
     else isChanged = await this.#attribute(suspects);
     if (this.#isStopped || replica.suspects(whole) === undefined) return isChanged;
 
     // It changed in between, or registrations are concerned to which nothing points: read both anew and ask for all of them.
-    if (await this.takeEndpoints(await reader.read("ep", replica.size > 0))) isChanged = true;
+    if (await this.takeEndpoints(await reader.readEndpoints(replica.size > 0))) isChanged = true;
     const latest = await reader.readResources(replica.size > 0);
     suspects = latest === null || this.#isStopped ? undefined : replica.suspects(latest);
     if (latest === null || suspects === undefined) return isChanged;

@@ -15,7 +15,7 @@ import type { Follower, FollowerDeps } from "./follower.js";
 import { replicatedLink } from "./foreign-documents.js";
 import type { ForeignReplica } from "./foreign-replica.js";
 import { LinkCheck } from "./link-check.js";
-import { LookupReader } from "./lookup-reader.js";
+import { type LookupDocument, LookupReader } from "./lookup-reader.js";
 
 /**
  * Follows an RD that does not speak the feed: whole lookup documents, by Observe where it works, confirmed and completed by
@@ -31,7 +31,7 @@ export class LinkFollower implements Follower {
   /** Interfaces that answer without Observe: they are not asked again to be observed. */
   readonly #unobservable = new Set<LookupInterface>();
   /** Latest whole documents that were not worked in yet; a resource document of null could not be read. */
-  readonly #arrived: { ep?: readonly Link[]; res?: readonly Link[] | null } = {};
+  readonly #arrived: { ep?: LookupDocument; res?: readonly Link[] | null } = {};
   #pass: Promise<boolean> | null = null;
   #nextPass: Promise<boolean> | null = null;
   #isReconciling = false;
@@ -93,14 +93,14 @@ export class LinkFollower implements Follower {
     this.#timer?.cancel();
     try {
       const hadSome = this.#isComplete && this.#replica.size > 0;
-      const ep = await this.#reader.read("ep", hadSome);
+      const ep = await this.#reader.readEndpoints(hadSome);
       const res = await this.#reader.readResources(hadSome);
       if (this.#isStopped) return;
       this.#deps.events.receiving();
       const isSurprise = await this.#workIn({ ep, res });
       if (this.#isStopped) return;
       if (this.#isComplete) this.#judge(isSurprise);
-      else await this.#finishCopy(ep);
+      else await this.#finishCopy(ep.links);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -172,7 +172,7 @@ export class LinkFollower implements Follower {
     const links = this.#reader.readNotification(kind, response);
     // Cut off, or no link format at all: read the document in blocks instead of believing half of it.
     if (links === null) void this.#reconcile();
-    else void this.#workIn(kind === "ep" ? { ep: links } : { res: this.#replicated(links) });
+    else void this.#workIn(kind === "ep" ? { ep: { links, isWhole: true } } : { res: this.#replicated(links) });
   }
 
   #replicated(links: readonly Link[]): readonly Link[] {
@@ -199,7 +199,7 @@ export class LinkFollower implements Follower {
    * Bring whole documents into the replica, one pass at a time; resolves with whether anything changed. Never rejects.
    * However many arrive while a pass is running, one more pass takes the latest of each kind.
    */
-  #workIn(documents: { ep?: readonly Link[]; res?: readonly Link[] | null }): Promise<boolean> {
+  #workIn(documents: { ep?: LookupDocument; res?: readonly Link[] | null }): Promise<boolean> {
     Object.assign(this.#arrived, documents);
     if (this.#pass === null) return this.#startPass();
     this.#nextPass ??= this.#pass.then(() => {

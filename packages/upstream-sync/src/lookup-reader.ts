@@ -7,6 +7,12 @@ import { UpstreamError } from "./errors.js";
 import type { FollowerDeps } from "./follower.js";
 import { replicatedLink } from "./foreign-documents.js";
 
+export interface LookupDocument {
+  readonly links: readonly Link[];
+  /** False when it ends in the middle of a link: what it does not show may exist all the same. */
+  readonly isWhole: boolean;
+}
+
 /** Reads whole lookup documents, block by block. */
 export class LookupReader {
   readonly #deps: FollowerDeps;
@@ -24,14 +30,18 @@ export class LookupReader {
   }
 
   /**
-   * One document. `isKnownToExist`: there was something before, so that 4.04 means that the lookup is elsewhere now; without
-   * it, 4.04 is how some RDs say that nothing is registered. @throws {UpstreamError}
+   * All registrations. `isKnownToExist`: there was something before, so that 4.04 means that the lookup is elsewhere now;
+   * without it, 4.04 is how some RDs say that nothing is registered. @throws {UpstreamError}
    */
-  async read(kind: LookupInterface, isKnownToExist: boolean): Promise<readonly Link[]> {
+  readEndpoints(isKnownToExist: boolean): Promise<LookupDocument> {
+    return this.#read("ep", isKnownToExist);
+  }
+
+  async #read(kind: LookupInterface, isKnownToExist: boolean): Promise<LookupDocument> {
     const response = await get(this.#deps.client, this.uri(kind), [], HEARTBEAT_TIMEOUT_MS, this.#signal);
     this.#deps.events.contact();
     this.#deps.events.bytes(response.wireBytes);
-    if (response.code === CODE.NOT_FOUND && !isKnownToExist) return [];
+    if (response.code === CODE.NOT_FOUND && !isKnownToExist) return { links: [], isWhole: true };
     assertContent(response);
     this.#deps.report({ etag: response.etag === undefined ? "no" : "yes" });
     return this.#parse(kind, response);
@@ -40,8 +50,8 @@ export class LookupReader {
   /** Every link of the RD as it is replicated; null when it does not show them all, which does not mean that it is down. */
   async readResources(isKnownToExist: boolean): Promise<readonly Link[] | null> {
     try {
-      const links = await this.read("res", isKnownToExist);
-      return links.map((link) => replicatedLink(link, this.#found.resourceLookup));
+      const { links, isWhole } = await this.#read("res", isKnownToExist);
+      return isWhole ? links.map((link) => replicatedLink(link, this.#found.resourceLookup)) : null;
     } catch (error) {
       if (!isMereRefusal(error)) throw error;
       this.#deps.remarks.reject(
@@ -68,16 +78,19 @@ export class LookupReader {
   }
 
   /** Tolerant reading; a document of another format is no document at all. @throws {UpstreamError} */
-  #parse(kind: LookupInterface, response: ClientResponse): readonly Link[] {
-    if (!isLinkFormat(response))
-      throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup answers in format ${response.contentFormat}`);
-    const { links, problems } = parseLinkFormatTolerantly(response.payload);
+  #parse(kind: LookupInterface, response: ClientResponse): LookupDocument {
+    if (!isLinkFormat(response)) {
+      const message = `${kind} lookup answers in format ${response.contentFormat}`;
+      this.#deps.remarks.reject("upstream-unreadable", message);
+      throw new UpstreamError("UPSTREAM_UNREADABLE", message);
+    }
+    const { links, problems, isTruncated } = parseLinkFormatTolerantly(response.payload);
     const [first] = problems;
     if (first !== undefined)
       this.#deps.remarks.reject("upstream-unreadable", `${kind} lookup is not valid link format (${first.reason})`);
     if (links.length === 0 && response.payload.length > 0)
       throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup cannot be read: ${first?.message ?? "no links"}`);
-    return links;
+    return { links, isWhole: !isTruncated };
   }
 }
 

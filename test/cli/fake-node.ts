@@ -56,6 +56,7 @@ export function upstreamStatus(overrides: Partial<UpstreamStatus> = {}): Upstrea
     registrations: 2,
     feedBytes: 1234,
     attempts: 1,
+    rejected: new Map(),
     capabilities: {
       feed: "yes",
       observe: "yes",

@@ -117,7 +117,12 @@ class CompactedChangeLog implements ChangeLog {
       held.counter <= this.#counter &&
       held.counter >= this.#horizon &&
       held.counter > 0;
-    return { kind, filter, version: isUsable ? held : null, isComplete: false };
+    return { kind, filter, version: isUsable ? held : null, isComplete: false, copyBegan: 0 };
+  }
+
+  canContinue({ version, copyBegan }: FeedCursor): boolean {
+    if (version === null) return true;
+    return version.epoch === this.#epoch && Math.max(version.counter, copyBegan) >= this.#horizon;
   }
 
   hasNews(cursor: FeedCursor): boolean {
@@ -127,15 +132,15 @@ class CompactedChangeLog implements ChangeLog {
   nextPatch(cursor: FeedCursor, source: FeedSource, maxBytes: number): FeedPatch | null {
     if (!this.hasNews(cursor)) return null;
     // The tombstones that this cursor needed may have gone while it was slow.
-    const isTooOld = cursor.version !== null && cursor.version.counter < this.#horizon;
-    const effective = isTooOld ? { ...cursor, version: null, isComplete: false } : cursor;
+    const effective = this.canContinue(cursor) ? cursor : { ...cursor, version: null, isComplete: false };
+    const copyBegan = effective.version === null ? this.#counter : effective.copyBegan;
     const builder = new PatchBuilder(effective, maxBytes);
     const { counter, isAll } = this.#collect(effective, source, builder);
-    return builder.finish({ epoch: this.#epoch, counter }, isAll, effective.isComplete);
+    return { ...builder.finish({ epoch: this.#epoch, counter }, isAll, effective.isComplete), copyBegan };
   }
 
   advance(cursor: FeedCursor, patch: FeedPatch): FeedCursor {
-    return { ...cursor, version: patch.version, isComplete: patch.complete };
+    return { ...cursor, version: patch.version, isComplete: patch.complete, copyBegan: patch.copyBegan };
   }
 
   /**

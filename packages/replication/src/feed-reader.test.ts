@@ -275,6 +275,29 @@ describe("a feed from its log to its reader", () => {
     },
   );
 
+  test("a copy of several patches comes to an end although removals from before it are forgotten", () => {
+    const pair = new Pair(0);
+    for (let index = 0; index < 20; index++) pair.put(`/reg/${index}`, index);
+    pair.remove("/reg/19");
+    let patches = 0;
+    for (; pair.send("ep"); patches++) expect(patches).toBeLessThan(30);
+    while (pair.send("res"));
+    expect(patches).toBeGreaterThan(2);
+    pair.expectEqual();
+  });
+
+  test("a removal that is forgotten while a copy is under way starts the copy anew", () => {
+    const pair = new Pair(0);
+    for (let index = 0; index < 20; index++) pair.put(`/reg/${index}`, index);
+    pair.send("ep");
+    pair.send("res");
+    pair.remove("/reg/0");
+    expect(pair.log.canContinue(pair.cursors.ep)).toBe(false);
+    while (pair.send("ep"));
+    while (pair.send("res"));
+    pair.expectEqual();
+  });
+
   test("whatever is changed, lost, repeated or resumed, the replica ends up equal to the RD", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 0, max: 4 }), (steps, maxTombstones) => {

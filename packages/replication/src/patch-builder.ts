@@ -84,7 +84,7 @@ export class PatchBuilder {
     return this.#parts.length > this.#renewals;
   }
 
-  finish(version: Version, isComplete: boolean, wasComplete: boolean): FeedPatch {
+  finish(version: Version, isComplete: boolean, wasComplete: boolean): Omit<FeedPatch, "copyBegan"> {
     const to = formatVersion(version);
     const text =
       this.#held === null

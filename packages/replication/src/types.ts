@@ -28,6 +28,8 @@ export interface FeedPatch {
   readonly version: Version;
   /** The document is complete after this patch. */
   readonly complete: boolean;
+  /** See {@link FeedCursor.copyBegan}. */
+  readonly copyBegan: number;
 }
 
 /** Where one subscriber of one feed stands. Owned by the caller, advanced only when a patch was delivered. */
@@ -38,6 +40,8 @@ export interface FeedCursor {
   readonly version: Version | null;
   /** Whether the subscriber is known to have held the complete document at `version`. */
   readonly isComplete: boolean;
+  /** Counter at which its copy began with nothing, 0 when that is not known: what was removed before, it never held. */
+  readonly copyBegan: number;
 }
 
 /** Reads the current registrations of the RD while a patch is made. */
@@ -59,6 +63,8 @@ export interface ChangeLogOptions {
 export interface ChangeLog {
   readonly head: Version;
   record(change: LoggedChange): void;
+  /** Whether a subscriber at `cursor` can go on from there: no removal that concerns it has been forgotten. */
+  canContinue(cursor: FeedCursor): boolean;
   /** A cursor for a subscriber that says it holds `held` (its ETag); starts anew when that is unknown or too old. */
   open(kind: FeedKind, filter: readonly Criterion[], held: Version | null): FeedCursor;
   /** Whether there is something to send. O(1). */

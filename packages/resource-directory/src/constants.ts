@@ -61,3 +61,5 @@ export const REFUSAL_CODE = {
 } as const;
 
 export type RefusalCause = keyof typeof REFUSAL_CODE;
+/** First copies of the feed whose position is remembered while they are under way. */
+export const MAX_COPIES_UNDER_WAY = 1024;

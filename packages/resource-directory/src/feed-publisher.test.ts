@@ -282,6 +282,19 @@ describe("design section 3: versions", () => {
     expect(Object.keys(answer[0].value.registrations)).toEqual([locations[4]]);
   });
 
+  test("a copy that is fetched poll by poll ends, although removals from before it are forgotten", () => {
+    const served = serve({ feed: { maxTombstones: 0 } });
+    const locations = Array.from({ length: 40 }, (_, at) => served.register(`ep=e${at}`));
+    served.ask("DELETE", locations[39] as string);
+    let answer = poll(served);
+    let polls = 1;
+    for (; codeOf(answer) !== "2.03"; polls++) {
+      expect(polls).toBeLessThan(40);
+      answer = poll(served, answer.etag);
+    }
+    expect(polls).toBeGreaterThan(4);
+  });
+
   test("lt and lt-age are in the feed", async () => {
     const served = serve();
     const location = served.register("ep=a&lt=60");

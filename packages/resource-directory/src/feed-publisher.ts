@@ -22,6 +22,7 @@ import {
   versionToETag,
 } from "@tributary/replication";
 import { FEED_MAX_AGE_S, FEED_PATCH_BYTES_TCP, FEED_PATCH_BYTES_UDP } from "./constants.js";
+import { CopiesUnderWay } from "./copies-under-way.js";
 
 export interface FeedPublisherDeps {
   readonly directory: Directory;
@@ -68,6 +69,7 @@ class Publisher implements FeedPublisher {
   readonly #log: ChangeLog;
   readonly #patchBytes: Record<"udp" | "tcp", number>;
   readonly #subscribers = new Set<Subscriber>();
+  readonly #copies: CopiesUnderWay;
   /** Registrations that mean something on one link only: never replicated. */
   readonly #hidden = new Set<string>();
   readonly #stopListening: () => void;
@@ -85,6 +87,7 @@ class Publisher implements FeedPublisher {
       ...(counter === undefined ? {} : { counter }),
       ...(maxTombstones === undefined ? {} : { maxTombstones }),
     });
+    this.#copies = new CopiesUnderWay(this.#log);
     this.#recordPresent();
     this.#stopListening = deps.directory.on("source", (change) => {
       if (change.source === this.#source) this.#onChange(change);
@@ -96,9 +99,12 @@ class Publisher implements FeedPublisher {
     if (filter.length === criteria.length) {
       return errorResponse(CODE.BAD_REQUEST, `a feed tells what is registered here: ask with ${OWN[kind]}=/*`);
     }
-    const cursor = this.#open(kind, filter, request.etags);
+    const cursor = this.#open(kind, filter, request);
     const patch = this.nextPatch(cursor, request.peer);
-    if (patch !== null) return this.#withObservation(request, patchResponse(patch), this.#log.advance(cursor, patch));
+    if (patch !== null) {
+      const next = this.advance(cursor, patch, request.peer);
+      return this.#withObservation(request, patchResponse(patch), next);
+    }
     return this.#withObservation(request, validResponse(cursor), cursor);
   }
 
@@ -118,8 +124,10 @@ class Publisher implements FeedPublisher {
     return this.#log.nextPatch(cursor, source, peer.transport === "udp" ? this.#patchBytes.udp : this.#patchBytes.tcp);
   }
 
-  advance(cursor: FeedCursor, patch: FeedPatch): FeedCursor {
-    return this.#log.advance(cursor, patch);
+  advance(cursor: FeedCursor, patch: FeedPatch, peer: Peer): FeedCursor {
+    const next = this.#log.advance(cursor, patch);
+    this.#copies.note(peer, next);
+    return next;
   }
 
   forget(subscriber: Subscriber): void {
@@ -127,11 +135,14 @@ class Publisher implements FeedPublisher {
   }
 
   /** Go on from the version that the subscriber holds (its ETag), or start anew. */
-  #open(kind: LookupInterface, filter: readonly Criterion[], etags: readonly Uint8Array[]): FeedCursor {
+  #open(kind: LookupInterface, filter: readonly Criterion[], { etags, peer }: ServerRequest): FeedCursor {
     for (const etag of etags) {
       const held = versionFromETag(etag);
-      const cursor = held === null ? null : this.#log.open(kind, filter, held);
-      if (cursor !== null && cursor.version !== null) return cursor;
+      if (held === null) continue;
+      const copy = this.#copies.find(peer, kind, filter, held);
+      if (copy !== null) return copy;
+      const cursor = this.#log.open(kind, filter, held);
+      if (cursor.version !== null) return cursor;
     }
     return this.#log.open(kind, filter, null);
   }
@@ -194,7 +205,7 @@ class Subscriber implements ObservedResource {
   next(): ServerResponse | null {
     const patch = this.#publisher.nextPatch(this.cursor, this.observer.peer);
     if (patch === null) return null;
-    this.#underWay = this.#publisher.advance(this.cursor, patch);
+    this.#underWay = this.#publisher.advance(this.cursor, patch, this.observer.peer);
     return patchResponse(patch);
   }
 

@@ -348,7 +348,7 @@ describe("an RD that answers nonsense", () => {
     { name: "no link format", answer: linkFormat("<!DOCTYPE html><title>Hello</title>") },
     { name: "another content format", answer: { ...linkFormat("[]"), contentFormat: 50 } },
     { name: "5 MB of one link that never ends", answer: linkFormat(`<${"a".repeat(5_000_000)}`) },
-    { name: "5 MB of quotation marks", answer: linkFormat(`</a>;x=${'"'.repeat(5_000_000)}`) },
+    { name: "5 MB of quotation marks", answer: linkFormat(`</a>;x=${'"'.repeat(4_999_999)}`) },
   ];
 
   test.each(NONSENSE)("$name: nothing is taken away, it is counted, and over when it is over", async ({ answer }) => {

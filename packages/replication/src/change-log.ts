@@ -15,7 +15,7 @@ import type {
   LoggedChange,
   Version,
 } from "./types.js";
-import { assertVersion } from "./version.js";
+import { assertVersion, formatVersion } from "./version.js";
 
 /**
  * Make the change log of an RD (design section 3). Pure.
@@ -136,7 +136,9 @@ class CompactedChangeLog implements ChangeLog {
     const copyBegan = effective.version === null ? this.#counter : effective.copyBegan;
     const builder = new PatchBuilder(effective, maxBytes);
     const { counter, isAll } = this.#collect(effective, source, builder);
-    return { ...builder.finish({ epoch: this.#epoch, counter }, isAll, effective.isComplete), copyBegan };
+    const version = { epoch: this.#epoch, counter };
+    const clock = cursor.kind === "ep" ? clockText(source) : null;
+    return { ...builder.finish(version, isAll, effective.isComplete, clock), copyBegan };
   }
 
   advance(cursor: FeedCursor, patch: FeedPatch): FeedCursor {
@@ -196,6 +198,12 @@ class CompactedChangeLog implements ChangeLog {
     if (registration === undefined || !isSelected(cursor, registration)) return true;
     return builder.renew(node.href, lifetimeAgeS(registration, source.nowMs));
   }
+}
+
+/** Ages count from this moment; the resource feed has none. */
+function clockText({ nowMs, clockRun }: FeedSource): string | null {
+  if (clockRun === undefined || nowMs < 0 || nowMs >= COUNTER_LIMIT) return null;
+  return formatVersion({ epoch: clockRun, counter: Math.floor(nowMs) });
 }
 
 function isSelected(cursor: FeedCursor, registration: Registration): boolean {

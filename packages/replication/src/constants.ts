@@ -10,3 +10,7 @@ export const MAX_ITEMS_PER_PATCH = 20_000;
 export const MAX_OPERATIONS = 20_000;
 /** Record problems reported from one patch. */
 export const MAX_PROBLEMS = 16;
+/** Two clocks drift apart by less than this share of the time that passes (quartz: 0.0001). */
+export const CLOCK_DRIFT = 0.0002;
+/** Smaller corrections of the clock of an RD are not worth touching all its records, ms. */
+export const CLOCK_SHIFT_MS = 250;

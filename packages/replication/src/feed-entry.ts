@@ -74,7 +74,8 @@ export function readEndpointEntry(href: string, entry: unknown, context: EntryCo
   return { ok: true, value: { href, ep, ...sector, base, attributes, ...readTimes(entry, context) } };
 }
 
-type EntryTimes = Pick<Registration, "ltMs" | "renewedAtMs" | "expiresAtMs" | "expiry">;
+/** What an entry says about its lifetime, on the clock here. */
+export type EntryTimes = Pick<Registration, "ltMs" | "renewedAtMs" | "expiresAtMs" | "expiry">;
 
 /** `lt` with `lt-age`, or with the later `lt-remaining` (AGE-05), in seconds. */
 export function readTimes(entry: Readonly<Record<string, unknown>>, context: EntryContext): EntryTimes {

@@ -3,6 +3,7 @@ import type { Registration } from "@tributary/merge-engine";
 import { MAX_PROBLEMS } from "./constants.js";
 import {
   type EndpointPart,
+  type EntryTimes,
   endpointEntryText,
   linksEntryText,
   readEndpointEntry,
@@ -10,6 +11,7 @@ import {
   readTimes,
 } from "./feed-entry.js";
 import { FeedHalf } from "./feed-half.js";
+import { parseClockReading, RemoteClock } from "./remote-clock.js";
 import { applyToSparseDocument, type SparseOutcome } from "./sparse-document.js";
 import type {
   FeedKind,
@@ -36,11 +38,13 @@ type Applied = Extract<SparseOutcome, { kind: "applied" }>;
 
 class JoiningFeedReader implements FeedReader {
   readonly #options: FeedReaderOptions;
+  readonly #clock: RemoteClock;
   readonly #ep = new FeedHalf<EndpointPart>("ep");
   readonly #res = new FeedHalf<readonly Link[]>("res");
 
   constructor(options: FeedReaderOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? new RemoteClock();
   }
 
   version(kind: FeedKind): Version | null {
@@ -57,7 +61,23 @@ class JoiningFeedReader implements FeedReader {
     }
   }
 
-  apply(kind: FeedKind, patch: Uint8Array | string, receivedAtMs: number, held: HeldRegistrations): FeedOutcome {
+  shift(ms: number): void {
+    for (const href of [...this.#ep.staged.keys()]) {
+      this.#ep.restage(href, (part) => ({
+        ...part,
+        renewedAtMs: part.renewedAtMs + ms,
+        expiresAtMs: part.expiresAtMs + ms,
+      }));
+    }
+  }
+
+  apply(
+    kind: FeedKind,
+    patch: Uint8Array | string,
+    receivedAtMs: number,
+    held: HeldRegistrations,
+    askedAtMs?: number,
+  ): FeedOutcome {
     const text = typeof patch === "string" ? patch : decodeUtf8(patch);
     if (text === null) return { kind: "malformed", message: "the patch is not UTF-8" };
     const outcome = applyToSparseDocument(kind, text, this.#half(kind), (href) =>
@@ -70,8 +90,11 @@ class JoiningFeedReader implements FeedReader {
     half.complete = outcome.complete;
     const problems: string[] = [];
     const changes: ReplicaChange[] = [];
-    if (kind === "ep") this.#takeEndpoints(outcome, receivedAtMs, held, changes, problems);
-    else this.#takeLinks(outcome, problems);
+    if (kind === "ep") {
+      const sentAtMs = this.#sentAtMs(outcome.clock, receivedAtMs, askedAtMs);
+      this.#takeEndpoints(outcome, sentAtMs, held, changes, problems);
+    }
+    if (kind === "res") this.#takeLinks(outcome, problems);
     this.#join(held, changes);
     return { kind: "applied", changes, isComplete: this.#finishCopy(held, changes), problems };
   }
@@ -80,19 +103,28 @@ class JoiningFeedReader implements FeedReader {
     return kind === "ep" ? this.#ep : this.#res;
   }
 
+  /** The moment from which the ages in a patch count, on the clock here. */
+  #sentAtMs(clock: unknown, receivedAtMs: number, askedAtMs: number | undefined): number {
+    const reading = parseClockReading(clock);
+    if (reading === null) return receivedAtMs;
+    this.#clock.note(reading, receivedAtMs, askedAtMs);
+    return this.#clock.toLocalMs(reading.ms);
+  }
+
   #takeEndpoints(
     outcome: Applied,
-    receivedAtMs: number,
+    sentAtMs: number,
     held: HeldRegistrations,
     changes: ReplicaChange[],
     problems: string[],
   ): void {
-    const context = { ...this.#options, receivedAtMs };
+    const context = { ...this.#options, receivedAtMs: sentAtMs };
     for (const [href, entry] of outcome.entries) {
       if (outcome.renewedOnly.has(href)) {
         const times = readTimes(entry as Readonly<Record<string, unknown>>, context);
         if (!this.#ep.restage(href, (part) => ({ ...part, ...times }))) {
           changes.push({ kind: "renew", href, renewedAtMs: times.renewedAtMs, expiresAtMs: times.expiresAtMs });
+          this.#renewWithLinks(href, times, outcome.version.counter, held);
         }
         continue;
       }
@@ -101,6 +133,12 @@ class JoiningFeedReader implements FeedReader {
       if (part?.ok) this.#ep.stage(href, part.value, outcome.version.counter);
       else this.#removeEndpoint(href, outcome, held, changes);
     }
+  }
+
+  /** Links that wait for this moment join the parameters as they are from now on, not those still held. */
+  #renewWithLinks(href: string, times: EntryTimes, counter: number, held: HeldRegistrations): void {
+    const before = this.#res.staged.has(href) ? this.#heldEndpoint(href, held.get(href)) : null;
+    if (before !== null) this.#ep.stage(href, { ...before, ...times }, counter);
   }
 
   /** What the RD does not hold any more is not shown any more: no need to wait for the other feed. */

@@ -33,7 +33,7 @@ function isLowSurrogate(unit: number): boolean {
 /** Longest version text: 6 and 10 hexadecimal digits and a dash. */
 const VERSION_BYTES = 17;
 const ENVELOPE_BYTES =
-  `[{"op":"test","path":"/version","value":""},{"op":"replace","path":"/complete","value":true},{"op":"replace","path":"/version","value":""}]`
+  `[{"op":"test","path":"/version","value":""},{"op":"replace","path":"/complete","value":true},{"op":"add","path":"/clock","value":""},{"op":"replace","path":"/version","value":""}]`
     .length;
 
 /**
@@ -52,7 +52,7 @@ export class PatchBuilder {
     this.#kind = cursor.kind;
     this.#held = cursor.version;
     this.#maxBytes = maxBytes;
-    this.#bytes = ENVELOPE_BYTES + 2 * VERSION_BYTES;
+    this.#bytes = ENVELOPE_BYTES + 3 * VERSION_BYTES;
   }
 
   /** Set a whole entry. False when it does not fit any more; the first always fits. */
@@ -84,18 +84,25 @@ export class PatchBuilder {
     return this.#parts.length > this.#renewals;
   }
 
-  finish(version: Version, isComplete: boolean, wasComplete: boolean): Omit<FeedPatch, "copyBegan"> {
+  /** `clock`: the reading to put into it, as text. */
+  finish(
+    version: Version,
+    isComplete: boolean,
+    wasComplete: boolean,
+    clock: string | null,
+  ): Omit<FeedPatch, "copyBegan"> {
     const to = formatVersion(version);
     const text =
       this.#held === null
-        ? `[{"op":"replace","path":"","value":{"version":"${to}","complete":${isComplete},"${COLLECTION[this.#kind]}":{${this.#parts.join(",")}}}}]`
-        : this.#delta(formatVersion(this.#held), to, isComplete && !wasComplete);
+        ? `[{"op":"replace","path":"","value":{"version":"${to}","complete":${isComplete}${clock === null ? "" : `,"clock":"${clock}"`},"${COLLECTION[this.#kind]}":{${this.#parts.join(",")}}}}]`
+        : this.#delta(formatVersion(this.#held), to, isComplete && !wasComplete, clock);
     return { text, byteLength: utf8Length(text), version, complete: isComplete };
   }
 
-  #delta(from: string, to: string, becomesComplete: boolean): string {
+  #delta(from: string, to: string, becomesComplete: boolean, clock: string | null): string {
     const operations = [`{"op":"test","path":"/version","value":"${from}"}`, ...this.#parts];
     if (becomesComplete) operations.push(`{"op":"replace","path":"/complete","value":true}`);
+    if (clock !== null) operations.push(`{"op":"add","path":"/clock","value":"${clock}"}`);
     operations.push(`{"op":"replace","path":"/version","value":"${to}"}`);
     return `[${operations.join(",")}]`;
   }

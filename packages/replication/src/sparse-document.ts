@@ -18,6 +18,8 @@ export type SparseOutcome =
       readonly entries: ReadonlyMap<string, unknown>;
       /** Entries of which the patch changed nothing but the age. */
       readonly renewedOnly: ReadonlySet<string>;
+      /** The RD's clock when it made the patch, as it stands there. */
+      readonly clock: unknown;
     }
   | { readonly kind: "gap"; readonly expected: string }
   | { readonly kind: "malformed"; readonly message: string };
@@ -79,7 +81,15 @@ function run(
     entries.set(href, Object.hasOwn(collection, href) ? (collection as Entries)[href] : undefined);
   }
   const renewedOnly = new Set([...touched.all].filter(([, isAgeOnly]) => isAgeOnly).map(([href]) => href));
-  return { kind: "applied", version, complete: result.complete === true, isFresh, entries, renewedOnly };
+  return {
+    kind: "applied",
+    version,
+    complete: result.complete === true,
+    isFresh,
+    entries,
+    renewedOnly,
+    clock: result.clock,
+  };
 }
 
 /** Entries by href; the flag says that only their age is set. */
@@ -104,7 +114,7 @@ function touchedEntries(kind: FeedKind, operations: readonly Operation[]): Touch
 }
 
 function touch(kind: FeedKind, pointer: string, operation: Operation, touched: Touched): string | null {
-  if (pointer === "/version" || pointer === "/complete") return null;
+  if (pointer === "/version" || pointer === "/complete" || pointer === "/clock") return null;
   const parts = pointer.split("/");
   if (parts[0] !== "" || parts[1] !== COLLECTION[kind] || parts.length < 3)
     return `the path ${pointer} is not part of this feed`;

@@ -1,5 +1,6 @@
 import type { Criterion } from "@tributary/link-model";
 import type { Registration } from "@tributary/merge-engine";
+import type { RemoteClock } from "./remote-clock.js";
 
 /** The two feeds of an RD (draft 6.2): endpoint records by `href=/*`, links by `provenance=/*`. */
 export type FeedKind = "ep" | "res";
@@ -48,6 +49,8 @@ export interface FeedCursor {
 export interface FeedSource {
   get(href: string): Registration | undefined;
   readonly nowMs: number;
+  /** 24-bit number that tells this run of the clock behind `nowMs` apart; absent: patches carry no reading of it. */
+  readonly clockRun?: number;
 }
 
 export interface ChangeLogOptions {
@@ -106,14 +109,27 @@ export interface FeedReaderOptions {
   readonly assumedLifetimeMs: number;
   /** Sector given to records without `d`; absent: none. */
   readonly defaultSector?: string;
+  /** What is known of the RD's clock, shared by all readers of one RD; default: one of its own. */
+  readonly clock?: RemoteClock;
 }
 
 /** The LP's end of both feeds of one RD. Pure; changes no replica itself. */
 export interface FeedReader {
   version(kind: FeedKind): Version | null;
   isComplete(kind: FeedKind): boolean;
-  /** Apply one notification received at `receivedAtMs` (monotonic). All of it or nothing. */
-  apply(kind: FeedKind, patch: Uint8Array | string, receivedAtMs: number, held: HeldRegistrations): FeedOutcome;
+  /**
+   * Apply one notification received at `receivedAtMs` (monotonic). All of it or nothing. `askedAtMs`: when the request was
+   * sent to which it is the answer, if it is one.
+   */
+  apply(
+    kind: FeedKind,
+    patch: Uint8Array | string,
+    receivedAtMs: number,
+    held: HeldRegistrations,
+    askedAtMs?: number,
+  ): FeedOutcome;
+  /** Move the times of what was read but not handed out yet, because the RD's clock is known better now. */
+  shift(ms: number): void;
   /** Forget the position of a feed, so that the next request starts anew; what was delivered stays until replaced. */
   restart(kind?: FeedKind): void;
 }

@@ -163,6 +163,7 @@ describe("design section 3: the replication feed", () => {
     expect(operations.map(({ op, path }) => `${op} ${path.split("/").at(-1)}`)).toEqual([
       "test version",
       "replace lt-age",
+      "add clock",
       "replace version",
     ]);
   });

@@ -14,6 +14,7 @@ import type { Directory, LookupInterface, Registration, SourceChange } from "@tr
 import {
   type ChangeLog,
   createChangeLog,
+  EPOCH_LIMIT,
   type FeedCursor,
   type FeedPatch,
   type FeedSource,
@@ -70,6 +71,7 @@ class Publisher implements FeedPublisher {
   readonly #patchBytes: Record<"udp" | "tcp", number>;
   readonly #subscribers = new Set<Subscriber>();
   readonly #copies: CopiesUnderWay;
+  readonly #clockRun: number;
   /** Registrations that mean something on one link only: never replicated. */
   readonly #hidden = new Set<string>();
   readonly #stopListening: () => void;
@@ -87,6 +89,7 @@ class Publisher implements FeedPublisher {
       ...(counter === undefined ? {} : { counter }),
       ...(maxTombstones === undefined ? {} : { maxTombstones }),
     });
+    this.#clockRun = Math.floor(deps.env.random() * EPOCH_LIMIT);
     this.#copies = new CopiesUnderWay(this.#log);
     this.#recordPresent();
     this.#stopListening = deps.directory.on("source", (change) => {
@@ -120,6 +123,7 @@ class Publisher implements FeedPublisher {
     const source: FeedSource = {
       get: (href) => shared(directory.get(this.#source, href)),
       nowMs: env.clock.nowMs(),
+      clockRun: this.#clockRun,
     };
     return this.#log.nextPatch(cursor, source, peer.transport === "udp" ? this.#patchBytes.udp : this.#patchBytes.tcp);
   }

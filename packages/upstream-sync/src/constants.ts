@@ -39,3 +39,10 @@ export const AGE_TOLERANCE_MS = 1_500;
 export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 /** Share of a lifetime that must have passed before sighting a record extends it again: fewer events. */
 export const EXTENSION_SHARE = 0.1;
+/** Records whose times are corrected at once. */
+export const RECORDS_PER_SHIFT = 2_000;
+/** The clock of an RD is asked for when it is known less exactly than this, ms. */
+export const CLOCK_UNCERTAINTY_MS = 500;
+/** First and longest pause before the clock of an RD is asked for (again), ms. */
+export const FIRST_CLOCK_PAUSE_MS = 200;
+export const LONGEST_CLOCK_PAUSE_MS = 60_000;

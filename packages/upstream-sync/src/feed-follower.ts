@@ -9,6 +9,7 @@ import {
 } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import { type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
+import { ClockWatch } from "./clock-watch.js";
 import { FEED_POLL_MS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
 import { type Discovered, retryAfter, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
@@ -25,6 +26,7 @@ export class FeedFollower implements Follower {
   readonly #deps: FollowerDeps;
   readonly #replica: FeedReplica;
   #subscriptions: FeedSubscription[] = [];
+  #clockWatch: ClockWatch | null = null;
   #isStopped = false;
 
   constructor(deps: FollowerDeps, replica: FeedReplica) {
@@ -34,8 +36,10 @@ export class FeedFollower implements Follower {
 
   start(found: Discovered): void {
     const filters = this.#deps.options.filters.length === 0 ? [[]] : this.#deps.options.filters;
+    this.#clockWatch = new ClockWatch(this.#deps, this.#replica, found.endpointLookup);
     const events = {
-      received: (kind: FeedKind, member: number, response: ClientResponse) => this.#receive(kind, member, response),
+      received: (kind: FeedKind, member: number, response: ClientResponse, askedAtMs?: number) =>
+        this.#receive(kind, member, response, askedAtMs),
       failed: (error: UpstreamError) => this.#fail(error),
     };
     this.#subscriptions = filters.flatMap((criteria, member) =>
@@ -54,6 +58,7 @@ export class FeedFollower implements Follower {
 
   async stop(isReachable: boolean): Promise<void> {
     this.#isStopped = true;
+    this.#clockWatch?.stop();
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close(isReachable)));
   }
 
@@ -70,16 +75,17 @@ export class FeedFollower implements Follower {
     return this.#subscriptions.find((one) => one.kind === kind && one.member === member);
   }
 
-  #receive(kind: FeedKind, member: number, response: ClientResponse): void {
+  #receive(kind: FeedKind, member: number, response: ClientResponse, askedAtMs: number | undefined): void {
     if (this.#isStopped) return;
     const { events } = this.#deps;
     events.contact();
     events.bytes(response.wireBytes);
     if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) {
-      this.#apply(kind, member, response.payload);
+      this.#apply(kind, member, response.payload, askedAtMs);
     } else if (response.code === CODE.VALID) {
       this.#settle();
     } else this.#refused(response);
+    this.#clockWatch?.check();
   }
 
   #refused(response: ClientResponse): void {
@@ -94,9 +100,9 @@ export class FeedFollower implements Follower {
     this.#deps.events.feedUnavailable(isOtherFormat ? "the answer to format 51 has another format" : reason, isRefusal);
   }
 
-  #apply(kind: FeedKind, member: number, payload: Uint8Array): void {
+  #apply(kind: FeedKind, member: number, payload: Uint8Array, askedAtMs: number | undefined): void {
     const { env, events, remarks, options } = this.#deps;
-    const outcome = this.#replica.apply(member, kind, payload, env.clock.nowMs());
+    const outcome = this.#replica.apply(member, kind, payload, env.clock.nowMs(), askedAtMs);
     const subscription = this.#subscription(kind, member);
     switch (outcome.kind) {
       case "applied":
@@ -165,7 +171,8 @@ interface FeedPlan {
 }
 
 interface SubscriptionEvents {
-  received(kind: FeedKind, member: number, response: ClientResponse): void;
+  /** `askedAtMs`: when the request was sent to which this is the answer; absent for a notification. */
+  received(kind: FeedKind, member: number, response: ClientResponse, askedAtMs?: number): void;
   failed(error: UpstreamError): void;
 }
 
@@ -193,13 +200,17 @@ class FeedSubscription {
   open(): void {
     const { uri, query, heldETag } = this.#plan;
     this.#isAsking = true;
+    // What comes first answers the request; nothing after it can be told apart from a notification.
+    let askedAtMs: number | undefined = this.#deps.env.clock.nowMs();
     this.#observation = this.#deps.client.observe(
       { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.JSON_PATCH, etags: heldETag() },
       {
         onNotification: (response) => {
           this.#isAsking = false;
           this.#rest(response.maxAgeS * 1000);
-          this.#events.received(this.kind, this.member, response);
+          const answersAtMs = askedAtMs;
+          askedAtMs = undefined;
+          this.#events.received(this.kind, this.member, response, answersAtMs);
         },
         onEnd: (reason) => this.#end(reason),
       },

@@ -1,13 +1,17 @@
+import type { Clock } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import { type Directory, MergeError, type Registration } from "@tributary/merge-engine";
 import {
+  type ClockReading,
   createFeedReader,
   type FeedKind,
   type FeedOutcome,
   type FeedReader,
   type HeldRegistrations,
+  RemoteClock,
   type ReplicaChange,
 } from "@tributary/replication";
+import { RecordShift } from "./record-shift.js";
 import type { Remarks } from "./remarks.js";
 
 export interface FeedReplicaOptions {
@@ -37,14 +41,22 @@ export class FeedReplica {
   readonly #remarks: Remarks;
   readonly #members: Member[];
   readonly #ended = new Map<string, Registration>();
+  readonly #clock = new RemoteClock();
+  readonly #shift: RecordShift;
   readonly #unsubscribe: () => void;
 
-  constructor(directory: Directory, options: FeedReplicaOptions, remarks: Remarks) {
+  constructor(directory: Directory, options: FeedReplicaOptions, remarks: Remarks, clock: Clock) {
     this.#directory = directory;
     this.#options = options;
     this.#remarks = remarks;
     const filters = options.filters.length === 0 ? [[]] : options.filters;
-    this.#members = filters.map(() => ({ reader: createFeedReader(options), hrefs: new Set(), isComplete: false }));
+    const readerOptions = { ...options, clock: this.#clock };
+    this.#members = filters.map(() => ({
+      reader: createFeedReader(readerOptions),
+      hrefs: new Set(),
+      isComplete: false,
+    }));
+    this.#shift = new RecordShift(clock, (href, ms) => this.#move(href, ms, clock.nowMs()));
     // Records of an earlier configuration go on being shown until the first copy confirms or drops them.
     for (const href of directory.hrefs(options.source)) this.#members[0]?.hrefs.add(href);
     this.#unsubscribe = directory.on("source", ({ source, kind, cause, href, registration }) => {
@@ -61,9 +73,10 @@ export class FeedReplica {
   }
 
   /** Apply one notification; the directory is up to date when this returns. */
-  apply(member: number, kind: FeedKind, patch: Uint8Array, nowMs: number): FeedOutcome {
+  apply(member: number, kind: FeedKind, patch: Uint8Array, nowMs: number, askedAtMs?: number): FeedOutcome {
     const one = this.#members[member] as Member;
-    const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one));
+    const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one), askedAtMs);
+    this.#followClock();
     if (outcome.kind !== "applied") return outcome;
     for (const change of outcome.changes) this.#take(one, change, nowMs);
     for (const problem of outcome.problems) this.#remarks.reject("upstream-record", problem);
@@ -71,7 +84,19 @@ export class FeedReplica {
     return outcome;
   }
 
+  /** Take a reading of the RD's clock that came in answer to a request. */
+  noteClock(reading: ClockReading, receivedAtMs: number, askedAtMs: number): void {
+    this.#clock.note(reading, receivedAtMs, askedAtMs);
+    this.#followClock();
+  }
+
+  /** How exactly the RD's clock is known, ms. */
+  clockUncertaintyMs(nowMs: number): number {
+    return this.#clock.uncertaintyMs(nowMs);
+  }
+
   close(): void {
+    this.#shift.stop();
     this.#unsubscribe();
     this.#ended.clear();
   }
@@ -84,8 +109,30 @@ export class FeedReplica {
     return this.#directory.get(this.#options.source, href) ?? this.#ended.get(href);
   }
 
+  /** What was taken over with a worse idea of the RD's clock gets the times that it should have had. */
+  #followClock(): void {
+    const ms = this.#clock.takeShiftMs();
+    if (ms === 0) return;
+    for (const { reader } of this.#members) reader.shift(ms);
+    this.#shift.start([...this.#members.flatMap(({ hrefs }) => [...hrefs])], ms);
+  }
+
+  #move(href: string, ms: number, nowMs: number): void {
+    const record = this.#get(href);
+    if (record === undefined || record.expiry !== "exact") return;
+    const times = { renewedAtMs: record.renewedAtMs + ms, expiresAtMs: record.expiresAtMs + ms };
+    this.#renew(href, times, nowMs);
+  }
+
+  #renew(href: string, times: Pick<Registration, "renewedAtMs" | "expiresAtMs">, nowMs: number): void {
+    if (this.#directory.renew(this.#options.source, href, times, nowMs)) return;
+    const ended = this.#ended.get(href);
+    if (ended !== undefined) this.#put({ ...plain(ended), ...times }, nowMs);
+  }
+
   #take(member: Member, change: ReplicaChange, nowMs: number): void {
     const { source } = this.#options;
+    this.#shift.skip(change.kind === "put" ? change.registration.href : change.href);
     switch (change.kind) {
       case "put":
         member.hrefs.add(change.registration.href);
@@ -93,9 +140,7 @@ export class FeedReplica {
         return;
       case "renew": {
         const { href, renewedAtMs, expiresAtMs } = change;
-        if (this.#directory.renew(source, href, { renewedAtMs, expiresAtMs }, nowMs)) return;
-        const ended = this.#ended.get(href);
-        if (ended !== undefined) this.#put({ ...plain(ended), renewedAtMs, expiresAtMs }, nowMs);
+        this.#renew(href, { renewedAtMs, expiresAtMs }, nowMs);
         return;
       }
       case "remove":

@@ -243,7 +243,7 @@ class UpstreamShell implements Upstream {
     const options = { source, filters, assumedLifetimeMs, ...(defaultSector === undefined ? {} : { defaultSector }) };
     if (this.#foreignReplica !== null) this.#forgetRecords();
     this.#foreignReplica = null;
-    this.#feedReplica ??= new FeedReplica(this.#deps.directory, options, this.#remarks);
+    this.#feedReplica ??= new FeedReplica(this.#deps.directory, options, this.#remarks, this.#deps.env.clock);
     return this.#feedReplica;
   }
 

@@ -1,0 +1,77 @@
+import { CODE, CONTENT_FORMAT, METHOD, type Timer } from "@tributary/coap-transport";
+import { parseClockReading } from "@tributary/replication";
+import {
+  CLOCK_UNCERTAINTY_MS,
+  FIRST_CLOCK_PAUSE_MS,
+  HEARTBEAT_TIMEOUT_MS,
+  LONGEST_CLOCK_PAUSE_MS,
+} from "./constants.js";
+import type { FeedReplica } from "./feed-replica.js";
+import type { FollowerDeps } from "./follower.js";
+
+/** Selects no registration, for no endpoint name is empty: the answer is an empty document with the RD's clock. */
+const NOTHING = "ep=";
+
+/**
+ * Keeps the clock of an RD known well enough for ages to mean something: notifications tell it late, so it is asked for when
+ * the bounds are far apart, ever more rarely where asking does not help.
+ */
+export class ClockWatch {
+  readonly #deps: FollowerDeps;
+  readonly #replica: FeedReplica;
+  readonly #uri: string;
+  readonly #abort = new AbortController();
+  #timer: Timer | null = null;
+  #pauseMs = FIRST_CLOCK_PAUSE_MS;
+
+  /** `uri`: endpoint lookup of the RD. */
+  constructor(deps: FollowerDeps, replica: FeedReplica, uri: string) {
+    this.#deps = deps;
+    this.#replica = replica;
+    this.#uri = uri;
+  }
+
+  /** To be called whenever something was received. */
+  check(): void {
+    if (this.#timer !== null || this.#abort.signal.aborted) return;
+    const { clock, random } = this.#deps.env;
+    if (this.#replica.clockUncertaintyMs(clock.nowMs()) <= CLOCK_UNCERTAINTY_MS) {
+      this.#pauseMs = FIRST_CLOCK_PAUSE_MS;
+      return;
+    }
+    this.#timer = clock.setTimer(this.#pauseMs * (1 + 0.1 * random()), () => void this.#ask());
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_CLOCK_PAUSE_MS);
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#abort.abort();
+  }
+
+  async #ask(): Promise<void> {
+    const { client, env, events } = this.#deps;
+    const askedAtMs = env.clock.nowMs();
+    try {
+      const response = await client.request(
+        { method: METHOD.GET, uri: this.#uri, query: ["href=/*", NOTHING], accept: CONTENT_FORMAT.JSON_PATCH },
+        { timeoutMs: HEARTBEAT_TIMEOUT_MS, signal: this.#abort.signal },
+      );
+      events.contact();
+      events.bytes(response.wireBytes);
+      const reading = response.code === CODE.CONTENT ? readingOf(response.payload) : null;
+      if (reading !== null) this.#replica.noteClock(reading, env.clock.nowMs(), askedAtMs);
+    } catch {
+      // Whether the RD is gone shows with the feed itself.
+    }
+    this.#timer = null;
+    this.check();
+  }
+}
+
+function readingOf(patch: Uint8Array) {
+  try {
+    return parseClockReading(JSON.parse(new TextDecoder().decode(patch))?.[0]?.value?.clock);
+  } catch {
+    return null;
+  }
+}

@@ -63,8 +63,8 @@ class CompactedChangeLog implements ChangeLog {
       return;
     }
     if (known === undefined || known.isRemoved) this.#recordArrival(known, change.href, counter);
-    else if (change.kind === "renewed") this.#lists.renewed.append(known, counter);
-    else this.#recordContent(known, change, counter);
+    else if (change.endpointChanged || change.linksChanged) this.#recordContent(known, counter);
+    else this.#lists.renewed.append(known, counter);
   }
 
   #recordArrival(known: LogNode | undefined, href: string, counter: number): void {
@@ -78,12 +78,13 @@ class CompactedChangeLog implements ChangeLog {
     this.#latest.res = counter;
   }
 
-  #recordContent(node: LogNode, change: LoggedChange, counter: number): void {
-    // Every change of content renews as well, so the endpoint entry is sent again even when only links differ: its age did.
-    if (change.endpointChanged) this.#lists.ep.append(node, counter);
-    else this.#lists.renewed.append(node, counter);
-    if (change.linksChanged) this.#lists.res.append(node, counter);
-    // The resource feed moves on even without an operation, so that a reader knows that both halves belong together.
+  /**
+   * Both feeds tell every change of content, whichever half it concerns, so that a reader can rely on getting both halves of
+   * one moment; and so that a filter on one half moves the other in and out with it.
+   */
+  #recordContent(node: LogNode, counter: number): void {
+    this.#lists.ep.append(node, counter);
+    this.#lists.res.append(node, counter);
     this.#latest.res = counter;
   }
 

@@ -6,6 +6,8 @@ export interface Staged<T> {
   readonly value: T | null;
   /** Counter of the patch that said so. */
   readonly counter: number;
+  /** Told because the feed started anew: the other feed may have told its half long ago. */
+  readonly isOfCopy: boolean;
 }
 
 /** One of the two feeds as its reader has it: position, and the entries not yet joined with the other feed. */
@@ -30,7 +32,7 @@ export class FeedHalf<T> {
 
   stage(href: string, value: T | null, counter: number): void {
     this.staged.delete(href);
-    this.staged.set(href, { value, counter });
+    this.staged.set(href, { value, counter, isOfCopy: this.seen !== null });
     if (value === null) this.seen?.delete(href);
     else this.seen?.add(href);
   }
@@ -39,7 +41,7 @@ export class FeedHalf<T> {
   restage(href: string, change: (value: T) => T): boolean {
     const known = this.staged.get(href);
     if (known === undefined || known.value === null) return false;
-    this.staged.set(href, { value: change(known.value), counter: known.counter });
+    this.staged.set(href, { ...known, value: change(known.value) });
     return true;
   }
 

@@ -10,7 +10,7 @@ import {
   readLinksEntry,
   readTimes,
 } from "./feed-entry.js";
-import { FeedHalf } from "./feed-half.js";
+import { FeedHalf, type Staged } from "./feed-half.js";
 import { parseClockReading, RemoteClock } from "./remote-clock.js";
 import { applyToSparseDocument, type SparseOutcome } from "./sparse-document.js";
 import type {
@@ -137,8 +137,8 @@ class JoiningFeedReader implements FeedReader {
 
   /** Links that wait for this moment join the parameters as they are from now on, not those still held. */
   #renewWithLinks(href: string, times: EntryTimes, counter: number, held: HeldRegistrations): void {
-    const before = this.#res.staged.has(href) ? this.#heldEndpoint(href, held.get(href)) : null;
-    if (before !== null) this.#ep.stage(href, { ...before, ...times }, counter);
+    const before = this.#res.staged.has(href) ? held.get(href) : undefined;
+    if (before !== undefined) this.#ep.stage(href, { ...before, ...times }, counter);
   }
 
   /** What the RD does not hold any more is not shown any more: no need to wait for the other feed. */
@@ -181,21 +181,27 @@ class JoiningFeedReader implements FeedReader {
     // One half is told up to a moment that the other feed has not reached: wait for it.
     if ((endpoint?.counter ?? 0) > reached || (links?.counter ?? 0) > reached) return;
     const before = held.get(href);
-    const part = endpoint === undefined ? this.#heldEndpoint(href, before) : endpoint.value;
-    const joined = links === undefined ? this.#heldLinks(href, before) : links.value;
-    const isWaiting = part !== null && joined === null && !(this.#ep.complete && this.#res.complete);
-    if (isWaiting) return;
+    const part = endpoint === undefined ? this.#untold(this.#ep, href, links, before) : endpoint.value;
+    const list = links === undefined ? this.#untold(this.#res, href, endpoint, before?.links) : links.value;
+    // Every change is told by both feeds: the other half was changed again meanwhile, and both come anew.
+    if (part === undefined || list === undefined) return;
     this.#ep.staged.delete(href);
     this.#res.staged.delete(href);
-    if (part !== null) changes.push({ kind: "put", registration: { ...part, links: joined ?? [] } });
+    if (part !== null && list !== null) changes.push({ kind: "put", registration: { ...part, links: list } });
   }
 
-  #heldEndpoint(href: string, before: Registration | undefined): EndpointPart | null {
-    return before !== undefined && this.#ep.covers(href) ? before : null;
-  }
-
-  #heldLinks(href: string, before: Registration | undefined): readonly Link[] | null {
-    return before !== undefined && this.#res.covers(href) ? before.links : null;
+  /**
+   * What `half` has not told since the other feed told its half: as it is held, when the other feed only started anew; null
+   * when there is nothing to wait for; undefined: it is still to come.
+   */
+  #untold<T>(
+    half: FeedHalf<unknown>,
+    href: string,
+    told: Staged<unknown> | undefined,
+    before: T | undefined,
+  ): T | null | undefined {
+    if (told?.value === null) return null;
+    return told?.isOfCopy === true && half.covers(href) ? before : undefined;
   }
 
   /** After a copy from the start, what the new document does not have is gone. */

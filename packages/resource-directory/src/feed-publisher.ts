@@ -19,6 +19,7 @@ import {
   type FeedPatch,
   type FeedSource,
   type LoggedChange,
+  type Version,
   versionFromETag,
   versionToETag,
 } from "@tributary/replication";
@@ -105,7 +106,9 @@ class Publisher implements FeedPublisher {
     const cursor = this.#open(kind, filter, request);
     const patch = this.nextPatch(cursor, request.peer);
     if (patch !== null) {
-      const next = this.advance(cursor, patch, request.peer);
+      const next = this.#log.advance(cursor, patch);
+      // A version that the peer named already would not tell whether it received this.
+      if (!request.etags.some((etag) => isVersion(etag, patch.version))) this.noteDelivered(request.peer, next);
       return this.#withObservation(request, patchResponse(patch), next);
     }
     return this.#withObservation(request, validResponse(cursor), cursor);
@@ -128,10 +131,12 @@ class Publisher implements FeedPublisher {
     return this.#log.nextPatch(cursor, source, peer.transport === "udp" ? this.#patchBytes.udp : this.#patchBytes.tcp);
   }
 
-  advance(cursor: FeedCursor, patch: FeedPatch, peer: Peer): FeedCursor {
-    const next = this.#log.advance(cursor, patch);
-    this.#copies.note(peer, next);
-    return next;
+  advance(cursor: FeedCursor, patch: FeedPatch): FeedCursor {
+    return this.#log.advance(cursor, patch);
+  }
+
+  noteDelivered(peer: Peer, cursor: FeedCursor): void {
+    this.#copies.note(peer, cursor);
   }
 
   forget(subscriber: Subscriber): void {
@@ -209,18 +214,24 @@ class Subscriber implements ObservedResource {
   next(): ServerResponse | null {
     const patch = this.#publisher.nextPatch(this.cursor, this.observer.peer);
     if (patch === null) return null;
-    this.#underWay = this.#publisher.advance(this.cursor, patch, this.observer.peer);
+    this.#underWay = this.#publisher.advance(this.cursor, patch);
     return patchResponse(patch);
   }
 
   delivered(): void {
     this.cursor = this.#underWay ?? this.cursor;
     this.#underWay = null;
+    this.#publisher.noteDelivered(this.observer.peer, this.cursor);
   }
 
   closed(): void {
     this.#publisher.forget(this);
   }
+}
+
+function isVersion(etag: Uint8Array, version: Version): boolean {
+  const held = versionFromETag(etag);
+  return held !== null && held.epoch === version.epoch && held.counter === version.counter;
 }
 
 function isOwnCriterion(kind: LookupInterface, { name, value, isPrefix }: Criterion): boolean {

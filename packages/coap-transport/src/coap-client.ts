@@ -21,6 +21,7 @@ import type {
   ClientResponse,
   CoapClient,
   Observation,
+  ObservationControl,
   ObservationListener,
   RequestControl,
 } from "./types.js";
@@ -70,16 +71,12 @@ class Client implements CoapClient {
     });
   }
 
-  observe(
-    request: ClientRequest,
-    listener: ObservationListener,
-    control: Omit<RequestControl, "signal"> = {},
-  ): Observation {
+  observe(request: ClientRequest, listener: ObservationListener, control: ObservationControl = {}): Observation {
     const { env, connect } = this.#deps;
     const maxBodyBytes = control.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
     const observation = new ClientObservation(
       { clock: env.clock, logger: env.logger, listener },
-      { request, maxBodyBytes, timeoutMs: control.timeoutMs },
+      { request, maxBodyBytes, timeoutMs: control.timeoutMs, isSeries: control.isSeries ?? false },
     );
     // Nothing is told before the caller has the observation in hand.
     queueMicrotask(() => {

@@ -34,6 +34,7 @@ export type {
   CoapOption,
   DatagramSocket,
   Observation,
+  ObservationControl,
   ObservationEnd,
   ObservationListener,
   ObservationSource,

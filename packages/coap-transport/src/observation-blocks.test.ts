@@ -74,6 +74,31 @@ describe("RFC 7959 section 2.6: notifications larger than a block", () => {
     expect(seen.slice(1).map((response) => [response.observe, response.payload])).toEqual([[3, other]]);
   });
 
+  test("in a series, one that arrives during the fetch waits for it, and both are delivered in order", async () => {
+    const { clock, server, accept, notify, reply, seen, texts } = await observing({}, { isSeries: true });
+    await accept(1, "1");
+    const body = pattern(100);
+    await notify(2, part(body, 0, 1));
+    await notify(3, { payload: "next" });
+    expect(texts()).toEqual(["1"]);
+    reply(nextGet(server.inbox), part(body, 1, 1));
+    await clock.advance(5);
+    expect(seen.slice(1).map((response) => response.observe)).toEqual([2, 3]);
+    expect(seen[1]?.payload).toEqual(body);
+    await notify(4, { payload: "last" });
+    expect(texts().slice(2)).toEqual(["next", "last"]);
+  });
+
+  test("in a series, more than a few that wait take the place of what is fetched", async () => {
+    const { clock, server, accept, notify, texts, ends } = await observing({}, { isSeries: true });
+    await accept(1, "1");
+    await notify(2, part(pattern(100), 0, 1));
+    for (let sequence = 3; sequence < 9; sequence++) await notify(sequence, { payload: String(sequence) });
+    await clock.advance(100_000);
+    expect(server.inbox.filter(({ code }) => code === METHOD.GET).length).toBeGreaterThan(0);
+    expect([texts(), ends]).toEqual([["1", "7", "8"], []]);
+  });
+
   test("COA-06 a small newer notification supersedes it likewise", async () => {
     const { clock, server, accept, notify, reply, texts, ends } = await observing();
     await accept(1, "1");

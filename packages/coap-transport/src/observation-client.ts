@@ -24,6 +24,8 @@ export interface ClientObservationOptions {
   readonly maxBodyBytes: number;
   /** How long a registration may take to be answered. */
   readonly timeoutMs: number | undefined;
+  /** Notifications build on each other: none takes the place of another. */
+  readonly isSeries: boolean;
 }
 
 /** The way to the peer and what is asked of it. */
@@ -42,6 +44,9 @@ type Phase =
   | { readonly kind: "running"; readonly connection: Connection }
   | { readonly kind: "over" };
 
+/** Notifications of a series that wait for one that is being fetched; the peer sends the next when it was asked for the last block. */
+const MAX_WAITING = 4;
+
 const REGISTER = 0;
 const DEREGISTER = 1;
 
@@ -57,6 +62,8 @@ export class ClientObservation implements Observation, ResponseSink {
   /** Notifications came since the registration under way was sent. */
   #heardSince = false;
   #fetch: RequestOperation | null = null;
+  /** Notifications of a series that came while another was being fetched. */
+  #waiting: { readonly head: Message; readonly observe: number | undefined }[] = [];
   #onOver: () => void = () => {};
 
   constructor(deps: ClientObservationDeps, options: ClientObservationOptions) {
@@ -181,6 +188,11 @@ export class ClientObservation implements Observation, ResponseSink {
 
   /** A newer state, of which this message may be but the beginning; whatever was being fetched is out of date. */
   #receive(connection: Connection, head: Message, observe: number | undefined): void {
+    if (this.#options.isSeries && this.#fetch !== null && this.#waiting.length < MAX_WAITING) {
+      this.#waiting.push({ head, observe });
+      return;
+    }
+    this.#waiting = [];
     this.#fetch?.stop(new TransportError("ABORTED", "superseded by a newer notification"));
     this.#fetch = null;
     const { maxBodyBytes } = this.#options;
@@ -215,6 +227,14 @@ export class ClientObservation implements Observation, ResponseSink {
     this.#tell(() => this.#deps.listener.onNotification(response));
     if (isErrorCode(head.code)) this.#end("error-response");
     else if (body.observe === undefined) this.#end("not-observable");
+    this.#receiveWaiting();
+  }
+
+  #receiveWaiting(): void {
+    const phase = this.#phase;
+    if (phase.kind !== "running" || this.#fetch !== null) return;
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#receive(phase.connection, next.head, next.observe);
   }
 
   #end(reason: "not-observable" | "error-response" | Error): void {
@@ -231,6 +251,7 @@ export class ClientObservation implements Observation, ResponseSink {
     this.#stopRegistration();
     this.#fetch?.stop(new TransportError("ABORTED", "the observation is over"));
     this.#fetch = null;
+    this.#waiting = [];
     if (phase.kind === "running") phase.connection.channel.unbind(phase.connection.token);
     this.#onOver();
   }

@@ -137,6 +137,14 @@ export interface RequestControl {
   readonly maxBodyBytes?: number;
 }
 
+export interface ObservationControl extends Omit<RequestControl, "signal"> {
+  /**
+   * Each notification builds on the one before, as patches do: one that arrives while the blocks of another are being
+   * fetched waits for it, a few at most, instead of taking its place (RFC 7641 section 1.3 wants the latest state only).
+   */
+  readonly isSeries?: boolean;
+}
+
 export interface ObservationListener {
   /** First response and every newer notification, in order (RFC 7641 section 3.4), each complete. Error codes are delivered too. */
   onNotification(response: ClientResponse): void;
@@ -164,7 +172,7 @@ export interface Observation {
 export interface CoapClient {
   /** @throws {TransportError} TIMEOUT, RESET, UNREACHABLE, TOO_LARGE, ABORTED, CLOSED, BAD_URI, MALFORMED. Error codes 4.xx/5.xx are responses, not errors. */
   request(request: ClientRequest, control?: RequestControl): Promise<ClientResponse>;
-  observe(request: ClientRequest, listener: ObservationListener, control?: Omit<RequestControl, "signal">): Observation;
+  observe(request: ClientRequest, listener: ObservationListener, control?: ObservationControl): Observation;
   /** Empty CON (RFC 7252 section 4.3); resolves true on RST or ACK, false when nothing came. */
   ping(uri: string, control?: RequestControl): Promise<boolean>;
   close(): Promise<void>;

@@ -36,7 +36,7 @@ async function askOne(upstream: Upstream, request: FanOutRequest): Promise<FanOu
   const { items, count } = forwardedItems(upstream, request);
   try {
     const answer = await upstream.forward(request.kind, items, { signal: AbortSignal.timeout(request.timeoutMs) });
-    return { upstream, answer, isWhole: count === null || answer.links.length < count };
+    return { upstream, answer, isWhole: count === null || answer.received < count };
   } catch (error) {
     return { upstream, failure: error instanceof Error ? error : new Error(String(error)) };
   }

@@ -65,7 +65,8 @@ class AskedUpstream implements Upstream {
     const parsed = parseLookupQuery(items.filter((item) => item !== "lt-age"));
     if (!parsed.ok) throw new Error(parsed.message);
     const links = [...this.directory.lookup(kind, parsed.query, 1000)];
-    return { links: items.includes("lt-age") ? links.map((link) => this.#aged(link)) : links, maxAgeS: 30 };
+    const shown = items.includes("lt-age") ? links.map((link) => this.#aged(link)) : links;
+    return { links: shown, received: links.length, maxAgeS: 30 };
   }
 
   #aged(link: Link): Link {
@@ -265,7 +266,7 @@ describe("parts that are missing", () => {
         most = Math.max(most, ++running);
         await Promise.resolve();
         running--;
-        return { links: [], maxAgeS: 60 };
+        return { links: [], received: 0, maxAgeS: 60 };
       };
       return upstream;
     });

@@ -10,7 +10,7 @@ import {
 import type { Criterion } from "@tributary/link-model";
 import { type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
 import { ClockWatch } from "./clock-watch.js";
-import { FEED_POLL_MS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
+import { FEED_POLL_MS, HASTY_ASKS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
 import { type Discovered, retryAfter, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { FeedReplica } from "./feed-replica.js";
@@ -121,7 +121,7 @@ export class FeedFollower implements Follower {
           feed: kind,
           expected: outcome.expected,
         });
-        subscription?.askAgain(0);
+        subscription?.askAgainAfterGap();
         return;
       }
       case "malformed":
@@ -188,6 +188,8 @@ class FeedSubscription {
   #isAsking = false;
   #isClosed = false;
   #isPolled = false;
+  /** Patches in a row that did not fit what is held. */
+  #gaps = 0;
 
   constructor(deps: FollowerDeps, plan: FeedPlan, events: SubscriptionEvents) {
     this.kind = plan.kind;
@@ -214,7 +216,7 @@ class FeedSubscription {
         },
         onEnd: (reason) => this.#end(reason),
       },
-      { timeoutMs: HEARTBEAT_TIMEOUT_MS },
+      { timeoutMs: HEARTBEAT_TIMEOUT_MS, isSeries: true },
     );
   }
 
@@ -225,8 +227,16 @@ class FeedSubscription {
     this.#setTimer(afterMs, () => this.#ask());
   }
 
+  /** At once; without progress not for ever. */
+  askAgainAfterGap(): void {
+    if (this.#isClosed || this.#isAsking) return;
+    this.#gaps++;
+    this.askAgain(this.#gaps <= HASTY_ASKS ? 0 : MALFORMED_PAUSE_MS);
+  }
+
   /** A polled feed that is not complete yet goes on at once. */
   noteApplied(isComplete: boolean): void {
+    this.#gaps = 0;
     if (this.#isPolled && !isComplete) this.askAgain(0);
   }
 

@@ -3,12 +3,14 @@ import {
   type Attribute,
   isAbsoluteUri,
   type Link,
+  lastValue,
   parseLinkFormatTolerantly,
   resolveReference,
 } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { assertContent, type Discovered, get } from "./discovery.js";
 import type { UpstreamError } from "./errors.js";
+import { localPath } from "./foreign-documents.js";
 import type { CapabilityReport, ForwardedAnswer } from "./types.js";
 
 export interface ForwardingDeps {
@@ -29,14 +31,27 @@ export async function forwardLookup(
   items: readonly string[],
 ): Promise<ForwardedAnswer> {
   const uri = kind === "ep" ? deps.found.endpointLookup : deps.found.resourceLookup;
-  const ask = () => get(deps.client, uri, items, deps.timeoutMs, deps.signal);
+  const ask = () => get(deps.client, uri, ownItems(kind, items, deps), deps.timeoutMs, deps.signal);
   const response = await ask().catch((error: UpstreamError) => {
     if (deps.signal.aborted) throw error;
     return ask();
   });
   assertContent(response);
-  const links = parseLinkFormatTolerantly(response.payload).links.map((link) => transcode(link, uri, deps));
-  return { links, maxAgeS: response.maxAgeS };
+  const received = parseLinkFormatTolerantly(response.payload).links;
+  const links = received.filter((link) => isOwn(kind, link, uri, deps)).map((link) => transcode(link, uri, deps));
+  return { links, received: received.length, maxAgeS: response.maxAgeS };
+}
+
+/** Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. */
+function ownItems(kind: LookupInterface, items: readonly string[], { capabilities }: ForwardingDeps): string[] {
+  if (kind === "ep") return [...items, ...(capabilities.hrefFilter === "yes" ? ["href=/*"] : [])];
+  return items.map((item) => (item === "provenance" && capabilities.provenance === "yes" ? "provenance=/*" : item));
+}
+
+function isOwn(kind: LookupInterface, link: Link, uri: string, { capabilities }: ForwardingDeps): boolean {
+  if (kind === "ep") return localPath(link.target, uri) !== null;
+  const provenance = capabilities.provenance === "yes" ? lastValue(link, "provenance") : undefined;
+  return typeof provenance !== "string" || localPath(provenance, uri) !== null;
 }
 
 function transcode(link: Link, uri: string, { found, capabilities }: ForwardingDeps): Link {

@@ -91,6 +91,8 @@ export interface UpstreamDeps {
 /** Answer of an upstream to a forwarded lookup. Links are absolute, as from a replica. */
 export interface ForwardedAnswer {
   readonly links: readonly Link[];
+  /** Links that the upstream sent; more than `links` when it shows registrations of others as well. */
+  readonly received: number;
   /** Seconds. */
   readonly maxAgeS: number;
 }

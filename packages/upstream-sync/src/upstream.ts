@@ -218,7 +218,8 @@ class UpstreamShell implements Upstream {
       resourceLookup,
       ...(registration === undefined ? {} : { registration }),
     };
-    if (found.isTributary) this.#capabilities = { ...this.#capabilities, provenance: "yes", paging: "yes" };
+    if (found.isTributary)
+      this.#capabilities = { ...this.#capabilities, provenance: "yes", hrefFilter: "yes", paging: "yes" };
     this.#input({ kind: "discovered", found });
   }
 

@@ -2,7 +2,7 @@ import { findOption } from "../block-option.js";
 import { CODE, MESSAGE_TYPE, METHOD, OPTION } from "../constants.js";
 import type { UdpMessage } from "../message-codec.js";
 import { decodeUint, uintOption } from "../option-values.js";
-import type { ClientRequest, ClientResponse, CoapOption, RequestControl } from "../types.js";
+import type { ClientRequest, ClientResponse, CoapOption, ObservationControl } from "../types.js";
 import type { RawMessage } from "./raw-peer.js";
 import { serveEndpoint } from "./served-endpoint.js";
 
@@ -17,7 +17,7 @@ export function pattern(length: number, salt = 0): Uint8Array {
 }
 
 /** An observation, what came of it, and a server that does what the test says. */
-export async function observing(request: Partial<ClientRequest> = {}, control: Omit<RequestControl, "signal"> = {}) {
+export async function observing(request: Partial<ClientRequest> = {}, control: ObservationControl = {}) {
   const served = serveEndpoint();
   const server = served.peer(SERVER, 5683);
   const seen: ClientResponse[] = [];

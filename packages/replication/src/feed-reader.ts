@@ -11,7 +11,7 @@ import {
   readTimes,
 } from "./feed-entry.js";
 import { FeedHalf, type Staged } from "./feed-half.js";
-import { parseClockReading, RemoteClock } from "./remote-clock.js";
+import { type AskedAt, parseClockReading, RemoteClock } from "./remote-clock.js";
 import { applyToSparseDocument, type SparseOutcome } from "./sparse-document.js";
 import type {
   FeedKind,
@@ -76,7 +76,7 @@ class JoiningFeedReader implements FeedReader {
     patch: Uint8Array | string,
     receivedAtMs: number,
     held: HeldRegistrations,
-    askedAtMs?: number,
+    asked?: AskedAt,
   ): FeedOutcome {
     const text = typeof patch === "string" ? patch : decodeUtf8(patch);
     if (text === null) return { kind: "malformed", message: "the patch is not UTF-8" };
@@ -91,7 +91,7 @@ class JoiningFeedReader implements FeedReader {
     const problems: string[] = [];
     const changes: ReplicaChange[] = [];
     if (kind === "ep") {
-      const sentAtMs = this.#sentAtMs(outcome.clock, receivedAtMs, askedAtMs);
+      const sentAtMs = this.#sentAtMs(outcome.clock, receivedAtMs, asked);
       this.#takeEndpoints(outcome, sentAtMs, held, changes, problems);
     }
     if (kind === "res") this.#takeLinks(outcome, problems);
@@ -104,10 +104,10 @@ class JoiningFeedReader implements FeedReader {
   }
 
   /** The moment from which the ages in a patch count, on the clock here. */
-  #sentAtMs(clock: unknown, receivedAtMs: number, askedAtMs: number | undefined): number {
+  #sentAtMs(clock: unknown, receivedAtMs: number, asked: AskedAt | undefined): number {
     const reading = parseClockReading(clock);
     if (reading === null) return receivedAtMs;
-    this.#clock.note(reading, receivedAtMs, askedAtMs);
+    this.#clock.note(reading, receivedAtMs, asked);
     return this.#clock.toLocalMs(reading.ms);
   }
 

@@ -3,7 +3,7 @@ export { COUNTER_LIMIT, EPOCH_LIMIT } from "./constants.js";
 export { ReplicationError, type ReplicationErrorCode } from "./errors.js";
 export { lifetimeAgeS } from "./feed-entry.js";
 export { createFeedReader } from "./feed-reader.js";
-export { type ClockReading, parseClockReading, RemoteClock } from "./remote-clock.js";
+export { type AskedAt, type ClockReading, parseClockReading, RemoteClock } from "./remote-clock.js";
 export type {
   ChangeLog,
   ChangeLogOptions,

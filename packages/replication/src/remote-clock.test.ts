@@ -5,14 +5,14 @@ import { parseClockReading, RemoteClock } from "./remote-clock.js";
 describe("the clock of an RD as its readings tell", () => {
   test("an answer that came at once pins it down", () => {
     const clock = new RemoteClock();
-    clock.note({ run: 1, ms: 500 }, 10_501, 10_499);
+    clock.note({ run: 1, ms: 500 }, 10_501, { thisMs: 10_499 });
     expect(clock.uncertaintyMs(10_501)).toBe(2);
     expect(Math.abs(clock.toLocalMs(700) - 10_700)).toBeLessThanOrEqual(1);
   });
 
   test("a notification that was on its way for long does not make what it tells younger", () => {
     const clock = new RemoteClock();
-    clock.note({ run: 1, ms: 500 }, 10_501, 10_499);
+    clock.note({ run: 1, ms: 500 }, 10_501, { thisMs: 10_499 });
     clock.note({ run: 1, ms: 20_000 }, 36_000);
     expect(clock.toLocalMs(20_000)).toBeLessThanOrEqual(30_001);
     expect(clock.takeShiftMs()).toBe(0);
@@ -20,10 +20,10 @@ describe("the clock of an RD as its readings tell", () => {
 
   test("after a slow first answer, a quick one moves everything by a step", () => {
     const clock = new RemoteClock();
-    clock.note({ run: 1, ms: 6_000 }, 16_002, 10_000);
+    clock.note({ run: 1, ms: 6_000 }, 16_002, { thisMs: 10_000 });
     expect(clock.uncertaintyMs(16_002)).toBe(6002);
     const before = clock.toLocalMs(6_000);
-    clock.note({ run: 1, ms: 20_000 }, 30_001, 29_999);
+    clock.note({ run: 1, ms: 20_000 }, 30_001, { thisMs: 29_999 });
     const shift = clock.takeShiftMs();
     expect(before + shift).toBe(clock.toLocalMs(6_000));
     expect(Math.abs(clock.toLocalMs(6_000) - 16_000)).toBeLessThan(10);
@@ -31,16 +31,26 @@ describe("the clock of an RD as its readings tell", () => {
 
   test("another run begins anew, without a step", () => {
     const clock = new RemoteClock();
-    clock.note({ run: 1, ms: 500_000 }, 510_000, 509_999);
-    clock.note({ run: 2, ms: 10 }, 520_010, 520_009);
+    clock.note({ run: 1, ms: 500_000 }, 510_000, { thisMs: 509_999 });
+    clock.note({ run: 2, ms: 10 }, 520_010, { thisMs: 520_009 });
     expect(Math.abs(clock.toLocalMs(10) - 520_010)).toBeLessThanOrEqual(1);
     expect(clock.takeShiftMs()).toBe(0);
   });
 
+  test("of another run, the first reading must answer one of the requests sent before", () => {
+    const clock = new RemoteClock();
+    clock.note({ run: 1, ms: 500_000 }, 510_000, { thisMs: 509_999 });
+    clock.note({ run: 1, ms: 510_000 }, 524_000, { someMs: 521_000 });
+    expect(clock.toLocalMs(510_000)).toBeLessThan(520_002);
+    clock.note({ run: 2, ms: 10 }, 533_000, { someMs: 529_000 });
+    expect(clock.toLocalMs(10)).toBe(529_000);
+    expect(clock.uncertaintyMs(533_000)).toBe(4_000);
+  });
+
   test("a clock that was stopped is believed anew", () => {
     const clock = new RemoteClock();
-    clock.note({ run: 1, ms: 0 }, 1, 0);
-    clock.note({ run: 1, ms: 1_000 }, 3_600_001, 3_600_000);
+    clock.note({ run: 1, ms: 0 }, 1, { thisMs: 0 });
+    clock.note({ run: 1, ms: 1_000 }, 3_600_001, { thisMs: 3_600_000 });
     expect(Math.abs(clock.toLocalMs(1_000) - 3_600_000)).toBeLessThanOrEqual(1);
     expect(clock.takeShiftMs()).toBeGreaterThan(3_000_000);
   });
@@ -62,7 +72,7 @@ describe("the clock of an RD as its readings tell", () => {
           const askedAtMs = nowMs + pauseMs;
           const stampedAtMs = askedAtMs + thereMs;
           nowMs = stampedAtMs + backMs;
-          clock.note({ run: 7, ms: there(stampedAtMs) }, nowMs, isAnswer ? askedAtMs : undefined);
+          clock.note({ run: 7, ms: there(stampedAtMs) }, nowMs, isAnswer ? { thisMs: askedAtMs } : {});
           expect(clock.toLocalMs(there(stampedAtMs))).toBeLessThanOrEqual(nowMs);
           expect(clock.uncertaintyMs(nowMs)).toBeGreaterThanOrEqual(0);
         }

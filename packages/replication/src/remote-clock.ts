@@ -7,6 +7,17 @@ export interface ClockReading {
   readonly ms: number;
 }
 
+/** What is known of the requests to which a reading may be the answer; times on the clock here, ms. */
+export interface AskedAt {
+  /** When the request was sent that it answers. */
+  readonly thisMs?: number;
+  /**
+   * When the oldest request was sent that it may answer. Means something only when the RD's clock has begun anew: a process
+   * that has just started tells nobody anything who has not asked.
+   */
+  readonly someMs?: number;
+}
+
 /** The reading written as `<run>-<ms>`, both in lower-case hexadecimal, or null when it is none. Pure. */
 export function parseClockReading(text: unknown): ClockReading | null {
   const parsed = parseVersion(text);
@@ -30,10 +41,11 @@ export class RemoteClock {
   #basis = 0;
   #shift = 0;
 
-  /** Take a reading received at `receivedAtMs`, in answer to a request sent at `askedAtMs` if that is known. */
-  note({ run, ms }: ClockReading, receivedAtMs: number, askedAtMs?: number): void {
+  /** Take a reading received at `receivedAtMs`. */
+  note({ run, ms }: ClockReading, receivedAtMs: number, asked: AskedAt = {}): void {
     const isOther = run !== this.#run;
     const highest = receivedAtMs - ms;
+    const askedAtMs = asked.thisMs ?? (isOther ? asked.someMs : undefined);
     const lowest = askedAtMs === undefined ? Number.NEGATIVE_INFINITY : askedAtMs - ms;
     const drift = (receivedAtMs - this.#boundedAtMs) * CLOCK_DRIFT;
     this.#highest = isOther ? highest : Math.min(highest, this.#highest + drift);

@@ -1,6 +1,6 @@
 import type { Criterion } from "@tributary/link-model";
 import type { Registration } from "@tributary/merge-engine";
-import type { RemoteClock } from "./remote-clock.js";
+import type { AskedAt, RemoteClock } from "./remote-clock.js";
 
 /** The two feeds of an RD (draft 6.2): endpoint records by `href=/*`, links by `provenance=/*`. */
 export type FeedKind = "ep" | "res";
@@ -118,15 +118,14 @@ export interface FeedReader {
   version(kind: FeedKind): Version | null;
   isComplete(kind: FeedKind): boolean;
   /**
-   * Apply one notification received at `receivedAtMs` (monotonic). All of it or nothing. `askedAtMs`: when the request was
-   * sent to which it is the answer, if it is one.
+   * Apply one notification received at `receivedAtMs` (monotonic). All of it or nothing.
    */
   apply(
     kind: FeedKind,
     patch: Uint8Array | string,
     receivedAtMs: number,
     held: HeldRegistrations,
-    askedAtMs?: number,
+    asked?: AskedAt,
   ): FeedOutcome;
   /** Move the times of what was read but not handed out yet, because the RD's clock is known better now. */
   shift(ms: number): void;

@@ -8,7 +8,7 @@ import {
   type Timer,
 } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
-import { type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
+import { type AskedAt, type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
 import { ClockWatch } from "./clock-watch.js";
 import { FEED_POLL_MS, HASTY_ASKS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
 import { type Discovered, retryAfter, toUpstreamError } from "./discovery.js";
@@ -38,8 +38,8 @@ export class FeedFollower implements Follower {
     const filters = this.#deps.options.filters.length === 0 ? [[]] : this.#deps.options.filters;
     this.#clockWatch = new ClockWatch(this.#deps, this.#replica, found.endpointLookup);
     const events = {
-      received: (kind: FeedKind, member: number, response: ClientResponse, askedAtMs?: number) =>
-        this.#receive(kind, member, response, askedAtMs),
+      received: (kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt) =>
+        this.#receive(kind, member, response, asked),
       failed: (error: UpstreamError) => this.#fail(error),
     };
     this.#subscriptions = filters.flatMap((criteria, member) =>
@@ -75,13 +75,13 @@ export class FeedFollower implements Follower {
     return this.#subscriptions.find((one) => one.kind === kind && one.member === member);
   }
 
-  #receive(kind: FeedKind, member: number, response: ClientResponse, askedAtMs: number | undefined): void {
+  #receive(kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt): void {
     if (this.#isStopped) return;
     const { events } = this.#deps;
     events.contact();
     events.bytes(response.wireBytes);
     if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) {
-      this.#apply(kind, member, response.payload, askedAtMs);
+      this.#apply(kind, member, response.payload, asked);
     } else if (response.code === CODE.VALID) {
       this.#settle();
     } else this.#refused(response);
@@ -100,9 +100,9 @@ export class FeedFollower implements Follower {
     this.#deps.events.feedUnavailable(isOtherFormat ? "the answer to format 51 has another format" : reason, isRefusal);
   }
 
-  #apply(kind: FeedKind, member: number, payload: Uint8Array, askedAtMs: number | undefined): void {
+  #apply(kind: FeedKind, member: number, payload: Uint8Array, asked: AskedAt): void {
     const { env, events, remarks, options } = this.#deps;
-    const outcome = this.#replica.apply(member, kind, payload, env.clock.nowMs(), askedAtMs);
+    const outcome = this.#replica.apply(member, kind, payload, env.clock.nowMs(), asked);
     const subscription = this.#subscription(kind, member);
     switch (outcome.kind) {
       case "applied":
@@ -171,8 +171,7 @@ interface FeedPlan {
 }
 
 interface SubscriptionEvents {
-  /** `askedAtMs`: when the request was sent to which this is the answer; absent for a notification. */
-  received(kind: FeedKind, member: number, response: ClientResponse, askedAtMs?: number): void;
+  received(kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt): void;
   failed(error: UpstreamError): void;
 }
 
@@ -190,6 +189,9 @@ class FeedSubscription {
   #isPolled = false;
   /** Patches in a row that did not fit what is held. */
   #gaps = 0;
+  /** When the oldest request was sent that has not been answered, or else the last one. */
+  #askedAtMs = 0;
+  #isUnanswered = false;
 
   constructor(deps: FollowerDeps, plan: FeedPlan, events: SubscriptionEvents) {
     this.kind = plan.kind;
@@ -203,16 +205,17 @@ class FeedSubscription {
     const { uri, query, heldETag } = this.#plan;
     this.#isAsking = true;
     // What comes first answers the request; nothing after it can be told apart from a notification.
-    let askedAtMs: number | undefined = this.#deps.env.clock.nowMs();
+    let thisMs: number | undefined = this.#noteAsked();
     this.#observation = this.#deps.client.observe(
       { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.JSON_PATCH, etags: heldETag() },
       {
         onNotification: (response) => {
           this.#isAsking = false;
           this.#rest(response.maxAgeS * 1000);
-          const answersAtMs = askedAtMs;
-          askedAtMs = undefined;
-          this.#events.received(this.kind, this.member, response, answersAtMs);
+          const someMs = this.#askedAtMs;
+          this.#isUnanswered = false;
+          this.#events.received(this.kind, this.member, response, thisMs === undefined ? { someMs } : { thisMs });
+          thisMs = undefined;
         },
         onEnd: (reason) => this.#end(reason),
       },
@@ -250,8 +253,16 @@ class FeedSubscription {
   #ask(): void {
     if (this.#isClosed) return;
     this.#isAsking = true;
+    this.#noteAsked();
     if (this.#isPolled) this.open();
     else this.#observation?.refresh(this.#plan.heldETag());
+  }
+
+  #noteAsked(): number {
+    const nowMs = this.#deps.env.clock.nowMs();
+    if (!this.#isUnanswered) this.#askedAtMs = nowMs;
+    this.#isUnanswered = true;
+    return nowMs;
   }
 
   /** Heartbeat: the RD promised to say something, or that nothing is new, within Max-Age. */

@@ -2,6 +2,7 @@ import type { Clock } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import { type Directory, MergeError, type Registration } from "@tributary/merge-engine";
 import {
+  type AskedAt,
   type ClockReading,
   createFeedReader,
   type FeedKind,
@@ -73,9 +74,9 @@ export class FeedReplica {
   }
 
   /** Apply one notification; the directory is up to date when this returns. */
-  apply(member: number, kind: FeedKind, patch: Uint8Array, nowMs: number, askedAtMs?: number): FeedOutcome {
+  apply(member: number, kind: FeedKind, patch: Uint8Array, nowMs: number, asked?: AskedAt): FeedOutcome {
     const one = this.#members[member] as Member;
-    const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one), askedAtMs);
+    const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one), asked);
     this.#followClock();
     if (outcome.kind !== "applied") return outcome;
     for (const change of outcome.changes) this.#take(one, change, nowMs);
@@ -86,7 +87,7 @@ export class FeedReplica {
 
   /** Take a reading of the RD's clock that came in answer to a request. */
   noteClock(reading: ClockReading, receivedAtMs: number, askedAtMs: number): void {
-    this.#clock.note(reading, receivedAtMs, askedAtMs);
+    this.#clock.note(reading, receivedAtMs, { thisMs: askedAtMs });
     this.#followClock();
   }
 

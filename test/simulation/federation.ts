@@ -1,0 +1,169 @@
+import {
+  type CoapClient,
+  type CoapEndpoint,
+  createCoapEndpoint,
+  type Logger,
+  parseCoapUri,
+} from "@tributary/coap-transport";
+import { createVirtualWorld, type VirtualWorld } from "@tributary/coap-transport/testing";
+import { checkConfig } from "../../packages/cli/src/config/check-config.ts";
+import { createNode } from "../../packages/cli/src/node/create-node.ts";
+import type { Node, NodeNetwork } from "../../packages/cli/src/node/types.ts";
+import { Ledger } from "./ledger.ts";
+import type { NodePlan } from "./scenario.ts";
+
+/** One node of the federation: up, or crashed. */
+interface Host {
+  readonly plan: NodePlan;
+  process: RunningProcess | null;
+  starts: number;
+}
+
+interface RunningProcess {
+  readonly node: Node;
+  readonly endpoints: CoapEndpoint[];
+  readonly sockets: { close(): void }[];
+  isAlive: boolean;
+}
+
+/** What happened, in order, for people. */
+export interface Journal {
+  note(text: string): void;
+  violation(text: string): void;
+}
+
+/** Address of a client that asks all nodes and that no fault touches. */
+export const PROBE_ADDRESS = "2001:db8:f::1";
+const PERFECT = { delayMs: 1, jitterMs: 0, loss: 0, duplication: 0, maxDatagramBytes: 65_507 };
+
+/** A federation of real nodes in virtual time, each with an address of its own, listening on port 5683. */
+export class Federation {
+  readonly world: VirtualWorld;
+  readonly ledger: Ledger;
+  readonly probe: CoapEndpoint;
+  readonly #journal: Journal;
+  readonly #hosts = new Map<string, Host>();
+
+  constructor(seed: number, plans: readonly NodePlan[], journal: Journal) {
+    this.world = createVirtualWorld({ seed });
+    this.#journal = journal;
+    this.ledger = new Ledger({ nowMs: () => this.world.clock.nowMs(), ...bound(journal) });
+    for (const plan of plans) this.#hosts.set(plan.name, { plan, process: null, starts: 0 });
+    this.probe = this.openEndpoint(PROBE_ADDRESS, 5683);
+    this.shieldProbe();
+  }
+
+  /** A CoAP client on an address of its own. */
+  openEndpoint(address: string, port: number): CoapEndpoint {
+    return createCoapEndpoint({ socket: this.world.network.open(address, port), env: this.world.env });
+  }
+
+  /** Links of the probe are perfect; to be called after each `heal` of the network, which forgets them. */
+  shieldProbe(): void {
+    for (const { plan } of this.#hosts.values()) {
+      this.world.network.setLink(PROBE_ADDRESS, plan.address, PERFECT);
+      this.world.network.setLink(plan.address, PROBE_ADDRESS, PERFECT);
+    }
+  }
+
+  originOf(name: string): string {
+    return `coap://[${this.#host(name).plan.address}]`;
+  }
+
+  isUp(name: string): boolean {
+    return this.#host(name).process !== null;
+  }
+
+  node(name: string): Node | undefined {
+    return this.#host(name).process?.node;
+  }
+
+  async start(name: string): Promise<void> {
+    const host = this.#host(name);
+    if (host.process !== null) return;
+    host.starts++;
+    const { plan } = host;
+    const endpoints: CoapEndpoint[] = [];
+    const sockets: { close(): void }[] = [];
+    const life = { isAlive: true };
+    const logger = this.#loggerOf(plan.name, () => life.isAlive);
+    const env = { ...this.world.env, logger };
+    const open = (port: number) => {
+      const socket = this.world.network.open(plan.address, port);
+      sockets.push(socket);
+      return socket;
+    };
+    const network: NodeNetwork = {
+      listen: async (uri, handler) => {
+        const watched = plan.isRd ? this.ledger.watch(plan.name, handler, () => life.isAlive) : handler;
+        const endpoint = createCoapEndpoint({ socket: open(parseCoapUri(uri).port), env }, { handler: watched });
+        endpoints.push(endpoint);
+        return { uri, counters: endpoint.counters, close: (drainMs = 0) => endpoint.close(drainMs) };
+      },
+      openClient: async (): Promise<CoapClient> => {
+        const endpoint = createCoapEndpoint({ socket: open(plan.clientPort), env });
+        endpoints.push(endpoint);
+        return endpoint;
+      },
+    };
+    const nodeId = `${plan.name}-${host.starts}`.padEnd(16, "0");
+    const node = await createNode({ env, network, nodeId }, configOf(plan, [...this.#hosts.values()]));
+    host.process = Object.assign(life, { node, endpoints, sockets });
+    this.#journal.note(`${name} started`);
+  }
+
+  /** The process is gone from one moment to the next: nothing is said any more, nothing is kept. */
+  crash(name: string): void {
+    const host = this.#host(name);
+    const { process } = host;
+    if (process === null) return;
+    host.process = null;
+    process.isAlive = false;
+    for (const socket of process.sockets) socket.close();
+    if (host.plan.isRd) this.ledger.lose(name);
+    this.#journal.note(`${name} crashed`);
+    // Only to stop its timers; its sockets are closed, so that nobody hears of it.
+    process.node.close().catch((error: unknown) => this.#journal.violation(`${name} could not be closed: ${error}`));
+  }
+
+  async close(): Promise<void> {
+    for (const [name, { process }] of this.#hosts) if (process !== null) this.crash(name);
+    await this.probe.close();
+  }
+
+  #host(name: string): Host {
+    return this.#hosts.get(name) as Host;
+  }
+
+  #loggerOf(name: string, isAlive: () => boolean): Logger {
+    const text = (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
+      `${name}: ${message} ${Object.entries(fields)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(" ")}`.trim();
+    return {
+      debug: (message, fields) => (isAlive() ? this.#journal.note(text(message, fields)) : undefined),
+      info: (message, fields) => (isAlive() ? this.#journal.note(text(message, fields)) : undefined),
+      warn: (message, fields) => (isAlive() ? this.#journal.note(text(message, fields)) : undefined),
+      error: (message, fields) => this.#journal.violation(`error logged by ${text(message, fields)}`),
+    };
+  }
+}
+
+function bound(journal: Journal): Journal {
+  return { note: (text) => journal.note(text), violation: (text) => journal.violation(text) };
+}
+
+function configOf(plan: NodePlan, hosts: readonly Host[]) {
+  const uri = (name: string) => `coap://[${hosts.find((host) => host.plan.name === name)?.plan.address}]`;
+  const upstreams = (plan.upstreams ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}" }`);
+  const lines = [
+    `name: ${plan.name}`,
+    `listen: ["coap://[${plan.address}]:5683"]`,
+    "http: false",
+    ...(plan.isRd ? ['registration: { replicas: ["any"] }'] : []),
+    ...(plan.upstreams === null ? [] : [`lookup: { upstreams: [${upstreams.join(", ")}] }`]),
+  ];
+  const checked = checkConfig(`${lines.join("\n")}\n`, `${plan.name}.yaml`);
+  if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("; "));
+  return checked.config;
+}

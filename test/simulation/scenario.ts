@@ -1,0 +1,288 @@
+import type { Random } from "@tributary/coap-transport";
+import { seededRandom } from "@tributary/coap-transport/testing";
+
+export interface NodePlan {
+  readonly name: string;
+  readonly address: string;
+  readonly isRd: boolean;
+  /** Names of the RDs that it follows; null: it is no lookup proxy. */
+  readonly upstreams: readonly string[] | null;
+  /** Port of its requests; 0: another one with each start. A fixed one meets what its predecessor left behind. */
+  readonly clientPort: number;
+}
+
+export interface EndpointPlan {
+  readonly ep: string;
+  readonly d: string | undefined;
+  readonly address: string;
+  readonly isBaseExplicit: boolean;
+}
+
+/** Something to do. `endpoint` is an index into the plan's endpoints; other names are those of nodes. */
+export type Deed =
+  | {
+      readonly kind: "register";
+      readonly endpoint: number;
+      readonly rd: string;
+      readonly ltS: number;
+      readonly et: string;
+      readonly links: string;
+    }
+  | { readonly kind: "renew"; readonly endpoint: number; readonly rd: string; readonly ltS: number | undefined }
+  | { readonly kind: "remove"; readonly endpoint: number; readonly rd: string }
+  | {
+      readonly kind: "weather";
+      readonly loss: number;
+      readonly duplication: number;
+      readonly delayMs: number;
+      readonly jitterMs: number;
+    }
+  | { readonly kind: "partition"; readonly sides: readonly (readonly string[])[] }
+  | { readonly kind: "cut"; readonly from: string; readonly to: string }
+  | { readonly kind: "slow"; readonly from: string; readonly to: string; readonly delayMs: number }
+  | { readonly kind: "heal" }
+  | { readonly kind: "crash"; readonly node: string }
+  | { readonly kind: "start"; readonly node: string }
+  | { readonly kind: "wall-jump"; readonly ms: number }
+  | { readonly kind: "probe"; readonly lp: string };
+
+export interface TimedDeed {
+  /** After the beginning of the episode. */
+  readonly atMs: number;
+  readonly deed: Deed;
+}
+
+/** Things happen, faults among them; then everything is healed, and the answers are compared with the oracle's. */
+export interface Episode {
+  readonly lengthMs: number;
+  readonly deeds: readonly TimedDeed[];
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: readonly NodePlan[];
+  readonly endpoints: readonly EndpointPlan[];
+  readonly episodes: readonly Episode[];
+}
+
+export interface ScenarioSize {
+  readonly rds: readonly [number, number];
+  readonly lps: readonly [number, number];
+  readonly endpoints: readonly [number, number];
+  readonly episodes: readonly [number, number];
+}
+
+export const SMALL: ScenarioSize = { rds: [2, 4], lps: [2, 3], endpoints: [3, 16], episodes: [1, 2] };
+export const FULL: ScenarioSize = { rds: [3, 5], lps: [2, 4], endpoints: [20, 200], episodes: [1, 3] };
+
+/** Registrations of one endpoint are at least so far apart: what `lt-age` can tell (design section 5, rule 1) and some. */
+const MOVE_SPACING_MS = 3_000;
+const SECTORS = [undefined, undefined, "north", "south"] as const;
+export const ENDPOINT_TYPES = ["urn:ex:lamp", "urn:ex:meter", "urn:ex:gate"] as const;
+export const RESOURCE_TYPES = ["temperature", "light", "door"] as const;
+
+/** The world and what happens in it: a function of the seed. */
+export function createPlan(seed: number, size: ScenarioSize = SMALL): Plan {
+  const dice = new Dice(seededRandom(seed * 7919 + 17));
+  const nodes = planNodes(dice, size);
+  const endpoints = planEndpoints(dice, dice.within(size.endpoints));
+  const revision = { next: 1 };
+  const episodes = Array.from({ length: dice.within(size.episodes) }, () =>
+    planEpisode(dice, nodes, endpoints, revision),
+  );
+  return { seed, nodes, endpoints, episodes };
+}
+
+class Dice {
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  chance(probability: number): boolean {
+    return this.#random() < probability;
+  }
+
+  /** A whole number from `least` to `most`, both included. */
+  within([least, most]: readonly [number, number]): number {
+    return least + Math.floor(this.#random() * (most - least + 1));
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.#random() * items.length)] as T;
+  }
+}
+
+function planNodes(dice: Dice, size: ScenarioSize): NodePlan[] {
+  const rds = Array.from({ length: dice.within(size.rds) }, (_, index) => `rd-${index + 1}`);
+  const clientPort = () => (dice.chance(0.5) ? 0 : 40_000);
+  const nodes: NodePlan[] = rds.map((name, index) => {
+    const isCohosted = dice.chance(0.25);
+    return {
+      name,
+      address: `2001:db8:1::${index + 1}`,
+      isRd: true,
+      upstreams: isCohosted ? rds.filter((other) => other !== name) : null,
+      clientPort: clientPort(),
+    };
+  });
+  for (let index = 1, count = dice.within(size.lps); index <= count; index++) {
+    const some = rds.filter(() => dice.chance(0.7));
+    const upstreams = dice.chance(0.7) || some.length === 0 ? rds : some;
+    nodes.push({
+      name: `lp-${index}`,
+      address: `2001:db8:2::${index}`,
+      isRd: false,
+      upstreams,
+      clientPort: clientPort(),
+    });
+  }
+  return nodes;
+}
+
+/** Some endpoints share a name in different sectors. */
+function planEndpoints(dice: Dice, count: number): EndpointPlan[] {
+  const endpoints = new Map<string, EndpointPlan>();
+  for (let index = 1; endpoints.size < count; index++) {
+    const ep = `node-${dice.chance(0.3) ? dice.within([1, index]) : index}`;
+    const d = dice.pick(SECTORS);
+    const address = `2001:db8:3::${index.toString(16)}`;
+    const key = `${ep} ${d}`;
+    if (!endpoints.has(key)) endpoints.set(key, { ep, d, address, isBaseExplicit: dice.chance(0.5) });
+  }
+  return [...endpoints.values()];
+}
+
+function planEpisode(
+  dice: Dice,
+  nodes: readonly NodePlan[],
+  endpoints: readonly EndpointPlan[],
+  revision: { next: number },
+): Episode {
+  const lengthMs = dice.within([60, 400]) * 1000;
+  const deeds: TimedDeed[] = [
+    ...endpoints.flatMap((_, index) => planEndpointLife(dice, nodes, index, lengthMs, revision)),
+    ...planFaults(dice, nodes, lengthMs),
+    ...planProbes(dice, nodes, lengthMs),
+  ];
+  return { lengthMs, deeds: deeds.sort((a, b) => a.atMs - b.atMs) };
+}
+
+/** An endpoint registers, roams, renews, removes, or just falls silent. */
+function planEndpointLife(
+  dice: Dice,
+  nodes: readonly NodePlan[],
+  endpoint: number,
+  lengthMs: number,
+  revision: { next: number },
+): TimedDeed[] {
+  const rds = nodes.filter(({ isRd }) => isRd).map(({ name }) => name);
+  const deeds: TimedDeed[] = [];
+  let rd = dice.pick(rds);
+  let atMs = dice.within([1_000, 20_000]);
+  while (atMs < lengthMs) {
+    if (dice.chance(0.3)) rd = dice.pick(rds);
+    deeds.push({ atMs, deed: planMove(dice, endpoint, rd, revision) });
+    atMs += MOVE_SPACING_MS + dice.within([0, dice.chance(0.3) ? 5_000 : 90_000]);
+  }
+  return deeds;
+}
+
+function planMove(dice: Dice, endpoint: number, rd: string, revision: { next: number }): Deed {
+  const ltS = dice.chance(0.3) ? dice.within([10, 60]) : dice.chance(0.5) ? dice.within([60, 600]) : 90_000;
+  if (dice.chance(0.2)) return { kind: "remove", endpoint, rd };
+  if (dice.chance(0.4)) return { kind: "renew", endpoint, rd, ltS: dice.chance(0.2) ? ltS : undefined };
+  const et = dice.pick(ENDPOINT_TYPES);
+  return { kind: "register", endpoint, rd, ltS, et, links: planLinks(dice, revision.next++) };
+}
+
+/** Each registration differs from any before, so that a mixture of two would show. A few are larger than one patch. */
+function planLinks(dice: Dice, revision: number): string {
+  const links = [`</r/${revision}>;rt="revision"`];
+  const count = dice.chance(0.08) ? dice.within([20, 60]) : dice.within([0, 3]);
+  for (let index = 0; index < count; index++) links.push(`</s/${index}>;rt="${dice.pick(RESOURCE_TYPES)}";if="core.s"`);
+  if (dice.chance(0.2)) links.push(`</about>;anchor="/s/0";rel="describedby"`);
+  return links.join(",");
+}
+
+function planFaults(dice: Dice, nodes: readonly NodePlan[], lengthMs: number): TimedDeed[] {
+  const deeds: TimedDeed[] = [];
+  const rds = nodes.filter(({ isRd }) => isRd).map(({ name }) => name);
+  const lps = nodes.filter(({ upstreams }) => upstreams !== null).map(({ name }) => name);
+  let atMs = dice.within([0, 30_000]);
+  while (atMs < lengthMs) {
+    const lastsMs = dice.within([1, dice.chance(0.5) ? 20 : 150]) * 1000;
+    const [deed, undo] = planFault(dice, nodes, rds, lps);
+    deeds.push({ atMs, deed });
+    if (undo !== null) deeds.push({ atMs: atMs + Math.max(lastsMs, MIN_DOWNTIME_MS), deed: undo });
+    atMs += dice.within([1, dice.chance(0.3) ? 5 : 60]) * 1000;
+  }
+  return deeds.filter((timed) => timed.atMs < lengthMs);
+}
+
+/** Longer than any datagram stays under way: what was sent to a crashed node does not reach the next one. */
+const MIN_DOWNTIME_MS = 1_000;
+
+function planFault(
+  dice: Dice,
+  nodes: readonly NodePlan[],
+  rds: readonly string[],
+  lps: readonly string[],
+): [Deed, Deed | null] {
+  switch (dice.within([0, 7])) {
+    case 0: {
+      const left = nodes.filter(() => dice.chance(0.5)).map(({ name }) => name);
+      const right = nodes.map(({ name }) => name).filter((name) => !left.includes(name));
+      return [{ kind: "partition", sides: [left, right] }, { kind: "heal" }];
+    }
+    case 1:
+      return [{ kind: "cut", from: dice.pick(rds), to: dice.pick(lps) }, { kind: "heal" }];
+    case 2:
+      return [{ kind: "cut", from: dice.pick(lps), to: dice.pick(rds) }, { kind: "heal" }];
+    case 3:
+      return [
+        { kind: "slow", from: dice.pick(rds), to: dice.pick(lps), delayMs: dice.within([500, 6_000]) },
+        { kind: "heal" },
+      ];
+    case 4: {
+      const node = dice.pick(rds);
+      return [
+        { kind: "crash", node },
+        { kind: "start", node },
+      ];
+    }
+    case 5: {
+      const node = dice.pick(lps);
+      return [
+        { kind: "crash", node },
+        { kind: "start", node },
+      ];
+    }
+    case 6:
+      return dice.chance(0.2)
+        ? [{ kind: "wall-jump", ms: dice.within([-3_600_000, 3_600_000]) }, null]
+        : [{ kind: "heal" }, null];
+    default:
+      return [planWeather(dice), { kind: "heal" }];
+  }
+}
+
+function planWeather(dice: Dice): Deed {
+  return {
+    kind: "weather",
+    loss: dice.pick([0, 0.05, 0.2, 0.5]),
+    duplication: dice.pick([0, 0.1, 0.3]),
+    delayMs: dice.pick([1, 10, 200]),
+    jitterMs: dice.pick([0, 20, 500]),
+  };
+}
+
+function planProbes(dice: Dice, nodes: readonly NodePlan[], lengthMs: number): TimedDeed[] {
+  const lps = nodes.filter(({ upstreams }) => upstreams !== null).map(({ name }) => name);
+  const deeds: TimedDeed[] = [];
+  for (let atMs = dice.within([2_000, 8_000]); atMs < lengthMs; atMs += dice.within([1_000, 8_000])) {
+    deeds.push({ atMs, deed: { kind: "probe", lp: dice.pick(lps) } });
+  }
+  return deeds;
+}

@@ -12,7 +12,9 @@ import type {
   FeedKind,
   FeedPatch,
   FeedSource,
+  KeptHistory,
   LoggedChange,
+  LogPosition,
   Version,
 } from "./types.js";
 import { assertVersion, formatVersion } from "./version.js";
@@ -29,6 +31,7 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
 class CompactedChangeLog implements ChangeLog {
   readonly #epoch: number;
   readonly #maxTombstones: number;
+  readonly #onForgotten: (href: string, horizon: number) => void;
   readonly #nodes = new Map<string, LogNode>();
   readonly #lists = { ep: new ChangeList("ep"), res: new ChangeList("res"), renewed: new ChangeList("renewed") };
   /** Removed nodes, oldest first; one that came back meanwhile is skipped when its turn comes. */
@@ -44,9 +47,39 @@ class CompactedChangeLog implements ChangeLog {
     this.#epoch = options.epoch;
     this.#counter = options.counter ?? 0;
     this.#latest = { ep: this.#counter, res: this.#counter };
-    // A history that goes on from a persisted counter knows nothing of what came before it.
+    // A history that goes on from a counter alone knows nothing of what came before it.
     this.#horizon = this.#counter;
     this.#maxTombstones = options.maxTombstones ?? DEFAULT_MAX_TOMBSTONES;
+    this.#onForgotten = options.onForgotten ?? (() => {});
+    if (options.kept !== undefined) this.#restore(options.kept);
+  }
+
+  #restore({ horizon, positions }: KeptHistory): void {
+    this.#horizon = horizon;
+    const kept = [...positions].map((position) => ({ position, node: { ...position, ep: 0, res: 0, renewed: 0 } }));
+    for (const field of ["ep", "res", "renewed"] as const) {
+      const told = kept.filter(({ position }) => position[field] > 0);
+      told.sort((a, b) => a.position[field] - b.position[field]);
+      for (const { node, position } of told) this.#lists[field].append(node, position[field]);
+    }
+    this.#latest = { ep: horizon, res: horizon };
+    for (const { node } of kept) {
+      this.#nodes.set(node.href, node);
+      this.#latest.res = Math.max(this.#latest.res, node.ep, node.res);
+      this.#latest.ep = Math.max(this.#latest.ep, node.ep, node.res, node.renewed);
+    }
+    const removed = kept.map(({ node }) => node).filter(({ isRemoved }) => isRemoved);
+    this.#tombstones = removed.sort((a, b) => a.ep - b.ep);
+    this.#forgetTombstones();
+  }
+
+  position(href: string): LogPosition | undefined {
+    const node = this.#nodes.get(href);
+    return node === undefined ? undefined : { ...node };
+  }
+
+  *present(): IterableIterator<string> {
+    for (const [href, { isRemoved }] of this.#nodes) if (!isRemoved) yield href;
   }
 
   get head(): Version {
@@ -95,6 +128,10 @@ class CompactedChangeLog implements ChangeLog {
     this.#lists.res.append(node, counter);
     this.#latest.res = counter;
     this.#tombstones.push(node);
+    this.#forgetTombstones();
+  }
+
+  #forgetTombstones(): void {
     while (this.#tombstones.length - this.#firstTombstone > this.#maxTombstones) this.#forgetOldestTombstone();
   }
 
@@ -109,6 +146,7 @@ class CompactedChangeLog implements ChangeLog {
     this.#lists.ep.drop(node);
     this.#lists.res.drop(node);
     this.#nodes.delete(node.href);
+    this.#onForgotten(node.href, this.#horizon);
   }
 
   open(kind: FeedKind, filter: readonly Criterion[], held: Version | null): FeedCursor {

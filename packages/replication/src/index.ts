@@ -15,7 +15,9 @@ export type {
   FeedReaderOptions,
   FeedSource,
   HeldRegistrations,
+  KeptHistory,
   LoggedChange,
+  LogPosition,
   ReplicaChange,
   Version,
 } from "./types.js";

@@ -60,11 +60,36 @@ export interface ChangeLogOptions {
   readonly counter?: number;
   /** Removals remembered; an older cursor is started anew. Default 100 000. */
   readonly maxTombstones?: number;
+  /** What was kept of this history, whose counters are not above `counter`; absent: nothing is known before `counter`. */
+  readonly kept?: KeptHistory;
+  /** A removal is remembered no longer: cursors before `horizon` are started anew. */
+  readonly onForgotten?: (href: string, horizon: number) => void;
+}
+
+/** Where a registration stands in a history. All numbers are counters of its versions; 0: never. */
+export interface LogPosition {
+  readonly href: string;
+  readonly created: number;
+  readonly ep: number;
+  readonly res: number;
+  readonly renewed: number;
+  readonly isRemoved: boolean;
+  readonly cameBack: boolean;
+}
+
+/** A history as it was kept across a restart. */
+export interface KeptHistory {
+  readonly horizon: number;
+  readonly positions: Iterable<LogPosition>;
 }
 
 /** The history of an RD, compacted by registration: its latest change only. Pure. */
 export interface ChangeLog {
   readonly head: Version;
+  /** Where a registration stands, to be kept; undefined when the log knows nothing of it. */
+  position(href: string): LogPosition | undefined;
+  /** Every registration that the log knows as not removed. */
+  present(): IterableIterator<string>;
   record(change: LoggedChange): void;
   /** Whether a subscriber at `cursor` can go on from there: no removal that concerns it has been forgotten. */
   canContinue(cursor: FeedCursor): boolean;

@@ -16,6 +16,7 @@ import { applyToSparseDocument, type SparseOutcome } from "./sparse-document.js"
 import type {
   FeedKind,
   FeedOutcome,
+  FeedPosition,
   FeedReader,
   FeedReaderOptions,
   HeldRegistrations,
@@ -58,6 +59,20 @@ class JoiningFeedReader implements FeedReader {
   restart(kind?: FeedKind): void {
     for (const half of [this.#ep, this.#res]) {
       if (kind === undefined || kind === half.kind) half.version = null;
+    }
+  }
+
+  position(): FeedPosition | null {
+    const [ep, res] = [this.#ep, this.#res];
+    const isWhole = ep.complete && res.complete && ep.seen === null && res.seen === null;
+    if (!isWhole || ep.version === null || res.version === null || ep.staged.size + res.staged.size > 0) return null;
+    return ep.version.epoch === res.version.epoch ? { ep: ep.version, res: res.version } : null;
+  }
+
+  resume(position: FeedPosition): void {
+    for (const half of [this.#ep, this.#res]) {
+      half.version = position[half.kind];
+      half.complete = true;
     }
   }
 

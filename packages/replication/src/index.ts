@@ -11,6 +11,7 @@ export type {
   FeedKind,
   FeedOutcome,
   FeedPatch,
+  FeedPosition,
   FeedReader,
   FeedReaderOptions,
   FeedSource,

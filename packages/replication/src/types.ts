@@ -138,8 +138,18 @@ export interface FeedReaderOptions {
   readonly clock?: RemoteClock;
 }
 
+/** Where a reader stands in both feeds. */
+export interface FeedPosition {
+  readonly ep: Version;
+  readonly res: Version;
+}
+
 /** The LP's end of both feeds of one RD. Pure; changes no replica itself. */
 export interface FeedReader {
+  /** Where another reader could go on with what was handed out so far; null while something waits, or is incomplete. */
+  position(): FeedPosition | null;
+  /** Go on from the position of another reader, whose changes are all held. Before anything is applied. */
+  resume(position: FeedPosition): void;
   version(kind: FeedKind): Version | null;
   isComplete(kind: FeedKind): boolean;
   /**

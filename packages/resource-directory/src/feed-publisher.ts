@@ -25,6 +25,7 @@ import {
 } from "@tributary/replication";
 import { FEED_MAX_AGE_S, FEED_PATCH_BYTES_TCP, FEED_PATCH_BYTES_UDP } from "./constants.js";
 import { CopiesUnderWay } from "./copies-under-way.js";
+import type { FeedHistory } from "./types.js";
 
 export interface FeedPublisherDeps {
   readonly directory: Directory;
@@ -36,8 +37,8 @@ export interface FeedPublisherOptions {
   readonly source?: string;
   /** 24-bit number that differs from that of any earlier history. */
   readonly epoch: number;
-  /** Counter to go on from (a persisted history); default 0. */
-  readonly counter?: number;
+  /** The kept history that this one goes on from, instead of `epoch`; then `resume` has to be called. */
+  readonly history?: FeedHistory;
   /** Largest patch over UDP; default 1000, so that it fits one block of 1024 bytes. */
   readonly patchBytesUdp?: number;
   /** Largest patch over TCP; default 65 536. */
@@ -50,6 +51,8 @@ export interface FeedPublisherOptions {
 export interface FeedPublisher {
   /** Answer a GET with Accept 51, and accept its observation. `criteria` are those of the query. */
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse;
+  /** What the kept history is about has been loaded: whatever is not there any more was removed meanwhile. */
+  resume(): void;
   /** End all observations with 5.03 and stop listening. Idempotent. */
   close(): void;
 }
@@ -73,6 +76,9 @@ class Publisher implements FeedPublisher {
   readonly #subscribers = new Set<Subscriber>();
   readonly #copies: CopiesUnderWay;
   readonly #clockRun: number;
+  readonly #history: FeedHistory | undefined;
+  /** The registrations that the history is about are being loaded. */
+  #isResuming: boolean;
   /** Registrations that mean something on one link only: never replicated. */
   readonly #hidden = new Set<string>();
   readonly #stopListening: () => void;
@@ -84,11 +90,14 @@ class Publisher implements FeedPublisher {
       udp: options.patchBytesUdp ?? FEED_PATCH_BYTES_UDP,
       tcp: options.patchBytesTcp ?? FEED_PATCH_BYTES_TCP,
     };
-    const { epoch, counter, maxTombstones } = options;
+    const { history, maxTombstones } = options;
+    this.#history = history;
+    this.#isResuming = history !== undefined;
     this.#log = createChangeLog({
-      epoch,
-      ...(counter === undefined ? {} : { counter }),
+      epoch: history?.epoch ?? options.epoch,
       ...(maxTombstones === undefined ? {} : { maxTombstones }),
+      ...(history === undefined ? {} : { counter: history.counter, kept: history }),
+      onForgotten: (href, horizon) => history?.forget(href, horizon),
     });
     this.#clockRun = Math.floor(deps.env.random() * EPOCH_LIMIT);
     this.#copies = new CopiesUnderWay(this.#log);
@@ -112,6 +121,15 @@ class Publisher implements FeedPublisher {
       return this.#withObservation(request, patchResponse(patch), next);
     }
     return this.#withObservation(request, validResponse(cursor), cursor);
+  }
+
+  resume(): void {
+    this.#isResuming = false;
+    const { directory } = this.#deps;
+    for (const href of [...this.#log.present()]) {
+      if (shared(directory.get(this.#source, href)) === undefined)
+        this.#record({ href, kind: "removed", endpointChanged: true, linksChanged: true });
+    }
   }
 
   close(): void {
@@ -174,14 +192,22 @@ class Publisher implements FeedPublisher {
     if (!directory.sources().includes(this.#source)) return;
     for (const href of directory.hrefs(this.#source)) {
       if (shared(directory.get(this.#source, href)) === undefined) this.#hidden.add(href);
-      else this.#log.record({ href, kind: "added", endpointChanged: true, linksChanged: true });
+      else this.#record({ href, kind: "added", endpointChanged: true, linksChanged: true });
     }
+  }
+
+  #record(change: LoggedChange): void {
+    this.#log.record(change);
+    const position = this.#log.position(change.href);
+    if (position !== undefined) this.#history?.keep(position);
   }
 
   #onChange(change: SourceChange): void {
     const logged = this.#loggedChange(change);
     if (logged === null) return;
-    this.#log.record(logged);
+    // Subscribers know it as it was kept. One without a place in the history was written last before a crash.
+    if (this.#isResuming && logged.kind === "added" && this.#log.position(change.href)?.isRemoved === false) return;
+    this.#record(logged);
     for (const subscriber of this.#subscribers) if (this.#log.hasNews(subscriber.cursor)) subscriber.observer.wake();
   }
 

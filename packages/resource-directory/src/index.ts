@@ -13,6 +13,7 @@ export { createReplicaPolicy } from "./replica-policy.js";
 export { createResourceDirectory } from "./resource-directory.js";
 export { createSite } from "./site.js";
 export type {
+  FeedHistory,
   LookupAnswer,
   LookupContext,
   LookupObservation,

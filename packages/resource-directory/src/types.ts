@@ -1,6 +1,7 @@
 import type { CoapClient, Environment, Peer, RequestHandler, ServerRequest } from "@tributary/coap-transport";
 import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
+import type { KeptHistory, LogPosition } from "@tributary/replication";
 
 /** A registration as the RD keeps it: what the endpoint sent, and its lifetime. Persisted by a RegistrationStore. */
 export interface StoredRegistration {
@@ -30,6 +31,18 @@ export interface RegistrationStore {
   put(registration: StoredRegistration): Promise<void> | void;
   delete(id: string): Promise<void> | void;
   close(): Promise<void>;
+}
+
+/** Keeps the history of the feed with the registrations, so that subscribers resume after a restart of the RD. */
+export interface FeedHistory extends KeptHistory {
+  /** 24 bits; another one when what was kept was lost. */
+  readonly epoch: number;
+  /** Counter to go on from: above all that was ever handed out. */
+  readonly counter: number;
+  /** Keep where a registration stands. Comes to rest in the order of calls, together with or after what the store was told before. */
+  keep(position: LogPosition): void;
+  /** A removal is remembered no longer. */
+  forget(href: string, horizon: number): void;
 }
 
 export interface RegistrationLimits {

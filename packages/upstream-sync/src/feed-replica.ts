@@ -7,6 +7,7 @@ import {
   createFeedReader,
   type FeedKind,
   type FeedOutcome,
+  type FeedPosition,
   type FeedReader,
   type HeldRegistrations,
   RemoteClock,
@@ -14,6 +15,7 @@ import {
 } from "@tributary/replication";
 import { RecordShift } from "./record-shift.js";
 import type { Remarks } from "./remarks.js";
+import type { RestoredReplica } from "./replica-recorder.js";
 
 export interface FeedReplicaOptions {
   readonly source: string;
@@ -21,6 +23,10 @@ export interface FeedReplicaOptions {
   readonly filters: readonly (readonly Criterion[])[];
   readonly assumedLifetimeMs: number;
   readonly defaultSector?: string;
+  /** What was there before a restart; only a replica without several filters resumes from it. */
+  readonly restored?: RestoredReplica;
+  /** Called with the position that the replica has reached. */
+  readonly onPosition?: (position: FeedPosition) => void;
 }
 
 interface Member {
@@ -57,12 +63,23 @@ export class FeedReplica {
       hrefs: new Set(),
       isComplete: false,
     }));
+    this.#resume(options.restored);
     this.#shift = new RecordShift(clock, (href, ms) => this.#move(href, ms, clock.nowMs()));
     // Records of an earlier configuration go on being shown until the first copy confirms or drops them.
     for (const href of directory.hrefs(options.source)) this.#members[0]?.hrefs.add(href);
     this.#unsubscribe = directory.on("source", ({ source, kind, cause, href, registration }) => {
       if (source === options.source && kind === "removed" && cause === "expired") this.#ended.set(href, registration);
     });
+  }
+
+  #resume(restored: RestoredReplica | undefined): void {
+    const [member] = this.#members;
+    if (restored?.position === undefined || member === undefined || this.#members.length > 1) return;
+    for (const registration of restored.ended) {
+      this.#ended.set(registration.href, registration);
+      member.hrefs.add(registration.href);
+    }
+    member.reader.resume(restored.position);
   }
 
   get isComplete(): boolean {
@@ -82,6 +99,8 @@ export class FeedReplica {
     for (const change of outcome.changes) this.#take(one, change, nowMs);
     for (const problem of outcome.problems) this.#remarks.reject("upstream-record", problem);
     one.isComplete = outcome.isComplete;
+    const position = this.#members.length === 1 ? one.reader.position() : null;
+    if (position !== null) this.#options.onPosition?.(position);
     return outcome;
   }
 

@@ -1,6 +1,8 @@
 export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE } from "./constants.js";
 export type { Discovered, DiscoveryResult } from "./discovery.js";
 export { UpstreamError, type UpstreamErrorCode } from "./errors.js";
+export { createMemoryReplicaStore } from "./memory-replica-store.js";
+export type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "./replica-store.js";
 export type {
   Capability,
   CapabilityReport,

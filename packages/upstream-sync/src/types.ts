@@ -1,6 +1,7 @@
 import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
+import type { ReplicaStore } from "./replica-store.js";
 
 export type UpstreamMode = "replicate" | "forward";
 
@@ -84,6 +85,8 @@ export interface UpstreamDeps {
   readonly client: CoapClient;
   readonly directory: Directory;
   readonly env: Environment;
+  /** Keeps replicas across restarts; absent: they are copied anew. */
+  readonly replicas?: ReplicaStore;
   /** Identity of this node, see `SELF_ATTRIBUTE`: used to refuse itself as upstream. */
   readonly nodeId: string;
 }

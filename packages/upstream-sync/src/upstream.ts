@@ -1,5 +1,6 @@
 import type { Timer } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
+import type { FeedPosition } from "@tributary/replication";
 import { type Discovered, discover, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed-follower.js";
@@ -10,6 +11,7 @@ import { forwardLookup } from "./forwarding.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { Remarks } from "./remarks.js";
+import { ReplicaRecorder, type RestoredReplica } from "./replica-recorder.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
@@ -41,6 +43,9 @@ class UpstreamShell implements Upstream {
   readonly #deps: UpstreamDeps;
   readonly #options: UpstreamOptions;
   readonly #remarks = new Remarks();
+  readonly #recorder: ReplicaRecorder | null;
+  /** What was there before a restart, until the RD is followed again. */
+  #restored: RestoredReplica | null = null;
   readonly #listeners = new Set<(status: UpstreamStatus) => void>();
   #state: UpstreamState = { kind: "idle" };
   #capabilities: CapabilityReport = UNKNOWN;
@@ -62,9 +67,14 @@ class UpstreamShell implements Upstream {
     this.name = options.name;
     this.#deps = deps;
     this.#options = options;
+    const { replicas, directory, env } = deps;
+    const isKept = replicas !== undefined && options.mode === "replicate";
+    this.#recorder = isKept ? new ReplicaRecorder({ store: replicas, directory, clock: env.clock }, options) : null;
   }
 
   start(): void {
+    this.#restored = this.#recorder?.restore() ?? null;
+    this.#wasComplete = this.#restored?.isComplete ?? false;
     this.#input({ kind: "start" });
   }
 
@@ -102,6 +112,7 @@ class UpstreamShell implements Upstream {
     this.#timer?.cancel();
     await this.#stopping;
     this.#feedReplica?.close();
+    this.#recorder?.stop({ forget: !keepReplica });
     if (!keepReplica) this.#deps.directory.closeSource(this.name, this.#now());
     this.#listeners.clear();
   }
@@ -143,10 +154,15 @@ class UpstreamShell implements Upstream {
     const { state, effects } = transition(this.#state, input, this.#options);
     const isOtherPhase = state.kind !== this.#state.kind;
     this.#state = state;
-    if (state.kind === "live") this.#wasComplete = true;
+    if (state.kind === "live") this.#noteComplete();
     if (state.kind === "live" || state.kind === "stale" || state.kind === "refused") this.#wasTried = true;
     for (const effect of effects) this.#perform(effect);
     if (isOtherPhase) for (const listener of this.#listeners) listener(this.status());
+  }
+
+  #noteComplete(): void {
+    this.#wasComplete = true;
+    if (this.#found !== null) this.#recorder?.noteState(this.#found.authority, true);
   }
 
   #perform(effect: UpstreamEffect): void {
@@ -227,6 +243,7 @@ class UpstreamShell implements Upstream {
     if (method === "none") return;
     const { directory } = this.#deps;
     directory.openSource(this.name, { authority: found.authority });
+    this.#recorder?.noteState(found.authority, this.#wasComplete);
     const deps = this.#followerDeps();
     this.#follower =
       method === "feed"
@@ -241,7 +258,15 @@ class UpstreamShell implements Upstream {
 
   #openFeedReplica(): FeedReplica {
     const { name: source, filters, assumedLifetimeMs, defaultSector } = this.#options;
-    const options = { source, filters, assumedLifetimeMs, ...(defaultSector === undefined ? {} : { defaultSector }) };
+    const options = {
+      source,
+      filters,
+      assumedLifetimeMs,
+      ...(defaultSector === undefined ? {} : { defaultSector }),
+      ...(this.#restored === null ? {} : { restored: this.#restored }),
+      onPosition: (position: FeedPosition) => this.#recorder?.notePosition(position),
+    };
+    this.#restored = null;
     if (this.#foreignReplica !== null) this.#forgetRecords();
     this.#foreignReplica = null;
     this.#feedReplica ??= new FeedReplica(this.#deps.directory, options, this.#remarks, this.#deps.env.clock);

@@ -1,0 +1,69 @@
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { StateError } from "./errors.js";
+
+const LOCK_FILE = "owner";
+
+/**
+ * Make this process the only one that uses `folder`; returns what gives it back. A process that is gone has no claim,
+ * however it ended. @throws {StateError} `STATE_IN_USE`
+ */
+export function lockFolder(folder: string): () => void {
+  const file = join(folder, LOCK_FILE);
+  for (let tries = 0; tries < 3; tries++) {
+    if (claim(file)) return () => rmSync(file, { force: true });
+    const owner = ownerOf(file);
+    if (owner !== null && isRunning(owner))
+      throw new StateError("STATE_IN_USE", `${folder} is in use by process ${owner.pid}`);
+    rmSync(file, { force: true });
+  }
+  throw new StateError("STATE_IN_USE", `${folder} is claimed by several processes at once`);
+}
+
+interface Owner {
+  readonly pid: number;
+  /** Tells apart processes that had the same number one after the other; empty where that cannot be found out. */
+  readonly startedAt: string;
+}
+
+function claim(file: string): boolean {
+  try {
+    const handle = openSync(file, "wx");
+    writeSync(handle, `${process.pid} ${startOf(process.pid)}\n`);
+    closeSync(handle);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function ownerOf(file: string): Owner | null {
+  try {
+    const [pid = "", startedAt = ""] = readFileSync(file, "utf8").trim().split(" ");
+    return /^\d+$/.test(pid) ? { pid: Number(pid), startedAt } : null;
+  } catch {
+    return null;
+  }
+}
+
+function isRunning({ pid, startedAt }: Owner): boolean {
+  // A file left behind by a former process of this number, as in a container that was started again.
+  if (pid === process.pid) return startedAt === startOf(pid);
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+  return startedAt === startOf(pid);
+}
+
+/** When a process was started, as the kernel counts it (Linux: field 22 of `stat`); empty elsewhere. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,62 @@
+import type { Link } from "@tributary/link-model";
+import type { KeptRegistration, KeptTimes } from "@tributary/upstream-sync";
+import { isAttributes } from "./record-format.js";
+
+type Replicated = KeptRegistration["registration"];
+type KeptAttributes = readonly (readonly [string, string | null])[];
+
+/** href, ep, d, base, attributes, links as target and attributes, ltMs, expiry is exact. */
+type KeptReplicated = readonly [
+  string,
+  string,
+  string | null,
+  string,
+  KeptAttributes,
+  readonly (readonly [string, KeptAttributes])[],
+  number | null,
+  boolean,
+];
+
+export function packReplicated(registration: Replicated): KeptReplicated {
+  const { href, ep, d = null, base, attributes, links, ltMs = null, expiry } = registration;
+  const pairs = links.map((link) => [link.target, link.attributes] as const);
+  return [href, ep, d, base, attributes, pairs, ltMs, expiry === "exact"];
+}
+
+/** A registration as it was kept, or undefined when it cannot be read. */
+export function readReplicated(value: unknown): Replicated | undefined {
+  if (!Array.isArray(value) || value.length !== 8) return undefined;
+  const [href, ep, d, base, attributes, links, ltMs, isExact] = value;
+  const isReadable =
+    [href, ep, base].every((text) => typeof text === "string") &&
+    (d === null || typeof d === "string") &&
+    isAttributes(attributes) &&
+    isLinks(links) &&
+    (ltMs === null || Number.isFinite(ltMs));
+  if (!isReadable) return undefined;
+  return {
+    href,
+    ep,
+    ...(d === null ? {} : { d }),
+    base,
+    attributes,
+    links: links.map(([target, own]: readonly [string, KeptAttributes]): Link => ({ target, attributes: own })),
+    ...(ltMs === null ? {} : { ltMs }),
+    expiry: isExact === true ? "exact" : "assumed",
+  };
+}
+
+export function readTimes(value: unknown): KeptTimes | undefined {
+  if (!Array.isArray(value) || value.length !== 2 || !value.every(Number.isFinite)) return undefined;
+  const [renewedAtWallMs, expiresAtWallMs] = value as [number, number];
+  return { renewedAtWallMs, expiresAtWallMs };
+}
+
+function isLinks(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (pair) => Array.isArray(pair) && pair.length === 2 && typeof pair[0] === "string" && isAttributes(pair[1]),
+    )
+  );
+}

@@ -1,0 +1,154 @@
+import type { Clock } from "@tributary/coap-transport";
+import { type Directory, MergeError, type Registration, type SourceChange } from "@tributary/merge-engine";
+import type { FeedPosition } from "@tributary/replication";
+import type { KeptRegistration, KeptTimes, ReplicaStore } from "./replica-store.js";
+import type { UpstreamOptions } from "./types.js";
+
+export interface ReplicaRecorderDeps {
+  readonly store: ReplicaStore;
+  readonly directory: Directory;
+  readonly clock: Clock;
+}
+
+/** What a replica was when the process before ended. */
+export interface RestoredReplica {
+  readonly isComplete: boolean;
+  readonly position: FeedPosition | undefined;
+  /** Registrations whose lifetimes have ended meanwhile; the RD may hold them as renewed. */
+  readonly ended: readonly Registration[];
+}
+
+/** Writes down what the directory holds of one upstream as it changes, and brings it back after a restart. */
+export class ReplicaRecorder {
+  readonly #deps: ReplicaRecorderDeps;
+  readonly #source: string;
+  readonly #settings: string;
+  readonly #stopListening: () => void;
+  #authority: string | null = null;
+  #isComplete = false;
+
+  constructor(deps: ReplicaRecorderDeps, options: UpstreamOptions) {
+    this.#deps = deps;
+    this.#source = options.name;
+    this.#settings = JSON.stringify([options.uri, options.filters, options.defaultSector ?? null]);
+    this.#stopListening = deps.directory.on("source", (change) => {
+      if (change.source === this.#source) this.#record(change);
+    });
+  }
+
+  /** Bring back what was kept, unless it was followed in another way; null: there is nothing. */
+  restore(): RestoredReplica | null {
+    const { store, directory } = this.#deps;
+    const isHeld = directory.sources().includes(this.#source);
+    const kept = store.load(this.#source);
+    if (kept === undefined || kept.settings !== this.#settings) {
+      store.forget(this.#source);
+      if (isHeld) this.#recordAll();
+      return null;
+    }
+    this.#authority = kept.authority;
+    this.#isComplete = kept.isComplete;
+    // Settings that concern only the way of asking have changed: everything is in its place.
+    const ended = isHeld ? [] : this.#bringBack(kept.authority);
+    return { isComplete: kept.isComplete, position: store.position(this.#source), ended };
+  }
+
+  /** Returns what has ended meanwhile. */
+  #bringBack(authority: string): Registration[] {
+    const { store, directory, clock } = this.#deps;
+    directory.openSource(this.#source, { authority });
+    const ended: Registration[] = [];
+    for (const one of store.registrations(this.#source)) {
+      const registration = this.#onThisClock(one);
+      if (registration.expiresAtMs <= clock.nowMs()) ended.push(registration);
+      else if (!putIfRoom(directory, this.#source, registration, clock.nowMs())) {
+        store.remove(this.#source, registration.href);
+        store.setPosition(this.#source, undefined);
+      }
+    }
+    return ended;
+  }
+
+  #recordAll(): void {
+    const { directory } = this.#deps;
+    for (const href of directory.hrefs(this.#source)) {
+      const registration = directory.get(this.#source, href);
+      if (registration !== undefined) this.#put(registration);
+    }
+  }
+
+  #put(registration: Registration): void {
+    this.#deps.store.put(this.#source, { registration: content(registration), ...this.#onWallClock(registration) });
+  }
+
+  /** The RD was found at `authority`; `isComplete`: all of it is here. */
+  noteState(authority: string, isComplete: boolean): void {
+    if (authority === this.#authority && isComplete === this.#isComplete) return;
+    this.#authority = authority;
+    this.#isComplete = isComplete;
+    this.#deps.store.open(this.#source, { settings: this.#settings, authority, isComplete });
+  }
+
+  notePosition(position: FeedPosition): void {
+    this.#deps.store.setPosition(this.#source, position);
+  }
+
+  /** Write nothing down any more; what was written stays unless it is forgotten. */
+  stop({ forget }: { readonly forget: boolean }): void {
+    this.#stopListening();
+    if (forget) this.#deps.store.forget(this.#source);
+  }
+
+  #record({ kind, href, registration }: SourceChange): void {
+    const { store } = this.#deps;
+    if (kind === "removed") store.remove(this.#source, href);
+    else if (kind === "renewed") store.renew(this.#source, href, this.#onWallClock(registration));
+    else this.#put(registration);
+  }
+
+  #onWallClock({ renewedAtMs, expiresAtMs }: Registration): KeptTimes {
+    const { clock } = this.#deps;
+    const offsetMs = clock.wallMs() - clock.nowMs();
+    return { renewedAtWallMs: renewedAtMs + offsetMs, expiresAtWallMs: expiresAtMs + offsetMs };
+  }
+
+  #onThisClock({ registration, renewedAtWallMs, expiresAtWallMs }: KeptRegistration): Registration {
+    const { clock } = this.#deps;
+    // A wall clock that was set back must not make a registration younger than new.
+    const renewedAtMs = clock.nowMs() - Math.max(0, clock.wallMs() - renewedAtWallMs);
+    return { ...registration, renewedAtMs, expiresAtMs: renewedAtMs + (expiresAtWallMs - renewedAtWallMs) };
+  }
+}
+
+function content({
+  href,
+  ep,
+  d,
+  base,
+  attributes,
+  links,
+  ltMs,
+  expiry,
+}: Registration): KeptRegistration["registration"] {
+  return {
+    href,
+    ep,
+    ...(d === undefined ? {} : { d }),
+    base,
+    attributes,
+    links,
+    ...(ltMs === undefined ? {} : { ltMs }),
+    expiry,
+  };
+}
+
+function putIfRoom(directory: Directory, source: string, registration: Registration, nowMs: number): boolean {
+  try {
+    directory.put(source, registration, nowMs);
+    return true;
+  } catch (error) {
+    // Without room for all of them the replica is copied, and told of, as any other.
+    if (!(error instanceof MergeError)) throw error;
+    return false;
+  }
+}

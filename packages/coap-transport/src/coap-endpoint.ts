@@ -1,3 +1,4 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { createClient } from "./coap-client.js";
 import type { ParsedCoapUri } from "./coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "./constants.js";
@@ -31,6 +32,8 @@ export interface CoapEndpointOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Counters to count into; default: own ones. */
   readonly counters?: TransportCounters;
+  /** Checks source addresses before large answers go out (RFC 9175 section 2.4); default: they are taken for true. */
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 /** Client and server on one socket. */
@@ -51,7 +54,13 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
   const parameters = { ...DEFAULT_PARAMETERS, ...options.parameters };
   const counters = options.counters ?? createCounters();
   const core = createUdpCore(
-    { socket, env, counters, ...(options.handler === undefined ? {} : { handler: options.handler }) },
+    {
+      socket,
+      env,
+      counters,
+      guard: options.guard,
+      ...(options.handler === undefined ? {} : { handler: options.handler }),
+    },
     { scheme: options.scheme ?? "coap", parameters, limits },
   );
   const connect = async (uri: ParsedCoapUri) => core.channelTo(await addressOf(uri, deps.resolve), uri.port);

@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { type CoapEndpoint, createCoapEndpoint } from "./coap-endpoint.js";
 import { type ParsedCoapUri, parseCoapUri } from "./coap-uri.js";
 import { ALL_COAP_NODES } from "./constants.js";
@@ -33,6 +34,8 @@ export interface ListenCoapOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Also receive what is sent to "All CoAP Nodes" (RFC 7252 section 8). Default false. */
   readonly multicast?: boolean | MulticastOptions;
+  /** Checks source addresses before large answers go out; several listeners may share one. Default none. */
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 /** A listener with what it counted over all its addresses. */
@@ -53,9 +56,9 @@ export async function listenCoap(deps: ListenCoapDeps, options: ListenCoapOption
     throw new TransportError("BAD_URI", `scheme ${uri.scheme} cannot be served yet: ${options.uri}`);
   const sockets = await openAll(await addressesOf(uri), uri.port, options);
   const counters = createCounters();
-  const { parameters = {}, limits = {} } = options;
+  const { parameters = {}, limits = {}, guard } = options;
   const endpoints: CoapEndpoint[] = sockets.map((socket) =>
-    createCoapEndpoint({ socket, env: deps.env }, { handler: deps.handler, parameters, limits, counters }),
+    createCoapEndpoint({ socket, env: deps.env }, { handler: deps.handler, parameters, limits, counters, guard }),
   );
   return {
     uri: `coap://${hostText(uri)}:${sockets[0]?.local.port ?? uri.port}`,

@@ -1,3 +1,4 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { MESSAGE_TYPE } from "./constants.js";
 import { createDeduplication } from "./deduplication.js";
 import type { Environment } from "./environment.js";
@@ -35,6 +36,8 @@ export interface UdpCoreDeps {
   /** Absent: requests are rejected. */
   readonly handler?: RequestHandler;
   readonly counters: TransportCounters;
+  /** Absent: source addresses are taken for true. */
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 export interface UdpCoreOptions {
@@ -71,7 +74,7 @@ class Core implements UdpCore {
   #isClosed = false;
 
   constructor(deps: UdpCoreDeps, options: UdpCoreOptions) {
-    const { socket, env, handler, counters } = deps;
+    const { socket, env, handler, counters, guard } = deps;
     const { parameters, limits } = options;
     const { clock, random } = env;
     const transmit = this.#transmit;
@@ -92,7 +95,7 @@ class Core implements UdpCore {
     this.#exchanges = exchanges;
     this.#deduplication = deduplication;
     this.#requests = createUdpRequests({ random, exchanges, peers }, { parameters });
-    const serverDeps = { env, exchanges, deduplication, peers, counters, transmit };
+    const serverDeps = { env, exchanges, deduplication, peers, counters, guard, transmit };
     this.#server =
       handler === undefined ? null : createUdpServer({ ...serverDeps, handler }, { ...options, local: socket.local });
     socket.onDatagram = this.#onDatagram;

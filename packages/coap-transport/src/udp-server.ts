@@ -1,3 +1,4 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { MESSAGE_TYPE } from "./constants.js";
 import type { Deduplication } from "./deduplication.js";
 import type { Environment, Timer } from "./environment.js";
@@ -27,6 +28,7 @@ export interface UdpServerDeps {
   readonly deduplication: Deduplication;
   readonly peers: PeerTable;
   readonly counters: TransportCounters;
+  readonly guard?: AmplificationGuard | undefined;
   readonly transmit: (record: PeerRecord, datagram: Uint8Array) => void;
 }
 
@@ -55,8 +57,9 @@ class Server implements UdpServer {
   constructor(deps: UdpServerDeps, options: UdpServerOptions) {
     this.#deps = deps;
     this.#options = options;
-    const { env, handler, counters } = deps;
-    this.#dispatch = createServerDispatch({ env, handler, counters, channel: notificationChannel(deps) }, options);
+    const { env, handler, counters, guard } = deps;
+    const channel = notificationChannel(deps);
+    this.#dispatch = createServerDispatch({ env, handler, counters, channel, guard }, options);
   }
 
   get isIdle(): boolean {
@@ -129,6 +132,11 @@ class Server implements UdpServer {
       onTimeout: () => end("timeout"),
     };
     // The peer may have been forgotten meanwhile, hence the look-up.
+    if (reply.isToUnproven === true) {
+      // RFC 9175 section 2.4: never to be repeated by this side.
+      this.#deps.exchanges.sendOnce(this.#deps.peers.of(peer), encodeDatagram(NON, 0, request.token, reply.message));
+      return;
+    }
     const datagram = encodeDatagram(CON, 0, request.token, reply.message);
     this.#deps.exchanges.sendConfirmable(this.#deps.peers.of(peer), datagram, sink);
     reply.afterSent?.();

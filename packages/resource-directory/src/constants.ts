@@ -47,6 +47,8 @@ export const MAX_SWEEP_SLEEP_MS = 86_400_000;
 export const REFUSAL_CODE = {
   "bad-request": CODE.BAD_REQUEST,
   "bad-document": CODE.BAD_REQUEST,
+  unverified: CODE.UNAUTHORIZED,
+  "not-fresh": CODE.UNAUTHORIZED,
   "not-found": CODE.NOT_FOUND,
   "bad-method": CODE.METHOD_NOT_ALLOWED,
   "not-acceptable": CODE.NOT_ACCEPTABLE,

@@ -59,6 +59,11 @@ export interface ResourceDirectoryOptions {
   /** Path above the registration resources; default `["reg"]`; with a node name in it under anycast (draft 6.2.2). */
   readonly resourcePath?: readonly string[];
   readonly limits?: Partial<RegistrationLimits>;
+  /**
+   * Registrations are changed by requests only that carry an Echo value made for their sender lately (RFC 9176 section
+   * 5.3.4). Needs a transport that looks at source addresses. Default false.
+   */
+  readonly requiresFreshness?: boolean;
 }
 
 /** One resource of a node: where it is, how it is advertised, what it does. */

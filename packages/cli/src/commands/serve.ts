@@ -72,7 +72,7 @@ async function start(config: NodeConfig, env: Environment): Promise<Service | st
   let node: Node;
   try {
     const nodeId = randomBytes(NODE_ID_BYTES).toString("hex");
-    node = await createNode({ env, network: systemNetwork(env, config.limits), nodeId }, config);
+    node = await createNode({ env, network: systemNetwork(env, config.limits, config.amplification), nodeId }, config);
   } catch (error) {
     if (error instanceof TransportError) return error.message;
     throw error;

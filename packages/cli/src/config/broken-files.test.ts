@@ -24,6 +24,11 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     "4:5: advertise has a link that cannot be read: expected a target in `<` and `>` at offset 0 (character 1); " +
       `write '<coap://[2001:db8::1]/rd>;rt="core.rd"'`,
   ],
+  "bad-amplification": [
+    '1:28: freshness is "sometimes"; write none or echo',
+    "3:15: free-bytes is -1; write a whole number from 0 to 65507",
+    '4:13: trusted has "localhost"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
+  ],
   "bad-durations": [
     `2:12: timeout is "2x"; ${DURATION}`,
     `3:21: assumed-lifetime is -5; ${DURATION}`,
@@ -63,7 +68,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     `3:1: http is nothing; ${HTTP}`,
     "5:3: listen is nothing; write a URI such as coap://[2001:db8::1]",
   ],
-  "foreign-key": ['2:3: unknown key "colour" in registration; valid keys are store, replicas'],
+  "foreign-key": ['2:3: unknown key "colour" in registration; valid keys are store, replicas, freshness'],
   "forward-with-filters": [
     "5:16: mode forward replicates nothing that filters could narrow; remove filters, or write mode: replicate",
   ],

@@ -12,12 +12,16 @@ const DEFAULT_POLL_MS = 30_000;
 /** Default `lt` of RFC 9176 section 5. */
 const DEFAULT_LIFETIME_MS = 90_000_000;
 const DEFAULT_REPLICAS = ["loopback", "private"] as const;
+/** RFC 9175 section 2.4. */
+const DEFAULT_FREE_BYTES = 136;
+const DEFAULT_TRUSTED = ["loopback", "private"] as const;
 const DEFAULT_LIMITS: LimitsConfig = {
   registrations: 1_000_000,
   registrationBytes: 65_536,
   observers: 10_000,
   exchanges: 4096,
   transfers: 1024,
+  verifiedPeers: 10_000,
 };
 const MAX_NAME_LENGTH = 63;
 
@@ -35,6 +39,10 @@ export function completeConfig(file: CheckedFile): NodeConfig {
     ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
     ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration) }),
     advertise: (file.advertise ?? []).flat(),
+    amplification: {
+      freeBytes: file.amplification?.["free-bytes"] ?? DEFAULT_FREE_BYTES,
+      trusted: file.amplification?.trusted ?? DEFAULT_TRUSTED,
+    },
     limits: completeLimits(file.limits ?? {}),
     log: { level: file.log?.level ?? "info", format: file.log?.format ?? "text" },
   };
@@ -69,7 +77,11 @@ function completeUpstream(
 }
 
 function completeRegistration(registration: NonNullable<CheckedFile["registration"]>): RegistrationConfig {
-  return { store: registration.store ?? { kind: "memory" }, replicas: registration.replicas ?? DEFAULT_REPLICAS };
+  return {
+    store: registration.store ?? { kind: "memory" },
+    replicas: registration.replicas ?? DEFAULT_REPLICAS,
+    freshness: registration.freshness ?? "none",
+  };
 }
 
 function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfig {
@@ -79,6 +91,7 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
     observers: limits.observers ?? DEFAULT_LIMITS.observers,
     exchanges: limits.exchanges ?? DEFAULT_LIMITS.exchanges,
     transfers: limits.transfers ?? DEFAULT_LIMITS.transfers,
+    verifiedPeers: limits["verified-peers"] ?? DEFAULT_LIMITS.verifiedPeers,
   };
 }
 

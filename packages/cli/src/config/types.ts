@@ -14,6 +14,7 @@ export interface NodeConfig {
   readonly advertise: readonly Link[];
   /** Directory for the replica kept across restarts, or undefined. */
   readonly snapshot?: string;
+  readonly amplification: AmplificationConfig;
   readonly limits: LimitsConfig;
   readonly log: LogConfig;
 }
@@ -41,6 +42,16 @@ export interface RegistrationConfig {
   readonly store: { readonly kind: "memory" };
   /** `loopback`, `private`, `any`, or CIDR blocks. */
   readonly replicas: readonly string[];
+  /** `echo`: changes need an Echo value made lately (RFC 9176 section 5.3.4). */
+  readonly freshness: "none" | "echo";
+}
+
+/** Answers to senders that may be others than they say (RFC 9175 section 2.4). */
+export interface AmplificationConfig {
+  /** Largest answer that anybody gets, in bytes of UDP payload. */
+  readonly freeBytes: number;
+  /** Who is asked for nothing: `loopback`, `private`, `any`, or CIDR blocks. */
+  readonly trusted: readonly string[];
 }
 
 export interface LimitsConfig {
@@ -49,6 +60,7 @@ export interface LimitsConfig {
   readonly observers: number;
   readonly exchanges: number;
   readonly transfers: number;
+  readonly verifiedPeers: number;
 }
 
 export interface LogConfig {

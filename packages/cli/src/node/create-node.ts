@@ -163,6 +163,7 @@ class RunningNode implements Node {
       {
         source: LOCAL_SOURCE,
         limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
+        requiresFreshness: this.#config.registration?.freshness === "echo",
       },
     );
     await this.#registrations.start();

@@ -11,6 +11,8 @@ export interface AnswerAllowance {
   isUnlimited(request: IncomingRequest): boolean;
   /** `message`, or what takes its place when it is too large for a sender that may be another one than it says. */
   limit(request: IncomingRequest, message: OutgoingMessage): OutgoingMessage;
+  /** Whether not even the first block of `whole` may go out; then nothing of it is to be kept. */
+  needsProof(request: IncomingRequest, whole: OutgoingMessage): boolean;
   /** Ask the sender to show that it receives what is sent to it. */
   challenge(request: IncomingRequest): OutgoingMessage;
   /**
@@ -29,7 +31,10 @@ const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
 /** Bytes that Block2, Size2 and an ETag take. */
 const BLOCK_OPTIONS_BYTES = 24;
 
-export function createAnswerAllowance({ guard, countUnverified }: AnswerAllowanceDeps): AnswerAllowance {
+export function createAnswerAllowance(
+  { guard, countUnverified }: AnswerAllowanceDeps,
+  { maxBlockBytes }: { readonly maxBlockBytes: number },
+): AnswerAllowance {
   if (guard === undefined) return UNLIMITED;
 
   /** The size first: most answers are small, and then nobody has to be looked up. */
@@ -51,8 +56,17 @@ export function createAnswerAllowance({ guard, countUnverified }: AnswerAllowanc
     return { code: CODE.UNAUTHORIZED, options: [{ number: OPTION.ECHO, value: echo }], payload: EMPTY_BYTES };
   }
 
+  function needsProof(request: IncomingRequest, whole: OutgoingMessage): boolean {
+    if (!SAFE_METHODS.includes(request.method) || isErrorCode(whole.code)) return false;
+    const size = Math.min(blockSize(request.block2?.szx ?? MAX_SZX), maxBlockBytes);
+    if (whole.payload.length <= size) return !fits(request, whole);
+    const bare = datagramLengthBound(request.token, { ...whole, payload: EMPTY_BYTES });
+    return bare + BLOCK_OPTIONS_BYTES + size > allowed(request) && !isUnlimited(request);
+  }
+
   return {
     isUnlimited,
+    needsProof,
     challenge,
     limit(request, message) {
       if (fits(request, message)) return message;
@@ -74,6 +88,7 @@ export function createAnswerAllowance({ guard, countUnverified }: AnswerAllowanc
 const UNLIMITED: AnswerAllowance = {
   isUnlimited: () => true,
   limit: (_request, message) => message,
+  needsProof: () => false,
   challenge: () => ({ code: CODE.UNAUTHORIZED, options: [], payload: EMPTY_BYTES }),
   shrinkBlocks: () => {},
 };

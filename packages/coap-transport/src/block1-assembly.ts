@@ -18,6 +18,8 @@ export interface Block1Assembly {
   accept(request: IncomingRequest, block: Block): Block1Outcome;
   /** The last block is to be sent again, with an Echo option: go back to before it came. */
   rewind(request: IncomingRequest): void;
+  /** Bodies under way. */
+  readonly size: number;
   close(): void;
 }
 
@@ -103,7 +105,14 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
     uploads.set(transferKey(request), partial);
   }
 
-  return { accept, rewind, close: () => uploads.clear() };
+  return {
+    accept,
+    rewind,
+    get size() {
+      return uploads.size;
+    },
+    close: () => uploads.clear(),
+  };
 }
 
 function answer(message: OutgoingMessage): Block1Outcome {

@@ -9,6 +9,7 @@ import type {
   CoapClient,
   DatagramSocket,
   RequestHandler,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
@@ -40,6 +41,8 @@ export interface CoapEndpointOptions {
 export interface CoapEndpoint extends CoapClient {
   readonly local: { readonly address: string; readonly port: number };
   readonly counters: TransportCounters;
+  /** How much is in each table of the message layer. */
+  tableSizes(): TableSizes;
   /** End requests of ours, take no more of others, wait for running ones up to `drainMs` (default 0). Idempotent. */
   close(drainMs?: number): Promise<void>;
 }
@@ -75,6 +78,7 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
   return {
     local: socket.local,
     counters,
+    tableSizes: () => core.tableSizes(),
     request: (request, control) => client.request(request, control),
     observe: (request, listener, control) => client.observe(request, listener, control),
     ping: (uri, control) => client.ping(uri, control),

@@ -10,6 +10,7 @@ import type {
   CoapListener,
   DatagramSocket,
   RequestHandler,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
@@ -41,6 +42,8 @@ export interface ListenCoapOptions {
 /** A listener with what it counted over all its addresses. */
 export interface CoapListenerHandle extends CoapListener {
   readonly counters: TransportCounters;
+  /** How much is in each table, summed over its addresses; verified peers are those of the guard. */
+  tableSizes(): TableSizes;
 }
 
 /** Another port is tried so often when port 0 gave one that is free on some of the addresses only. */
@@ -63,10 +66,22 @@ export async function listenCoap(deps: ListenCoapDeps, options: ListenCoapOption
   return {
     uri: `coap://${hostText(uri)}:${sockets[0]?.local.port ?? uri.port}`,
     counters,
+    tableSizes: () => ({
+      ...sumOfTables(endpoints.map((endpoint) => endpoint.tableSizes())),
+      "verified-peers": guard?.size ?? 0,
+    }),
     async close(drainMs = 0) {
       await Promise.all(endpoints.map((endpoint) => endpoint.close(drainMs)));
     },
   };
+}
+
+function sumOfTables(parts: readonly TableSizes[]): TableSizes {
+  const sum: Record<string, number> = {};
+  for (const part of parts) {
+    for (const [table, size] of Object.entries(part)) sum[table] = (sum[table] ?? 0) + size;
+  }
+  return sum;
 }
 
 function hostText({ host, zone }: ParsedCoapUri): string {

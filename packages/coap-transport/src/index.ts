@@ -51,6 +51,7 @@ export type {
   RequestHandler,
   ServerRequest,
   ServerResponse,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportEnvironment,

@@ -16,6 +16,7 @@ import type {
   Peer,
   RequestHandler,
   ServerResponse,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
@@ -40,6 +41,8 @@ export interface ServerDispatch {
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void;
   /** Requests whose handler has not answered yet. */
   readonly running: number;
+  /** How much is in each table. */
+  tableSizes(): TableSizes;
   close(): void;
 }
 
@@ -88,7 +91,10 @@ class Dispatcher implements ServerDispatch {
     this.#deps = deps;
     this.#limits = limits;
     const countUnverified = (): void => countRejected(deps.counters, "unverified");
-    this.#allowance = createAnswerAllowance({ guard: deps.guard, countUnverified });
+    this.#allowance = createAnswerAllowance(
+      { guard: deps.guard, countUnverified },
+      { maxBlockBytes: limits.blockSize },
+    );
     this.#uploads = createBlock1Assembly({ clock }, { ...limits, lifetimeMs, szx: szxFor(limits.blockSize) });
     this.#retention = createBlock2Retention({ clock }, { ...limits, lifetimeMs });
     const { ackTimeoutMs, ackRandomFactor } = options.parameters;
@@ -120,6 +126,16 @@ class Dispatcher implements ServerDispatch {
 
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void {
     this.#observers.remove(peer, token, reason);
+  }
+
+  tableSizes(): TableSizes {
+    return {
+      handlers: this.running,
+      observers: this.#observers.size,
+      uploads: this.#uploads.size,
+      "retained-bodies": this.#retention.size,
+      "verified-peers": this.#deps.guard?.size ?? 0,
+    };
   }
 
   close(): void {
@@ -184,8 +200,9 @@ class Dispatcher implements ServerDispatch {
   }
 
   #finish(request: IncomingRequest, response: ServerResponse): Reply {
-    const accepted = this.#admit(request, response);
     const whole = responseMessage(this.#withEcho(request, response));
+    if (this.#allowance.needsProof(request, whole)) return this.#reply(request, this.#allowance.challenge(request));
+    const accepted = this.#admit(request, response);
     this.#allowance.shrinkBlocks(request, whole);
     let message = this.#retention.begin(request, whole, accepted?.progress);
     if (request.block1 !== undefined) message = withBlock1(message, request);

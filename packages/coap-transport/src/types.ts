@@ -230,6 +230,9 @@ export interface TransportLimits {
   readonly blockSize: number;
 }
 
+/** Entries by table, e.g. `observers`. */
+export type TableSizes = Readonly<Record<string, number>>;
+
 /** Counters of the message layer, for metrics. Monotonic. */
 export interface TransportCounters {
   received: number;

@@ -11,6 +11,7 @@ import { countRejected } from "./server-dispatch.js";
 import type {
   DatagramSocket,
   RequestHandler,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
@@ -25,6 +26,8 @@ export interface UdpCore {
   readonly hasRequests: boolean;
   /** No handler is running, nothing waits to be acknowledged. */
   readonly isServerIdle: boolean;
+  /** How much is in each table. */
+  tableSizes(): TableSizes;
   /** Ignore new requests from now on. */
   stopAccepting(): void;
   close(): void;
@@ -112,6 +115,16 @@ class Core implements UdpCore {
 
   get isServerIdle(): boolean {
     return this.#server?.isIdle ?? true;
+  }
+
+  tableSizes(): TableSizes {
+    return {
+      ...this.#server?.tableSizes(),
+      peers: this.#peers.size,
+      deduplication: this.#deduplication.size,
+      unacknowledged: this.#exchanges.confirmableCount,
+      requests: this.#requests.size,
+    };
   }
 
   stopAccepting(): void {

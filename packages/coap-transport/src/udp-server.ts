@@ -9,7 +9,13 @@ import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.j
 import type { DeliverySink, NotificationChannel } from "./observers.js";
 import type { PeerRecord, PeerTable } from "./peer-table.js";
 import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
-import type { RequestHandler, TransmissionParameters, TransportCounters, TransportLimits } from "./types.js";
+import type {
+  RequestHandler,
+  TableSizes,
+  TransmissionParameters,
+  TransportCounters,
+  TransportLimits,
+} from "./types.js";
 
 /** The server's half of the message layer over UDP: which type of message answers which, and when. */
 export interface UdpServer {
@@ -17,6 +23,8 @@ export interface UdpServer {
   handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean): void;
   /** Nothing runs and nothing waits to be acknowledged. */
   readonly isIdle: boolean;
+  /** How much is in each table. */
+  tableSizes(): TableSizes;
   /** End observations, drop what is not sent yet. */
   close(): void;
 }
@@ -73,6 +81,10 @@ class Server implements UdpServer {
     if (isMulticast) this.#answerMulticast(record, message, reply);
     else if (reply instanceof Promise) this.#answerLater(record, message, reply);
     else this.#answer(record, message, reply);
+  }
+
+  tableSizes(): TableSizes {
+    return { ...this.#dispatch.tableSizes(), "delayed-answers": this.#delayedAnswers, timers: this.#timers.size };
   }
 
   close(): void {
@@ -132,9 +144,10 @@ class Server implements UdpServer {
       onTimeout: () => end("timeout"),
     };
     // The peer may have been forgotten meanwhile, hence the look-up.
-    if (reply.isToUnproven === true) {
-      // RFC 9175 section 2.4: never to be repeated by this side.
+    if (reply.isToUnproven === true || this.#deps.exchanges.confirmableCount >= this.#options.limits.maxExchanges) {
+      // RFC 9175 section 2.4: never to be repeated by this side. Nor is there room to do so for any number of peers.
       this.#deps.exchanges.sendOnce(this.#deps.peers.of(peer), encodeDatagram(NON, 0, request.token, reply.message));
+      reply.afterSent?.();
       return;
     }
     const datagram = encodeDatagram(CON, 0, request.token, reply.message);

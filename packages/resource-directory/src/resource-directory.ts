@@ -67,6 +67,7 @@ export function createResourceDirectory(
       return registrar.close();
     },
     rejected: refusals.counts,
+    tableSizes: () => ({ ...registrar.tableSizes(), "simple-fetches": documents.size }),
   };
 }
 

@@ -1,4 +1,11 @@
-import type { CoapClient, Environment, Peer, RequestHandler, ServerRequest } from "@tributary/coap-transport";
+import type {
+  CoapClient,
+  Environment,
+  Peer,
+  RequestHandler,
+  ServerRequest,
+  TableSizes,
+} from "@tributary/coap-transport";
 import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
 
@@ -92,6 +99,8 @@ export interface ResourceDirectory {
   close(): Promise<void>;
   /** Refusals by cause, for metrics: `bad-request`, `too-large`, `full`, … Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
+  /** Entries by table: `live`, `dormant`, `queued`, `simple-fetches`. */
+  tableSizes(): TableSizes;
 }
 
 /** The answer to a lookup before it is rendered. */

@@ -1,4 +1,4 @@
-import type { CoapClient, CoapListener, TransportCounters } from "@tributary/coap-transport";
+import type { CoapClient, TableSizes } from "@tributary/coap-transport";
 import { createFederatedLookup } from "@tributary/lookup-server";
 import { createDirectory, type Directory } from "@tributary/merge-engine";
 import {
@@ -15,7 +15,7 @@ import {
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
 import { createNodeSite } from "./node-site.js";
-import type { LookupSample, Node, NodeCounters, NodeDeps, ReloadSummary } from "./types.js";
+import type { LookupSample, Node, NodeCounters, NodeDeps, NodeListener, ReloadSummary } from "./types.js";
 import { UpstreamSet } from "./upstream-set.js";
 
 /** Name of the source that holds this node's own registrations. */
@@ -38,8 +38,6 @@ export async function createNode(deps: NodeDeps, config: NodeConfig): Promise<No
   return node;
 }
 
-type Listener = CoapListener & { readonly counters: TransportCounters };
-
 class RunningNode implements Node {
   readonly name: string;
   readonly directory: Directory;
@@ -51,7 +49,7 @@ class RunningNode implements Node {
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
   #feed: FeedPublisher | null = null;
-  #listeners: Listener[] = [];
+  #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
   #closing: Promise<void> | null = null;
 
@@ -104,6 +102,17 @@ class RunningNode implements Node {
       rejected: () => this.#rejected(),
       transport: this.#listeners.map(({ counters }) => counters),
     };
+  }
+
+  tableSizes(): TableSizes {
+    const sum: Record<string, number> = { ...this.#registrations?.tableSizes() };
+    for (const listener of this.#listeners) {
+      for (const [table, size] of Object.entries(listener.tableSizes())) {
+        // The verified peers are the same for all listeners.
+        sum[table] = table === "verified-peers" ? size : (sum[table] ?? 0) + size;
+      }
+    }
+    return sum;
   }
 
   upstreams(): readonly UpstreamStatus[] {

@@ -3,16 +3,20 @@ import type {
   CoapListener,
   Environment,
   RequestHandler,
+  TableSizes,
   TransportCounters,
 } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
 
+/** A listener with what it counts, and how much is in its tables. */
+export type NodeListener = CoapListener & { readonly counters: TransportCounters; tableSizes(): TableSizes };
+
 /** How a node reaches the network; real sockets in `serve`, virtual ones in simulations. */
 export interface NodeNetwork {
   /** Bind one listener URI of the configuration. Rejects with TransportError BIND_FAILED. */
-  listen(uri: string, handler: RequestHandler): Promise<CoapListener & { readonly counters: TransportCounters }>;
+  listen(uri: string, handler: RequestHandler): Promise<NodeListener>;
   openClient(): Promise<CoapClient>;
 }
 
@@ -28,6 +32,8 @@ export interface Node {
   /** Apply a new configuration's upstreams; what is unchanged keeps running. Says what was done. */
   reload(config: NodeConfig): Promise<ReloadSummary>;
   readonly counters: NodeCounters;
+  /** Entries by table, over all listeners and the RD: what is bounded, and stays so. */
+  tableSizes(): TableSizes;
   /** Observe counters as they change. */
   onLookup(listener: (sample: LookupSample) => void): () => void;
   close(): Promise<void>;

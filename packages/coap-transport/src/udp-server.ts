@@ -203,6 +203,13 @@ function notificationChannel(deps: UdpServerDeps): NotificationChannel {
         onTimeout: () => sink.onUndelivered(),
       });
     },
+    probe(peer, sink) {
+      deps.exchanges.sendConfirmable(deps.peers.of(peer), emptyMessage(CON, 0), {
+        onAcknowledged: () => sink.onDelivered(),
+        onReset: () => sink.onDelivered(), // RFC 7252 section 4.3: that is how a ping is answered
+        onTimeout: () => sink.onUndelivered(),
+      });
+    },
     notifyOnce(peer, token, message) {
       deps.exchanges.sendOnce(deps.peers.of(peer), encodeDatagram(NON, 0, token, message));
     },

@@ -180,6 +180,13 @@ async function report(
   return new Finding(lines.join("\n"), { cause });
 }
 
+/** A report in one line. */
+export function describeReport({ inputs, durationMs, slowestMs, slowest, grownBytes }: CampaignReport): string {
+  const counts = [...inputs].map(([name, count]) => `${count} ${name}`).join(", ");
+  const heap = `heap ${(grownBytes / 1_048_576).toFixed(1)} MiB larger`;
+  return `${counts} in ${(durationMs / 1000).toFixed(1)} s; slowest ${slowestMs.toFixed(1)} ms (${slowest}); ${heap}`;
+}
+
 /** One input again, on a fresh target. */
 export async function replay(surfaces: readonly Surface[], seed: number, index: number): Promise<string> {
   const { surface, input } = inputAt(surfaces, seed, index);

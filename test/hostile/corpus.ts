@@ -55,3 +55,13 @@ export const ITEMS = [
   "ep=",
   "obs",
 ] as const;
+
+/** Configurations to start from. */
+export const CONFIGURATIONS = [
+  "registration: {}\n",
+  'name: rd\nlisten: ["coap://[::]:5683"]\nhttp: false\nregistration:\n  replicas: ["loopback", "2001:db8::/32"]\n',
+  "lookup:\n  upstreams:\n    - coap://[2001:db8::1]\n    - { name: b, uri: coap://[2001:db8::2], mode: forward, timeout: 2s }\n",
+  'lookup:\n  upstreams:\n    - name: c\n      uri: coap://h\n      filters: ["d=x&rt=y*"]\n  on-partial: fail\nlimits: { observers: 5 }\n',
+  "registration: {}\nlimits: { registrations: 1000, registration-bytes: 4096 }\namplification: { free-bytes: 136, trusted: [any] }\nlog: { level: debug, format: json }\n",
+  "advertise:\n  - '<coap://[2001:db8::2]/rd>;rt=\"core.rd\"'\nregistration: &r {}\n",
+] as const;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   type CoapEndpointOptions,
   createAmplificationGuard,
@@ -86,7 +87,10 @@ export async function openVirtualNode(world: VirtualWorld, options: VirtualNodeO
     openClient: async () =>
       createCoapEndpoint({ socket: world.network.open(options.clientAddress, 0), env: world.env }, {}),
   };
-  const node = await createNode({ env: world.env, network, nodeId: "00000000000000aa" }, config);
+  const node = await createNode(
+    { env: world.env, network, nodeId: createHash("sha256").update(options.clientAddress).digest("hex").slice(0, 16) },
+    config,
+  );
   return Object.assign(node, { config });
 }
 

@@ -168,7 +168,7 @@ async function report(
   cause: unknown,
   { seed, index }: { readonly seed: number; readonly index: number },
 ): Promise<Finding> {
-  const small = await shrink(surface, history);
+  const small = await shrink(surface, history, cause);
   const lines = [
     `${surface.name}: ${cause instanceof Error ? cause.message : String(cause)}`,
     `found with --seed ${seed} --input ${index}`,

@@ -32,13 +32,7 @@ export function wellFormed(
   options: readonly (readonly [number, string | number | Uint8Array])[],
 ): RoughMessage {
   const { type = 0, code, messageId = 0, token = new Uint8Array(0), payload } = parts;
-  let previous = 0;
-  const sorted = options.map(([number, value]) => [number, valueBytes(value)] as const).sort(([a], [b]) => a - b);
-  const rough = sorted.map(([number, value]) => {
-    const delta = number - previous;
-    previous = number;
-    return { delta, length: value.length, value };
-  });
+  const rough = withDeltas(options.map(([number, value]) => [number, valueBytes(value)]));
   const body = typeof payload === "string" ? Uint8Array.from(Buffer.from(payload, "utf8")) : payload;
   return {
     version: 1,
@@ -108,7 +102,7 @@ export function mutateMessage(chance: Chance, message: RoughMessage): RoughMessa
 }
 
 function mutateOnce(chance: Chance, message: RoughMessage): RoughMessage {
-  switch (chance.below(11)) {
+  switch (chance.below(14)) {
     case 0:
       return { ...message, type: chance.below(4) };
     case 1:
@@ -144,54 +138,51 @@ function mutatePayload(chance: Chance, payload: Uint8Array | null): Uint8Array |
   }
 }
 
+/** With the numbers of the other options kept, or (one in ten) with the format itself broken. */
 function mutateOptions(chance: Chance, options: readonly RoughOption[]): RoughOption[] {
-  const changed = [...options];
-  const at = chance.below(changed.length + 1);
-  const option = changed[at];
-  if (option === undefined || chance.is(0.3)) {
-    const value = optionValue(chance);
-    // The options behind move along: that is the delta of the format.
-    changed.splice(at, 0, {
-      delta: chance.is(0.5) ? chance.pick(NUMBERS) : chance.below(13),
-      length: value.length,
-      value,
-    });
-    return changed;
-  }
-  switch (chance.below(7)) {
+  if (chance.is(0.1)) return breakOptions(chance, options);
+  let previous = 0;
+  const numbered = options.map(({ delta, value }): [number, Uint8Array] => {
+    previous += delta;
+    return [previous, value];
+  });
+  const at = chance.below(numbered.length + 1);
+  const [number = 0, value = new Uint8Array(0)] = numbered[at] ?? [];
+  switch (numbered[at] === undefined ? 0 : chance.below(6)) {
     case 0:
-      changed.splice(at, 1);
-      break;
     case 1:
-      changed.splice(
-        at,
-        0,
-        ...Array.from({ length: chance.is(0.9) ? 1 : chance.between(1, 600) }, () => ({ ...option })),
-      );
+      numbered.push([chance.is(0.9) ? chance.pick(NUMBERS) : chance.below(65_536), optionValue(chance)]);
       break;
     case 2:
-      changed[at] = { ...option, delta: chance.number() };
+      numbered.splice(at, 1);
       break;
     case 3:
-      changed[at] = { ...option, length: chance.number() };
+      for (let count = chance.is(0.95) ? 1 : chance.between(1, 600); count > 0; count--) numbered.push([number, value]);
       break;
-    case 4: {
-      const value = optionValue(chance);
-      changed[at] = { ...option, value, length: value.length };
+    case 4:
+      numbered[at] = [number, optionValue(chance)];
       break;
-    }
-    case 5: {
-      const value = Uint8Array.from(option.value);
-      if (value.length > 0) value[chance.below(value.length)] = chance.below(256);
-      changed[at] = { ...option, value };
-      break;
-    }
-    default: {
-      const value = option.value.subarray(0, chance.below(option.value.length + 1));
-      changed[at] = { ...option, value, length: value.length };
-    }
+    default:
+      numbered[at] = [number, value.subarray(0, chance.below(value.length + 1))];
   }
-  return changed;
+  return withDeltas(numbered);
+}
+
+function withDeltas(numbered: readonly (readonly [number, Uint8Array])[]): RoughOption[] {
+  let previous = 0;
+  const sorted = [...numbered].sort(([a], [b]) => a - b);
+  return sorted.map(([number, value]) => {
+    const delta = number - previous;
+    previous = number;
+    return { delta, length: value.length, value };
+  });
+}
+
+function breakOptions(chance: Chance, options: readonly RoughOption[]): RoughOption[] {
+  const at = chance.below(options.length + 1);
+  const option = options[at] ?? { delta: chance.number(), length: 0, value: optionValue(chance) };
+  const broken = chance.is(0.5) ? { ...option, delta: chance.number() } : { ...option, length: chance.number() };
+  return [...options.slice(0, at), broken, ...options.slice(at + 1)];
 }
 
 const TRUNCATED_UTF8 = [
@@ -206,6 +197,22 @@ function optionValue(chance: Chance): Uint8Array {
   if (chance.is(0.5)) return valueBytes(chance.number());
   if (chance.is(0.2)) return chance.pick(TRUNCATED_UTF8);
   return chance.bytes(chance.is(0.9) ? chance.below(10) : chance.below(300));
+}
+
+/** The message with one more option, in its place. */
+export function withOption(message: RoughMessage, number: number, value: Uint8Array): RoughMessage {
+  let at = 0;
+  let before = 0;
+  for (; at < message.options.length; at++) {
+    const next = before + (message.options[at]?.delta ?? 0);
+    if (next > number) break;
+    before = next;
+  }
+  const rest = message.options
+    .slice(at)
+    .map((option, index) => (index > 0 ? option : { ...option, delta: option.delta + before - number }));
+  const added = { delta: number - before, length: value.length, value };
+  return { ...message, options: [...message.options.slice(0, at), added, ...rest] };
 }
 
 /** Messages that are a little simpler than this one. */

@@ -9,8 +9,16 @@ import {
   OPTION,
 } from "@tributary/coap-transport";
 import { parseLinkFormat } from "@tributary/link-model";
+import { parseDatagram } from "../../packages/coap-transport/src/message-codec.js";
 import type { Chance } from "./chance.ts";
-import { mutateMessage, type RoughMessage, simplerMessages, wellFormed, writeRough } from "./coap-messages.ts";
+import {
+  mutateMessage,
+  type RoughMessage,
+  simplerMessages,
+  wellFormed,
+  withOption,
+  writeRough,
+} from "./coap-messages.ts";
 import { DOCUMENTS, ITEMS, PATHS } from "./corpus.ts";
 import { Finding, type Surface, type Target } from "./surface.ts";
 import { openVirtualNode, settled, type VirtualNode, type WatchedWorld, watchedWorld } from "./virtual-node.ts";
@@ -21,6 +29,8 @@ export interface HostileDatagram {
   /** Index into SOURCES. */
   readonly source: number;
   readonly isMulticast: boolean;
+  /** With the Echo value that came last. */
+  readonly hasEcho: boolean;
   /** Virtual time that passes afterwards. */
   readonly waitMs: number;
 }
@@ -40,9 +50,9 @@ const SOURCES = [
 const LIMITS = {
   registrations: 200,
   "registration-bytes": 2048,
-  observers: 20,
-  exchanges: 50,
-  transfers: 16,
+  observers: 6,
+  exchanges: 12,
+  transfers: 5,
   "verified-peers": 8,
 };
 const CONFIG = JSON.stringify({
@@ -82,11 +92,12 @@ export const datagramSurface: Surface<HostileDatagram> = {
   share: 50,
   make: makeDatagram,
   open: () => AttackedNode.open(),
-  show: ({ message, source, isMulticast, waitMs }) =>
+  show: ({ message, source, isMulticast, hasEcho, waitMs }) =>
     `${Buffer.from(writeRough(message)).toString("hex")} from ${JSON.stringify(SOURCES[source])}` +
-    `${isMulticast ? " by multicast" : ""}, then ${waitMs} ms`,
+    `${isMulticast ? " by multicast" : ""}${hasEcho ? " with Echo" : ""}, then ${waitMs} ms`,
   *simpler(input) {
     if (input.isMulticast) yield { ...input, isMulticast: false };
+    if (input.hasEcho) yield { ...input, hasEcho: false };
     if (input.waitMs > 1) yield { ...input, waitMs: 1 };
     for (const message of simplerMessages(input.message)) yield { ...input, message };
   },
@@ -97,7 +108,8 @@ function makeDatagram(chance: Chance): HostileDatagram {
     message: mutateMessage(chance, validMessage(chance)),
     source: chance.below(SOURCES.length),
     isMulticast: chance.is(0.03),
-    waitMs: chance.is(0.97) ? 1 : chance.pick([10, 200, 3000, 100_000]),
+    hasEcho: chance.is(0.4),
+    waitMs: chance.is(0.97) ? 1 : chance.is(0.9) ? chance.pick([10, 200, 3000]) : 100_000,
   };
 }
 
@@ -105,7 +117,7 @@ function makeDatagram(chance: Chance): HostileDatagram {
 function validMessage(chance: Chance): RoughMessage {
   const messageId = chance.is(0.7) ? chance.below(65_536) : chance.below(8);
   const token = chance.bytes(chance.pick([0, 1, 1, 4, 8]));
-  const type = chance.pick([0, 0, 0, 1, 2, 3]);
+  const type = chance.pick([0, 0, 0, 0, 0, 0, 1, 1, 2, 3]);
   const head = { type, messageId, token };
   const queries = Array.from({ length: chance.below(4) }, () => [OPTION.URI_QUERY, chance.pick(ITEMS)] as const);
   const path = (text: string) => text.split("/").map((segment) => [OPTION.URI_PATH, segment] as const);
@@ -160,7 +172,7 @@ class AttackedNode implements Target<HostileDatagram> {
   readonly #world: WatchedWorld;
   readonly #node: VirtualNode;
   readonly #friend: CoapEndpoint;
-  readonly #sockets: readonly DatagramSocket[];
+  readonly #sockets: readonly HostileSocket[];
 
   static async open(): Promise<AttackedNode> {
     const world = watchedWorld();
@@ -178,8 +190,11 @@ class AttackedNode implements Target<HostileDatagram> {
     this.#sockets = SOURCES.map(({ address, port }) => openHostileSocket(world, address, port));
   }
 
-  async feed({ message, source, isMulticast, waitMs }: HostileDatagram): Promise<void> {
-    this.#sockets[source]?.send(writeRough(message), isMulticast ? GROUP : NODE);
+  async feed({ message, source, isMulticast, hasEcho, waitMs }: HostileDatagram): Promise<void> {
+    const hostile = this.#sockets[source];
+    const echo = hasEcho ? hostile?.echo : undefined;
+    const sent = echo === undefined ? message : withOption(message, OPTION.ECHO, echo);
+    hostile?.socket.send(writeRough(sent), isMulticast ? GROUP : NODE);
     await this.#world.clock.advance(waitMs + 1);
     this.#world.assertNoErrors();
   }
@@ -208,7 +223,7 @@ class AttackedNode implements Target<HostileDatagram> {
   }
 
   async finish(): Promise<void> {
-    for (const socket of this.#sockets) socket.onDatagram = null;
+    for (const { socket } of this.#sockets) socket.onDatagram = null;
     await this.#world.clock.advance(REST_MS);
     this.#world.assertNoErrors();
     for (const [table, size] of Object.entries(this.#node.tableSizes())) {
@@ -245,10 +260,20 @@ class AttackedNode implements Target<HostileDatagram> {
   }
 }
 
+interface HostileSocket {
+  readonly socket: DatagramSocket;
+  /** The Echo value that came last. */
+  echo?: Uint8Array;
+}
+
 /** Answers what it gets, in ways that depend on nothing but what it got. */
-function openHostileSocket(world: WatchedWorld, address: string, port: number): DatagramSocket {
+function openHostileSocket(world: WatchedWorld, address: string, port: number): HostileSocket {
   const socket = world.network.open(address, port);
+  const hostile: HostileSocket = { socket };
   socket.onDatagram = (datagram, from) => {
+    const message = parseDatagram(datagram);
+    const echo = message?.kind === "message" ? message.options.find(({ number }) => number === OPTION.ECHO) : undefined;
+    if (echo !== undefined) hostile.echo = echo.value;
     const type = ((datagram[0] ?? 0) >> 4) & 3;
     const code = datagram[1] ?? 0;
     const mood = (datagram[3] ?? 0) % 8;
@@ -259,7 +284,7 @@ function openHostileSocket(world: WatchedWorld, address: string, port: number): 
     else if (mood < 4) socket.send(Uint8Array.of(0x60, 0, ...id), from);
     else if (mood === 4) socket.send(Uint8Array.of(0x70, 0, ...id), from);
   };
-  return socket;
+  return hostile;
 }
 
 /** To a GET of `/.well-known/core`: documents, good and bad, and nonsense. */

@@ -1,9 +1,11 @@
 // npm run hostile -- --inputs 1000000 --seed N: attack with as many inputs; --seed N --input I: one of them again.
+// --only NAME: one surface alone, which makes other inputs of the same seed.
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createViteServer } from "vitest/node";
 
-const USAGE = "usage: hostile [--inputs N] [--seed S]   or   hostile --seed S --input I\n";
+const USAGE =
+  "usage: hostile [--inputs N] [--seed S] [--only SURFACE]   or   hostile --seed S --input I [--only SURFACE]\n";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 function readNumber(text, name) {
@@ -16,12 +18,18 @@ function readNumber(text, name) {
 function readArguments() {
   try {
     const { values } = parseArgs({
-      options: { inputs: { type: "string" }, seed: { type: "string" }, input: { type: "string" } },
+      options: {
+        inputs: { type: "string" },
+        seed: { type: "string" },
+        input: { type: "string" },
+        only: { type: "string" },
+      },
     });
     return {
       inputs: readNumber(values.inputs, "inputs") ?? 1_000_000,
       seed: readNumber(values.seed, "seed") ?? Date.now() % 1_000_000,
       input: readNumber(values.input, "input"),
+      only: values.only,
     };
   } catch (error) {
     process.stderr.write(`${error.message}\n${USAGE}`);
@@ -29,7 +37,7 @@ function readArguments() {
   }
 }
 
-const { inputs, seed, input } = readArguments();
+const { inputs, seed, input, only } = readArguments();
 // The sources, as the tests run them.
 const vite = await createViteServer({
   root,
@@ -48,11 +56,13 @@ const vite = await createViteServer({
 try {
   const { SURFACES } = await vite.ssrLoadModule("/test/hostile/surfaces.ts");
   const { describeReport, replay, runCampaign } = await vite.ssrLoadModule("/test/hostile/campaign.ts");
-  if (input !== undefined) process.stdout.write(`${await replay(SURFACES, seed, input)}\n`);
+  const surfaces = SURFACES.filter(({ name }) => only === undefined || name === only);
+  if (surfaces.length === 0) throw new Error(`--only takes one of: ${SURFACES.map(({ name }) => name).join(", ")}`);
+  if (input !== undefined) process.stdout.write(`${await replay(surfaces, seed, input)}\n`);
   else {
     process.stdout.write(`${inputs} inputs, seed ${seed}\n`);
     const onProgress = (done) => process.stdout.isTTY && process.stdout.write(`\r${done}`);
-    const report = await runCampaign(SURFACES, { inputs, seed, onProgress });
+    const report = await runCampaign(surfaces, { inputs, seed, onProgress });
     process.stdout.write(`${process.stdout.isTTY ? "\r" : ""}${describeReport(report)}\n`);
   }
 } catch (error) {

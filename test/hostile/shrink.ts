@@ -6,32 +6,37 @@ export interface ShrunkInputs {
   readonly isReproduced: boolean;
 }
 
+const KIND_LENGTH = 40;
 /** Time for making a failure small. */
 const BUDGET_MS = 30_000;
 /** Failures mostly need but the last few inputs. */
 const RECENT = [1, 10, 100, 1000, 20_000];
 
-/** Make the inputs that led to a failure few, and each simple. */
-export async function shrink(surface: Surface, history: readonly unknown[]): Promise<ShrunkInputs> {
+type Fails = (inputs: readonly unknown[]) => Promise<boolean>;
+
+/** Make the inputs that led to a failure few, and each simple. Another failure met on the way does not count. */
+export async function shrink(surface: Surface, history: readonly unknown[], cause: unknown): Promise<ShrunkInputs> {
+  const kind = kindOf(cause);
+  const fails: Fails = async (inputs) => (await failureOf(surface, inputs)) === kind;
   const untilMs = performance.now() + BUDGET_MS;
   const isOver = (): boolean => performance.now() > untilMs;
-  const failing = await failingTail(surface, history, isOver);
+  const failing = await failingTail(fails, history, isOver);
   if (failing === null) return { inputs: history.slice(-1), isReproduced: false };
-  const inputs = await dropInputs(surface, failing, isOver);
-  return { inputs: await simplifyInputs(surface, inputs, isOver), isReproduced: true };
+  const inputs = await dropInputs(fails, failing, isOver);
+  return { inputs: await simplifyInputs(surface, fails, inputs, isOver), isReproduced: true };
 }
 
-async function failingTail(surface: Surface, history: readonly unknown[], isOver: () => boolean) {
+async function failingTail(fails: Fails, history: readonly unknown[], isOver: () => boolean) {
   for (const count of RECENT) {
     const tail = history.slice(-count);
     if (isOver()) return null;
-    if (await fails(surface, tail)) return tail;
+    if (await fails(tail)) return tail;
     if (tail.length === history.length) return null;
   }
   return null;
 }
 
-async function dropInputs(surface: Surface, from: readonly unknown[], isOver: () => boolean) {
+async function dropInputs(fails: Fails, from: readonly unknown[], isOver: () => boolean) {
   let inputs = from;
   for (
     let size = Math.ceil(inputs.length / 2);
@@ -40,14 +45,14 @@ async function dropInputs(surface: Surface, from: readonly unknown[], isOver: ()
   ) {
     for (let start = 0; start < inputs.length && !isOver(); ) {
       const fewer = [...inputs.slice(0, start), ...inputs.slice(start + size)];
-      if (fewer.length > 0 && (await fails(surface, fewer))) inputs = fewer;
+      if (fewer.length > 0 && (await fails(fewer))) inputs = fewer;
       else start += size;
     }
   }
   return inputs;
 }
 
-async function simplifyInputs(surface: Surface, from: readonly unknown[], isOver: () => boolean) {
+async function simplifyInputs(surface: Surface, fails: Fails, from: readonly unknown[], isOver: () => boolean) {
   const inputs = [...from];
   for (let index = 0; index < inputs.length; index++) {
     for (let hasChanged = true; hasChanged && !isOver(); ) {
@@ -56,7 +61,7 @@ async function simplifyInputs(surface: Surface, from: readonly unknown[], isOver
         if (isOver()) break;
         const before = inputs[index];
         inputs[index] = simpler;
-        if (await fails(surface, inputs)) {
+        if (await fails(inputs)) {
           hasChanged = true;
           break;
         }
@@ -67,16 +72,23 @@ async function simplifyInputs(surface: Surface, from: readonly unknown[], isOver
   return inputs;
 }
 
-async function fails(surface: Surface, inputs: readonly unknown[]): Promise<boolean> {
+/** How a fresh target fails, or null. */
+async function failureOf(surface: Surface, inputs: readonly unknown[]): Promise<string | null> {
   const target = await surface.open();
   try {
     for (const input of inputs) await target.feed(input);
     await target.check();
     await target.finish();
-    return false;
-  } catch {
-    return true;
+    return null;
+  } catch (error) {
+    return kindOf(error);
   } finally {
     await Promise.resolve(target.close()).catch(() => {});
   }
+}
+
+/** The beginning of a message, without what differs from case to case. */
+function kindOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/[0-9]+/g, "").slice(0, KIND_LENGTH);
 }

@@ -1,4 +1,4 @@
-import { seededRandom } from "../../packages/coap-transport/src/testing/seeded-random.js";
+import { seededRandom } from "../../packages/coap-transport/src/testing/seeded-random.ts";
 
 /** Choices that depend on nothing but the seed. */
 export class Chance {

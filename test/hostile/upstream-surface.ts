@@ -36,6 +36,8 @@ const RDS = [
 const PROXY = "2001:db8::a";
 const PROXY_CLIENT = "2001:db8::ac";
 const NAMES = 8;
+/** Nothing ends by itself: months go by here. */
+const LARGEST_LT = 4_294_967_295;
 /** How long the proxy may take to be right again once answers are right: it asks a refused RD again after 5 minutes. */
 const HEALING_MS = 3_600_000;
 const PATCH_TOKENS = [
@@ -194,7 +196,7 @@ class AttackedProxy implements Target<HostileAnswers> {
       this.#friend.request({
         method: METHOD.POST,
         uri: `coap://[${RDS[rd]?.address}]/rd`,
-        query: [`ep=${ep}`, "base=coap://h"],
+        query: [`ep=${ep}`, "base=coap://h", `lt=${LARGEST_LT}`],
         contentFormat: CONTENT_FORMAT.LINK_FORMAT,
         payload: Buffer.from(links),
       }),

@@ -20,6 +20,8 @@ export const FEED_POLL_MS = 5_000;
 export const FIRST_RECONCILE_MS = 5_000;
 /** Changes that only reconciliation found, after which an observation counts as dead. */
 export const SURPRISES_UNTIL_DEAD = 2;
+/** Readings in a row with links and without endpoints, after which the lookups count as moved. */
+export const CONTRADICTIONS_UNTIL_MOVED = 2;
 /** Remarks kept for operators. */
 export const MAX_REMARKS = 16;
 /** Registrations by which a way of attribution is tried out, and most of them when those asked first have no links. */

@@ -100,6 +100,8 @@ export interface FeedReaderOptions {
   readonly assumedLifetimeMs: number;
   /** Sector given to records without `d`; absent: none. */
   readonly defaultSector?: string;
+  /** Registrations of which one feed has told and the other has not; beyond it a patch is refused. Default 1 048 576. */
+  readonly maxStaged?: number;
 }
 
 /** The LP's end of both feeds of one RD. Pure; changes no replica itself. */

@@ -6,6 +6,8 @@ export const FEED_RESOURCE_TYPES = { ep: "tributary.feed-ep", res: "tributary.fe
 /** First and longest pause before an upstream is tried again, ms; each is doubled from the last and jittered. */
 export const FIRST_RETRY_MS = 500;
 export const LONGEST_RETRY_MS = 30_000;
+/** Longest pause that an RD may ask for, ms: Max-Age reaches to 136 years. */
+export const LONGEST_RETRY_AFTER_MS = 600_000;
 /** An upstream that must not be one (this node, another proxy) is looked at again after this time, ms. */
 export const REFUSED_RETRY_MS = 300_000;
 /** Answer expected to the request that keeps an observation alive, ms: room for two retransmissions (RFC 7252 section 4.8). */

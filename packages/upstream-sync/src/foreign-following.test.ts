@@ -330,6 +330,16 @@ describe("an RD that is hard to please", () => {
     await lp.untilLive(5000);
   });
 
+  test("DIS-16 a Max-Age of 136 years counts as ten minutes", async () => {
+    const { rd, follow } = setUp({ answer: () => ({ code: CODE.UNAVAILABLE, maxAgeS: 4_294_967_295 }) });
+    const lp = follow();
+    await lp.until(() => lp.upstream.status().phase === "stale");
+    rd.quirks = {};
+    await lp.world.clock.advance(599_000);
+    expect(lp.upstream.status().phase).toBe("stale");
+    await lp.untilLive(5000);
+  });
+
   test("DIS-15 one that answers nothing but errors is asked ever more rarely", async () => {
     const { rd, follow, world } = setUp({
       answer: () => ({ code: CODE.INTERNAL }),

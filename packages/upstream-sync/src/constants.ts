@@ -12,6 +12,8 @@ export const LONGEST_RETRY_AFTER_MS = 600_000;
 export const REFUSED_RETRY_MS = 300_000;
 /** Answer expected to the request that keeps an observation alive, ms: room for two retransmissions (RFC 7252 section 4.8). */
 export const HEARTBEAT_TIMEOUT_MS = 10_000;
+/** Longest silence of a feed that is believed, ms; a Tributary RD promises to say something within 20 s. */
+export const LONGEST_HEARTBEAT_MS = 60_000;
 /** Times that a feed is asked again at once without progress; further ones wait. */
 export const HASTY_ASKS = 3;
 /** Pause after a patch that cannot be read, before the feed is asked for anew, ms. */

@@ -9,7 +9,13 @@ import {
 } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import { type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
-import { FEED_POLL_MS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
+import {
+  FEED_POLL_MS,
+  FIRST_RETRY_MS,
+  HEARTBEAT_TIMEOUT_MS,
+  LONGEST_HEARTBEAT_MS,
+  MALFORMED_PAUSE_MS,
+} from "./constants.js";
 import { type Discovered, retryAfter, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { FeedReplica } from "./feed-replica.js";
@@ -235,7 +241,9 @@ class FeedSubscription {
 
   /** Heartbeat: the RD promised to say something, or that nothing is new, within Max-Age. */
   #rest(maxAgeMs: number): void {
-    this.#setTimer(this.#jittered(this.#isPolled ? FEED_POLL_MS : maxAgeMs), () => this.#ask());
+    // Whatever Max-Age says: one of 136 years would be no heartbeat, one of 0 a loop.
+    const withinReasonMs = Math.min(Math.max(maxAgeMs, FIRST_RETRY_MS), LONGEST_HEARTBEAT_MS);
+    this.#setTimer(this.#jittered(this.#isPolled ? FEED_POLL_MS : withinReasonMs), () => this.#ask());
   }
 
   #jittered(ms: number): number {

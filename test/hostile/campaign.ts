@@ -26,6 +26,8 @@ export interface CampaignReport {
 
 /** No single input may hold up the process for longer. */
 const MAX_INPUT_MS = 100;
+/** No machine is as busy as that: it need not happen again to count. */
+const HOPELESS_MS = 4000;
 const CHECK_EVERY = 500;
 /** A target is made anew after so many inputs: what piles up is found by then, and a failure has a beginning. */
 const INPUTS_PER_TARGET = 20_000;
@@ -114,6 +116,7 @@ class Campaign {
         this.#slowestMs = tookMs;
         this.#slowest = `${surface.name} ${index}`;
       }
+      if (tookMs > HOPELESS_MS) throw new Finding(`one input took ${Math.round(tookMs)} ms`);
       if (tookMs > MAX_INPUT_MS) await assertSlow(surface, input);
       if (count % (this.#options.checkEvery ?? CHECK_EVERY) === 0) {
         await attack.target.check();

@@ -7,8 +7,8 @@ const RD = "coap://[2001:db8::1]";
 const PROXY = "coap://[2001:db8::a]";
 const HEARTBEATS_MS = 3 * 66_000;
 
-/** A proxy that follows an RD by its feed, whose answers carry another Max-Age than the RD gave them. */
-async function followWithMaxAge(maxAge: number) {
+/** A proxy that follows an RD by its feed, whose answers are not as the RD gave them. */
+async function followTampered(tamper: (datagram: Uint8Array) => Uint8Array) {
   const world = watchedWorld();
   let sent = 0;
   const wrap = (socket: DatagramSocket) => {
@@ -16,7 +16,7 @@ async function followWithMaxAge(maxAge: number) {
     return Object.assign(socket, {
       send(datagram: Uint8Array, to: { address: string; port: number }): void {
         if (to.address === "2001:db8::ac") sent++;
-        send(withMaxAge(datagram, maxAge), to);
+        send(tamper(datagram), to);
       },
     });
   };
@@ -47,7 +47,7 @@ function withMaxAge(datagram: Uint8Array, maxAge: number): Uint8Array {
 }
 
 test("a feed whose Max-Age is 136 years is asked again all the same: a notification that was spoilt is made up for", async () => {
-  const { world, proxy, register } = await followWithMaxAge(4_294_967_295);
+  const { world, proxy, register } = await followTampered((datagram) => withMaxAge(datagram, 4_294_967_295));
   // What the RD sends while cut off counts as delivered when an acknowledgement is forged; here it is simply lost.
   world.network.filter = (_from, to) => to.address !== "2001:db8::ac";
   await register("lost");
@@ -58,9 +58,31 @@ test("a feed whose Max-Age is 136 years is asked again all the same: a notificat
 });
 
 test("a feed whose Max-Age is 0 is not asked without a pause", async () => {
-  const { world, sent } = await followWithMaxAge(0);
+  const { world, sent } = await followTampered((datagram) => withMaxAge(datagram, 0));
   const before = sent();
   await world.clock.advance(60_000);
   expect(sent() - before).toBeGreaterThan(20);
   expect(sent() - before).toBeLessThan(400);
+});
+
+test("a feed whose patches fit nothing is not asked again and again without a pause", async () => {
+  let isSpoilt = false;
+  const { world, sent, register, proxy } = await followTampered((datagram) => {
+    const message = parseDatagram(datagram);
+    if (!isSpoilt || message?.kind !== "message" || message.payload.length === 0) return datagram;
+    const payload = Buffer.from(
+      Buffer.from(message.payload)
+        .toString()
+        .replace(/"test","path":"\/version","value":"[^"]*"/, '"test","path":"/version","value":"ffffff-1"'),
+    );
+    return encodeDatagram(message.type, message.messageId, message.token, { ...message, payload });
+  });
+  isSpoilt = true;
+  await register("one");
+  const before = sent();
+  await world.clock.advance(60_000);
+  expect(sent() - before).toBeLessThan(400);
+  isSpoilt = false;
+  await world.clock.advance(10_000);
+  expect(proxy.directory.winner("one", undefined)).toBeDefined();
 });

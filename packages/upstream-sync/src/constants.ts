@@ -14,7 +14,7 @@ export const REFUSED_RETRY_MS = 300_000;
 export const HEARTBEAT_TIMEOUT_MS = 10_000;
 /** Longest silence of a feed that is believed, ms; a Tributary RD promises to say something within 20 s. */
 export const LONGEST_HEARTBEAT_MS = 60_000;
-/** Times that a feed is asked again at once without progress; further ones wait. */
+/** Times that a feed is asked again at once within MALFORMED_PAUSE_MS; further ones wait for so long. */
 export const HASTY_ASKS = 3;
 /** Pause after a patch that cannot be read, before the feed is asked for anew, ms. */
 export const MALFORMED_PAUSE_MS = 2_000;

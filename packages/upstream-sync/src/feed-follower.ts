@@ -12,6 +12,7 @@ import { type FeedKind, formatVersion, versionToETag } from "@tributary/replicat
 import {
   FEED_POLL_MS,
   FIRST_RETRY_MS,
+  HASTY_ASKS,
   HEARTBEAT_TIMEOUT_MS,
   LONGEST_HEARTBEAT_MS,
   MALFORMED_PAUSE_MS,
@@ -187,6 +188,8 @@ class FeedSubscription {
   #isAsking = false;
   #isClosed = false;
   #isPolled = false;
+  #hastyAsks = 0;
+  #hastySinceMs = 0;
 
   constructor(deps: FollowerDeps, plan: FeedPlan, events: SubscriptionEvents) {
     this.kind = plan.kind;
@@ -217,12 +220,24 @@ class FeedSubscription {
   askAgain(afterMs: number): void {
     if (this.#isClosed || this.#isAsking) return;
     this.#isAsking = true;
-    this.#setTimer(afterMs, () => this.#ask());
+    this.#setTimer(Math.max(afterMs, this.#isHasty() ? MALFORMED_PAUSE_MS : 0), () => this.#ask());
+  }
+
+  /** Asked more than a few times within a short while: answers that fit nothing must not be asked for in a loop. */
+  #isHasty(): boolean {
+    const nowMs = this.#deps.env.clock.nowMs();
+    if (nowMs - this.#hastySinceMs >= MALFORMED_PAUSE_MS) {
+      this.#hastySinceMs = nowMs;
+      this.#hastyAsks = 0;
+    }
+    return ++this.#hastyAsks > HASTY_ASKS;
   }
 
   /** A polled feed that is not complete yet goes on at once. */
   noteApplied(isComplete: boolean): void {
-    if (this.#isPolled && !isComplete) this.askAgain(0);
+    if (!this.#isPolled || isComplete || this.#isAsking || this.#isClosed) return;
+    this.#isAsking = true;
+    this.#setTimer(0, () => this.#ask());
   }
 
   async close(isReachable: boolean): Promise<void> {

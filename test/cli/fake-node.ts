@@ -102,6 +102,10 @@ export class FakeNode implements Node {
     return this.statuses;
   }
 
+  tableSizes() {
+    return { observers: 3 };
+  }
+
   isReady(): boolean {
     return this.ready;
   }

@@ -59,7 +59,10 @@ export async function openNode(
     logger: process.env.TRIBUTARY_TEST_LOG === undefined ? silentLogger : consoleLogger,
   };
   const nodeId = (nodes++).toString(16).padStart(16, "0");
-  const node = await createNode({ env, network: systemNetwork(env, checked.config.limits), nodeId }, checked.config);
+  const node = await createNode(
+    { env, network: systemNetwork(env, checked.config.limits, checked.config.amplification), nodeId },
+    checked.config,
+  );
   onTestFinished(() => node.close());
   return Object.assign(node, { uri: node.listening[0] as string });
 }

@@ -98,7 +98,12 @@ export class Federation {
         const watched = plan.isRd ? this.ledger.watch(plan.name, handler, () => life.isAlive) : handler;
         const endpoint = createCoapEndpoint({ socket: open(parseCoapUri(uri).port), env }, { handler: watched });
         endpoints.push(endpoint);
-        return { uri, counters: endpoint.counters, close: (drainMs = 0) => endpoint.close(drainMs) };
+        return {
+          uri,
+          counters: endpoint.counters,
+          tableSizes: () => endpoint.tableSizes(),
+          close: (drainMs = 0) => endpoint.close(drainMs),
+        };
       },
       openClient: async (): Promise<CoapClient> => {
         const endpoint = createCoapEndpoint({ socket: open(plan.clientPort), env });

@@ -47,6 +47,7 @@ describe("metrics are what the node knows when asked", () => {
     const text = await metrics.render();
     expect(text).toContain('tributary_evictions_total{cause="expired"} 3');
     expect(text).toContain('tributary_rejected_total{cause="malformed"} 2');
+    expect(text).toContain('tributary_table_entries{table="observers"} 3');
     metrics.close();
   });
 

@@ -85,6 +85,16 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
       }
     },
   });
+  new Gauge({
+    name: "tributary_table_entries",
+    help: "Entries of the bounded tables, see the limits",
+    labelNames: ["table"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [table, size] of Object.entries(node.tableSizes())) this.set({ table }, size);
+    },
+  });
   new Counter({
     name: "tributary_evictions_total",
     help: "Registrations that stopped being shown, by cause",

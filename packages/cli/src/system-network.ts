@@ -1,4 +1,5 @@
 import {
+  createAmplificationGuard,
   DEFAULT_PORT,
   type Environment,
   listenCoap,
@@ -6,18 +7,25 @@ import {
   parseCoapUri,
   type TransportLimits,
 } from "@tributary/coap-transport";
-import type { LimitsConfig } from "./config/types.js";
+import { createReplicaPolicy } from "@tributary/resource-directory";
+import type { AmplificationConfig, LimitsConfig } from "./config/types.js";
 import type { NodeNetwork } from "./node/types.js";
 
 /** What a request may be larger than the registration that it carries: room for a clear refusal instead of a cut. */
 const REQUEST_ROOM_BYTES = 16_384;
 const ANY_ADDRESS: ReadonlySet<string> = new Set(["::", "0.0.0.0"]);
 
-/** Real sockets, bounded by the configured limits. */
+/** Real sockets, bounded by the configured limits. Without `amplification` every source address is taken for true. */
 export function systemNetwork(
   env: Environment,
-  { registrationBytes, observers, exchanges, transfers }: LimitsConfig,
+  { registrationBytes, observers, exchanges, transfers, verifiedPeers }: LimitsConfig,
+  amplification: AmplificationConfig = { freeBytes: 0, trusted: ["any"] },
 ): NodeNetwork {
+  const guard = createAmplificationGuard(env, {
+    freeBytes: amplification.freeBytes,
+    isTrusted: createReplicaPolicy(amplification.trusted),
+    maxVerifiedPeers: verifiedPeers,
+  });
   const limits: Partial<TransportLimits> = {
     maxRequestBytes: registrationBytes + REQUEST_ROOM_BYTES,
     maxObservers: observers,
@@ -25,7 +33,7 @@ export function systemNetwork(
     maxTransfers: transfers,
   };
   return {
-    listen: (uri, handler) => listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri) }),
+    listen: (uri, handler) => listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard }),
     openClient: () => openCoapClient({ env }, {}),
   };
 }

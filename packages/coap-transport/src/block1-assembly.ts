@@ -16,6 +16,10 @@ export type Block1Outcome =
 /** Bodies that arrive in blocks, each applied as a whole or not at all (RFC 7959 section 2.5, "atomic"). */
 export interface Block1Assembly {
   accept(request: IncomingRequest, block: Block): Block1Outcome;
+  /** The last block is to be sent again, with an Echo option: go back to before it came. */
+  rewind(request: IncomingRequest): void;
+  /** Bodies under way. */
+  readonly size: number;
   close(): void;
 }
 
@@ -93,7 +97,22 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
     return answer({ code: CODE.CONTINUE, options: [next], payload: EMPTY_BYTES });
   }
 
-  return { accept, close: () => uploads.clear() };
+  function rewind(request: IncomingRequest): void {
+    const { block1, payload } = request;
+    if (block1 === undefined || block1.num === 0) return;
+    const partial = new GrowingBytes();
+    partial.append(payload.subarray(0, block1.num * blockSize(block1.szx)));
+    uploads.set(transferKey(request), partial);
+  }
+
+  return {
+    accept,
+    rewind,
+    get size() {
+      return uploads.size;
+    },
+    close: () => uploads.clear(),
+  };
 }
 
 function answer(message: OutgoingMessage): Block1Outcome {

@@ -20,6 +20,8 @@ export interface Block2Retention {
    * when there is a rest, and how it is fetched.
    */
   begin(request: IncomingRequest, whole: OutgoingMessage, progress?: BlockProgress): OutgoingMessage;
+  /** Bodies kept. */
+  readonly size: number;
   close(): void;
 }
 
@@ -88,7 +90,14 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     return answer;
   }
 
-  return { resume, begin, close: () => bodies.clear() };
+  return {
+    resume,
+    begin,
+    get size() {
+      return bodies.size;
+    },
+    close: () => bodies.clear(),
+  };
 }
 
 /** Without an ETag a client could not tell blocks of two bodies apart: one is made from the bytes, once per body. */

@@ -1,3 +1,4 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { createClient } from "./coap-client.js";
 import type { ParsedCoapUri } from "./coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "./constants.js";
@@ -8,6 +9,7 @@ import type {
   CoapClient,
   DatagramSocket,
   RequestHandler,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
@@ -31,12 +33,16 @@ export interface CoapEndpointOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Counters to count into; default: own ones. */
   readonly counters?: TransportCounters;
+  /** Checks source addresses before large answers go out (RFC 9175 section 2.4); default: they are taken for true. */
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 /** Client and server on one socket. */
 export interface CoapEndpoint extends CoapClient {
   readonly local: { readonly address: string; readonly port: number };
   readonly counters: TransportCounters;
+  /** How much is in each table of the message layer. */
+  tableSizes(): TableSizes;
   /** End requests of ours, take no more of others, wait for running ones up to `drainMs` (default 0). Idempotent. */
   close(drainMs?: number): Promise<void>;
 }
@@ -51,7 +57,13 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
   const parameters = { ...DEFAULT_PARAMETERS, ...options.parameters };
   const counters = options.counters ?? createCounters();
   const core = createUdpCore(
-    { socket, env, counters, ...(options.handler === undefined ? {} : { handler: options.handler }) },
+    {
+      socket,
+      env,
+      counters,
+      guard: options.guard,
+      ...(options.handler === undefined ? {} : { handler: options.handler }),
+    },
     { scheme: options.scheme ?? "coap", parameters, limits },
   );
   const connect = async (uri: ParsedCoapUri) => core.channelTo(await addressOf(uri, deps.resolve), uri.port);
@@ -66,6 +78,7 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
   return {
     local: socket.local,
     counters,
+    tableSizes: () => core.tableSizes(),
     request: (request, control) => client.request(request, control),
     observe: (request, listener, control) => client.observe(request, listener, control),
     ping: (uri, control) => client.ping(uri, control),

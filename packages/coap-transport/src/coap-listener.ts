@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { type CoapEndpoint, createCoapEndpoint } from "./coap-endpoint.js";
 import { type ParsedCoapUri, parseCoapUri } from "./coap-uri.js";
 import { ALL_COAP_NODES } from "./constants.js";
@@ -9,6 +10,7 @@ import type {
   CoapListener,
   DatagramSocket,
   RequestHandler,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
@@ -33,11 +35,15 @@ export interface ListenCoapOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Also receive what is sent to "All CoAP Nodes" (RFC 7252 section 8). Default false. */
   readonly multicast?: boolean | MulticastOptions;
+  /** Checks source addresses before large answers go out; several listeners may share one. Default none. */
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 /** A listener with what it counted over all its addresses. */
 export interface CoapListenerHandle extends CoapListener {
   readonly counters: TransportCounters;
+  /** How much is in each table, summed over its addresses; verified peers are those of the guard. */
+  tableSizes(): TableSizes;
 }
 
 /** Another port is tried so often when port 0 gave one that is free on some of the addresses only. */
@@ -53,17 +59,29 @@ export async function listenCoap(deps: ListenCoapDeps, options: ListenCoapOption
     throw new TransportError("BAD_URI", `scheme ${uri.scheme} cannot be served yet: ${options.uri}`);
   const sockets = await openAll(await addressesOf(uri), uri.port, options);
   const counters = createCounters();
-  const { parameters = {}, limits = {} } = options;
+  const { parameters = {}, limits = {}, guard } = options;
   const endpoints: CoapEndpoint[] = sockets.map((socket) =>
-    createCoapEndpoint({ socket, env: deps.env }, { handler: deps.handler, parameters, limits, counters }),
+    createCoapEndpoint({ socket, env: deps.env }, { handler: deps.handler, parameters, limits, counters, guard }),
   );
   return {
     uri: `coap://${hostText(uri)}:${sockets[0]?.local.port ?? uri.port}`,
     counters,
+    tableSizes: () => ({
+      ...sumOfTables(endpoints.map((endpoint) => endpoint.tableSizes())),
+      "verified-peers": guard?.size ?? 0,
+    }),
     async close(drainMs = 0) {
       await Promise.all(endpoints.map((endpoint) => endpoint.close(drainMs)));
     },
   };
+}
+
+function sumOfTables(parts: readonly TableSizes[]): TableSizes {
+  const sum: Record<string, number> = {};
+  for (const part of parts) {
+    for (const [table, size] of Object.entries(part)) sum[table] = (sum[table] ?? 0) + size;
+  }
+  return sum;
 }
 
 function hostText({ host, zone }: ParsedCoapUri): string {

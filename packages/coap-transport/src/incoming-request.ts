@@ -1,3 +1,4 @@
+import type { AmplificationGuard, SourceProof } from "./amplification-guard.js";
 import { type Block, decodeBlock } from "./block-option.js";
 import { CODE, METHOD, OPTION } from "./constants.js";
 import type { Message } from "./message.js";
@@ -10,6 +11,8 @@ export interface RequestContext {
   readonly isMulticast: boolean;
   readonly scheme: string;
   readonly local: { readonly address: string; readonly port: number };
+  /** Absent: every source address is taken for true. */
+  readonly guard?: AmplificationGuard;
 }
 
 /** Why a request cannot be handled, as the response that says so. */
@@ -42,18 +45,23 @@ export class IncomingRequest implements ServerRequest {
   readonly local: { readonly address: string; readonly port: number };
 
   readonly token: Uint8Array;
+  readonly wireBytes: number;
   block1?: Block;
   block2?: Block;
   size1?: number;
   asksSize2 = false;
   noResponse = 0;
   failure: RequestFailure | null = null;
+  readonly #guard: AmplificationGuard | undefined;
+  #sourceProof: SourceProof | undefined;
 
   constructor(message: Message, context: RequestContext) {
     this.method = message.code;
     this.payload = message.payload;
     this.options = message.options;
     this.token = message.token;
+    this.wireBytes = message.wireBytes;
+    this.#guard = context.guard;
     this.peer = context.peer;
     this.isMulticast = context.isMulticast;
     this.scheme = context.scheme;
@@ -63,6 +71,12 @@ export class IncomingRequest implements ServerRequest {
       // RFC 7252 sections 5.4.1, 5.4.3, 5.4.5: unknown, of wrong length, or repeated without right.
       if (isCritical(option.number)) this.#fail(CODE.BAD_OPTION, `critical option ${option.number} not understood`);
     }
+  }
+
+  /** Found out when it matters: most answers are small enough for anybody. */
+  get sourceProof(): SourceProof {
+    this.#sourceProof ??= this.#guard?.examine(this.peer, this.echo) ?? "trusted";
+    return this.#sourceProof;
   }
 
   /** True when the option was used or may be left alone; false when it counts as unrecognised. */

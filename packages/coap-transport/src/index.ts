@@ -1,3 +1,10 @@
+export type {
+  AmplificationGuard,
+  AmplificationGuardDeps,
+  AmplificationGuardOptions,
+  SourceProof,
+} from "./amplification-guard.js";
+export { createAmplificationGuard } from "./amplification-guard.js";
 export type { CoapEndpoint, CoapEndpointDeps, CoapEndpointOptions } from "./coap-endpoint.js";
 export { createCoapEndpoint } from "./coap-endpoint.js";
 export type { CoapListenerHandle, ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./coap-listener.js";
@@ -45,6 +52,7 @@ export type {
   RequestHandler,
   ServerRequest,
   ServerResponse,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportEnvironment,

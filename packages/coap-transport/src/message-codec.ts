@@ -75,6 +75,11 @@ export function encodeDatagram(
   return end === bound ? datagram : datagram.subarray(0, end);
 }
 
+/** Bytes that `encodeDatagram` makes of the message, or a few more than that. Pure. */
+export function datagramLengthBound(token: Uint8Array, { options, payload }: OutgoingMessage): number {
+  return HEADER_BYTES + token.length + optionsLengthBound(options) + 1 + payload.length;
+}
+
 /** Put a message id into a datagram made by `encodeDatagram`. */
 export function writeMessageId(datagram: Uint8Array, messageId: number): void {
   datagram[2] = messageId >> 8;

@@ -2,6 +2,7 @@ import { findBlock } from "./block-option.js";
 import { downloadBody } from "./body-download.js";
 import { echoOf, hasUnknownCritical, observeValue, toClientResponse } from "./client-response.js";
 import { CODE, OPTION } from "./constants.js";
+import { askWithEcho } from "./echo-retry.js";
 import type { Clock, Logger } from "./environment.js";
 import { TransportError } from "./errors.js";
 import { EMPTY_BYTES, isErrorCode, type Message } from "./message.js";
@@ -57,6 +58,8 @@ export class ClientObservation implements Observation, ResponseSink {
   #phase: Phase = { kind: "connecting" };
   #etags: readonly Uint8Array[] | undefined;
   #echo: Uint8Array | null = null;
+  /** The registration under way was sent anew with an Echo value: another challenge is a refusal. */
+  #isChallenged = false;
   #registration: ObservationRegistration | null = null;
   #last: NotificationStamp | null = null;
   /** Notifications came since the registration under way was sent. */
@@ -94,6 +97,7 @@ export class ClientObservation implements Observation, ResponseSink {
 
   refresh(etags?: readonly Uint8Array[]): void {
     this.#etags = etags;
+    this.#isChallenged = false;
     if (this.#phase.kind === "running") this.#register(this.#phase.connection);
   }
 
@@ -138,8 +142,9 @@ export class ClientObservation implements Observation, ResponseSink {
       return false;
     }
     const isAnswer = this.#registration?.isAnsweredBy(isPiggybacked, this.#last === null) ?? false;
-    const echo = isAnswer && message.code === CODE.UNAUTHORIZED && this.#echo === null ? echoOf(message) : undefined;
+    const echo = isAnswer && message.code === CODE.UNAUTHORIZED && !this.#isChallenged ? echoOf(message) : undefined;
     if (echo !== undefined) {
+      this.#isChallenged = true;
       this.#echo = echo; // RFC 9175 section 2.3
       this.#register(phase.connection);
       return true;
@@ -205,7 +210,7 @@ export class ClientObservation implements Observation, ResponseSink {
     this.#fetch = operation;
     const { method, payload = EMPTY_BYTES } = this.#options.request;
     const options = this.#echo === null ? connection.options : withEcho(connection.options, this.#echo);
-    downloadBody(operation.ask, { method, options, payload }, head, { maxBodyBytes }).then(
+    downloadBody(askWithEcho(operation.ask), { method, options, payload }, head, { maxBodyBytes }).then(
       (body) => {
         if (this.#fetch !== operation) return;
         this.#fetch = null;

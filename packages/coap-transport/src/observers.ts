@@ -1,6 +1,6 @@
 import type { Block2Retention } from "./block2-retention.js";
 import { CODE, OPTION } from "./constants.js";
-import type { Clock, Logger } from "./environment.js";
+import type { Clock, Logger, Timer } from "./environment.js";
 import { type BlockProgress, FetchWatch } from "./fetch-watch.js";
 import type { IncomingRequest } from "./incoming-request.js";
 import { isErrorCode, type OutgoingMessage, tokenKey } from "./message.js";
@@ -20,6 +20,8 @@ export interface DeliverySink {
 export interface NotificationChannel {
   /** Send reliably. The sink is not called before this returns. */
   notify(peer: Peer, token: Uint8Array, message: OutgoingMessage, sink: DeliverySink): { cancel(): void };
+  /** Find out whether the peer is there; delivered when it says anything. */
+  probe(peer: Peer, sink: DeliverySink): void;
   /** Send once and forget. */
   notifyOnce(peer: Peer, token: Uint8Array, message: OutgoingMessage): void;
 }
@@ -68,10 +70,16 @@ export interface ObserverTableDeps {
 type ObservationPhase = "unattached" | "idle" | "due" | "pulling" | "sending" | "fetching" | "over";
 
 const SEQUENCE_SPACE = 0x1000000;
+/** RFC 7641 section 4.5: an observer to whom nothing had to be said for so long is looked after. */
+const SILENCE_MS = 86_400_000;
+/** How often that is checked. */
+const SILENCE_CHECK_MS = 3_600_000;
 
 class ServerObservation implements Observer, DeliverySink {
   readonly peer: Peer;
   readonly fetch: FetchWatch;
+  /** When the peer last showed that it is there. */
+  heardAtMs: number;
   readonly #request: IncomingRequest;
   readonly #deps: ObserverTableDeps;
   readonly #forget: (observation: ServerObservation) => void;
@@ -93,6 +101,7 @@ class ServerObservation implements Observer, DeliverySink {
     this.#sequence = start.sequence;
     this.#forget = forget;
     this.peer = request.peer;
+    this.heardAtMs = deps.clock.nowMs();
   }
 
   get token(): Uint8Array {
@@ -148,6 +157,7 @@ class ServerObservation implements Observer, DeliverySink {
   }
 
   onDelivered(): void {
+    this.heardAtMs = this.#deps.clock.nowMs();
     this.#delivery = null;
     this.#tell((resource) => resource.delivered?.());
     if (this.#phase !== "sending") return;
@@ -161,6 +171,16 @@ class ServerObservation implements Observer, DeliverySink {
 
   onUndelivered(): void {
     this.finish("timeout"); // RFC 7641 section 4.5
+  }
+
+  /** Nothing had to be said for long: is anybody there? */
+  probe(): void {
+    this.heardAtMs = this.#deps.clock.nowMs();
+    this.#deps.channel.probe(this.peer, {
+      onDelivered: () => {},
+      onRejected: () => {},
+      onUndelivered: () => this.finish("timeout"),
+    });
   }
 
   /** The last notification is dealt with, or only its first block is. */
@@ -236,6 +256,18 @@ export function createObserverTable(deps: ObserverTableDeps, options: ObserverTa
   const observations = new Map<string, ServerObservation>();
   const keyOf = (peer: Peer, token: Uint8Array): string => `${peer.key} ${tokenKey(token)}`;
 
+  let silenceTimer: Timer | null = null;
+
+  /** As long as there are observers. */
+  function watchSilence(): void {
+    silenceTimer ??= deps.clock.setTimer(SILENCE_CHECK_MS, () => {
+      silenceTimer = null;
+      const sinceMs = deps.clock.nowMs() - SILENCE_MS;
+      for (const observation of [...observations.values()]) if (observation.heardAtMs <= sinceMs) observation.probe();
+      if (observations.size > 0) watchSilence();
+    });
+  }
+
   function forget(observation: ServerObservation): void {
     const key = keyOf(observation.peer, observation.token);
     if (observations.get(key) === observation) observations.delete(key);
@@ -259,12 +291,14 @@ export function createObserverTable(deps: ObserverTableDeps, options: ObserverTa
       const start = { sequence: observe, fetchPatienceMs: options.fetchPatienceMs };
       const observation = new ServerObservation(deps, request, start, forget);
       observations.set(key, observation);
+      watchSilence();
       return { observe, progress: observation.fetch, attach: () => observation.attach(source) };
     },
     remove(peer, token, reason) {
       observations.get(keyOf(peer, token))?.finish(reason);
     },
     close() {
+      silenceTimer?.cancel();
       for (const observation of [...observations.values()]) {
         observation.finish("closed");
         const farewell = errorMessage(CODE.UNAVAILABLE, "shutting down");

@@ -28,6 +28,8 @@ const IDLE_MS = 300_000;
 /** Beyond this number of sockets a shorter time is enough. */
 const MAX_IDLE_SOCKETS = 64;
 const MIN_IDLE_MS = 1000;
+/** Sockets at once: simple registration lets strangers decide whom to talk to, and descriptors are few. */
+const MAX_SOCKETS = 1024;
 
 /**
  * A client with sockets of its own, one per peer, opened when needed: a socket that is connected to its peer takes
@@ -88,6 +90,7 @@ class PeerSockets {
 
   #open(key: string, address: string, port: number): PeerSocket {
     if (this.#sockets.size >= MAX_IDLE_SOCKETS) this.#closeIdle(MIN_IDLE_MS);
+    if (this.#sockets.size >= MAX_SOCKETS) throw new TransportError("OVERLOADED", "too many peers at once");
     const socket: PeerSocket = { opening: this.#openCore(address, port), core: null, usedAtMs: 0 };
     socket.opening.then(
       (core) => {

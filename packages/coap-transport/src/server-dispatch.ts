@@ -1,3 +1,5 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
+import { createAnswerAllowance } from "./answer-allowance.js";
 import { blockOption, MAX_SZX, szxFor } from "./block-option.js";
 import { createBlock1Assembly } from "./block1-assembly.js";
 import { type Block2Retention, createBlock2Retention } from "./block2-retention.js";
@@ -14,6 +16,7 @@ import type {
   Peer,
   RequestHandler,
   ServerResponse,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
@@ -27,6 +30,8 @@ export interface Reply {
   readonly isBadOption?: boolean;
   /** To be called right after the message was sent. */
   readonly afterSent?: () => void;
+  /** The request may come from someone else than it says: one message back for each that came. */
+  readonly isToUnproven?: boolean;
 }
 
 /** Turns requests into replies, whatever transport carries them: block-wise transfer, Observe, checks and limits. */
@@ -36,6 +41,8 @@ export interface ServerDispatch {
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void;
   /** Requests whose handler has not answered yet. */
   readonly running: number;
+  /** How much is in each table. */
+  tableSizes(): TableSizes;
   close(): void;
 }
 
@@ -44,6 +51,7 @@ export interface ServerDispatchDeps {
   readonly handler: RequestHandler;
   readonly channel: NotificationChannel;
   readonly counters: TransportCounters;
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 export interface ServerDispatchOptions {
@@ -73,6 +81,7 @@ class Dispatcher implements ServerDispatch {
   readonly #uploads: ReturnType<typeof createBlock1Assembly>;
   readonly #retention: Block2Retention;
   readonly #observers: ReturnType<typeof createObserverTable>;
+  readonly #allowance: ReturnType<typeof createAnswerAllowance>;
   running = 0;
 
   constructor(deps: ServerDispatchDeps, options: ServerDispatchOptions) {
@@ -81,6 +90,11 @@ class Dispatcher implements ServerDispatch {
     const lifetimeMs = options.parameters.exchangeLifetimeMs;
     this.#deps = deps;
     this.#limits = limits;
+    const countUnverified = (): void => countRejected(deps.counters, "unverified");
+    this.#allowance = createAnswerAllowance(
+      { guard: deps.guard, countUnverified },
+      { maxBlockBytes: limits.blockSize },
+    );
     this.#uploads = createBlock1Assembly({ clock }, { ...limits, lifetimeMs, szx: szxFor(limits.blockSize) });
     this.#retention = createBlock2Retention({ clock }, { ...limits, lifetimeMs });
     const { ackTimeoutMs, ackRandomFactor } = options.parameters;
@@ -91,9 +105,15 @@ class Dispatcher implements ServerDispatch {
   }
 
   dispatch(message: Message, context: RequestContext): Reply | Promise<Reply> {
-    const request = new IncomingRequest(message, context);
+    const { guard } = this.#deps;
+    const request = new IncomingRequest(message, guard === undefined ? context : { ...context, guard });
+    // An Echo value counts with whatever request it comes.
+    if (request.echo !== undefined) this.#allowance.isUnlimited(request);
     const early = this.#answerEarly(request);
     if (early !== null) return early;
+    // Notifications have no bound: they go to those only who are known to receive them.
+    if (request.observe === 0 && !this.#allowance.isUnlimited(request))
+      return this.#reply(request, this.#allowance.challenge(request));
     if (request.observe === 1) this.#observers.remove(request.peer, request.token, "deregistered");
     let answer: ServerResponse | Promise<ServerResponse>;
     try {
@@ -106,6 +126,16 @@ class Dispatcher implements ServerDispatch {
 
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void {
     this.#observers.remove(peer, token, reason);
+  }
+
+  tableSizes(): TableSizes {
+    return {
+      handlers: this.running,
+      observers: this.#observers.size,
+      uploads: this.#uploads.size,
+      "retained-bodies": this.#retention.size,
+      "verified-peers": this.#deps.guard?.size ?? 0,
+    };
   }
 
   close(): void {
@@ -160,7 +190,8 @@ class Dispatcher implements ServerDispatch {
   async #wait(request: IncomingRequest, answer: Promise<ServerResponse>): Promise<Reply> {
     this.running++;
     try {
-      return this.#finish(request, await answer);
+      const reply = this.#finish(request, await answer);
+      return this.#allowance.isUnlimited(request) ? reply : { ...reply, isToUnproven: true };
     } catch (error) {
       return this.#failed(request, error);
     } finally {
@@ -169,11 +200,21 @@ class Dispatcher implements ServerDispatch {
   }
 
   #finish(request: IncomingRequest, response: ServerResponse): Reply {
+    const whole = responseMessage(this.#withEcho(request, response));
+    if (this.#allowance.needsProof(request, whole)) return this.#reply(request, this.#allowance.challenge(request));
     const accepted = this.#admit(request, response);
-    let message = this.#retention.begin(request, responseMessage(response), accepted?.progress);
+    this.#allowance.shrinkBlocks(request, whole);
+    let message = this.#retention.begin(request, whole, accepted?.progress);
     if (request.block1 !== undefined) message = withBlock1(message, request);
     if (accepted === null) return this.#reply(request, message);
     return { message: withObserve(message, accepted.observe), afterSent: accepted.attach };
+  }
+
+  #withEcho(request: IncomingRequest, response: ServerResponse): ServerResponse {
+    const { guard } = this.#deps;
+    if (response.issuesEcho !== true || guard === undefined) return response;
+    if (response.code === CODE.UNAUTHORIZED && request.block1 !== undefined) this.#uploads.rewind(request);
+    return { ...response, echo: guard.issue(request.peer) };
   }
 
   /** RFC 7641 section 4.1: an answer that accepts the observation enters the list, any other one leaves it. */
@@ -201,7 +242,8 @@ class Dispatcher implements ServerDispatch {
   }
 
   #reply(request: IncomingRequest, message: OutgoingMessage): Reply {
-    return isUnwanted(request, message) ? SILENCE : { message };
+    const limited = this.#allowance.limit(request, message);
+    return isUnwanted(request, limited) ? SILENCE : { message: limited };
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CODE, OPTION } from "./constants.js";
 import { uintOption } from "./option-values.js";
-import { ACK, CON, content, NON, observable, REGISTER, sequence } from "./testing/observable-resource.js";
+import { ACK, CON, content, NON, observable, REGISTER, sequence, text } from "./testing/observable-resource.js";
 import { serveEndpoint } from "./testing/served-endpoint.js";
 import type { ObservationEnd, Observer } from "./types.js";
 
@@ -184,5 +184,40 @@ describe("RFC 7641 sections 3.6, 4.2, 4.5: how an observation ends", () => {
     expect(farewell).toMatchObject({ type: NON, code: CODE.UNAVAILABLE });
     expect([...farewell.token]).toEqual([3]);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe("RFC 7641 section 4.5: observers to whom nothing has to be said", () => {
+  const DAY_MS = 86_400_000;
+  const HOUR_MS = 3_600_000;
+
+  test("one that is gone is given up after a day, without a change of the resource", async () => {
+    const { clock, peer, ends, observers } = observable();
+    const client = peer();
+    client.send({ path: "/a", token: [1], options: REGISTER });
+    await clock.advance(DAY_MS - HOUR_MS);
+    expect(ends).toEqual([]);
+    await clock.advance(2 * HOUR_MS);
+    expect(ends).toEqual(["timeout"]);
+    expect(observers.size).toBe(0);
+  });
+
+  test("one that answers the ping stays", async () => {
+    const { clock, peer, ends, change } = observable();
+    const client = peer();
+    let pings = 0;
+    client.onMessage = ({ type, code, messageId }) => {
+      if (type !== CON) return;
+      if (code === 0) pings++;
+      client.reset(messageId);
+    };
+    client.send({ path: "/a", token: [1], options: REGISTER });
+    await clock.advance(3 * DAY_MS);
+    expect(ends).toEqual([]);
+    expect(pings).toBe(2);
+    client.onMessage = ({ messageId }) => client.acknowledge(messageId);
+    change("1");
+    await clock.advance(10);
+    expect(client.inbox.map(text)).toContain("1");
   });
 });

@@ -1,3 +1,4 @@
+import type { SourceProof } from "./amplification-guard.js";
 import type { Environment } from "./environment.js";
 
 /** A CoAP option as on the wire. */
@@ -34,6 +35,8 @@ export interface ServerRequest {
   /** 0 register, 1 deregister, absent: plain request (RFC 7641). */
   readonly observe?: number;
   readonly echo?: Uint8Array;
+  /** What is known of the source address (RFC 9175 section 2.4); absent: nobody looked. */
+  readonly sourceProof?: SourceProof;
   readonly hopLimit?: number;
   readonly payload: Uint8Array;
   /** Every option as received, for forwarding and rare options. */
@@ -58,6 +61,11 @@ export interface ServerResponse {
   readonly locationPath?: readonly string[];
   readonly locationQuery?: readonly string[];
   readonly echo?: Uint8Array;
+  /**
+   * Add an Echo value made for the client: a challenge in a 4.01, in other answers one that spares the next request the
+   * challenge (RFC 9175 section 2.3). Without effect where source addresses are not looked at.
+   */
+  readonly issuesEcho?: boolean;
   readonly options?: readonly CoapOption[];
   readonly payload?: Uint8Array;
   /** Present on the 2.xx answer to an Observe 0 request when the observation is accepted. */
@@ -229,6 +237,9 @@ export interface TransportLimits {
   /** Preferred block size (16..1024). Default 1024. */
   readonly blockSize: number;
 }
+
+/** Entries by table, e.g. `observers`. */
+export type TableSizes = Readonly<Record<string, number>>;
 
 /** Counters of the message layer, for metrics. Monotonic. */
 export interface TransportCounters {

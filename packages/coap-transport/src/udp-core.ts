@@ -1,3 +1,4 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { MESSAGE_TYPE } from "./constants.js";
 import { createDeduplication } from "./deduplication.js";
 import type { Environment } from "./environment.js";
@@ -10,6 +11,7 @@ import { countRejected } from "./server-dispatch.js";
 import type {
   DatagramSocket,
   RequestHandler,
+  TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
@@ -24,6 +26,8 @@ export interface UdpCore {
   readonly hasRequests: boolean;
   /** No handler is running, nothing waits to be acknowledged. */
   readonly isServerIdle: boolean;
+  /** How much is in each table. */
+  tableSizes(): TableSizes;
   /** Ignore new requests from now on. */
   stopAccepting(): void;
   close(): void;
@@ -35,6 +39,8 @@ export interface UdpCoreDeps {
   /** Absent: requests are rejected. */
   readonly handler?: RequestHandler;
   readonly counters: TransportCounters;
+  /** Absent: source addresses are taken for true. */
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 export interface UdpCoreOptions {
@@ -71,7 +77,7 @@ class Core implements UdpCore {
   #isClosed = false;
 
   constructor(deps: UdpCoreDeps, options: UdpCoreOptions) {
-    const { socket, env, handler, counters } = deps;
+    const { socket, env, handler, counters, guard } = deps;
     const { parameters, limits } = options;
     const { clock, random } = env;
     const transmit = this.#transmit;
@@ -92,7 +98,7 @@ class Core implements UdpCore {
     this.#exchanges = exchanges;
     this.#deduplication = deduplication;
     this.#requests = createUdpRequests({ random, exchanges, peers }, { parameters });
-    const serverDeps = { env, exchanges, deduplication, peers, counters, transmit };
+    const serverDeps = { env, exchanges, deduplication, peers, counters, guard, transmit };
     this.#server =
       handler === undefined ? null : createUdpServer({ ...serverDeps, handler }, { ...options, local: socket.local });
     socket.onDatagram = this.#onDatagram;
@@ -109,6 +115,16 @@ class Core implements UdpCore {
 
   get isServerIdle(): boolean {
     return this.#server?.isIdle ?? true;
+  }
+
+  tableSizes(): TableSizes {
+    return {
+      ...this.#server?.tableSizes(),
+      peers: this.#peers.size,
+      deduplication: this.#deduplication.size,
+      unacknowledged: this.#exchanges.confirmableCount,
+      requests: this.#requests.size,
+    };
   }
 
   stopAccepting(): void {

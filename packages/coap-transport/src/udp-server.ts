@@ -1,3 +1,4 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { MESSAGE_TYPE } from "./constants.js";
 import type { Deduplication } from "./deduplication.js";
 import type { Environment, Timer } from "./environment.js";
@@ -8,7 +9,13 @@ import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.j
 import type { DeliverySink, NotificationChannel } from "./observers.js";
 import type { PeerRecord, PeerTable } from "./peer-table.js";
 import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
-import type { RequestHandler, TransmissionParameters, TransportCounters, TransportLimits } from "./types.js";
+import type {
+  RequestHandler,
+  TableSizes,
+  TransmissionParameters,
+  TransportCounters,
+  TransportLimits,
+} from "./types.js";
 
 /** The server's half of the message layer over UDP: which type of message answers which, and when. */
 export interface UdpServer {
@@ -16,6 +23,8 @@ export interface UdpServer {
   handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean): void;
   /** Nothing runs and nothing waits to be acknowledged. */
   readonly isIdle: boolean;
+  /** How much is in each table. */
+  tableSizes(): TableSizes;
   /** End observations, drop what is not sent yet. */
   close(): void;
 }
@@ -27,6 +36,7 @@ export interface UdpServerDeps {
   readonly deduplication: Deduplication;
   readonly peers: PeerTable;
   readonly counters: TransportCounters;
+  readonly guard?: AmplificationGuard | undefined;
   readonly transmit: (record: PeerRecord, datagram: Uint8Array) => void;
 }
 
@@ -55,8 +65,9 @@ class Server implements UdpServer {
   constructor(deps: UdpServerDeps, options: UdpServerOptions) {
     this.#deps = deps;
     this.#options = options;
-    const { env, handler, counters } = deps;
-    this.#dispatch = createServerDispatch({ env, handler, counters, channel: notificationChannel(deps) }, options);
+    const { env, handler, counters, guard } = deps;
+    const channel = notificationChannel(deps);
+    this.#dispatch = createServerDispatch({ env, handler, counters, channel, guard }, options);
   }
 
   get isIdle(): boolean {
@@ -70,6 +81,10 @@ class Server implements UdpServer {
     if (isMulticast) this.#answerMulticast(record, message, reply);
     else if (reply instanceof Promise) this.#answerLater(record, message, reply);
     else this.#answer(record, message, reply);
+  }
+
+  tableSizes(): TableSizes {
+    return { ...this.#dispatch.tableSizes(), "delayed-answers": this.#delayedAnswers, timers: this.#timers.size };
   }
 
   close(): void {
@@ -129,6 +144,12 @@ class Server implements UdpServer {
       onTimeout: () => end("timeout"),
     };
     // The peer may have been forgotten meanwhile, hence the look-up.
+    if (reply.isToUnproven === true || this.#deps.exchanges.confirmableCount >= this.#options.limits.maxExchanges) {
+      // RFC 9175 section 2.4: never to be repeated by this side. Nor is there room to do so for any number of peers.
+      this.#deps.exchanges.sendOnce(this.#deps.peers.of(peer), encodeDatagram(NON, 0, request.token, reply.message));
+      reply.afterSent?.();
+      return;
+    }
     const datagram = encodeDatagram(CON, 0, request.token, reply.message);
     this.#deps.exchanges.sendConfirmable(this.#deps.peers.of(peer), datagram, sink);
     reply.afterSent?.();
@@ -179,6 +200,13 @@ function notificationChannel(deps: UdpServerDeps): NotificationChannel {
       return deps.exchanges.sendConfirmable(deps.peers.of(peer), datagram, {
         onAcknowledged: () => sink.onDelivered(),
         onReset: () => sink.onRejected(),
+        onTimeout: () => sink.onUndelivered(),
+      });
+    },
+    probe(peer, sink) {
+      deps.exchanges.sendConfirmable(deps.peers.of(peer), emptyMessage(CON, 0), {
+        onAcknowledged: () => sink.onDelivered(),
+        onReset: () => sink.onDelivered(), // RFC 7252 section 4.3: that is how a ping is answered
         onTimeout: () => sink.onUndelivered(),
       });
     },

@@ -8,6 +8,8 @@ export const DEFAULT_MAX_TOMBSTONES = 100_000;
 export const MAX_ITEMS_PER_PATCH = 20_000;
 /** Operations accepted in one patch; a 64 KiB patch cannot hold more. */
 export const MAX_OPERATIONS = 20_000;
+/** Halves of registrations that wait for the other feed: an RD that sends one feed alone must not fill the memory. */
+export const MAX_STAGED = 1_048_576;
 /** Record problems reported from one patch. */
 export const MAX_PROBLEMS = 16;
 /** Two clocks drift apart by less than this share of the time that passes (quartz: 0.0001). */

@@ -430,3 +430,22 @@ describe("hostile patches", () => {
     );
   });
 });
+
+test("an RD that sends one feed alone fills no more than it may; from the start again, all is well", () => {
+  const reader = createFeedReader({ assumedLifetimeMs: 1000, maxStaged: 10 });
+  const held = { get: () => undefined, hrefs: () => [] };
+  const add = (counter: number) =>
+    JSON.stringify([
+      { op: "test", path: "/version", value: `a1-${counter.toString(16)}` },
+      { op: "add", path: `/registrations/~1reg~1${counter}`, value: { ep: `n${counter}`, base: "coap://h" } },
+      { op: "replace", path: "/version", value: `a1-${(counter + 1).toString(16)}` },
+    ]);
+  const start = JSON.stringify([
+    { op: "replace", path: "", value: { version: "a1-0", complete: true, registrations: {} } },
+  ]);
+  expect(reader.apply("ep", start, 0, held).kind).toBe("applied");
+  for (let counter = 0; counter < 10; counter++) expect(reader.apply("ep", add(counter), 0, held).kind).toBe("applied");
+  expect(reader.apply("ep", add(10), 0, held)).toMatchObject({ kind: "malformed" });
+  reader.restart("ep");
+  expect(reader.apply("ep", start, 0, held).kind).toBe("applied");
+});

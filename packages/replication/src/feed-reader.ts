@@ -1,6 +1,6 @@
 import type { Link } from "@tributary/link-model";
 import type { Registration } from "@tributary/merge-engine";
-import { MAX_PROBLEMS } from "./constants.js";
+import { MAX_PROBLEMS, MAX_STAGED } from "./constants.js";
 import {
   type EndpointPart,
   type EntryTimes,
@@ -95,6 +95,9 @@ class JoiningFeedReader implements FeedReader {
   ): FeedOutcome {
     const text = typeof patch === "string" ? patch : decodeUtf8(patch);
     if (text === null) return { kind: "malformed", message: "the patch is not UTF-8" };
+    const { staged, version } = this.#half(kind);
+    if (version !== null && staged.size >= (this.#options.maxStaged ?? MAX_STAGED))
+      return { kind: "malformed", message: "one feed is too far ahead of the other" };
     const outcome = applyToSparseDocument(kind, text, this.#half(kind), (href) =>
       this.#presentEntry(kind, href, receivedAtMs, held),
     );

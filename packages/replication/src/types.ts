@@ -136,6 +136,8 @@ export interface FeedReaderOptions {
   readonly defaultSector?: string;
   /** What is known of the RD's clock, shared by all readers of one RD; default: one of its own. */
   readonly clock?: RemoteClock;
+  /** Registrations of which one feed has told and the other has not; beyond it a patch is refused. Default 1 048 576. */
+  readonly maxStaged?: number;
 }
 
 /** Where a reader stands in both feeds. */

@@ -24,11 +24,15 @@ export const COLLECTION_INTERVAL_MS = 60_000;
 
 /** How long an endpoint may take to hand out its `/.well-known/core` (RFC 9176 section 5.1): three transmissions. */
 export const SIMPLE_FETCH_TIMEOUT_MS = 15_000;
+/** Max-Age of a 5.03, seconds: when to try again (RFC 7252 section 5.9.3.4). */
+export const RETRY_AFTER_S = 10;
 /** Documents fetched at once for simple registrations; 5.03 beyond. */
 export const MAX_SIMPLE_FETCHES = 256;
 
 /** Largest answer to one lookup, bytes. Larger ones would hold up everybody else. */
 export const MAX_ANSWER_BYTES = 67_108_864;
+/** The same for a sender that may be another than it says: it would get a block at most, so that writing more is in vain. */
+export const MAX_UNPROVEN_ANSWER_BYTES = 65_536;
 /** Max-Age of answers that show ages, seconds at most (draft 5.2). */
 export const MAX_AGE_WITH_AGES_S = 60;
 
@@ -47,6 +51,8 @@ export const MAX_SWEEP_SLEEP_MS = 86_400_000;
 export const REFUSAL_CODE = {
   "bad-request": CODE.BAD_REQUEST,
   "bad-document": CODE.BAD_REQUEST,
+  unverified: CODE.UNAUTHORIZED,
+  "not-fresh": CODE.UNAUTHORIZED,
   "not-found": CODE.NOT_FOUND,
   "bad-method": CODE.METHOD_NOT_ALLOWED,
   "not-acceptable": CODE.NOT_ACCEPTABLE,

@@ -25,6 +25,8 @@ export interface FetchedDocument {
 export interface EndpointDocuments {
   /** From where `request` came from. Never rejects. */
   fetch(request: Pick<ServerRequest, "scheme" | "peer">): Promise<Result<FetchedDocument>>;
+  /** Documents being read. */
+  readonly size: number;
   close(): void;
 }
 
@@ -61,6 +63,9 @@ export function createEndpointDocuments(
       const fetching = load(uri).finally(() => running.delete(uri));
       running.set(uri, fetching);
       return fetching;
+    },
+    get size() {
+      return running.size;
     },
     close: () => stop.abort(),
   };

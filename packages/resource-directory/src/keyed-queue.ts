@@ -16,6 +16,11 @@ export class KeyedQueue {
     return result;
   }
 
+  /** Keys with tasks under way. */
+  get size(): number {
+    return this.#tails.size;
+  }
+
   /** Resolves once nothing is under way. */
   async idle(): Promise<void> {
     while (this.#tails.size > 0) await Promise.all(this.#tails.values());

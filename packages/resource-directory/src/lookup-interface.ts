@@ -10,7 +10,7 @@ import {
 import { type Attribute, parseLookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import { isSameTag } from "./body-hash.js";
-import { MAX_AGE_WITH_AGES_S } from "./constants.js";
+import { MAX_AGE_WITH_AGES_S, MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES } from "./constants.js";
 import type { FeedPublisher } from "./feed-publisher.js";
 import { AGE_ITEM, withLifetimeAges } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
@@ -125,13 +125,15 @@ class LookupResource {
       : this.#render(asked, answer);
   }
 
-  #render({ format, showsAges }: AskedLookup, answer: LookupAnswer | LookupRefusal): LookupOutcome {
+  #render({ context, format, showsAges }: AskedLookup, answer: LookupAnswer | LookupRefusal): LookupOutcome {
     if (!("links" in answer)) return { kind: "refusal", response: errorResponse(answer.code, answer.message) };
     const { directory, env } = this.#deps;
     const links = showsAges ? withLifetimeAges(answer.links, directory, env.clock.nowMs()) : answer.links;
     const maxAgeS = showsAges ? Math.min(answer.maxAgeS ?? MAX_AGE_WITH_AGES_S, MAX_AGE_WITH_AGES_S) : answer.maxAgeS;
+    const isUnproven = context.request.sourceProof === "none";
     try {
-      const { payload, etag, skipped } = this.#writer.write(links, format);
+      const maxBytes = isUnproven ? MAX_UNPROVEN_ANSWER_BYTES : MAX_ANSWER_BYTES;
+      const { payload, etag, skipped } = this.#writer.write(links, format, maxBytes);
       if (skipped > 0) env.logger.debug("links left out of an answer", { skipped, kind: this.#kind });
       // Content-Format on empty answers too: some clients need it to tell them from errors (design section 6).
       const response = {
@@ -144,6 +146,7 @@ class LookupResource {
       return { kind: "answer", origin: answer.origin ?? "local", etag, response };
     } catch (error) {
       if (!(error instanceof AnswerTooLarge)) throw error;
+      if (isUnproven) return { kind: "refusal", response: { code: CODE.UNAUTHORIZED, issuesEcho: true } };
       return {
         kind: "refusal",
         response: errorResponse(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count"),

@@ -1,7 +1,6 @@
 import { CONTENT_FORMAT } from "@tributary/coap-transport";
 import { type Link, LinkModelError, serialiseLink, toLinkset } from "@tributary/link-model";
 import { bodyTag } from "./body-hash.js";
-import { MAX_ANSWER_BYTES } from "./constants.js";
 
 export interface WrittenBody {
   readonly payload: Uint8Array;
@@ -16,11 +15,11 @@ export interface BodyWriter {
   negotiate(accept: number | undefined): number | null;
   /** What is offered, in words. */
   readonly offer: string;
-  /** @throws {AnswerTooLarge} */
-  write(links: Iterable<Link>, format: number): WrittenBody;
+  /** @throws {AnswerTooLarge} when it would take more than `maxBytes`, in time that is linear in those. */
+  write(links: Iterable<Link>, format: number, maxBytes: number): WrittenBody;
 }
 
-/** An answer beyond MAX_ANSWER_BYTES. */
+/** An answer beyond what was allowed. */
 export class AnswerTooLarge extends Error {
   override readonly name = "AnswerTooLarge";
 }
@@ -38,8 +37,9 @@ export function createBodyWriter(options: {
       return accept === linksetFormat ? accept : null;
     },
     offer: `application/link-format (40)${linkset} here`,
-    write(links, format) {
-      const { text, skipped } = format === linksetFormat ? writeLinkset(links) : writeLinkFormat(links);
+    write(links, format, maxBytes) {
+      const write = format === linksetFormat ? writeLinkset : writeLinkFormat;
+      const { text, skipped } = write(links, maxBytes);
       const payload = Buffer.from(text, "utf8");
       return { payload, etag: bodyTag(payload, seed), skipped };
     },
@@ -47,7 +47,7 @@ export function createBodyWriter(options: {
 }
 
 /** RFC 6690 section 2. One link that cannot be written must not cost the others. */
-function writeLinkFormat(links: Iterable<Link>): { text: string; skipped: number } {
+function writeLinkFormat(links: Iterable<Link>, maxBytes: number): { text: string; skipped: number } {
   let text = "";
   let skipped = 0;
   for (const link of links) {
@@ -58,25 +58,25 @@ function writeLinkFormat(links: Iterable<Link>): { text: string; skipped: number
       if (!(error instanceof LinkModelError)) throw error;
       skipped++;
     }
-    if (text.length > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
+    if (text.length > maxBytes) throw new AnswerTooLarge();
   }
   return { text, skipped };
 }
 
 /** RFC 9264 section 4.2. */
-function writeLinkset(links: Iterable<Link>): { text: string; skipped: number } {
-  const text = JSON.stringify(toLinkset(bounded(links), "/"));
-  if (text.length > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
+function writeLinkset(links: Iterable<Link>, maxBytes: number): { text: string; skipped: number } {
+  const text = JSON.stringify(toLinkset(bounded(links, maxBytes), "/"));
+  if (text.length > maxBytes) throw new AnswerTooLarge();
   return { text, skipped: 0 };
 }
 
 /** No link takes less than this in linkset+json, so that far too many are noticed before they are all there. */
 const MIN_LINKSET_BYTES = 12;
 
-function* bounded(links: Iterable<Link>): Generator<Link> {
+function* bounded(links: Iterable<Link>, maxBytes: number): Generator<Link> {
   let count = 0;
   for (const link of links) {
-    if (++count * MIN_LINKSET_BYTES > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
+    if (++count * MIN_LINKSET_BYTES > maxBytes) throw new AnswerTooLarge();
     yield link;
   }
 }

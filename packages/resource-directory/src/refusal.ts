@@ -1,5 +1,5 @@
-import { errorResponse, type ServerResponse } from "@tributary/coap-transport";
-import { REFUSAL_CODE, type RefusalCause } from "./constants.js";
+import { CODE, errorResponse, type ServerResponse } from "@tributary/coap-transport";
+import { REFUSAL_CODE, RETRY_AFTER_S, type RefusalCause } from "./constants.js";
 
 /** Why a request cannot be served. */
 export interface Refusal {
@@ -31,7 +31,8 @@ export function createRefusalLog(): RefusalLog {
     counts,
     answer({ cause, message }) {
       counts.set(cause, (counts.get(cause) ?? 0) + 1);
-      return errorResponse(REFUSAL_CODE[cause], message);
+      const answer = errorResponse(REFUSAL_CODE[cause], message);
+      return answer.code === CODE.UNAVAILABLE ? { ...answer, maxAgeS: RETRY_AFTER_S } : answer;
     },
   };
 }

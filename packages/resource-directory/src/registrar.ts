@@ -66,6 +66,11 @@ export class Registrar {
     return this.#closing !== null;
   }
 
+  tableSizes() {
+    const { live, dormant } = this.#registry;
+    return { live, dormant, queued: this.#queue.size };
+  }
+
   /** Take over what the store kept; once, before the first request. */
   async load(): Promise<void> {
     const { store, env } = this.#deps;

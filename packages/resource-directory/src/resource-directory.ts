@@ -6,6 +6,7 @@ import { createRefusalLog } from "./refusal.js";
 import { Registrar } from "./registrar.js";
 import { createRegistrationInterface } from "./registration-interface.js";
 import { createRegistrationResource } from "./registration-resource.js";
+import { requireFreshness, requireProvenSource } from "./request-freshness.js";
 import { createSimpleRegistration } from "./simple-registration.js";
 import type {
   RegistrationLimits,
@@ -33,10 +34,12 @@ export function createResourceDirectory(
   const documents = createEndpointDocuments({ client, clock: env.clock }, { limits });
   const handlers = { registrar, refusals };
   const nowMs = (): number => env.clock.nowMs();
-  const whileOpen =
-    (handle: RequestHandler): RequestHandler =>
-    (request) =>
-      registrar.isClosed ? refusals.answer({ cause: "closed", message: "shutting down" }) : handle(request);
+  const whileOpen = (handle: RequestHandler): RequestHandler => {
+    const checked = options.requiresFreshness === true ? requireFreshness(handle, refusals) : handle;
+    return (request) =>
+      registrar.isClosed ? refusals.answer({ cause: "closed", message: "shutting down" }) : checked(request);
+  };
+  const simple = createSimpleRegistration({ ...handlers, documents, nowMs }, { limits });
   const resources: SiteResource[] = [
     {
       path: registrationPath,
@@ -48,7 +51,7 @@ export function createResourceDirectory(
     },
     {
       path: [".well-known", "rd"],
-      handle: whileOpen(createSimpleRegistration({ ...handlers, documents, nowMs }, { limits })),
+      handle: whileOpen(requireProvenSource(simple, refusals)),
     },
     {
       path: resourcePath,
@@ -64,6 +67,7 @@ export function createResourceDirectory(
       return registrar.close();
     },
     rejected: refusals.counts,
+    tableSizes: () => ({ ...registrar.tableSizes(), "simple-fetches": documents.size }),
   };
 }
 

@@ -1,4 +1,11 @@
-import type { CoapClient, Environment, Peer, RequestHandler, ServerRequest } from "@tributary/coap-transport";
+import type {
+  CoapClient,
+  Environment,
+  Peer,
+  RequestHandler,
+  ServerRequest,
+  TableSizes,
+} from "@tributary/coap-transport";
 import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import type { KeptHistory, LogPosition } from "@tributary/replication";
@@ -72,6 +79,11 @@ export interface ResourceDirectoryOptions {
   /** Path above the registration resources; default `["reg"]`; with a node name in it under anycast (draft 6.2.2). */
   readonly resourcePath?: readonly string[];
   readonly limits?: Partial<RegistrationLimits>;
+  /**
+   * Registrations are changed by requests only that carry an Echo value made for their sender lately (RFC 9176 section
+   * 5.3.4). Needs a transport that looks at source addresses. Default false.
+   */
+  readonly requiresFreshness?: boolean;
 }
 
 /** One resource of a node: where it is, how it is advertised, what it does. */
@@ -100,6 +112,8 @@ export interface ResourceDirectory {
   close(): Promise<void>;
   /** Refusals by cause, for metrics: `bad-request`, `too-large`, `full`, … Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
+  /** Entries by table: `live`, `dormant`, `queued`, `simple-fetches`. */
+  tableSizes(): TableSizes;
 }
 
 /** The answer to a lookup before it is rendered. */

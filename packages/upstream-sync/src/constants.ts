@@ -6,11 +6,15 @@ export const FEED_RESOURCE_TYPES = { ep: "tributary.feed-ep", res: "tributary.fe
 /** First and longest pause before an upstream is tried again, ms; each is doubled from the last and jittered. */
 export const FIRST_RETRY_MS = 500;
 export const LONGEST_RETRY_MS = 30_000;
+/** Longest pause that an RD may ask for, ms: Max-Age reaches to 136 years. */
+export const LONGEST_RETRY_AFTER_MS = 600_000;
 /** An upstream that must not be one (this node, another proxy) is looked at again after this time, ms. */
 export const REFUSED_RETRY_MS = 300_000;
 /** Answer expected to the request that keeps an observation alive, ms: room for two retransmissions (RFC 7252 section 4.8). */
 export const HEARTBEAT_TIMEOUT_MS = 10_000;
-/** Times that a feed is asked again at once without progress; further ones wait. */
+/** Longest silence of a feed that is believed, ms; a Tributary RD promises to say something within 20 s. */
+export const LONGEST_HEARTBEAT_MS = 60_000;
+/** Times that a feed is asked again at once within MALFORMED_PAUSE_MS; further ones wait for so long. */
 export const HASTY_ASKS = 3;
 /** Pause after a patch that cannot be read, before the feed is asked for anew, ms. */
 export const MALFORMED_PAUSE_MS = 2_000;
@@ -20,6 +24,8 @@ export const FEED_POLL_MS = 5_000;
 export const FIRST_RECONCILE_MS = 5_000;
 /** Changes that only reconciliation found, after which an observation counts as dead. */
 export const SURPRISES_UNTIL_DEAD = 2;
+/** Readings in a row with links and without endpoints, after which the lookups count as moved. */
+export const CONTRADICTIONS_UNTIL_MOVED = 2;
 /** Remarks kept for operators. */
 export const MAX_REMARKS = 16;
 /** Registrations by which a way of attribution is tried out, and most of them when those asked first have no links. */

@@ -9,7 +9,7 @@ import {
   TransportError,
 } from "@tributary/coap-transport";
 import { firstValue, type Link, originOf, parseLinkFormatTolerantly, resolveReference } from "@tributary/link-model";
-import { FEED_RESOURCE_TYPES, MAX_DOCUMENT_BYTES, NODE_ATTRIBUTE } from "./constants.js";
+import { FEED_RESOURCE_TYPES, LONGEST_RETRY_AFTER_MS, MAX_DOCUMENT_BYTES, NODE_ATTRIBUTE } from "./constants.js";
 import { UpstreamError } from "./errors.js";
 
 /** What discovery found at an upstream (RFC 9176 section 4.3). URIs are absolute, paths exactly as advertised. */
@@ -164,10 +164,12 @@ export function assertContent(response: ClientResponse): void {
   );
 }
 
-/** The pause that a 5.03 asks for (RFC 7252 section 5.9.3.4), when it does; a farewell of a server that ends asks for none. */
+/** The pause that a 5.03 asks for (RFC 7252 section 5.9.3.4), within reason, when it does; a farewell of a server that ends asks for none. */
 export function retryAfter(response: ClientResponse): { retryAfterMs?: number } {
   const isTold = response.options.some(({ number }) => number === OPTION.MAX_AGE);
-  return response.code === CODE.UNAVAILABLE && isTold ? { retryAfterMs: response.maxAgeS * 1000 } : {};
+  return response.code === CODE.UNAVAILABLE && isTold
+    ? { retryAfterMs: Math.min(response.maxAgeS * 1000, LONGEST_RETRY_AFTER_MS) }
+    : {};
 }
 
 export function toUpstreamError(error: unknown): UpstreamError {

@@ -10,7 +10,14 @@ import {
 import type { Criterion } from "@tributary/link-model";
 import { type AskedAt, type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
 import { ClockWatch } from "./clock-watch.js";
-import { FEED_POLL_MS, HASTY_ASKS, HEARTBEAT_TIMEOUT_MS, MALFORMED_PAUSE_MS } from "./constants.js";
+import {
+  FEED_POLL_MS,
+  FIRST_RETRY_MS,
+  HASTY_ASKS,
+  HEARTBEAT_TIMEOUT_MS,
+  LONGEST_HEARTBEAT_MS,
+  MALFORMED_PAUSE_MS,
+} from "./constants.js";
 import { type Discovered, retryAfter, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { FeedReplica } from "./feed-replica.js";
@@ -121,7 +128,7 @@ export class FeedFollower implements Follower {
           feed: kind,
           expected: outcome.expected,
         });
-        subscription?.askAgainAfterGap();
+        subscription?.askAgain(0);
         return;
       }
       case "malformed":
@@ -187,8 +194,8 @@ class FeedSubscription {
   #isAsking = false;
   #isClosed = false;
   #isPolled = false;
-  /** Patches in a row that did not fit what is held. */
-  #gaps = 0;
+  #hastyAsks = 0;
+  #hastySinceMs = 0;
   /** When the oldest request was sent that has not been answered, or else the last one. */
   #askedAtMs = 0;
   #isUnanswered = false;
@@ -227,20 +234,24 @@ class FeedSubscription {
   askAgain(afterMs: number): void {
     if (this.#isClosed || this.#isAsking) return;
     this.#isAsking = true;
-    this.#setTimer(afterMs, () => this.#ask());
+    this.#setTimer(Math.max(afterMs, this.#isHasty() ? MALFORMED_PAUSE_MS : 0), () => this.#ask());
   }
 
-  /** At once; without progress not for ever. */
-  askAgainAfterGap(): void {
-    if (this.#isClosed || this.#isAsking) return;
-    this.#gaps++;
-    this.askAgain(this.#gaps <= HASTY_ASKS ? 0 : MALFORMED_PAUSE_MS);
+  /** Asked more than a few times within a short while: answers that fit nothing must not be asked for in a loop. */
+  #isHasty(): boolean {
+    const nowMs = this.#deps.env.clock.nowMs();
+    if (nowMs - this.#hastySinceMs >= MALFORMED_PAUSE_MS) {
+      this.#hastySinceMs = nowMs;
+      this.#hastyAsks = 0;
+    }
+    return ++this.#hastyAsks > HASTY_ASKS;
   }
 
   /** A polled feed that is not complete yet goes on at once. */
   noteApplied(isComplete: boolean): void {
-    this.#gaps = 0;
-    if (this.#isPolled && !isComplete) this.askAgain(0);
+    if (!this.#isPolled || isComplete || this.#isAsking || this.#isClosed) return;
+    this.#isAsking = true;
+    this.#setTimer(0, () => this.#ask());
   }
 
   async close(isReachable: boolean): Promise<void> {
@@ -267,7 +278,9 @@ class FeedSubscription {
 
   /** Heartbeat: the RD promised to say something, or that nothing is new, within Max-Age. */
   #rest(maxAgeMs: number): void {
-    this.#setTimer(this.#jittered(this.#isPolled ? FEED_POLL_MS : maxAgeMs), () => this.#ask());
+    // Whatever Max-Age says: one of 136 years would be no heartbeat, one of 0 a loop.
+    const withinReasonMs = Math.min(Math.max(maxAgeMs, FIRST_RETRY_MS), LONGEST_HEARTBEAT_MS);
+    this.#setTimer(this.#jittered(this.#isPolled ? FEED_POLL_MS : withinReasonMs), () => this.#ask());
   }
 
   #jittered(ms: number): number {

@@ -330,6 +330,16 @@ describe("an RD that is hard to please", () => {
     await lp.untilLive(5000);
   });
 
+  test("DIS-16 a Max-Age of 136 years counts as ten minutes", async () => {
+    const { rd, follow } = setUp({ answer: () => ({ code: CODE.UNAVAILABLE, maxAgeS: 4_294_967_295 }) });
+    const lp = follow();
+    await lp.until(() => lp.upstream.status().phase === "stale");
+    rd.quirks = {};
+    await lp.world.clock.advance(599_000);
+    expect(lp.upstream.status().phase).toBe("stale");
+    await lp.untilLive(5000);
+  });
+
   test("DIS-15 one that answers nothing but errors is asked ever more rarely", async () => {
     const { rd, follow, world } = setUp({
       answer: () => ({ code: CODE.INTERNAL }),
@@ -472,5 +482,19 @@ describe("the end", () => {
     await world.clock.advance(15_000);
     await closing;
     expect(lp.endpoints()).toEqual(["n1"]);
+  });
+});
+
+describe("an RD whose lookups are not where discovery said", () => {
+  test("one that answers 4.04 where endpoints should be, and shows links, is discovered anew", async () => {
+    const right = '</resource-lookup/>;rt="core.rd-lookup-res",</endpoint-lookup/>;rt="core.rd-lookup-ep"';
+    const { rd, follow } = setUp({ discovery: right.replace("endpoint-lookup", "gone") });
+    rd.register("n1");
+    const lp = follow();
+    await lp.untilLive();
+    expect(lp.endpoints()).toEqual([]);
+    rd.quirks = { ...rd.quirks, discovery: right };
+    await lp.until(() => lp.endpoints().length === 1, 120_000);
+    await lp.untilLive();
   });
 });

@@ -9,8 +9,15 @@ import {
 import type { Link } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { Attribution } from "./attribution.js";
-import { FIRST_RECONCILE_MS, HEARTBEAT_TIMEOUT_MS, MAX_DOCUMENT_BYTES, SURPRISES_UNTIL_DEAD } from "./constants.js";
+import {
+  CONTRADICTIONS_UNTIL_MOVED,
+  FIRST_RECONCILE_MS,
+  HEARTBEAT_TIMEOUT_MS,
+  MAX_DOCUMENT_BYTES,
+  SURPRISES_UNTIL_DEAD,
+} from "./constants.js";
 import { type Discovered, toUpstreamError } from "./discovery.js";
+import { UpstreamError } from "./errors.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { replicatedLink } from "./foreign-documents.js";
 import type { ForeignReplica } from "./foreign-replica.js";
@@ -38,6 +45,8 @@ export class LinkFollower implements Follower {
   #timer: Timer | null = null;
   #intervalMs = FIRST_RECONCILE_MS;
   #surprises = 0;
+  /** Readings in a row that showed links and no endpoint. */
+  #contradictions = 0;
   #isObserved = false;
   #isComplete = false;
 
@@ -96,6 +105,7 @@ export class LinkFollower implements Follower {
       const ep = await this.#reader.readEndpoints(hadSome);
       const res = await this.#reader.readResources(hadSome);
       if (this.#isStopped) return;
+      this.#assertAgreement(ep.links, res);
       this.#deps.events.receiving();
       const isSurprise = await this.#workIn({ ep, res });
       if (this.#isStopped) return;
@@ -107,6 +117,17 @@ export class LinkFollower implements Follower {
       this.#isReconciling = false;
       this.#schedule();
     }
+  }
+
+  /**
+   * Links belong to endpoints. An endpoint lookup that goes on showing none of them is not where discovery said, or is not
+   * there any more: worth to be discovered anew. Once may be a registration between the two readings.
+   */
+  #assertAgreement(ep: readonly Link[], res: readonly Link[] | null): void {
+    const contradicts = ep.length === 0 && res !== null && res.length > 0;
+    this.#contradictions = contradicts ? this.#contradictions + 1 : 0;
+    if (this.#contradictions >= CONTRADICTIONS_UNTIL_MOVED)
+      throw new UpstreamError("UPSTREAM_UNREADABLE", "it shows links and no endpoint; its lookups may have moved");
   }
 
   #fail(error: unknown): void {

@@ -14,6 +14,7 @@ import { createMetrics, type Metrics } from "../metrics.js";
 import { createNode } from "../node/create-node.js";
 import type { Node } from "../node/types.js";
 import { systemNetwork } from "../system-network.js";
+import { stateProblem, systemState } from "../system-state.js";
 import { readVersion } from "../version.js";
 
 /** Time that HTTP answers under way get at an orderly close, ms. */
@@ -72,9 +73,11 @@ async function start(config: NodeConfig, env: Environment): Promise<Service | st
   let node: Node;
   try {
     const nodeId = randomBytes(NODE_ID_BYTES).toString("hex");
-    node = await createNode({ env, network: systemNetwork(env, config.limits), nodeId }, config);
+    const network = systemNetwork(env, config.limits, config.amplification);
+    node = await createNode({ env, network, nodeId, state: systemState(env, config) }, config);
   } catch (error) {
-    if (error instanceof TransportError) return error.message;
+    const problem = error instanceof TransportError ? error.message : stateProblem(error);
+    if (problem !== undefined) return problem;
     throw error;
   }
   const metrics = createMetrics(node, { withProcess: true });

@@ -17,12 +17,18 @@ const DEFICIENT =
 const URI = "write coap://[2001:db8::1]:5683";
 
 /** Every broken file with all of its errors, `line:column: what is wrong; what would be right`. */
+const STORE = "write memory, or lmdb: and the path of a folder, such as lmdb:./state";
 const ROWS: Readonly<Record<string, readonly string[]>> = {
   "alias-of-nothing": ["2:13: alias *trusted of nothing; write &trusted before the value that it repeats"],
   "bad-advertise": [
     "3:5: advertise has the relative URI </rd>; write it with scheme and host",
     "4:5: advertise has a link that cannot be read: expected a target in `<` and `>` at offset 0 (character 1); " +
       `write '<coap://[2001:db8::1]/rd>;rt="core.rd"'`,
+  ],
+  "bad-amplification": [
+    '1:28: freshness is "sometimes"; write none or echo',
+    "3:15: free-bytes is -1; write a whole number from 0 to 65507",
+    '4:13: trusted has "localhost"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
   ],
   "bad-durations": [
     `2:12: timeout is "2x"; ${DURATION}`,
@@ -63,7 +69,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     `3:1: http is nothing; ${HTTP}`,
     "5:3: listen is nothing; write a URI such as coap://[2001:db8::1]",
   ],
-  "foreign-key": ['2:3: unknown key "colour" in registration; valid keys are store, replicas'],
+  "foreign-key": ['2:3: unknown key "colour" in registration; valid keys are store, replicas, freshness'],
   "forward-with-filters": [
     "5:16: mode forward replicates nothing that filters could narrow; remove filters, or write mode: replicate",
   ],
@@ -101,12 +107,13 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '4:3: unknown key "timout" in lookup; did you mean "timeout"?',
     '6:15: name "local" is reserved for the registrations of the node itself; choose another',
     "7:7: coap://[2001:db8:23::1] is upstream 1 already; remove one of them",
-    '9:10: store "nats://127.0.0.1:4222" is not available yet; write memory',
+    `9:10: store "nats://127.0.0.1:4222" is not available yet; ${STORE}`,
     '10:16: format is "yaml"; write text or json',
   ],
-  "snapshot-not-available": ["2:11: snapshot is not available yet; remove it"],
-  "store-not-available": ['2:10: store "lmdb:./state" is not available yet; write memory'],
-  "store-unknown": ['2:10: store is "disk"; write memory'],
+  "snapshot-in-store": ["3:11: state is the folder of the store; choose another"],
+  "snapshot-without-lookup": ["2:11: snapshot keeps replicas, and without lookup there are none; remove it"],
+  "store-without-path": [`2:10: store is "lmdb:"; ${STORE}`],
+  "store-unknown": [`2:10: store is "disk"; ${STORE}`],
   "tab-indentation": ["2:1: not YAML: tab characters must not be used in indentation; indent with spaces"],
   "two-documents": ["3:1: a second document begins here; keep one document in the file"],
   "unclosed-bracket": [`2:1: ${DEFICIENT}`],

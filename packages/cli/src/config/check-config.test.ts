@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -58,25 +59,40 @@ describe("checkConfig", () => {
           },
         ],
       },
-      registration: { store: { kind: "memory" }, replicas: ["loopback", "private", "2001:db8::/32", "192.0.2.0/24"] },
+      registration: {
+        store: { kind: "lmdb", path: resolve("test/config/state") },
+        replicas: ["loopback", "private", "2001:db8::/32", "192.0.2.0/24"],
+        freshness: "echo",
+      },
+      snapshot: "/var/lib/tributary/lp",
+      amplification: { freeBytes: 512, trusted: ["loopback", "2001:db8::/32"] },
       advertise: [{ target: "coap://[2001:db8:23::2]/rd" }, { target: "coap://[2001:db8:23::2]/rd-lookup/ep" }],
-      limits: { registrations: 1000, registrationBytes: 4096, observers: 10, exchanges: 20, transfers: 30 },
+      limits: {
+        registrations: 1000,
+        registrationBytes: 4096,
+        observers: 10,
+        exchanges: 20,
+        transfers: 30,
+        verifiedPeers: 40,
+      },
       log: { level: "debug", format: "json" },
     });
   });
 
   test("a key with nothing below it stands for its defaults", () => {
-    const { registration, lookup, http, limits, log } = load("test/config/good/smallest.yaml");
-    expect({ registration, lookup, http, limits, log }).toEqual({
-      registration: { store: { kind: "memory" }, replicas: ["loopback", "private"] },
+    const { registration, lookup, http, amplification, limits, log } = load("test/config/good/smallest.yaml");
+    expect({ registration, lookup, http, amplification, limits, log }).toEqual({
+      registration: { store: { kind: "memory" }, replicas: ["loopback", "private"], freshness: "none" },
       lookup: undefined,
       http: { host: "127.0.0.1", port: 8683 },
+      amplification: { freeBytes: 136, trusted: ["loopback", "private"] },
       limits: {
         registrations: 1_000_000,
         registrationBytes: 65_536,
         observers: 10_000,
         exchanges: 4096,
         transfers: 1024,
+        verifiedPeers: 10_000,
       },
       log: { level: "info", format: "text" },
     });

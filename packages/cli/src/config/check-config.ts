@@ -1,3 +1,4 @@
+import { dirname, resolve } from "node:path";
 import type * as z from "zod";
 import { type CheckedFile, configSchema, KEYS_BY_PLACE } from "./config-schema.js";
 import { crossCheck } from "./cross-checks.js";
@@ -19,7 +20,8 @@ interface Finding {
 
 /**
  * Check the text of a configuration file and fill in every default. On failure all errors come at once, in the order of the
- * text; `file` is the name that they carry. Nothing is read or opened.
+ * text; `file` is the name that they carry, and relative paths in the text are relative to its folder. Nothing is read or
+ * opened.
  */
 export function checkConfig(text: string, file: string): ConfigResult {
   const source = text.startsWith("\ufeff") ? text.slice(1) : text;
@@ -40,7 +42,8 @@ export function checkConfig(text: string, file: string): ConfigResult {
       message: 'the file is empty; write at least "registration: {}", or start without a file',
     });
   }
-  if (findings.length === 0 && checked !== undefined) return { ok: true, config: completeConfig(checked) };
+  if (findings.length === 0 && checked !== undefined)
+    return { ok: true, config: completeConfig(checked, dirname(resolve(file))) };
   return {
     ok: false,
     errors: sorted(findings).map(({ offset, message }) => ({ file, ...positionAt(source, offset), message })),

@@ -85,6 +85,12 @@ const lookupShape = {
 const registrationShape = {
   store: optional("store", store),
   replicas: list("replicas", required("replicas", replicaRule), '["loopback", "private"]').optional(),
+  freshness: optional("freshness", word(["none", "echo"])),
+};
+
+const amplificationShape = {
+  "free-bytes": optional("free-bytes", integer(0, 65_507)),
+  trusted: list("trusted", required("trusted", replicaRule), '["loopback", "private"]').optional(),
 };
 
 const limitsShape = {
@@ -93,6 +99,7 @@ const limitsShape = {
   observers: optional("observers", integer(0, 1_000_000)),
   exchanges: optional("exchanges", integer(1, 1_000_000)),
   transfers: optional("transfers", integer(1, 1_000_000)),
+  "verified-peers": optional("verified-peers", integer(1, 10_000_000)),
 };
 
 const logShape = {
@@ -114,6 +121,7 @@ const rootShape = {
     `['<coap://[2001:db8::1]/rd>;rt="core.rd"']`,
   ).optional(),
   snapshot: optional("snapshot", snapshot),
+  amplification: section("amplification", amplificationShape).optional(),
   limits: section("limits", limitsShape).optional(),
   log: section("log", logShape).optional(),
 };
@@ -134,6 +142,7 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     lookup: lookupShape,
     "lookup.upstreams": upstreamShape,
     registration: registrationShape,
+    amplification: amplificationShape,
     limits: limitsShape,
     log: logShape,
   }).map(([place, shape]) => [place, Object.keys(shape)]),

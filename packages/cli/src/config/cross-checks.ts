@@ -1,3 +1,4 @@
+import { normalize } from "node:path";
 import { parseCoapOrigin } from "./coap-origin.js";
 import type { ValuePath } from "./source-position.js";
 
@@ -13,7 +14,7 @@ export interface CrossIssue {
  */
 export function crossCheck(root: unknown): CrossIssue[] {
   if (!isMapping(root)) return [];
-  return [...checkRole(root), ...checkListeners(root), ...checkUpstreams(root)];
+  return [...checkRole(root), ...checkListeners(root), ...checkUpstreams(root), ...checkFolders(root)];
 }
 
 function checkRole(root: Mapping): CrossIssue[] {
@@ -21,6 +22,15 @@ function checkRole(root: Mapping): CrossIssue[] {
   const message =
     'neither lookup nor registration is there, so that this node would do nothing; add "registration: {}" or lookup';
   return [{ path: [], message }];
+}
+
+function checkFolders({ snapshot, registration, lookup }: Mapping): CrossIssue[] {
+  if (typeof snapshot !== "string") return [];
+  if (lookup === undefined)
+    return [{ path: ["snapshot"], message: "snapshot keeps replicas, and without lookup there are none; remove it" }];
+  const store = isMapping(registration) ? registration.store : undefined;
+  if (typeof store !== "string" || normalize(store.replace(/^lmdb:/, "")) !== normalize(snapshot)) return [];
+  return [{ path: ["snapshot"], message: `${snapshot} is the folder of the store; choose another` }];
 }
 
 function checkListeners(root: Mapping): CrossIssue[] {

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { resolve } from "node:path";
 import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
 import type { LimitsConfig, LookupConfig, NodeConfig, RegistrationConfig, UpstreamConfig } from "./types.js";
@@ -12,29 +13,38 @@ const DEFAULT_POLL_MS = 30_000;
 /** Default `lt` of RFC 9176 section 5. */
 const DEFAULT_LIFETIME_MS = 90_000_000;
 const DEFAULT_REPLICAS = ["loopback", "private"] as const;
+/** RFC 9175 section 2.4. */
+const DEFAULT_FREE_BYTES = 136;
+const DEFAULT_TRUSTED = ["loopback", "private"] as const;
 const DEFAULT_LIMITS: LimitsConfig = {
   registrations: 1_000_000,
   registrationBytes: 65_536,
   observers: 10_000,
   exchanges: 4096,
   transfers: 1024,
+  verifiedPeers: 10_000,
 };
 const MAX_NAME_LENGTH = 63;
 
 /** The configuration of a node that is started without a file: RD and LP in one, reachable from this machine. */
 export function defaultConfig(): NodeConfig {
-  return completeConfig({ lookup: {}, registration: {} });
+  return completeConfig({ lookup: {}, registration: {} }, ".");
 }
 
-/** Fill in every default. */
-export function completeConfig(file: CheckedFile): NodeConfig {
+/** Fill in every default. Relative paths are relative to `folder`. */
+export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
   return {
     name: file.name ?? defaultName(),
     listen: file.listen ?? DEFAULT_LISTEN,
     http: file.http === undefined ? DEFAULT_HTTP : file.http,
     ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
-    ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration) }),
+    ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration, folder) }),
     advertise: (file.advertise ?? []).flat(),
+    ...(file.snapshot === undefined ? {} : { snapshot: resolve(folder, file.snapshot) }),
+    amplification: {
+      freeBytes: file.amplification?.["free-bytes"] ?? DEFAULT_FREE_BYTES,
+      trusted: file.amplification?.trusted ?? DEFAULT_TRUSTED,
+    },
     limits: completeLimits(file.limits ?? {}),
     log: { level: file.log?.level ?? "info", format: file.log?.format ?? "text" },
   };
@@ -68,8 +78,16 @@ function completeUpstream(
   };
 }
 
-function completeRegistration(registration: NonNullable<CheckedFile["registration"]>): RegistrationConfig {
-  return { store: registration.store ?? { kind: "memory" }, replicas: registration.replicas ?? DEFAULT_REPLICAS };
+function completeRegistration(
+  registration: NonNullable<CheckedFile["registration"]>,
+  folder: string,
+): RegistrationConfig {
+  const { store = { kind: "memory" } } = registration;
+  return {
+    store: store.kind === "lmdb" ? { ...store, path: resolve(folder, store.path) } : store,
+    replicas: registration.replicas ?? DEFAULT_REPLICAS,
+    freshness: registration.freshness ?? "none",
+  };
 }
 
 function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfig {
@@ -79,6 +97,7 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
     observers: limits.observers ?? DEFAULT_LIMITS.observers,
     exchanges: limits.exchanges ?? DEFAULT_LIMITS.exchanges,
     transfers: limits.transfers ?? DEFAULT_LIMITS.transfers,
+    verifiedPeers: limits["verified-peers"] ?? DEFAULT_LIMITS.verifiedPeers,
   };
 }
 

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { type Criterion, isAbsoluteUri, type Link, parseCriterion, parseLinkFormat } from "@tributary/link-model";
 import { parseCoapOrigin } from "./coap-origin.js";
+import type { StoreConfig } from "./types.js";
 
 /** The outcome of reading one value: the value, or what is wrong with it and what would be right. */
 export type FieldResult<T> =
@@ -171,17 +172,22 @@ export const sector: FieldParser<string> = (value, name) =>
     ? ok(value)
     : wrong(`${name} is ${show(value)}; write the name of a sector, 1 to ${MAX_SECTOR_BYTES} bytes`);
 
-/** Where registrations are kept. */
-export const store: FieldParser<{ readonly kind: "memory" }> = (value, name) => {
+/** Where registrations are kept; a path as it is written. */
+export const store: FieldParser<StoreConfig> = (value, name) => {
   if (value === "memory") return ok({ kind: "memory" });
-  const isPlanned = typeof value === "string" && /^(?:lmdb|nats):/.test(value);
-  return wrong(
-    isPlanned ? `${name} ${show(value)} is not available yet; write memory` : `${name} is ${show(value)}; write memory`,
-  );
+  const path = typeof value === "string" ? /^lmdb:(.+)$/su.exec(value)?.[1] : undefined;
+  if (path !== undefined && isPath(path)) return ok({ kind: "lmdb", path });
+  const isPlanned = typeof value === "string" && value.startsWith("nats:");
+  const expected = "write memory, or lmdb: and the path of a folder, such as lmdb:./state";
+  return wrong(`${name} ${isPlanned ? `${show(value)} is not available yet` : `is ${show(value)}`}; ${expected}`);
 };
 
-/** Where the replica is kept across restarts. */
-export const snapshot: FieldParser<never> = (value, name) =>
-  typeof value === "string" && value !== ""
-    ? wrong(`${name} is not available yet; remove it`)
-    : wrong(`${name} is ${show(value)}; write the path of a directory, or remove it`);
+/** Where replicas are kept across restarts; a path as it is written. */
+export const snapshot: FieldParser<string> = (value, name) =>
+  typeof value === "string" && isPath(value)
+    ? ok(value)
+    : wrong(`${name} is ${show(value)}; write the path of a folder, or remove it`);
+
+function isPath(text: string): boolean {
+  return /^[^\s\p{Cc}][^\p{Cc}]*$/u.test(text) && !/^[a-z][a-z0-9+.-]*:/i.test(text);
+}

@@ -12,8 +12,9 @@ export interface NodeConfig {
   /** Present: this node is an RD. */
   readonly registration?: RegistrationConfig;
   readonly advertise: readonly Link[];
-  /** Directory for the replica kept across restarts, or undefined. */
+  /** Folder, absolute, in which replicas are kept across restarts; absent: they are not. */
   readonly snapshot?: string;
+  readonly amplification: AmplificationConfig;
   readonly limits: LimitsConfig;
   readonly log: LogConfig;
 }
@@ -38,9 +39,22 @@ export interface LookupConfig {
 }
 
 export interface RegistrationConfig {
-  readonly store: { readonly kind: "memory" };
+  readonly store: StoreConfig;
   /** `loopback`, `private`, `any`, or CIDR blocks. */
   readonly replicas: readonly string[];
+  /** `echo`: changes need an Echo value made lately (RFC 9176 section 5.3.4). */
+  readonly freshness: "none" | "echo";
+}
+
+/** Where registrations are kept; `path` is absolute. */
+export type StoreConfig = { readonly kind: "memory" } | { readonly kind: "lmdb"; readonly path: string };
+
+/** Answers to senders that may be others than they say (RFC 9175 section 2.4). */
+export interface AmplificationConfig {
+  /** Largest answer that anybody gets, in bytes of UDP payload. */
+  readonly freeBytes: number;
+  /** Who is asked for nothing: `loopback`, `private`, `any`, or CIDR blocks. */
+  readonly trusted: readonly string[];
 }
 
 export interface LimitsConfig {
@@ -49,6 +63,7 @@ export interface LimitsConfig {
   readonly observers: number;
   readonly exchanges: number;
   readonly transfers: number;
+  readonly verifiedPeers: number;
 }
 
 export interface LogConfig {

@@ -63,7 +63,10 @@ async function openHost(host: HostName, uris: Readonly<Record<HostName, string>>
   if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("; "));
   const random = secureRandom();
   const nodeId = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16)).join("");
-  return createNode({ env, network: systemNetwork(env, checked.config.limits), nodeId }, checked.config);
+  return createNode(
+    { env, network: systemNetwork(env, checked.config.limits, checked.config.amplification), nodeId },
+    checked.config,
+  );
 }
 
 /** Ports of loopback that were free a moment ago, all different. */

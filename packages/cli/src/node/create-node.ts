@@ -1,6 +1,7 @@
-import type { CoapClient, CoapListener, TransportCounters } from "@tributary/coap-transport";
+import type { CoapClient, TableSizes } from "@tributary/coap-transport";
 import { createFederatedLookup } from "@tributary/lookup-server";
 import { createDirectory, type Directory } from "@tributary/merge-engine";
+import { EPOCH_LIMIT } from "@tributary/replication";
 import {
   createFeedPublisher,
   createMemoryStore,
@@ -15,7 +16,7 @@ import {
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
 import { createNodeSite } from "./node-site.js";
-import type { LookupSample, Node, NodeCounters, NodeDeps, ReloadSummary } from "./types.js";
+import type { LookupSample, Node, NodeCounters, NodeDeps, NodeListener, NodeState, ReloadSummary } from "./types.js";
 import { UpstreamSet } from "./upstream-set.js";
 
 /** Name of the source that holds this node's own registrations. */
@@ -38,7 +39,7 @@ export async function createNode(deps: NodeDeps, config: NodeConfig): Promise<No
   return node;
 }
 
-type Listener = CoapListener & { readonly counters: TransportCounters };
+type Opened<K extends keyof NodeState> = Awaited<ReturnType<NonNullable<NodeState[K]>>>;
 
 class RunningNode implements Node {
   readonly name: string;
@@ -51,8 +52,10 @@ class RunningNode implements Node {
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
   #feed: FeedPublisher | null = null;
-  #listeners: Listener[] = [];
+  #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
+  #kept: Opened<"openRegistrations"> | null = null;
+  #replicas: Opened<"openReplicas"> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(deps: NodeDeps, config: NodeConfig) {
@@ -72,7 +75,9 @@ class RunningNode implements Node {
     this.#sweep = startExpirySweep({ directory: this.directory, env });
     if (this.#config.registration !== undefined) await this.#startRegistration(client);
     if (this.#config.lookup !== undefined) {
-      this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId });
+      this.#replicas = (await this.#deps.state?.openReplicas?.()) ?? null;
+      const replicas = this.#replicas === null ? {} : { replicas: this.#replicas };
+      this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId, ...replicas });
     }
     const handler = createNodeSite(
       {
@@ -104,6 +109,17 @@ class RunningNode implements Node {
       rejected: () => this.#rejected(),
       transport: this.#listeners.map(({ counters }) => counters),
     };
+  }
+
+  tableSizes(): TableSizes {
+    const sum: Record<string, number> = { ...this.#registrations?.tableSizes() };
+    for (const listener of this.#listeners) {
+      for (const [table, size] of Object.entries(listener.tableSizes())) {
+        // The verified peers are the same for all listeners.
+        sum[table] = table === "verified-peers" ? size : (sum[table] ?? 0) + size;
+      }
+    }
+    return sum;
   }
 
   upstreams(): readonly UpstreamStatus[] {
@@ -142,30 +158,39 @@ class RunningNode implements Node {
   async #close(): Promise<void> {
     // Stop listening first, so that nothing is acknowledged that would not be kept.
     await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
-    await this.#upstreams?.close();
-    await this.#registrations?.close();
-    this.#feed?.close();
     this.#sweep?.close();
+    await this.#upstreams?.close();
+    await this.#replicas?.close();
+    this.#feed?.close();
+    await this.#registrations?.close();
     await this.#client?.close();
   }
 
   async #startRegistration(client: CoapClient): Promise<void> {
-    const { env } = this.#deps;
+    const { env, state } = this.#deps;
     const { directory } = this;
     const { limits } = this.#config;
+    const kept = await state?.openRegistrations?.();
+    this.#kept = kept ?? null;
     directory.openSource(LOCAL_SOURCE, { authority: null });
     this.#feed = createFeedPublisher(
       { directory, env },
-      { source: LOCAL_SOURCE, epoch: Math.floor(env.random() * 2 ** 24) },
+      {
+        source: LOCAL_SOURCE,
+        epoch: Math.floor(env.random() * EPOCH_LIMIT),
+        ...(kept === undefined ? {} : { history: kept.history }),
+      },
     );
     this.#registrations = createResourceDirectory(
-      { directory, store: createMemoryStore(), client, env },
+      { directory, store: kept?.store ?? createMemoryStore(), client, env },
       {
         source: LOCAL_SOURCE,
         limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
+        requiresFreshness: this.#config.registration?.freshness === "echo",
       },
     );
     await this.#registrations.start();
+    this.#feed.resume();
   }
 
   #lookupSource(): LookupSource {
@@ -194,7 +219,8 @@ class RunningNode implements Node {
 
   #rejected(): ReadonlyMap<string, number> {
     const sum = new Map<string, number>(this.#registrations?.rejected ?? []);
-    const parts = [...this.#listeners.map(({ counters }) => counters), ...this.upstreams()];
+    const states = [this.#kept, this.#replicas].map((state) => ({ rejected: state?.rejected ?? new Map() }));
+    const parts = [...this.#listeners.map(({ counters }) => counters), ...this.upstreams(), ...states];
     for (const { rejected } of parts) {
       for (const [cause, count] of rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);
     }

@@ -3,16 +3,21 @@ import type {
   CoapListener,
   Environment,
   RequestHandler,
+  TableSizes,
   TransportCounters,
 } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
-import type { UpstreamStatus } from "@tributary/upstream-sync";
+import type { FeedHistory, RegistrationStore } from "@tributary/resource-directory";
+import type { ReplicaStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
+
+/** A listener with what it counts, and how much is in its tables. */
+export type NodeListener = CoapListener & { readonly counters: TransportCounters; tableSizes(): TableSizes };
 
 /** How a node reaches the network; real sockets in `serve`, virtual ones in simulations. */
 export interface NodeNetwork {
   /** Bind one listener URI of the configuration. Rejects with TransportError BIND_FAILED. */
-  listen(uri: string, handler: RequestHandler): Promise<CoapListener & { readonly counters: TransportCounters }>;
+  listen(uri: string, handler: RequestHandler): Promise<NodeListener>;
   openClient(): Promise<CoapClient>;
 }
 
@@ -28,6 +33,8 @@ export interface Node {
   /** Apply a new configuration's upstreams; what is unchanged keeps running. Says what was done. */
   reload(config: NodeConfig): Promise<ReloadSummary>;
   readonly counters: NodeCounters;
+  /** Entries by table, over all listeners and the RD: what is bounded, and stays so. */
+  tableSizes(): TableSizes;
   /** Observe counters as they change. */
   onLookup(listener: (sample: LookupSample) => void): () => void;
   close(): Promise<void>;
@@ -57,7 +64,18 @@ export interface NodeCounters {
   readonly transport: readonly TransportCounters[];
 }
 
+/** What a node keeps across restarts; without it everything is in memory. */
+export interface NodeState {
+  readonly openRegistrations?: () => Promise<{
+    readonly store: RegistrationStore;
+    readonly history: FeedHistory;
+    readonly rejected: ReadonlyMap<string, number>;
+  }>;
+  readonly openReplicas?: () => Promise<ReplicaStore & { readonly rejected?: ReadonlyMap<string, number> }>;
+}
+
 export interface NodeDeps {
+  readonly state?: NodeState;
   readonly env: Environment;
   readonly network: NodeNetwork;
   /** Random identity of this process, 16 hexadecimal digits. */

@@ -1,6 +1,6 @@
 import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
-import { createUpstream, type Upstream, type UpstreamOptions } from "@tributary/upstream-sync";
+import { createUpstream, type ReplicaStore, type Upstream, type UpstreamOptions } from "@tributary/upstream-sync";
 import type { UpstreamConfig } from "../config/types.js";
 
 /** Requests for attribution under way at once per upstream. */
@@ -11,6 +11,7 @@ export interface UpstreamSetDeps {
   readonly directory: Directory;
   readonly env: Environment;
   readonly nodeId: string;
+  readonly replicas?: ReplicaStore;
 }
 
 export interface UpstreamChanges {
@@ -55,6 +56,7 @@ export class UpstreamSet {
       this.#followed.delete(name);
       (next === undefined ? changes.removed : changes.changed).push(name);
     }
+    for (const name of this.#deps.replicas?.sources() ?? []) if (!wanted.has(name)) this.#deps.replicas?.forget(name);
     for (const config of configs) {
       if (this.#followed.has(config.name)) continue;
       if (!changes.changed.includes(config.name)) changes.added.push(config.name);

@@ -13,9 +13,13 @@ export const ENDPOINT_ADDRESS = "2001:db8::1";
 export const ENDPOINT_PORT = 5683;
 export const ENDPOINT_URI = `coap://[${ENDPOINT_ADDRESS}]`;
 
-/** Serve (or just send from) `coap://[2001:db8::1]`, also reachable as ff02::fd. */
-export function serveEndpoint(options: CoapEndpointOptions = {}, world = createVirtualWorld()): ServedEndpoint {
-  const socket = world.network.open(ENDPOINT_ADDRESS, ENDPOINT_PORT, { groups: ["ff02::fd"] });
+/** Serve (or just send from) `coap://[2001:db8::1]`, or where told, also reachable as ff02::fd. */
+export function serveEndpoint(
+  options: CoapEndpointOptions = {},
+  world: VirtualWorld = createVirtualWorld(),
+  at = ENDPOINT_ADDRESS,
+): ServedEndpoint {
+  const socket = world.network.open(at, ENDPOINT_PORT, { groups: ["ff02::fd"] });
   const endpoint = createCoapEndpoint({ socket, env: world.env }, options);
   return {
     ...world,

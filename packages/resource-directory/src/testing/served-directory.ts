@@ -1,4 +1,5 @@
 import {
+  type AmplificationGuard,
   type ClientRequest,
   type ClientResponse,
   type CoapEndpoint,
@@ -45,6 +46,8 @@ export interface ServedDirectoryOptions {
   readonly directory?: Directory;
   readonly source?: LookupSource;
   readonly linksetFormat?: number;
+  readonly guard?: AmplificationGuard;
+  readonly requiresFreshness?: boolean;
 }
 
 /** A whole RD in a virtual world, at coap://[2001:db8:23::3]. */
@@ -89,12 +92,13 @@ export function serveDirectory(world: TestWorld, options: ServedDirectoryOptions
   let handler: RequestHandler = () => ({ code: 163 });
   const endpoint = createCoapEndpoint(
     { socket: world.network.open(DIRECTORY_ADDRESS, 5683), env },
-    { handler: (request) => handler(request) },
+    { handler: (request) => handler(request), guard: options.guard },
   );
   const rd = createResourceDirectory(
     { directory, store: options.store ?? createMemoryStore(), client: endpoint, env },
     {
       ...(options.limits === undefined ? {} : { limits: options.limits }),
+      requiresFreshness: options.requiresFreshness ?? false,
       ...(options.resourcePath === undefined ? {} : { resourcePath: options.resourcePath }),
     },
   );

@@ -1,0 +1,106 @@
+import { createHash } from "node:crypto";
+import {
+  type CoapEndpointOptions,
+  createAmplificationGuard,
+  createCoapEndpoint,
+  type DatagramSocket,
+  type Logger,
+  parseCoapUri,
+  silentLogger,
+  type TransportLimits,
+} from "@tributary/coap-transport";
+import { createVirtualWorld, type VirtualWorld } from "@tributary/coap-transport/testing";
+import { createReplicaPolicy } from "@tributary/resource-directory";
+import { checkConfig } from "../../packages/cli/src/config/check-config.js";
+import type { NodeConfig } from "../../packages/cli/src/config/types.js";
+import { createNode } from "../../packages/cli/src/node/create-node.js";
+import type { Node, NodeNetwork } from "../../packages/cli/src/node/types.js";
+import { Finding } from "./surface.ts";
+
+/** A world whose logger takes an error for what it is: input must not cause any. */
+export interface WatchedWorld extends VirtualWorld {
+  /** @throws {Finding} when something was logged as an error since. */
+  assertNoErrors(): void;
+}
+
+export function watchedWorld(seed = 1): WatchedWorld {
+  const errors: string[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    error: (message, fields) => errors.push(`${message} ${describeFields(fields)}`),
+  };
+  const world = createVirtualWorld({ seed, logger });
+  return {
+    ...world,
+    assertNoErrors() {
+      const [first] = errors.splice(0);
+      if (first !== undefined) throw new Finding(`logged as an error: ${first}`);
+    },
+  };
+}
+
+function describeFields(fields: object | undefined): string {
+  return JSON.stringify(fields ?? {}, (_key, value) => (value instanceof Error ? value.stack : value));
+}
+
+export interface VirtualNodeOptions {
+  /** Text of a configuration file; `listen` with an IPv6 address. */
+  readonly config: string;
+  readonly limits?: Partial<TransportLimits>;
+  /** Sees, and may change, the sockets that the node listens with. */
+  readonly wrap?: (socket: DatagramSocket) => DatagramSocket;
+  /** Where requests of the node itself come from. */
+  readonly clientAddress: string;
+}
+
+export interface VirtualNode extends Node {
+  readonly config: NodeConfig;
+}
+
+/** A whole node in a virtual world. */
+export async function openVirtualNode(world: VirtualWorld, options: VirtualNodeOptions): Promise<VirtualNode> {
+  const checked = checkConfig(options.config, "virtual.yaml");
+  if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("\n"));
+  const { config } = checked;
+  const { amplification, limits } = config;
+  const guard = createAmplificationGuard(world, {
+    freeBytes: amplification.freeBytes,
+    isTrusted: createReplicaPolicy(amplification.trusted),
+    maxVerifiedPeers: limits.verifiedPeers,
+  });
+  const transportLimits: Partial<TransportLimits> = {
+    maxRequestBytes: limits.registrationBytes + 16_384,
+    maxObservers: limits.observers,
+    maxExchanges: limits.exchanges,
+    maxTransfers: limits.transfers,
+    ...options.limits,
+  };
+  const wrap = options.wrap ?? ((socket: DatagramSocket) => socket);
+  const network: NodeNetwork = {
+    async listen(uri, handler) {
+      const { host, port } = parseCoapUri(uri);
+      const socket = wrap(world.network.open(host, port, { groups: ["ff02::fd"] }));
+      const served: CoapEndpointOptions = { handler, guard, limits: transportLimits };
+      const endpoint = createCoapEndpoint({ socket, env: world.env }, served);
+      return Object.assign(endpoint, { uri });
+    },
+    openClient: async () =>
+      createCoapEndpoint({ socket: world.network.open(options.clientAddress, 0), env: world.env }, {}),
+  };
+  const node = await createNode(
+    { env: world.env, network, nodeId: createHash("sha256").update(options.clientAddress).digest("hex").slice(0, 16) },
+    config,
+  );
+  return Object.assign(node, { config });
+}
+
+/** Let virtual time pass until `promise` is settled. */
+export async function settled<T>(world: VirtualWorld, promise: Promise<T>): Promise<T> {
+  let isSettled = false;
+  const settle = (): void => {
+    isSettled = true;
+  };
+  promise.then(settle, settle);
+  await world.clock.runUntil(() => isSettled);
+  return await promise;
+}

@@ -142,7 +142,7 @@ function hostileMessage(chance: Chance) {
     ? wellFormed({ ...head, code: METHOD.POST, payload: "</evil>;rt=x" }, [
         [OPTION.URI_PATH, "rd"],
         [OPTION.URI_QUERY, `ep=evil${chance.below(200)}`],
-        [OPTION.URI_QUERY, "lt=10"],
+        [OPTION.URI_QUERY, "lt=600"],
         query,
       ])
     : wellFormed({ ...head, code: METHOD.GET }, [

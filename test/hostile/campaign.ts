@@ -29,6 +29,8 @@ const MAX_INPUT_MS = 100;
 /** No machine is as busy as that: it need not happen again to count. */
 const HOPELESS_MS = 4000;
 const CHECK_EVERY = 500;
+/** Inputs that are printed; the others are made again from the seed. */
+const MAX_SHOWN = 50;
 /** A target is made anew after so many inputs: what piles up is found by then, and a failure has a beginning. */
 const INPUTS_PER_TARGET = 20_000;
 /** Growth of the heap that is no leak: caches that fill up, compiled code. */
@@ -178,7 +180,7 @@ async function report(
     small.isReproduced
       ? `made small, ${small.inputs.length} inputs on a fresh target:`
       : "not found again; the last input:",
-    ...small.inputs.map((input) => `  ${surface.show(input)}`),
+    ...small.inputs.slice(-MAX_SHOWN).map((input) => `  ${surface.show(input)}`),
   ];
   return new Finding(lines.join("\n"), { cause });
 }

@@ -60,7 +60,7 @@ export async function startLoad({ rd, proxy, seed }: LoadOptions): Promise<Load>
     const name = `soak${chance.below(NAMES)}`;
     const location = locations.get(name);
     if (location === undefined || chance.is(0.3)) run("registrations", register(client, rd, name, locations, chance));
-    else if (chance.is(0.7)) run("renewals", client.request({ method: METHOD.POST, uri: `${rd}${location}` }, LIMIT));
+    else if (chance.is(0.9)) run("renewals", client.request({ method: METHOD.POST, uri: `${rd}${location}` }, LIMIT));
     else {
       locations.delete(name);
       run("removals", client.request({ method: METHOD.DELETE, uri: `${rd}${location}` }, LIMIT));
@@ -126,7 +126,7 @@ async function register(
     {
       method: METHOD.POST,
       uri: `${rd}/rd`,
-      query: [`ep=${name}`, "d=soak", `lt=${chance.pick([5, 20, 60])}`, "base=coap://[2001:db8::5]"],
+      query: [`ep=${name}`, "d=soak", `lt=${chance.pick([20, 60, 300])}`, "base=coap://[2001:db8::5]"],
       contentFormat: CONTENT_FORMAT.LINK_FORMAT,
       payload: Buffer.from(`</t/${chance.below(1000)}>;rt="ex.temp",</h/${chance.below(1000)}>;rt="ex.hum"`),
     },
@@ -142,7 +142,7 @@ function hostileMessage(chance: Chance) {
     ? wellFormed({ ...head, code: METHOD.POST, payload: "</evil>;rt=x" }, [
         [OPTION.URI_PATH, "rd"],
         [OPTION.URI_QUERY, `ep=evil${chance.below(200)}`],
-        [OPTION.URI_QUERY, "lt=10"],
+        [OPTION.URI_QUERY, "lt=600"],
         query,
       ])
     : wellFormed({ ...head, code: METHOD.GET }, [

@@ -25,7 +25,8 @@ const PROGRESS_MS = 30_000;
  */
 const WARM_UP_MS = 12 * MINUTE_MS;
 const SHORT_WARM_UP_SHARE = 0.4;
-const MAX_SLOPE_MIB = 0.5;
+/** The history of removals for the feed goes on filling: 230 bytes each, 100 000 at most, which is no leak. */
+const MAX_SLOPE_MIB = 1;
 const MAX_SLOPE_WHILE_FILLING_MIB = 30;
 /** Longer delays of the event loop are no longer the machine's. */
 const MAX_DELAY_MS = 1000;

@@ -140,6 +140,18 @@ describe("RFC 7641 section 3: registering and being notified", () => {
 });
 
 describe("RFC 7641 section 3.3.1: refreshing", () => {
+  test("the answer to a refresh is delivered, also after notifications that were too old to be", async () => {
+    const { clock, server, observation, accept, notify, reply, texts } = await observing();
+    await accept(10_000_000, "1");
+    observation.refresh();
+    await clock.advance(5);
+    const refresh = server.take();
+    await notify(9_999_999, { payload: "late" });
+    reply(refresh, { payload: "2", options: [uintOption(OPTION.OBSERVE, 9_999_998)] });
+    await clock.advance(5);
+    expect(texts()).toEqual(["1", "2"]);
+  });
+
   test("the same token, the ETags held; numbers from a restarted server count as newer", async () => {
     const { clock, server, accept, observation, registration, reply, texts } = await observing();
     await accept(1_000_000, "before");

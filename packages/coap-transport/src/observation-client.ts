@@ -62,7 +62,7 @@ export class ClientObservation implements Observation, ResponseSink {
   #isChallenged = false;
   #registration: ObservationRegistration | null = null;
   #last: NotificationStamp | null = null;
-  /** Notifications came since the registration under way was sent. */
+  /** Newer notifications came since the registration under way was sent. */
   #heardSince = false;
   #fetch: RequestOperation | null = null;
   /** Notifications of a series that came while another was being fetched. */
@@ -186,9 +186,11 @@ export class ClientObservation implements Observation, ResponseSink {
   #isNew(observe: number, isDirectAnswer: boolean): boolean {
     const stamp = { sequence: observe, atMs: this.#deps.clock.nowMs() };
     const isNew = this.#last === null || (isDirectAnswer && !this.#heardSince) || isFresher(this.#last, stamp);
-    if (isNew) this.#last = stamp;
+    if (!isNew) return false;
+    this.#last = stamp;
+    // What was left out as old says nothing: the answer must not be left out on its account.
     this.#heardSince = true;
-    return isNew;
+    return true;
   }
 
   /** A newer state, of which this message may be but the beginning; whatever was being fetched is out of date. */

@@ -58,11 +58,15 @@ function isRunning({ pid, startedAt }: Owner): boolean {
   return startedAt === startOf(pid);
 }
 
-/** When a process was started, as the kernel counts it (Linux: field 22 of `stat`); empty elsewhere. */
+/**
+ * When a process was started, as the kernel counts it (Linux: field 22 of `stat`); empty elsewhere. One that has ended and
+ * only waits for its parent to take notice counts as another.
+ */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" || state === "X" ? "ended" : (fields[18] ?? "");
   } catch {
     return "";
   }

@@ -189,6 +189,18 @@ describe("one process at a time", () => {
     await (await openState()).store.close();
   });
 
+  test("nor does one that has ended and was not waited for", async () => {
+    mkdirSync(folder.path);
+    // A shell that replaces itself by a program which never waits for what the shell has started.
+    const parent = spawn("sh", ["-c", "sh -c 'exit 0' & echo $!; exec sleep 60"]);
+    const pid = await new Promise<number>((resolve) => parent.stdout.once("data", (data) => resolve(Number(data))));
+    await expect.poll(() => readFileSync(`/proc/${pid}/stat`, "utf8")).toContain(") Z ");
+    const startedAt = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[19];
+    writeFileSync(join(folder.path, "owner"), `${pid} ${startedAt}\n`);
+    await (await openState()).store.close();
+    parent.kill("SIGKILL");
+  });
+
   test("a folder that cannot be made is said to be so", async () => {
     writeFileSync(folder.path, "a file");
     await expect(openState(join(folder.path, "below"))).rejects.toMatchObject({

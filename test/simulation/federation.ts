@@ -8,7 +8,8 @@ import {
 import { createVirtualWorld, type VirtualWorld } from "@tributary/coap-transport/testing";
 import { checkConfig } from "../../packages/cli/src/config/check-config.ts";
 import { createNode } from "../../packages/cli/src/node/create-node.ts";
-import type { Node, NodeNetwork } from "../../packages/cli/src/node/types.ts";
+import type { Node, NodeNetwork, NodeState } from "../../packages/cli/src/node/types.ts";
+import { DurableRegistrations, DurableReplicas } from "./durable-state.ts";
 import { Ledger } from "./ledger.ts";
 import type { NodePlan } from "./scenario.ts";
 
@@ -17,6 +18,8 @@ interface Host {
   readonly plan: NodePlan;
   process: RunningProcess | null;
   starts: number;
+  registrations: DurableRegistrations;
+  replicas: DurableReplicas;
 }
 
 interface RunningProcess {
@@ -47,10 +50,19 @@ export class Federation {
   constructor(seed: number, plans: readonly NodePlan[], journal: Journal) {
     this.world = createVirtualWorld({ seed });
     this.#journal = journal;
-    this.ledger = new Ledger({ nowMs: () => this.world.clock.nowMs(), ...bound(journal) });
-    for (const plan of plans) this.#hosts.set(plan.name, { plan, process: null, starts: 0 });
+    this.ledger = new Ledger({
+      nowMs: () => this.world.clock.nowMs(),
+      wallMs: () => this.world.clock.wallMs(),
+      ...bound(journal),
+    });
+    for (const plan of plans) this.#hosts.set(plan.name, { plan, process: null, starts: 0, ...this.#newDisk() });
     this.probe = this.openEndpoint(PROBE_ADDRESS, 5683);
     this.shieldProbe();
+  }
+
+  #newDisk() {
+    const epoch = Math.floor(this.world.env.random() * 2 ** 24);
+    return { registrations: new DurableRegistrations(epoch), replicas: new DurableReplicas() };
   }
 
   /** A CoAP client on an address of its own. */
@@ -112,21 +124,24 @@ export class Federation {
       },
     };
     const nodeId = `${plan.name}-${host.starts}`.padEnd(16, "0");
-    const node = await createNode({ env, network, nodeId }, configOf(plan, [...this.#hosts.values()]));
+    if (plan.isRd && plan.hasDisk) this.ledger.restart(plan.name, host.registrations.registrations.values());
+    const state = plan.hasDisk ? this.#stateOf(host, () => life.isAlive) : {};
+    const node = await createNode({ env, network, nodeId, state }, configOf(plan, [...this.#hosts.values()]));
     host.process = Object.assign(life, { node, endpoints, sockets });
     this.#journal.note(`${name} started`);
   }
 
   /** The process is gone from one moment to the next: nothing is said any more, nothing is kept. */
-  crash(name: string): void {
+  crash(name: string, isDiskLost = false): void {
     const host = this.#host(name);
     const { process } = host;
     if (process === null) return;
     host.process = null;
     process.isAlive = false;
     for (const socket of process.sockets) socket.close();
-    if (host.plan.isRd) this.ledger.lose(name);
-    this.#journal.note(`${name} crashed`);
+    if (isDiskLost) Object.assign(host, this.#newDisk());
+    if (host.plan.isRd && (isDiskLost || !host.plan.hasDisk)) this.ledger.lose(name);
+    this.#journal.note(`${name} crashed${isDiskLost && host.plan.hasDisk ? ", and its disk is lost" : ""}`);
     // Only to stop its timers; its sockets are closed, so that nobody hears of it.
     process.node.close().catch((error: unknown) => this.#journal.violation(`${name} could not be closed: ${error}`));
   }
@@ -134,6 +149,14 @@ export class Federation {
   async close(): Promise<void> {
     for (const [name, { process }] of this.#hosts) if (process !== null) this.crash(name);
     await this.probe.close();
+  }
+
+  #stateOf({ registrations, replicas }: Host, isAlive: () => boolean): NodeState {
+    const { clock } = this.world;
+    return {
+      openRegistrations: async () => registrations.open(clock, isAlive),
+      openReplicas: async () => replicas.open(clock, isAlive),
+    };
   }
 
   #host(name: string): Host {

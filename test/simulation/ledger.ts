@@ -1,5 +1,6 @@
 import { CODE, METHOD, type RequestHandler, type ServerRequest, type ServerResponse } from "@tributary/coap-transport";
 import { parseLinkFormat } from "@tributary/link-model";
+import type { StoredRegistration } from "@tributary/resource-directory";
 
 /** `name="value"` of a link or registration; null: no value. */
 export type Pair = readonly [name: string, value: string | null];
@@ -23,6 +24,9 @@ export interface LedgerRecord {
   readonly renewedAtMs: number;
 }
 
+/** From a renewal to its acknowledgement, at most: what it takes to keep it. */
+const WRITING_MS = 50;
+
 /** What a registration is known by in the merged directory (design section 1): endpoint name and sector. */
 export function keyOf(ep: string, d: string | undefined): string {
   return d === undefined ? ep : `${ep} @${d}`;
@@ -37,11 +41,18 @@ export class Ledger {
   /** Latest moment up to which each (RD, href, key) was ever promised. */
   readonly #latestEnd = new Map<string, number>();
   readonly #nowMs: () => number;
+  readonly #wallMs: () => number;
   readonly #violation: (text: string) => void;
   readonly #note: (text: string) => void;
 
-  constructor(deps: { nowMs: () => number; violation: (text: string) => void; note: (text: string) => void }) {
+  constructor(deps: {
+    nowMs: () => number;
+    wallMs?: () => number;
+    violation: (text: string) => void;
+    note: (text: string) => void;
+  }) {
     this.#nowMs = deps.nowMs;
+    this.#wallMs = deps.wallMs ?? deps.nowMs;
     this.#violation = deps.violation;
     this.#note = deps.note;
   }
@@ -49,6 +60,32 @@ export class Ledger {
   /** All that `rd` acknowledged and was not told to remove, ended or not. */
   records(rd: string): LedgerRecord[] {
     return [...(this.#records.get(rd)?.values() ?? [])];
+  }
+
+  /**
+   * The RD starts with what it kept. All that it acknowledged has to be there; what was kept and never acknowledged, because
+   * it crashed in between, holds as well.
+   */
+  restart(rd: string, kept: Iterable<StoredRegistration>): void {
+    const stored = new Map([...kept].map((one) => [`/reg/${one.id}`, one]));
+    for (const record of this.records(rd)) {
+      const found = stored.get(record.href);
+      const isWhole = found?.ep === record.ep && found.d === record.d;
+      const isLive = endOf(record) > this.#nowMs();
+      if (isLive && (!isWhole || found.renewedAtWallMs < this.#wallOf(record.renewedAtMs) - WRITING_MS))
+        this.#violation(`${rd} lost ${keyOf(record.ep, record.d)} at ${record.href}, which it had acknowledged`);
+      if (!isWhole) this.#records.get(rd)?.delete(record.href);
+    }
+    for (const [href, one] of stored) {
+      const known = this.#records.get(rd)?.get(href);
+      const renewedAtMs = one.renewedAtWallMs - this.#wallOf(0);
+      if (known === undefined || known.renewedAtMs < renewedAtMs - WRITING_MS)
+        this.#keep(recordOf(rd, href, one, renewedAtMs), "kept");
+    }
+  }
+
+  #wallOf(atMs: number): number {
+    return this.#wallMs() - this.#nowMs() + atMs;
   }
 
   /** The RD crashed: its store is in memory. */
@@ -142,6 +179,23 @@ export class Ledger {
     this.#latestEnd.set(place, Math.max(this.#latestEnd.get(place) ?? 0, endOf(record)));
     this.#note(`${rd} ${what} ${keyOf(ep, d)} at ${href} for ${record.ltMs / 1000} s`);
   }
+}
+
+function recordOf(rd: string, href: string, stored: StoredRegistration, renewedAtMs: number): LedgerRecord {
+  const { ep, d, base, isBaseExplicit, ltS, attributes, links } = stored;
+  const payload = new TextEncoder().encode(links);
+  return {
+    rd,
+    href,
+    ep,
+    d,
+    base,
+    isBaseExplicit,
+    ltMs: ltS * 1000,
+    attributes,
+    links: readLinks(payload, base),
+    renewedAtMs,
+  };
 }
 
 /** When a record ends unless renewed. */

@@ -10,8 +10,16 @@ const RDS: NodePlan[] = [1, 2].map((index) => ({
   isRd: true,
   upstreams: null,
   clientPort: 0,
+  hasDisk: false,
 }));
-const LP: NodePlan = { name: "lp", address: "2001:db8:2::1", isRd: false, upstreams: ["rd-1", "rd-2"], clientPort: 0 };
+const LP: NodePlan = {
+  name: "lp",
+  address: "2001:db8:2::1",
+  isRd: false,
+  upstreams: ["rd-1", "rd-2"],
+  clientPort: 0,
+  hasDisk: false,
+};
 const AT_RD_1 = `<coap://[2001:db8:1::1]/reg/a>;ep="node";base="coap://[2001:db8:3::1]";rt="core.rd-ep"`;
 const AT_RD_2 = `<coap://[2001:db8:1::2]/reg/b>;ep="node";base="coap://[2001:db8:3::1]";rt="core.rd-ep"`;
 const ENDPOINTS = { kind: "ep", criteria: [] } as const;

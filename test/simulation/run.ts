@@ -64,7 +64,7 @@ class Simulation {
 
   async run(): Promise<Outcome> {
     const { clock } = this.#federation.world;
-    for (const { name } of this.#plan.nodes) await this.#federation.start(name);
+    for (const { name } of this.#plan.nodes) await this.#wait(this.#federation.start(name));
     for (const [index, episode] of this.#plan.episodes.entries()) {
       this.#note(`episode ${index + 1}`);
       await this.#play(episode);
@@ -137,10 +137,10 @@ class Simulation {
         this.#federation.shieldProbe();
         return;
       case "crash":
-        this.#federation.crash(deed.node);
+        this.#federation.crash(deed.node, deed.isDiskLost);
         return;
       case "start":
-        await this.#federation.start(deed.node);
+        await this.#wait(this.#federation.start(deed.node));
         return;
       case "wall-jump":
         clock.jumpWall(deed.ms);

@@ -9,6 +9,8 @@ export interface NodePlan {
   readonly upstreams: readonly string[] | null;
   /** Port of its requests; 0: another one with each start. A fixed one meets what its predecessor left behind. */
   readonly clientPort: number;
+  /** Keeps its registrations and replicas on disk. */
+  readonly hasDisk: boolean;
 }
 
 export interface EndpointPlan {
@@ -41,7 +43,7 @@ export type Deed =
   | { readonly kind: "cut"; readonly from: string; readonly to: string }
   | { readonly kind: "slow"; readonly from: string; readonly to: string; readonly delayMs: number }
   | { readonly kind: "heal" }
-  | { readonly kind: "crash"; readonly node: string }
+  | { readonly kind: "crash"; readonly node: string; readonly isDiskLost: boolean }
   | { readonly kind: "start"; readonly node: string }
   | { readonly kind: "wall-jump"; readonly ms: number }
   | { readonly kind: "probe"; readonly lp: string };
@@ -117,6 +119,8 @@ class Dice {
 function planNodes(dice: Dice, size: ScenarioSize): NodePlan[] {
   const rds = Array.from({ length: dice.within(size.rds) }, (_, index) => `rd-${index + 1}`);
   const clientPort = () => (dice.chance(0.5) ? 0 : 40_000);
+  const shareWithDisk = dice.pick([0, 0.5, 1]);
+  const disks = () => dice.chance(shareWithDisk);
   const nodes: NodePlan[] = rds.map((name, index) => {
     const isCohosted = dice.chance(0.25);
     return {
@@ -125,6 +129,7 @@ function planNodes(dice: Dice, size: ScenarioSize): NodePlan[] {
       isRd: true,
       upstreams: isCohosted ? rds.filter((other) => other !== name) : null,
       clientPort: clientPort(),
+      hasDisk: disks(),
     };
   });
   for (let index = 1, count = dice.within(size.lps); index <= count; index++) {
@@ -136,6 +141,7 @@ function planNodes(dice: Dice, size: ScenarioSize): NodePlan[] {
       isRd: false,
       upstreams,
       clientPort: clientPort(),
+      hasDisk: disks(),
     });
   }
   return nodes;
@@ -248,19 +254,20 @@ function planFault(
     case 4: {
       const node = dice.pick(rds);
       return [
-        { kind: "crash", node },
+        { kind: "crash", node, isDiskLost: dice.chance(0.2) },
         { kind: "start", node },
       ];
     }
     case 5: {
       const node = dice.pick(lps);
       return [
-        { kind: "crash", node },
+        { kind: "crash", node, isDiskLost: dice.chance(0.2) },
         { kind: "start", node },
       ];
     }
     case 6:
-      return dice.chance(0.2)
+      // What is kept is kept by the wall clock: a jump of it while a node is down changes ages.
+      return dice.chance(0.2) && !nodes.some(({ hasDisk }) => hasDisk)
         ? [{ kind: "wall-jump", ms: dice.within([-3_600_000, 3_600_000]) }, null]
         : [{ kind: "heal" }, null];
     default:

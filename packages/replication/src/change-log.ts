@@ -187,7 +187,7 @@ class CompactedChangeLog implements ChangeLog {
   /**
    * Fill the patch in the order of the history; returns the counter up to which it is told, and whether nothing is left.
    * A patch with content never goes beyond the latest change that concerns both feeds: the resource feed does not count
-   * the renewals behind it, and a reader would wait for it in vain.
+   * the renewals behind it, nor either of them counters that a restart passed over, and a reader would wait in vain.
    */
   #collect(cursor: FeedCursor, source: FeedSource, builder: PatchBuilder): { counter: number; isAll: boolean } {
     const content = this.#lists[cursor.kind];
@@ -200,7 +200,7 @@ class CompactedChangeLog implements ChangeLog {
       const contentCounter = content.counterAt(nextContent);
       const renewalCounter = renewals?.counterAt(nextRenewal) ?? Number.POSITIVE_INFINITY;
       const counter = Math.min(contentCounter, renewalCounter);
-      const bound = cursor.kind === "ep" && builder.hasContent ? this.#latest.res : this.#counter;
+      const bound = cursor.kind === "ep" && !builder.hasContent ? this.#latest.ep : this.#latest.res;
       if (counter === Number.POSITIVE_INFINITY) return { counter: bound, isAll: true };
       if (counter > bound) return { counter: bound, isAll: false };
       const fits =

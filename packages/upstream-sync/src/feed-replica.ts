@@ -80,6 +80,7 @@ export class FeedReplica {
       member.hrefs.add(registration.href);
     }
     member.reader.resume(restored.position);
+    member.isComplete = true;
   }
 
   get isComplete(): boolean {

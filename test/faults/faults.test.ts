@@ -1,0 +1,115 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { describeWithPeers } from "../peers/peers.js";
+import { whyRefused } from "./federation.js";
+import { figuresOf, formatFigures } from "./figures.js";
+import { FaultRun, type RunOptions, type RunResult } from "./run.js";
+
+/** `npm run faults` sets these; see docs/reliability.md. */
+const MINUTES = Number(process.env.TRIBUTARY_FAULT_MINUTES ?? 0);
+const SEED = Number(process.env.TRIBUTARY_FAULT_SEED ?? Date.now() % 1_000_000);
+const IS_LONG = MINUTES > 0;
+const DURATION_MS = IS_LONG ? MINUTES * 60_000 : 10_000;
+
+/** Shown later than this after its end, an entry is overdue: clients look twice a second, ages are whole seconds. */
+const TOLERANCE_MS = 2000;
+/** Longest from healing until a proxy agrees: noticing 33 s, pause before trying again 30 s, copying (docs/reliability.md). */
+const AGREEMENT_MS = 65_000;
+
+const VARIANTS: readonly Pick<RunOptions, "store" | "snapshot">[] = [
+  { store: "memory" },
+  { store: "lmdb:./state/rd", snapshot: "./state/lp" },
+];
+
+function plan(variant: (typeof VARIANTS)[number]): RunOptions {
+  return {
+    ...variant,
+    seed: SEED,
+    durationMs: DURATION_MS,
+    longestFaultMs: IS_LONG ? 30_000 : 2500,
+    endpoints: Number(process.env.TRIBUTARY_FAULT_ENDPOINTS ?? (IS_LONG ? 400 : 160)),
+  };
+}
+
+/** Only with what this build can be told to do. */
+const refusals = await Promise.all(VARIANTS.map(whyRefused));
+const runnable = VARIANTS.filter((_, index) => refusals[index] === null);
+
+/** Runs go on side by side: most of their time is waiting. */
+let runs: ReadonlyMap<(typeof VARIANTS)[number], PromiseSettledResult<RunResult>>;
+
+describeWithPeers(
+  ["netns", "nftables"],
+  `SIGKILL, cuts, one-way cuts and loss (by nftables) in a federation under load, TRIBUTARY_FAULT_SEED=${SEED}`,
+  () => {
+    beforeAll(async () => {
+      const results = await Promise.allSettled(runnable.map((variant) => FaultRun.complete(plan(variant))));
+      runs = new Map(runnable.map((variant, index) => [variant, results[index] as PromiseSettledResult<RunResult>]));
+    }, DURATION_MS + 300_000);
+
+    for (const [index, variant] of VARIANTS.entries()) {
+      const title = `store ${variant.store}, snapshot ${variant.snapshot ?? "none"}`;
+      const why = refusals[index];
+      if (why !== null) describe.skip(`${title} (${why})`, () => judge(variant));
+      else describe(title, () => judge(variant));
+    }
+  },
+);
+
+function judge(variant: (typeof VARIANTS)[number]): void {
+  const result = (): RunResult => {
+    const run = runs.get(variant);
+    if (run?.status === "fulfilled") return run.value;
+    throw run?.reason ?? new Error("no run");
+  };
+
+  test("the run was one: every kind of fault, under load", () => {
+    const run = result();
+    process.stdout.write(formatFigures(figuresOf(run), process.env.TRIBUTARY_FAULT_JSON !== undefined));
+    expect(new Set(run.plan.map(({ fault }) => fault.kind))).toEqual(
+      new Set(["kill", "cut", "apart", "one-way", "loss"]),
+    );
+    expect(run.held.size).toBeGreaterThan(run.options.endpoints / 2);
+    expect(run.journal.length).toBeGreaterThan(3 * run.options.endpoints);
+    expect(run.crashed).toEqual([]);
+  });
+
+  test("what was acknowledged is at its RD, but for those of an RD that lost its memory", () => {
+    const { losses, amnesia } = result();
+    expect(losses.lost).toEqual(losses.expected);
+    expect(amnesia.unexplained).toEqual([]);
+  });
+
+  test("every proxy shows exactly what is held, within a bound after healing", () => {
+    const { held, losses, foundAt, agreedMs } = result();
+    for (const [lp, found] of Object.entries(foundAt)) expect(found, lp).toBe(held.size - losses.expected.length);
+    for (const [lp, ms] of Object.entries(agreedMs)) expect(ms, lp).toBeLessThan(AGREEMENT_MS);
+  });
+
+  test("a proxy that is up answers every lookup, and never with a wrong code", () => {
+    const { lookups } = result();
+    for (const [lp, { answered, faults }] of Object.entries(lookups)) {
+      expect(faults, lp).toEqual([]);
+      expect(answered, lp).toBeGreaterThan(50);
+    }
+  });
+
+  test("nothing is shown twice, and nothing after its lifetime", () => {
+    const { doubles, overdue } = result();
+    expect(doubles).toBe(0);
+    expect(overdue.filter(({ byMs }) => byMs > TOLERANCE_MS)).toEqual([]);
+  });
+
+  test("a proxy that starts while it is cut off says what it knows, and catches up", () => {
+    const { cutOffRestart } = result();
+    expect(cutOffRestart.faults).toEqual([]);
+    expect(cutOffRestart.agreedMs).toBeLessThan(AGREEMENT_MS);
+    if (variant.snapshot === undefined) {
+      expect(cutOffRestart.refused).toBeGreaterThan(10);
+      expect(cutOffRestart.answered).toBe(0);
+    } else {
+      expect(cutOffRestart.answered).toBeGreaterThan(10);
+      expect(cutOffRestart.refused).toBe(0);
+      expect(cutOffRestart.sleepersShown).toBe(cutOffRestart.sleepers);
+    }
+  });
+}

@@ -12,8 +12,8 @@ const DURATION_MS = IS_LONG ? MINUTES * 60_000 : 10_000;
 
 /** Shown later than this after its end, an entry is overdue: clients look twice a second, ages are whole seconds. */
 const TOLERANCE_MS = 2000;
-/** Longest from healing until a proxy agrees: noticing 33 s, pause before trying again 30 s, copying (docs/reliability.md). */
-const AGREEMENT_MS = 65_000;
+/** Longest from healing until a proxy agrees: 35 s to notice or to try again (docs/reliability.md), and time to copy. */
+const AGREEMENT_MS = 45_000;
 
 const VARIANTS: readonly Pick<RunOptions, "store" | "snapshot">[] = [
   { store: "memory" },

@@ -70,15 +70,15 @@ describe("overdue entries", () => {
     { name: "through the gap into the next", from: 1100, last: 45_000, byMs: [24_990] },
     { name: "in the second", from: 40_100, last: 50_000, byMs: [] },
   ])("$name", ({ from, last, byMs }) => {
-    expect(overdue(shown(from, last), spans, last).map((one) => one.byMs)).toEqual(byMs);
+    expect(overdue("lpy", shown(from, last), spans, last).map((one) => one.byMs)).toEqual(byMs);
   });
 
   test("an entry that nobody asked for", () => {
-    expect(overdue(shown(0, 10), new Map(), 10)).toMatchObject([{ byMs: Number.POSITIVE_INFINITY }]);
+    expect(overdue("lpy", shown(0, 10), new Map(), 10)).toMatchObject([{ byMs: Number.POSITIVE_INFINITY }]);
   });
 
   test("one that is still shown at the end", () => {
-    expect(overdue(shown(1100, 0).slice(0, 1), spans, 20_010)).toMatchObject([{ byMs: 5000 }]);
+    expect(overdue("lpy", shown(1100, 0).slice(0, 1), spans, 20_010)).toMatchObject([{ byMs: 5000 }]);
   });
 });
 

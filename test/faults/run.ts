@@ -273,7 +273,7 @@ export class FaultRun {
       amnesia: amnesia(journal, lives),
       crashed: await this.#federation.crashed(),
       doubles: sightings.flatMap(({ seen }) => seen.filter(({ kind }) => kind === "double")).length,
-      overdue: sightings.flatMap(({ lp, seen }) => overdue(seen, spans, this.#watchers.get(lp)?.view.sweptMs ?? 0)),
+      overdue: sightings.flatMap(({ lp, seen }) => overdue(lp, seen, spans, this.#watchers.get(lp)?.view.sweptMs ?? 0)),
       lookups: Object.fromEntries(
         sightings.map(({ lp, seen }) => [lp, judgeLookups(lp, seen, lives.get(lp) ?? [], ASK_TIMEOUT_MS)]),
       ),

@@ -51,10 +51,13 @@ export class View {
 }
 
 export interface Overdue {
+  readonly lp: string;
   readonly ep: string;
   readonly href: string;
   /** How long after its end it was still shown, ms. */
   readonly byMs: number;
+  /** When it was seen last. */
+  readonly untilMs: number;
 }
 
 /**
@@ -62,6 +65,7 @@ export interface Overdue {
  * `last` is the end of the observation, ms.
  */
 export function overdue(
+  lp: string,
   sightings: Iterable<Sighting>,
   spans: ReadonlyMap<string, readonly Span[]>,
   lastMs: number,
@@ -71,7 +75,7 @@ export function overdue(
   const judge = (ep: string, href: string, fromMs: number, untilMs: number): void => {
     const possible = spans.get(spanKey(ep, rdOf(href) ?? "")) ?? [];
     const byMs = longestOutside(possible, fromMs, untilMs);
-    if (byMs > 0) found.push({ ep, href, byMs });
+    if (byMs > 0) found.push({ lp, ep, href, byMs, untilMs });
   };
   for (const sighting of sightings) {
     if (sighting.kind === "shown") open.set(sighting.ep, { href: sighting.href, fromMs: sighting.atMs });

@@ -1,13 +1,17 @@
 /**
- * `npm run faults -- [--minutes 10] [--seed N] [--endpoints 400] [--json]`: the tests of this folder for as long as you like. The same
- * seed gives the same schedule of faults and the same habits of endpoints; `--json` prints each run's figures as one line.
+ * `npm run faults -- [--minutes 10] [--seed N] [--endpoints 400] [--json] [--keep FOLDER]`: the tests of this folder for as long as you like. The same
+ * seed gives the same schedule of faults and the same habits of endpoints; `--json` prints each run's figures as one line, `--keep` writes all that
+ * was recorded into a folder.
  */
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startVitest } from "vitest/node";
 
 function fail(message: string): never {
-  process.stderr.write(`${message}\nusage: npm run faults -- [--minutes N] [--seed N] [--endpoints N] [--json]\n`);
+  process.stderr.write(
+    `${message}\nusage: npm run faults -- [--minutes N] [--seed N] [--endpoints N] [--json] [--keep FOLDER]\n`,
+  );
   process.exit(2);
 }
 
@@ -18,6 +22,7 @@ function readOptions() {
         minutes: { type: "string", default: "10" },
         seed: { type: "string" },
         endpoints: { type: "string", default: "400" },
+        keep: { type: "string" },
         json: { type: "boolean", default: false },
       },
     }).values;
@@ -30,10 +35,11 @@ function positive(name: string, text: string): string {
   return Number(text) > 0 ? text : fail(`--${name} is a number above 0, not ${text}`);
 }
 
-const { minutes, seed, endpoints, json } = readOptions();
+const { minutes, seed, endpoints, json, keep } = readOptions();
 process.env.TRIBUTARY_FAULT_MINUTES = positive("minutes", minutes);
 process.env.TRIBUTARY_FAULT_ENDPOINTS = positive("endpoints", endpoints);
 if (seed !== undefined) process.env.TRIBUTARY_FAULT_SEED = positive("seed", seed);
+if (keep !== undefined) process.env.TRIBUTARY_FAULT_KEEP = resolve(keep);
 if (json) process.env.TRIBUTARY_FAULT_JSON = "1";
 
 const vitest = await startVitest("test", ["test/faults/faults.test.ts"], {

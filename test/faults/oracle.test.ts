@@ -51,8 +51,13 @@ describe("what the endpoints hold", () => {
 
 describe("overdue entries", () => {
   const spans = possibleSpans([acknowledged(1000), silent(5000, "renew"), acknowledged(40_000)]);
-  const shown = (fromMs: number, lastMs: number): Sighting[] => [
+  /** Listed every 500 ms, from the first sight on, the last time at `lastMs`. */
+  const shown = (fromMs: number, lastMs: number, tookMs = 5): Sighting[] => [
     { kind: "shown", atMs: fromMs, ep: "steady1", href: HREF },
+    ...Array.from({ length: 200 }, (_, index) => fromMs + 500 * index)
+      .filter((atMs) => atMs < lastMs)
+      .concat(lastMs)
+      .map((atMs) => ({ kind: "listed", atMs, tookMs }) as const),
     { kind: "gone", lastMs, ep: "steady1", href: HREF },
   ];
 
@@ -67,10 +72,15 @@ describe("overdue entries", () => {
     { name: "within the lifetime", from: 1100, last: 15_000, byMs: [] },
     { name: "after it", from: 1100, last: 18_010, byMs: [3000] },
     { name: "back without a renewal", from: 20_010, last: 25_010, byMs: [10_000] },
-    { name: "through the gap into the next", from: 1100, last: 45_000, byMs: [24_990] },
+    { name: "through the gap into the next", from: 1100, last: 45_000, byMs: [24_590] },
     { name: "in the second", from: 40_100, last: 50_000, byMs: [] },
   ])("$name", ({ from, last, byMs }) => {
     expect(overdue("lpy", shown(from, last), spans, last).map((one) => one.byMs)).toEqual(byMs);
+  });
+
+  test("what a slow lookup shows may have been so at its end only", () => {
+    expect(overdue("lpy", shown(38_000, 38_000, 2500), spans, 38_000)).toEqual([]);
+    expect(overdue("lpy", shown(38_000, 38_000, 1500), spans, 38_000)).toHaveLength(1);
   });
 
   test("an entry that nobody asked for", () => {
@@ -78,7 +88,7 @@ describe("overdue entries", () => {
   });
 
   test("one that is still shown at the end", () => {
-    expect(overdue("lpy", shown(1100, 0).slice(0, 1), spans, 20_010)).toMatchObject([{ byMs: 5000 }]);
+    expect(overdue("lpy", shown(1100, 20_010).slice(0, -1), spans, 20_010)).toMatchObject([{ byMs: 5000 }]);
   });
 });
 

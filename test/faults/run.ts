@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { eventually, type RunningProcess } from "../peers/peers.js";
 import { differences, type Expectation, type Losses, losses } from "./agreement.js";
@@ -78,6 +80,8 @@ export class FaultRun {
   readonly #endpoints: RunningProcess;
   readonly #journal: Lines<JournalEntry>;
   readonly #watchers: ReadonlyMap<Host, Watcher>;
+  /** When the first fault could begin. */
+  #begunMs = 0;
 
   private constructor(options: RunOptions, federation: Federation) {
     this.#options = options;
@@ -129,6 +133,7 @@ export class FaultRun {
   /** Every fault in its time. */
   async #suffer(plan: readonly PlannedFault[]): Promise<void> {
     const startMs = Date.now();
+    this.#begunMs = startMs;
     const until = (ms: number): Promise<void> => sleep(Math.max(0, startMs + ms - Date.now()));
     await Promise.all(
       plan.map(async ({ fault, startMs: fromMs, endMs }) => {
@@ -265,6 +270,7 @@ export class FaultRun {
     const spans = possibleSpans(journal);
     const sightings = LPS.map((lp) => ({ lp, seen: this.#watchers.get(lp)?.lines.poll() ?? [] }));
     const lives = this.#federation.lives;
+    this.#keep({ journal, lives: Object.fromEntries(lives), sightings });
     return {
       ...parts,
       options: this.#options,
@@ -278,6 +284,15 @@ export class FaultRun {
         sightings.map(({ lp, seen }) => [lp, judgeLookups(lp, seen, lives.get(lp) ?? [], ASK_TIMEOUT_MS)]),
       ),
     };
+  }
+
+  /** For looking into a run that failed. */
+  #keep(records: object): void {
+    const folder = process.env.TRIBUTARY_FAULT_KEEP;
+    if (folder === undefined) return;
+    mkdirSync(folder, { recursive: true });
+    const name = `${this.#options.store.replace(/\W.*/, "")}-${this.#options.seed}.json`;
+    writeFileSync(join(folder, name), JSON.stringify({ begunMs: this.#begunMs, ...records }));
   }
 
   #tell(message: string): void {

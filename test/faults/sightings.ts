@@ -7,6 +7,8 @@ export type Sighting =
   /** A whole endpoint lookup shows this from now on, until `gone`. Times are those of sending the lookup. */
   | { readonly kind: "shown"; readonly atMs: number; readonly ep: string; readonly href: string }
   | { readonly kind: "gone"; readonly lastMs: number; readonly ep: string; readonly href: string }
+  /** The whole endpoint lookup that was sent at this time was answered so much later; its answer is told before. */
+  | { readonly kind: "listed"; readonly atMs: number; readonly tookMs: number }
   /** Links of an endpoint by a resource lookup, as `<href> <edition> <count>`; empty: none. */
   | { readonly kind: "links"; readonly ep: string; readonly digest: string }
   /** One answer has the same endpoint twice. */
@@ -60,21 +62,24 @@ export interface Overdue {
   readonly untilMs: number;
 }
 
+type Listed = Extract<Sighting, { kind: "listed" }>;
+
 /**
  * Registrations that were shown when none of the endpoint could live at that RD any more.
- * `last` is the end of the observation, ms.
+ * `endMs` is the end of the observation.
  */
 export function overdue(
   lp: string,
-  sightings: Iterable<Sighting>,
+  sightings: readonly Sighting[],
   spans: ReadonlyMap<string, readonly Span[]>,
-  lastMs: number,
+  endMs: number,
 ): Overdue[] {
+  const listed = sightings.filter((sighting) => sighting.kind === "listed");
   const open = new Map<string, { href: string; fromMs: number }>();
   const found: Overdue[] = [];
   const judge = (ep: string, href: string, fromMs: number, untilMs: number): void => {
     const possible = spans.get(spanKey(ep, rdOf(href) ?? "")) ?? [];
-    const byMs = longestOutside(possible, fromMs, untilMs);
+    const byMs = longestOutside(possible, listed, fromMs, untilMs);
     if (byMs > 0) found.push({ lp, ep, href, byMs, untilMs });
   };
   for (const sighting of sightings) {
@@ -85,19 +90,36 @@ export function overdue(
     open.delete(sighting.ep);
     judge(sighting.ep, shown.href, shown.fromMs, sighting.lastMs);
   }
-  for (const [ep, { href, fromMs }] of open) judge(ep, href, fromMs, lastMs);
+  for (const [ep, { href, fromMs }] of open) judge(ep, href, fromMs, endMs);
   return found;
 }
 
-/** How long after the end of a span something was still seen that was shown `fromMs…untilMs`, at most. */
-function longestOutside(spans: readonly Span[], fromMs: number, untilMs: number): number {
+/**
+ * How long after the end of a span something was still seen in the lists of `fromMs…untilMs`, at most. What a list shows was so
+ * at some moment between its request and its answer: it counts where none of these moments is within a span.
+ */
+function longestOutside(spans: readonly Span[], listed: readonly Listed[], fromMs: number, untilMs: number): number {
   if (spans.length === 0) return Number.POSITIVE_INFINITY;
   const ends = [fromMs, ...spans.map((span) => span.untilMs)];
   const late = ends.map((endMs, index) => {
-    const seenMs = Math.min(untilMs, spans[index]?.fromMs ?? Number.POSITIVE_INFINITY);
+    const nextMs = spans[index]?.fromMs ?? Number.POSITIVE_INFINITY;
+    const seenMs = lastList(listed, untilMs, nextMs);
     return seenMs >= fromMs ? seenMs - endMs : 0;
   });
   return Math.max(0, ...late);
+}
+
+/** When the last list was asked for that was asked for by `askedMs` and answered by `answeredMs`. */
+function lastList(listed: readonly Listed[], askedMs: number, answeredMs: number): number {
+  let [low, high] = [0, listed.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { atMs, tookMs } = listed[middle] as Listed;
+    // One list at a time: both times grow.
+    if (atMs <= askedMs && atMs + tookMs <= answeredMs) low = middle + 1;
+    else high = middle;
+  }
+  return listed[low - 1]?.atMs ?? Number.NEGATIVE_INFINITY;
 }
 
 export interface LookupFigures {

@@ -63,6 +63,7 @@ function absolute(href: string): string {
 async function sweepEndpoints(): Promise<boolean> {
   const atMs = Date.now();
   const listed = readLinks(await get("ep", []));
+  const tookMs = Date.now() - atMs;
   if (listed === null) {
     for (const [ep, href] of shown) tell({ kind: "gone", lastMs: lastSeenMs, ep, href });
     shown = new Map();
@@ -78,6 +79,7 @@ async function sweepEndpoints(): Promise<boolean> {
   }
   for (const [ep, href] of shown) if (seen.get(ep) !== href) tell({ kind: "gone", lastMs: lastSeenMs, ep, href });
   for (const [ep, href] of seen) if (shown.get(ep) !== href) tell({ kind: "shown", atMs, ep, href });
+  tell({ kind: "listed", atMs, tookMs });
   shown = seen;
   lastSeenMs = atMs;
   return true;

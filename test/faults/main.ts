@@ -1,7 +1,7 @@
 /**
- * `npm run faults -- [--minutes 10] [--seed N] [--endpoints 400] [--json] [--keep FOLDER]`: the tests of this folder for as long as you like. The same
- * seed gives the same schedule of faults and the same habits of endpoints; `--json` prints each run's figures as one line, `--keep` writes all that
- * was recorded into a folder.
+ * `npm run faults -- [--minutes 10] [--seed N] [--endpoints 400] [--json] [--keep FOLDER]`: the tests of this folder for as long
+ * as you like. The same seed gives the same schedule of faults and the same habits of endpoints. `--json` prints the figures
+ * of each run as one line, `--keep` writes all that was recorded into a folder.
  */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -13,6 +13,8 @@ export interface EndpointsPlan {
   readonly rds: readonly { readonly name: string; readonly uri: string }[];
   readonly count: number;
   readonly seed: number;
+  /** Within this time every sleeper has registered, ms. */
+  readonly sleepersWithinMs: number;
 }
 
 type Habit = "steady" | "mover" | "changer" | "leaver" | "sleeper";
@@ -81,7 +83,9 @@ class Endpoint {
   }
 
   async live(): Promise<void> {
-    await pause(this.#random() * 1500, ending.signal);
+    // Sleepers register all along: those of the beginning may be lost early.
+    const withinMs = this.#habit === "sleeper" ? plan.sleepersWithinMs : 1500;
+    await pause(this.#random() * withinMs, settling.signal);
     while (!settling.signal.aborted) {
       if (this.#href === null) await this.#registerSomewhere();
       else if (this.#habit === "sleeper") break;

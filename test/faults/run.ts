@@ -90,6 +90,7 @@ export class FaultRun {
       rds: RDS.map((name) => ({ name, uri: uriOf(name) })),
       count: options.endpoints,
       seed: options.seed,
+      sleepersWithinMs: 0.8 * options.durationMs,
     };
     this.#endpoints = federation.startOn(ENDPOINT_HOST.name, ENDPOINTS, [JSON.stringify(plan)]);
     this.#journal = new Lines<JournalEntry>(this.#endpoints);
@@ -121,7 +122,7 @@ export class FaultRun {
   }
 
   async #untilRegistered(): Promise<void> {
-    await eventually(() => heldBy(this.#journal.poll()).size > 0.8 * this.#options.endpoints, {
+    await eventually(() => heldBy(this.#journal.poll()).size > 0.7 * this.#options.endpoints, {
       what: `the endpoints to register: ${this.#endpoints.stderr()}`,
       timeoutMs: 30_000,
       intervalMs: 100,

@@ -37,12 +37,10 @@ export function figuresOf(run: RunResult): Record<string, string | number> {
     "slowest answer of an LP that was up": seconds(Math.max(...lookups.map(({ slowestMs }) => slowestMs))),
     "shown after the end of the lifetime, at most": seconds(longestMs),
     "from healing until every endpoint was acknowledged again": seconds(run.settledMs),
-    "from healing until each LP agreed": Object.entries(run.agreedMs)
-      .map(([lp, ms]) => `${lp} ${seconds(ms)}`)
-      .join(", "),
+    "from healing until each LP agreed": run.agreed.map(({ lp, afterMs }) => `${lp} ${seconds(afterMs)}`).join(", "),
     "LP restarted while cut off: lookups answered, 5.04": `${run.cutOffRestart.answered}, ${run.cutOffRestart.refused}`,
     "LP restarted while cut off: long-lived entries shown": `${run.cutOffRestart.sleepersShown} of ${run.cutOffRestart.sleepers}`,
-    "LP restarted while cut off: agreed after healing": seconds(run.cutOffRestart.agreedMs),
+    "LP restarted while cut off: agreed after healing": seconds(run.cutOffRestart.agreed.afterMs),
   };
 }
 

@@ -69,7 +69,9 @@ function pick<T>(random: Random, from: readonly T[]): T {
 }
 
 function kill(host: Host, random: Random, isKept: boolean): Fault {
-  return { kind: "kill", host, remains: isKept && random() < 0.7 ? "kept" : "empty" };
+  // Drawn in any case, so that the schedule of a seed does not depend on the store.
+  const remains = random() < 0.7 ? "kept" : "empty";
+  return { kind: "kill", host, remains: isKept ? remains : "empty" };
 }
 
 function shuffled<T>(random: Random, from: readonly T[]): T[] {

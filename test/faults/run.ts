@@ -1,23 +1,13 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { eventually, type RunningProcess } from "../peers/peers.js";
-import { differences, type Expectation, type Losses, losses } from "./agreement.js";
+import type { Losses } from "./agreement.js";
 import type { EndpointsPlan } from "./endpoints.js";
 import { Federation, type FederationOptions } from "./federation.js";
 import { ENDPOINT_HOST, type Host, LPS, RDS, uriOf } from "./hosts.js";
-import {
-  type Amnesia,
-  amnesia,
-  type Held,
-  hasForgottenSince,
-  heldBy,
-  type JournalEntry,
-  possibleSpans,
-} from "./journal.js";
-import { Lines } from "./lines.js";
+import { type Amnesia, amnesia, type Held, heldBy, isSleeper, type JournalEntry, possibleSpans } from "./journal.js";
 import { type Fault, faultText, type PlannedFault, planFaults } from "./plan.js";
-import { judgeLookups, type LookupFigures, type Overdue, overdue, type Sighting, View } from "./sightings.js";
+import { RunRecord } from "./record.js";
+import { judgeLookups, type LookupFigures, type Overdue, overdue } from "./sightings.js";
 
 export interface RunOptions extends FederationOptions {
   readonly seed: number;
@@ -28,16 +18,15 @@ export interface RunOptions extends FederationOptions {
 
 /** Clients of this test give up after this time, ms. */
 const ASK_TIMEOUT_MS = 5000;
-/** Longest that settling, and agreeing, may take, ms. */
+/** Longest that settling may take, ms. */
 const SETTLE_MS = 90_000;
-const AGREE_MS = 90_000;
 const ENDPOINTS = new URL("./endpoints.ts", import.meta.url);
-const WATCH = new URL("./watch-lookups.ts", import.meta.url);
 
-interface Watcher {
-  readonly process: RunningProcess;
-  readonly lines: Lines<Sighting>;
-  readonly view: View;
+/** How long after healing a proxy showed exactly what the endpoints hold, and if it never did, what was different. */
+export interface ProxyAgreement {
+  readonly lp: Host;
+  readonly afterMs: number;
+  readonly differences: readonly string[];
 }
 
 /** What one run came to; figures are drawn from it. */
@@ -54,8 +43,10 @@ export interface RunResult {
   readonly lookups: Readonly<Record<string, LookupFigures>>;
   /** From the end of the last fault until every endpoint was acknowledged again, ms. */
   readonly settledMs: number;
-  /** From the end of the last fault until a proxy showed exactly what the endpoints hold, ms. */
-  readonly agreedMs: Readonly<Record<string, number>>;
+  /** Since the end of the last fault. */
+  readonly agreed: readonly ProxyAgreement[];
+  /** What was different when all was over. */
+  readonly disagreed: readonly string[];
   /** Endpoints held in the end that each proxy shows at their RD. */
   readonly foundAt: Readonly<Record<string, number>>;
   readonly cutOffRestart: CutOffRestart;
@@ -69,8 +60,8 @@ export interface CutOffRestart {
   /** Sleepers, which live longer than any test, that it showed, of how many. */
   readonly sleepersShown: number;
   readonly sleepers: number;
-  /** From healing until it agreed, ms. */
-  readonly agreedMs: number;
+  /** Since healing. */
+  readonly agreed: ProxyAgreement;
 }
 
 /** One federation, its endpoints and the clients of its proxies, through one plan of faults. */
@@ -78,8 +69,7 @@ export class FaultRun {
   readonly #options: RunOptions;
   readonly #federation: Federation;
   readonly #endpoints: RunningProcess;
-  readonly #journal: Lines<JournalEntry>;
-  readonly #watchers: ReadonlyMap<Host, Watcher>;
+  readonly #record: RunRecord;
   /** When the first fault could begin. */
   #begunMs = 0;
 
@@ -93,8 +83,7 @@ export class FaultRun {
       sleepersWithinMs: 0.8 * options.durationMs,
     };
     this.#endpoints = federation.startOn(ENDPOINT_HOST.name, ENDPOINTS, [JSON.stringify(plan)]);
-    this.#journal = new Lines<JournalEntry>(this.#endpoints);
-    this.#watchers = new Map(LPS.map((lp) => [lp, watch(federation, lp)]));
+    this.#record = new RunRecord(federation, this.#endpoints);
   }
 
   /** Through all of it. Takes about `durationMs` and a minute. */
@@ -110,25 +99,25 @@ export class FaultRun {
     await run.#suffer(plan);
     const healedMs = Date.now();
     const settledMs = (await run.#settle()) - healedMs;
-    const agreed = await Promise.all(
-      LPS.map(async (lp): Promise<[Host, number]> => [lp, (await run.#agreement(lp)) - healedMs]),
-    );
-    const foundAt = Object.fromEntries(LPS.map((lp) => [lp, run.#foundAt(lp)]));
-    const lost = run.#losses();
+    const agreed = await Promise.all(LPS.map((lp) => run.#agreement(lp, healedMs)));
+    const foundAt = Object.fromEntries(LPS.map((lp) => [lp, run.#record.foundAt(lp)]));
+    const losses = run.#record.losses();
     const cutOffRestart = await run.#restartCutOff("lpz");
     // Agreement was no passing moment.
-    for (const lp of LPS) await run.#agreement(lp);
-    return run.#result({ plan, settledMs, agreedMs: Object.fromEntries(agreed), foundAt, losses: lost, cutOffRestart });
+    const disagreed = (await Promise.all(LPS.map((lp) => run.#agreement(lp, healedMs)))).flatMap(
+      ({ differences }) => differences,
+    );
+    return run.#result({ plan, settledMs, agreed, disagreed, foundAt, losses, cutOffRestart });
   }
 
   async #untilRegistered(): Promise<void> {
-    await eventually(() => heldBy(this.#journal.poll()).size > 0.7 * this.#options.endpoints, {
+    await eventually(() => heldBy(this.#record.journal()).size > 0.7 * this.#options.endpoints, {
       what: `the endpoints to register: ${this.#endpoints.stderr()}`,
       timeoutMs: 30_000,
       intervalMs: 100,
     });
-    for (const [lp, { view, lines }] of this.#watchers)
-      await eventually(() => lines.poll().length > 0 && view.endpoints.size > 0, { what: `lookups at ${lp}` });
+    for (const lp of LPS)
+      await eventually(() => this.#record.watcher(lp).view.endpoints.size > 0, { what: `lookups at ${lp}` });
   }
 
   /** Every fault in its time. */
@@ -177,7 +166,7 @@ export class FaultRun {
   /** Everybody is acknowledged once more, then each registration is read; when that was done. */
   async #settle(): Promise<number> {
     this.#endpoints.signal("SIGUSR2");
-    const settled = await eventually(() => this.#journal.poll().find(({ kind }) => kind === "settled"), {
+    const settled = await eventually(() => this.#record.journal().find(({ kind }) => kind === "settled"), {
       what: "every endpoint to be acknowledged again",
       timeoutMs: SETTLE_MS,
       intervalMs: 100,
@@ -185,93 +174,46 @@ export class FaultRun {
     return "atMs" in settled ? settled.atMs : Number.NaN;
   }
 
-  #losses(): Losses {
-    const journal = this.#journal.poll();
-    const reads = new Map(journal.flatMap((entry) => (entry.kind === "read" ? [[entry.ep, entry.code]] : [])));
-    return losses(heldBy(journal), reads, (rd, sinceMs) => this.#hasForgotten(rd as Host, sinceMs));
-  }
-
-  #hasForgotten(rd: Host, sinceMs: number): boolean {
-    return hasForgottenSince(this.#federation.lives.get(rd) ?? [], sinceMs);
-  }
-
-  /** What must be shown now: what is held, without what is lost. */
-  #expectation(): Expectation {
-    const journal = this.#journal.poll();
-    const { expected } = this.#losses();
-    const held = new Map(heldBy(journal));
-    for (const ep of expected) held.delete(ep);
-    const spans = possibleSpans(journal);
-    // The registration that is lost was not another one: it must not be shown either.
-    for (const ep of expected) for (const rd of RDS) if (this.#isGone(ep, rd)) spans.delete(`${rd} ${ep}`);
-    return { held, spans };
-  }
-
-  #isGone(ep: string, rd: Host): boolean {
-    const last = this.#journal.all.findLast((entry) => "op" in entry && entry.ep === ep && entry.rd === rd);
-    return last !== undefined && "op" in last && this.#hasForgotten(rd, last.atMs);
-  }
-
-  /** When a proxy first shows exactly what is held. */
-  async #agreement(lp: Host): Promise<number> {
-    const { view, lines } = this.#watchers.get(lp) as Watcher;
-    let last: string[] = [];
-    try {
-      return await eventually(
-        () => {
-          lines.poll();
-          last = differences(view, this.#expectation());
-          return last.length === 0 && view.sweptMs > 0 && view.sweptMs;
-        },
-        { what: `${lp} to show what the endpoints hold`, timeoutMs: AGREE_MS, intervalMs: 250 },
-      );
-    } catch (cause) {
-      throw new Error(`${lp} does not agree: ${last.join("; ")}\n${this.#federation.log(lp).slice(-3000)}`, { cause });
-    }
-  }
-
-  #foundAt(lp: Host): number {
-    const { view } = this.#watchers.get(lp) as Watcher;
-    return [...heldBy(this.#journal.poll()).values()].filter(({ ep, href }) => view.endpoints.get(ep) === href).length;
+  async #agreement(lp: Host, healedMs: number): Promise<ProxyAgreement> {
+    const { atMs, differences } = await this.#record.agreement(lp);
+    return { lp, afterMs: atMs - healedMs, differences };
   }
 
   /** Cut a proxy off from every RD, kill it, and start it again. */
   async #restartCutOff(lp: Host): Promise<CutOffRestart> {
     const { network } = this.#federation;
-    const { lines, view } = this.#watchers.get(lp) as Watcher;
-    const isSleeperShown = (): number => [...view.endpoints.keys()].filter((ep) => ep.startsWith("sleeper")).length;
-    const sleepers = [...this.#expectation().held.keys()].filter((ep) => ep.startsWith("sleeper")).length;
+    const sleepers = [...this.#record.expectation().held.keys()].filter(isSleeper).length;
     network.setConnected(lp, false);
     await this.#federation.kill(lp);
     await this.#federation.startNode(lp, "kept");
     const readyMs = Date.now();
     await sleep(4000);
-    const sightings = lines.poll();
-    const asked = sightings.flatMap((one) =>
+    const { lines, view } = this.#record.watcher(lp);
+    const asked = lines.all.flatMap((one) =>
       one.kind === "asked" && one.sentMs >= readyMs ? [one.code ?? "none"] : [],
     );
-    const sleepersShown = isSleeperShown();
+    const sleepersShown = [...view.endpoints.keys()].filter(isSleeper).length;
     network.setConnected(lp, true);
     const healedMs = Date.now();
-    const agreedMs = (await this.#agreement(lp)) - healedMs;
     return {
       answered: asked.filter((code) => code === "2.05").length,
       refused: asked.filter((code) => code === "5.04").length,
       faults: asked.filter((code) => code !== "2.05" && code !== "5.04" && code !== "none"),
       sleepersShown,
       sleepers,
-      agreedMs,
+      agreed: await this.#agreement(lp, healedMs),
     };
   }
 
   async #result(
-    parts: Pick<RunResult, "plan" | "settledMs" | "agreedMs" | "foundAt" | "losses" | "cutOffRestart">,
+    parts: Pick<RunResult, "plan" | "settledMs" | "agreed" | "disagreed" | "foundAt" | "losses" | "cutOffRestart">,
   ): Promise<RunResult> {
-    const journal = this.#journal.poll();
+    const journal = this.#record.journal();
     const spans = possibleSpans(journal);
-    const sightings = LPS.map((lp) => ({ lp, seen: this.#watchers.get(lp)?.lines.poll() ?? [] }));
+    const sightings = LPS.map((lp) => ({ lp, seen: this.#record.watcher(lp).lines.all }));
     const lives = this.#federation.lives;
-    this.#keep({ journal, lives: Object.fromEntries(lives), sightings });
+    const { store, seed } = this.#options;
+    this.#record.keep(`${store.replace(/\W.*/, "")}-${seed}`, { begunMs: this.#begunMs });
     return {
       ...parts,
       options: this.#options,
@@ -280,30 +222,15 @@ export class FaultRun {
       amnesia: amnesia(journal, lives),
       crashed: await this.#federation.crashed(),
       doubles: sightings.flatMap(({ seen }) => seen.filter(({ kind }) => kind === "double")).length,
-      overdue: sightings.flatMap(({ lp, seen }) => overdue(lp, seen, spans, this.#watchers.get(lp)?.view.sweptMs ?? 0)),
+      overdue: sightings.flatMap(({ lp, seen }) => overdue(lp, seen, spans, this.#record.watcher(lp).view.sweptMs)),
       lookups: Object.fromEntries(
         sightings.map(({ lp, seen }) => [lp, judgeLookups(lp, seen, lives.get(lp) ?? [], ASK_TIMEOUT_MS)]),
       ),
     };
   }
 
-  /** For looking into a run that failed. */
-  #keep(records: object): void {
-    const folder = process.env.TRIBUTARY_FAULT_KEEP;
-    if (folder === undefined) return;
-    mkdirSync(folder, { recursive: true });
-    const name = `${this.#options.store.replace(/\W.*/, "")}-${this.#options.seed}.json`;
-    writeFileSync(join(folder, name), JSON.stringify({ begunMs: this.#begunMs, ...records }));
-  }
-
   #tell(message: string): void {
     if (process.env.TRIBUTARY_TEST_LOG !== undefined)
       process.stderr.write(`${new Date().toISOString()} ${this.#options.store}: ${message}\n`);
   }
-}
-
-function watch(federation: Federation, lp: Host): Watcher {
-  const view = new View();
-  const process = federation.startOn(lp, WATCH, [uriOf(lp)]);
-  return { process, view, lines: new Lines<Sighting>(process, (sighting) => view.apply(sighting)) };
 }

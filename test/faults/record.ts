@@ -65,12 +65,13 @@ export class RunRecord {
     return { held, spans };
   }
 
-  async agreement(lp: Host): Promise<Agreement> {
+  /** Waits for it; only what is seen after `sinceMs` counts. */
+  async agreement(lp: Host, sinceMs: number): Promise<Agreement> {
     let last: readonly string[] = [];
     const check = (): number | false => {
       const { view } = this.watcher(lp);
       last = differences(view, this.expectation());
-      return last.length === 0 && view.sweptMs > 0 && view.sweptMs;
+      return last.length === 0 && view.sweptMs >= sinceMs && view.sweptMs;
     };
     try {
       return { atMs: await eventually(check, { timeoutMs: AGREE_MS, intervalMs: 250 }), differences: [] };

@@ -20,6 +20,8 @@ export interface RunOptions extends FederationOptions {
 const ASK_TIMEOUT_MS = 5000;
 /** Longest that settling may take, ms. */
 const SETTLE_MS = 90_000;
+/** How long a proxy that was started while it is cut off is asked, ms: a lookup that its predecessor left open ends within. */
+const CUT_OFF_MS = ASK_TIMEOUT_MS + 1500;
 const ENDPOINTS = new URL("./endpoints.ts", import.meta.url);
 
 /** How long after healing a proxy showed exactly what the endpoints hold, and if it never did, what was different. */
@@ -175,7 +177,7 @@ export class FaultRun {
   }
 
   async #agreement(lp: Host, healedMs: number): Promise<ProxyAgreement> {
-    const { atMs, differences } = await this.#record.agreement(lp);
+    const { atMs, differences } = await this.#record.agreement(lp, healedMs);
     return { lp, afterMs: atMs - healedMs, differences };
   }
 
@@ -187,12 +189,12 @@ export class FaultRun {
     await this.#federation.kill(lp);
     await this.#federation.startNode(lp, "kept");
     const readyMs = Date.now();
-    await sleep(4000);
+    await sleep(CUT_OFF_MS);
     const { lines, view } = this.#record.watcher(lp);
     const asked = lines.all.flatMap((one) =>
       one.kind === "asked" && one.sentMs >= readyMs ? [one.code ?? "none"] : [],
     );
-    const sleepersShown = [...view.endpoints.keys()].filter(isSleeper).length;
+    const sleepersShown = view.sweptMs < readyMs ? 0 : [...view.endpoints.keys()].filter(isSleeper).length;
     network.setConnected(lp, true);
     const healedMs = Date.now();
     return {

@@ -15,13 +15,15 @@ export interface FanOutRequest {
   readonly query: LookupQuery;
   /** Query items as received. */
   readonly items: readonly string[];
-  readonly timeoutMs: number;
+  /** Aborted at the deadline of the lookup. */
+  readonly deadline: AbortSignal;
   /** Ask for everything even where `count` could be pushed down. */
   readonly ignoreCount?: boolean;
 }
 
 /**
- * Ask several upstreams in parallel, each within the deadline; `limit` bounds the requests under way over all lookups.
+ * Ask several upstreams in parallel, until the deadline; `limit` bounds the requests under way over all lookups. One that has
+ * no turn by then, because others that do not answer take every place, has failed and is not asked any more.
  * Never rejects: a failed upstream is part of the result (draft 4.4: report the union of what there is).
  */
 export async function fanOut(
@@ -29,13 +31,26 @@ export async function fanOut(
   request: FanOutRequest,
   limit: LimitFunction,
 ): Promise<FanOutResult[]> {
-  return Promise.all(upstreams.map((upstream) => limit(() => askOne(upstream, request))));
+  return Promise.all(upstreams.map((upstream) => askInTurn(upstream, request, limit)));
+}
+
+function askInTurn(upstream: Upstream, request: FanOutRequest, limit: LimitFunction): Promise<FanOutResult> {
+  const { deadline } = request;
+  return new Promise((resolve) => {
+    const giveUp = (): void => resolve({ upstream, failure: new Error("no turn within the deadline") });
+    if (deadline.aborted) return giveUp();
+    deadline.addEventListener("abort", giveUp, { once: true });
+    void limit(async () => {
+      deadline.removeEventListener("abort", giveUp);
+      if (!deadline.aborted) resolve(await askOne(upstream, request));
+    });
+  });
 }
 
 async function askOne(upstream: Upstream, request: FanOutRequest): Promise<FanOutResult> {
   const { items, count } = forwardedItems(upstream, request);
   try {
-    const answer = await upstream.forward(request.kind, items, { signal: AbortSignal.timeout(request.timeoutMs) });
+    const answer = await upstream.forward(request.kind, items, { signal: request.deadline });
     return { upstream, answer, isWhole: count === null || answer.received < count };
   } catch (error) {
     return { upstream, failure: error instanceof Error ? error : new Error(String(error)) };

@@ -59,7 +59,7 @@ class AskedUpstream implements Upstream {
     return { name: this.name, capabilities: this.capabilities, ...this.state } as UpstreamStatus;
   }
 
-  async forward(kind: LookupInterface, items: readonly string[]) {
+  async forward(kind: LookupInterface, items: readonly string[], _control: { readonly signal?: AbortSignal } = {}) {
     this.asked.push([...items]);
     if (this.isDown) throw new Error("timed out");
     const parsed = parseLookupQuery(items.filter((item) => item !== "lt-age"));
@@ -255,6 +255,31 @@ describe("parts that are missing", () => {
     const refused = new AskedUpstream("self", [], { phase: "refused" });
     expect(answered(await proxy([up(), refused])("ep"))).toMatchObject({ origin: "forwarded" });
     expect(refused.asked).toEqual([]);
+  });
+
+  test("every lookup is answered at its deadline, also when upstreams that do not answer take every place", async () => {
+    const timers: (() => void)[] = [];
+    const setTimer = (_delayMs: number, callback: () => void) => {
+      timers.push(callback);
+      return { cancel() {} };
+    };
+    let asked = 0;
+    const silent = new AskedUpstream("silent", []);
+    silent.forward = (_kind, _items, { signal } = {}) => {
+      asked++;
+      return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("given up"))));
+    };
+    const lookup = createFederatedLookup(
+      { directory: createDirectory(), upstreams: () => [silent], env: { ...env, clock: { ...env.clock, setTimer } } },
+      { timeoutMs: 1000, concurrency: 2, onPartial: "serve", ownSources: ["local"] },
+    );
+    const answers = Array.from({ length: 5 }, () => lookup(ask("ep", [])));
+    // The last one's deadline comes first: it waits for nobody.
+    timers.at(-1)?.();
+    expect(await answers.at(-1)).toMatchObject({ origin: "partial", missing: ["silent"] });
+    for (const timer of timers) timer();
+    expect(await Promise.all(answers)).toHaveLength(5);
+    expect(asked, "one whose deadline has passed asks nobody").toBe(2);
   });
 
   test("no more requests are under way than the limit allows", async () => {

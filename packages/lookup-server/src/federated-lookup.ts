@@ -85,7 +85,17 @@ class FederatedLookup {
   }
 
   async #askAndUnite(context: LookupContext, plan: Plan): Promise<LookupAnswer | LookupRefusal> {
-    const request: FanOutRequest = { ...context, timeoutMs: this.#options.timeoutMs };
+    const deadline = new AbortController();
+    const timer = this.#deps.env.clock.setTimer(this.#options.timeoutMs, () => deadline.abort());
+    try {
+      return await this.#askUntil(context, plan, deadline.signal);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #askUntil(context: LookupContext, plan: Plan, deadline: AbortSignal): Promise<LookupAnswer | LookupRefusal> {
+    const request: FanOutRequest = { ...context, deadline };
     let results = await fanOut(plan.asked, request, this.#limit);
     let links = this.#unite(context, plan, results);
     if (isShort(context, links) && results.some((result) => "answer" in result && !result.isWhole)) {

@@ -52,7 +52,7 @@ export function applyToSparseDocument(
   if (!isFresh) materialise(touched, lookup, entries);
   const version = held.version === null ? "" : formatVersion(held.version);
   const document = { version, complete: held.complete, [COLLECTION[kind]]: entries };
-  return run(kind, document, operations, touched, isFresh);
+  return run(kind, document, operations, touched, isFresh ? null : version);
 }
 
 function run(
@@ -60,14 +60,17 @@ function run(
   document: object,
   operations: readonly Operation[],
   touched: Touched,
-  isFresh: boolean,
+  heldText: string | null,
 ): SparseOutcome {
+  const isFresh = heldText === null;
   let result: Readonly<Record<string, unknown>>;
   try {
     result = jsonPatch.applyPatch(document, operations, false, true).newDocument as typeof result;
   } catch (error) {
-    // A failed `test` on anything but the version, or a path that is not there: the two documents differ.
-    return { kind: "gap", expected: error instanceof Error ? error.name : "another document" };
+    // A failed `test` on anything but the version, or a path that is not there: the two documents differ, although the
+    // patch builds on the version that is held.
+    if (!isFresh) return { kind: "gap", expected: heldText };
+    return malformed(`the document cannot be made: ${error instanceof Error ? error.name : String(error)}`);
   }
   if (typeof result !== "object" || result === null) return malformed("the document is not an object");
   const version = parseVersion(result.version);

@@ -52,3 +52,7 @@ export const CLOCK_UNCERTAINTY_MS = 500;
 /** First and longest pause before the clock of an RD is asked for (again), ms. */
 export const FIRST_CLOCK_PAUSE_MS = 200;
 export const LONGEST_CLOCK_PAUSE_MS = 60_000;
+/** Registrations of an upstream that have ended here, or for which there is no room, and that it may still hold. */
+export const MAX_KEPT_ASIDE = 1_000_000;
+/** Mean interval at which an RD that is followed without its feed is discovered anew, ms. */
+export const REDISCOVERY_MS = 600_000;

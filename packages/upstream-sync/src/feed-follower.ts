@@ -120,9 +120,13 @@ export class FeedFollower implements Follower {
         this.#settle();
         return;
       case "gap": {
-        const held = this.#replica.reader(member).version(kind);
-        // The patch builds on what is held and still does not fit: the copies differ, only a new one helps.
-        if (held !== null && outcome.expected === formatVersion(held)) this.#replica.reader(member).restart(kind);
+        const reader = this.#replica.reader(member);
+        const held = reader.version(kind);
+        // The patch builds on what is held and still does not fit: the copies differ, and only new ones help.
+        if (held !== null && outcome.expected === formatVersion(held)) {
+          reader.restart();
+          this.#subscription(kind === "ep" ? "res" : "ep", member)?.askAgain(0);
+        }
         env.logger.debug("feed has a gap, asking again", {
           upstream: options.name,
           feed: kind,

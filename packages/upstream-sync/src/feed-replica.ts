@@ -13,6 +13,7 @@ import {
   RemoteClock,
   type ReplicaChange,
 } from "@tributary/replication";
+import { MAX_KEPT_ASIDE } from "./constants.js";
 import { RecordShift } from "./record-shift.js";
 import type { Remarks } from "./remarks.js";
 import type { RestoredReplica } from "./replica-recorder.js";
@@ -27,6 +28,8 @@ export interface FeedReplicaOptions {
   readonly restored?: RestoredReplica;
   /** Called with the position that the replica has reached. */
   readonly onPosition?: (position: FeedPosition) => void;
+  /** Called for a registration that the RD does not hold any more, and that is not shown any more either. */
+  readonly onGone?: (href: string) => void;
 }
 
 interface Member {
@@ -68,7 +71,7 @@ export class FeedReplica {
     // Records of an earlier configuration go on being shown until the first copy confirms or drops them.
     for (const href of directory.hrefs(options.source)) this.#members[0]?.hrefs.add(href);
     this.#unsubscribe = directory.on("source", ({ source, kind, cause, href, registration }) => {
-      if (source === options.source && kind === "removed" && cause === "expired") this.#ended.set(href, registration);
+      if (source === options.source && kind === "removed" && cause === "expired") this.#keepAside(href, registration);
     });
   }
 
@@ -130,6 +133,12 @@ export class FeedReplica {
     return this.#directory.get(this.#options.source, href) ?? this.#ended.get(href);
   }
 
+  /** The oldest of very many is given up: should it come back, the feed has to be copied anew. */
+  #keepAside(href: string, registration: Registration): void {
+    this.#ended.set(href, registration);
+    if (this.#ended.size > MAX_KEPT_ASIDE) this.#ended.delete(this.#ended.keys().next().value as string);
+  }
+
   /** What was taken over with a worse idea of the RD's clock gets the times that it should have had. */
   #followClock(): void {
     const ms = this.#clock.takeShiftMs();
@@ -167,7 +176,7 @@ export class FeedReplica {
       case "remove":
         member.hrefs.delete(change.href);
         if (this.#members.some(({ hrefs }) => hrefs.has(change.href))) return;
-        this.#ended.delete(change.href);
+        if (this.#ended.delete(change.href)) this.#options.onGone?.(change.href);
         this.#directory.remove(source, change.href, nowMs);
         return;
       default:
@@ -178,7 +187,7 @@ export class FeedReplica {
   #put(registration: Registration, nowMs: number): void {
     this.#ended.delete(registration.href);
     if (registration.expiry === "exact" && registration.expiresAtMs <= nowMs) {
-      this.#ended.set(registration.href, registration);
+      this.#keepAside(registration.href, registration);
       this.#directory.remove(this.#options.source, registration.href, nowMs, "expired");
       return;
     }
@@ -187,7 +196,7 @@ export class FeedReplica {
     } catch (error) {
       if (!(error instanceof MergeError)) throw error;
       // Kept aside, so that the feed stays readable although the directory has no room.
-      this.#ended.set(registration.href, registration);
+      this.#keepAside(registration.href, registration);
       const isFull = error.code === "DIRECTORY_FULL";
       this.#remarks.reject(
         isFull ? "directory-full" : "upstream-record",

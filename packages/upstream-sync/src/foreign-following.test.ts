@@ -457,6 +457,53 @@ describe("an RD with the draft's extensions", () => {
   });
 });
 
+describe("an RD that changes while it is followed", () => {
+  test("lookups that have moved are found, although the old ones go on answering", async () => {
+    const { rd, follow } = setUp();
+    rd.register("n1");
+    const lp = follow();
+    await lp.untilLive();
+    // As after a garbled discovery: what is followed answers, and holds nothing new.
+    rd.quirks = { ...rd.quirks, epPath: ["e"], resPath: ["r"], alsoAt: ["endpoint-lookup", "resource-lookup"] };
+    await lp.until(() => lp.upstream.status().capabilities.endpointLookup === `${FOREIGN_URI}/e`, 1_200_000);
+    await lp.untilLive();
+    expect(lp.endpoints()).toEqual(["n1"]);
+  });
+
+  test("a feed that it has come to give is taken, and its records stay meanwhile", async () => {
+    const paths = { epPath: ["rd-lookup", "ep"], resPath: ["rd-lookup", "res"] };
+    const { rd, follow } = setUp(paths);
+    const href = rd.register("n1");
+    const lp = follow();
+    await lp.untilLive();
+    let removed = 0;
+    lp.directory.on("source", ({ kind }) => {
+      if (kind === "removed") removed++;
+    });
+    const discovery = `</rd-lookup/ep>;rt="core.rd-lookup-ep";ct="40 51",</rd-lookup/res>;rt="core.rd-lookup-res";ct="40 51"`;
+    const entry = {
+      ep: '{"ep":"n1","base":"coap://n1.example","lt":60,"lt-age":0}',
+      res: '[{"href":"coap://n1.example/t"}]',
+    };
+    const member = { ep: "registrations", res: "links" };
+    rd.quirks = {
+      ...paths,
+      discovery,
+      answer: (kind) => ({
+        code: CODE.CONTENT,
+        contentFormat: 51,
+        payload: encode(
+          `[{"op":"replace","path":"","value":{"version":"1-1","complete":true,"${member[kind]}":{"${href}":${entry[kind]}}}}]`,
+        ),
+      }),
+    };
+    await lp.until(() => lp.upstream.status().method === "feed", 1_200_000);
+    await lp.untilLive();
+    expect(lp.held("n1")?.ltMs).toBe(60_000);
+    expect(removed).toBe(0);
+  });
+});
+
 describe("the end", () => {
   test("closing takes leave of the RD and forgets its records, unless told otherwise", async () => {
     const { rd, follow, world } = setUp();

@@ -25,6 +25,11 @@ export class ReplicaRecorder {
   readonly #settings: string;
   readonly #stopListening: () => void;
   #authority: string | null = null;
+  /** What ends after it was brought back and before the RD is followed again belongs to what had ended before. */
+  #ended: Registration[] = [];
+  /** By its position in the feed, the replica claims what has ended as well: the RD may hold it as renewed. */
+  #hasPosition = false;
+  #isFollowed = false;
   #isComplete = false;
 
   constructor(deps: ReplicaRecorderDeps, options: UpstreamOptions) {
@@ -49,24 +54,23 @@ export class ReplicaRecorder {
     this.#authority = kept.authority;
     this.#isComplete = kept.isComplete;
     // Settings that concern only the way of asking have changed: everything is in its place.
-    const ended = isHeld ? [] : this.#bringBack(kept.authority);
-    return { isComplete: kept.isComplete, position: store.position(this.#source), ended };
+    if (!isHeld) this.#bringBack(kept.authority);
+    const position = store.position(this.#source);
+    this.#hasPosition = position !== undefined;
+    return { isComplete: kept.isComplete, position, ended: this.#ended };
   }
 
-  /** Returns what has ended meanwhile. */
-  #bringBack(authority: string): Registration[] {
+  #bringBack(authority: string): void {
     const { store, directory, clock } = this.#deps;
     directory.openSource(this.#source, { authority });
-    const ended: Registration[] = [];
     for (const one of store.registrations(this.#source)) {
       const registration = this.#onThisClock(one);
-      if (registration.expiresAtMs <= clock.nowMs()) ended.push(registration);
+      if (registration.expiresAtMs <= clock.nowMs()) this.#ended.push(registration);
       else if (!putIfRoom(directory, this.#source, registration, clock.nowMs())) {
         store.remove(this.#source, registration.href);
         store.setPosition(this.#source, undefined);
       }
     }
-    return ended;
   }
 
   #recordAll(): void {
@@ -81,6 +85,19 @@ export class ReplicaRecorder {
     this.#deps.store.put(this.#source, { registration: content(registration), ...this.#onWallClock(registration) });
   }
 
+  /** The RD is followed again: what it was before is history. */
+  noteFollowed(): void {
+    this.#isFollowed = true;
+    this.#ended = [];
+  }
+
+  /** It is followed by its lookups: what was kept of a feed means nothing any more. */
+  noteWithoutFeed(): void {
+    this.noteFollowed();
+    if (this.#hasPosition) this.#deps.store.setPosition(this.#source, undefined);
+    this.#hasPosition = false;
+  }
+
   /** The RD was found at `authority`; `isComplete`: all of it is here. */
   noteState(authority: string, isComplete: boolean): void {
     if (authority === this.#authority && isComplete === this.#isComplete) return;
@@ -90,7 +107,13 @@ export class ReplicaRecorder {
   }
 
   notePosition(position: FeedPosition): void {
+    this.#hasPosition = true;
     this.#deps.store.setPosition(this.#source, position);
+  }
+
+  /** The RD does not hold a registration any more that had ended here before. */
+  noteGone(href: string): void {
+    this.#deps.store.remove(this.#source, href);
   }
 
   /** Write nothing down any more; what was written stays unless it is forgotten. */
@@ -99,9 +122,11 @@ export class ReplicaRecorder {
     if (forget) this.#deps.store.forget(this.#source);
   }
 
-  #record({ kind, href, registration }: SourceChange): void {
+  #record({ kind, href, cause, registration }: SourceChange): void {
     const { store } = this.#deps;
-    if (kind === "removed") store.remove(this.#source, href);
+    if (kind === "removed" && cause === "expired" && this.#hasPosition) {
+      if (!this.#isFollowed) this.#ended.push(registration);
+    } else if (kind === "removed") store.remove(this.#source, href);
     else if (kind === "renewed") store.renew(this.#source, href, this.#onWallClock(registration));
     else this.#put(registration);
   }

@@ -1,7 +1,7 @@
 import type { Timer } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
-import { type Discovered, discover, toUpstreamError } from "./discovery.js";
+import { type Discovered, type DiscoveryOptions, discover, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed-follower.js";
 import { FeedReplica } from "./feed-replica.js";
@@ -10,6 +10,7 @@ import { ForeignReplica } from "./foreign-replica.js";
 import { forwardLookup } from "./forwarding.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
+import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
 import { ReplicaRecorder, type RestoredReplica } from "./replica-recorder.js";
 import type {
@@ -44,6 +45,7 @@ class UpstreamShell implements Upstream {
   readonly #options: UpstreamOptions;
   readonly #remarks = new Remarks();
   readonly #recorder: ReplicaRecorder | null;
+  readonly #rediscovery: Rediscovery;
   /** What was there before a restart, until the RD is followed again. */
   #restored: RestoredReplica | null = null;
   readonly #listeners = new Set<(status: UpstreamStatus) => void>();
@@ -69,6 +71,10 @@ class UpstreamShell implements Upstream {
     this.#options = options;
     const { replicas, directory, env } = deps;
     const isKept = replicas !== undefined && options.mode === "replicate";
+    this.#rediscovery = new Rediscovery(
+      { client: deps.client, env, onChange: (error) => this.#input({ kind: "failed", error }) },
+      this.#discoveryOptions(),
+    );
     this.#recorder = isKept ? new ReplicaRecorder({ store: replicas, directory, clock: env.clock }, options) : null;
   }
 
@@ -198,15 +204,15 @@ class UpstreamShell implements Upstream {
     }
   }
 
+  #discoveryOptions(): DiscoveryOptions {
+    const { uri, timeoutMs } = this.#options;
+    return { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000) };
+  }
+
   async #discover(): Promise<void> {
     this.#attempts++;
-    const { uri, timeoutMs } = this.#options;
     try {
-      const result = await discover(
-        this.#deps.client,
-        { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000) },
-        this.#abort.signal,
-      );
+      const result = await discover(this.#deps.client, this.#discoveryOptions(), this.#abort.signal);
       this.#lastContactMs = this.#now();
       if (result.kind === "found") this.#discovered(result.found);
       else if (result.kind === "refused") this.#input({ kind: "refused", reason: result.reason });
@@ -244,6 +250,7 @@ class UpstreamShell implements Upstream {
     const { directory } = this.#deps;
     directory.openSource(this.name, { authority: found.authority });
     this.#recorder?.noteState(found.authority, this.#wasComplete);
+    if (method === "links") this.#rediscovery.watch(found);
     const deps = this.#followerDeps();
     this.#follower =
       method === "feed"
@@ -265,19 +272,20 @@ class UpstreamShell implements Upstream {
       ...(defaultSector === undefined ? {} : { defaultSector }),
       ...(this.#restored === null ? {} : { restored: this.#restored }),
       onPosition: (position: FeedPosition) => this.#recorder?.notePosition(position),
+      onGone: (href: string) => this.#recorder?.noteGone(href),
     };
     this.#restored = null;
-    if (this.#foreignReplica !== null) this.#forgetRecords();
     this.#foreignReplica = null;
     this.#feedReplica ??= new FeedReplica(this.#deps.directory, options, this.#remarks, this.#deps.env.clock);
+    this.#recorder?.noteFollowed();
     return this.#feedReplica;
   }
 
   #openForeignReplica(): ForeignReplica {
     const { name: source, filters, assumedLifetimeMs } = this.#options;
-    if (this.#feedReplica !== null && this.#deps.directory.counts(source).total > 0) this.#forgetRecords();
     this.#feedReplica?.close();
     this.#feedReplica = null;
+    this.#recorder?.noteWithoutFeed();
     this.#foreignReplica ??= new ForeignReplica(
       this.#deps.directory,
       { source, filters, assumedLifetimeMs },
@@ -286,13 +294,8 @@ class UpstreamShell implements Upstream {
     return this.#foreignReplica;
   }
 
-  /** The RD is another program now: its records are read anew under its own rules. */
-  #forgetRecords(): void {
-    for (const href of [...this.#deps.directory.hrefs(this.name)])
-      this.#deps.directory.remove(this.name, href, this.#now());
-  }
-
   #stopFollowing(): void {
+    this.#rediscovery.stop();
     const follower = this.#follower;
     this.#follower = null;
     if (follower === null) return;

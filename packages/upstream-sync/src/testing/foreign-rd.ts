@@ -17,6 +17,8 @@ export const FOREIGN_URI = `coap://[${FOREIGN_ADDRESS}]`;
 export interface Quirks {
   readonly epPath?: readonly string[];
   readonly resPath?: readonly string[];
+  /** First segments of paths at which the lookups are as well. */
+  readonly alsoAt?: readonly [ep: string, res: string];
   /** `ignored`: answers without Observe. */
   readonly observe?: "whole" | "ignored";
   /** Observations die without a word once a document is larger. */
@@ -156,7 +158,11 @@ export class ForeignRd {
     const path = request.path.join("/");
     const { epPath = ["endpoint-lookup", ""], resPath = ["resource-lookup", ""] } = this.quirks;
     if (path === ".well-known/core") return this.#content(this.#discovery(epPath, resPath));
-    const kind = path === epPath.join("/") ? "ep" : path === resPath.join("/") ? "res" : null;
+    const [first = ""] = request.path;
+    const [oldEp, oldRes] = this.quirks.alsoAt ?? [];
+    const isEp = path === epPath.join("/") || first === oldEp;
+    const isRes = path === resPath.join("/") || first === oldRes;
+    const kind = isEp ? "ep" : isRes ? "res" : null;
     const entry = this.entries.get(`/${path}`);
     if (kind === null && entry !== undefined) return this.#content(entry.links.map((link) => `<${link}`).join(","));
     if (kind === null) return { code: CODE.NOT_FOUND };

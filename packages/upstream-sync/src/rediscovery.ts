@@ -1,0 +1,71 @@
+import { CODE, CONTENT_FORMAT, type CoapClient, type Environment, METHOD, type Timer } from "@tributary/coap-transport";
+import { REDISCOVERY_MS } from "./constants.js";
+import { type Discovered, type DiscoveryOptions, discover } from "./discovery.js";
+import { UpstreamError } from "./errors.js";
+
+export interface RediscoveryDeps {
+  readonly client: CoapClient;
+  readonly env: Environment;
+  /** The RD is not what it was found to be: it has to be followed anew. */
+  readonly onChange: (reason: UpstreamError) => void;
+}
+
+/**
+ * Looks now and then whether an RD that is followed by its lookups still advertises the same, or has come to offer a feed:
+ * nothing else would tell, since lookups that have moved may go on answering, and a refusal may have been a passing one.
+ */
+export class Rediscovery {
+  readonly #deps: RediscoveryDeps;
+  readonly #options: DiscoveryOptions;
+  #abort = new AbortController();
+  #timer: Timer | null = null;
+
+  constructor(deps: RediscoveryDeps, options: DiscoveryOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Begin to look; `found` is what it was followed by. */
+  watch(found: Discovered): void {
+    this.stop();
+    this.#abort = new AbortController();
+    this.#schedule(found, this.#abort.signal);
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#abort.abort();
+  }
+
+  #schedule(found: Discovered, signal: AbortSignal): void {
+    const { clock, random } = this.#deps.env;
+    this.#timer = clock.setTimer(REDISCOVERY_MS * (0.8 + 0.4 * random()), () => void this.#look(found, signal));
+  }
+
+  async #look(found: Discovered, signal: AbortSignal): Promise<void> {
+    const change = await this.#change(found, signal).catch(() => null);
+    if (signal.aborted) return;
+    if (change === null) this.#schedule(found, signal);
+    else this.#deps.onChange(new UpstreamError("UPSTREAM_NO_LOOKUP", change));
+  }
+
+  async #change(found: Discovered, signal: AbortSignal): Promise<string | null> {
+    const result = await discover(this.#deps.client, this.#options, signal);
+    if (result.kind !== "found") return null;
+    const now = result.found;
+    const isSame = now.endpointLookup === found.endpointLookup && now.resourceLookup === found.resourceLookup;
+    if (!isSame) return "it advertises other lookups than before";
+    const isOffered = now.hasFeed && (await this.#isFeedGiven(now, signal));
+    return isOffered ? "it gives its feed now" : null;
+  }
+
+  /** Whether the feed is given to this peer: asked for nothing, it has nothing to send. */
+  async #isFeedGiven({ endpointLookup: uri }: Discovered, signal: AbortSignal): Promise<boolean> {
+    const request = { method: METHOD.GET, uri, query: ["href=/*", "ep="], accept: CONTENT_FORMAT.JSON_PATCH };
+    const { code, contentFormat } = await this.#deps.client.request(request, {
+      signal,
+      timeoutMs: this.#options.timeoutMs,
+    });
+    return code === CODE.CONTENT && contentFormat === CONTENT_FORMAT.JSON_PATCH;
+  }
+}

@@ -60,6 +60,11 @@ export class RemoteClock {
     else this.#follow();
   }
 
+  /** Which run of its clock the RD is in; null: not known. */
+  get run(): number | null {
+    return this.#run;
+  }
+
   /** A moment of the RD's clock, here. */
   toLocalMs(ms: number): number {
     return ms + this.#basis;

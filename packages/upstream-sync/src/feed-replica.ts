@@ -13,7 +13,7 @@ import {
   RemoteClock,
   type ReplicaChange,
 } from "@tributary/replication";
-import { MAX_KEPT_ASIDE } from "./constants.js";
+import { CLOCK_UNCERTAINTY_MS, MAX_KEPT_ASIDE } from "./constants.js";
 import { RecordShift } from "./record-shift.js";
 import type { Remarks } from "./remarks.js";
 import type { RestoredReplica } from "./replica-recorder.js";
@@ -53,6 +53,9 @@ export class FeedReplica {
   readonly #ended = new Map<string, Registration>();
   readonly #clock = new RemoteClock();
   readonly #shift: RecordShift;
+  #clockRun: number | null = null;
+  /** Told since the RD's clock began anew and before it was known well: only their times follow when it is known better. */
+  #doubtful: Set<string> | null = null;
   readonly #unsubscribe: () => void;
 
   constructor(directory: Directory, options: FeedReplicaOptions, remarks: Remarks, clock: Clock) {
@@ -98,7 +101,7 @@ export class FeedReplica {
   apply(member: number, kind: FeedKind, patch: Uint8Array, nowMs: number, asked?: AskedAt): FeedOutcome {
     const one = this.#members[member] as Member;
     const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one), asked);
-    this.#followClock();
+    this.#followClock(nowMs);
     if (outcome.kind !== "applied") return outcome;
     for (const change of outcome.changes) this.#take(one, change, nowMs);
     for (const problem of outcome.problems) this.#remarks.reject("upstream-record", problem);
@@ -111,7 +114,7 @@ export class FeedReplica {
   /** Take a reading of the RD's clock that came in answer to a request. */
   noteClock(reading: ClockReading, receivedAtMs: number, askedAtMs: number): void {
     this.#clock.note(reading, receivedAtMs, { thisMs: askedAtMs });
-    this.#followClock();
+    this.#followClock(receivedAtMs);
   }
 
   /** How exactly the RD's clock is known, ms. */
@@ -140,11 +143,17 @@ export class FeedReplica {
   }
 
   /** What was taken over with a worse idea of the RD's clock gets the times that it should have had. */
-  #followClock(): void {
+  #followClock(nowMs: number): void {
+    if (this.#clock.run !== this.#clockRun) {
+      this.#clockRun = this.#clock.run;
+      this.#doubtful = new Set();
+    }
     const ms = this.#clock.takeShiftMs();
-    if (ms === 0) return;
-    for (const { reader } of this.#members) reader.shift(ms);
-    this.#shift.start([...this.#members.flatMap(({ hrefs }) => [...hrefs])], ms);
+    if (ms !== 0) {
+      for (const { reader } of this.#members) reader.shift(ms);
+      this.#shift.start(this.#doubtful ?? this.#members.flatMap(({ hrefs }) => [...hrefs]), ms);
+    }
+    if (this.#clock.uncertaintyMs(nowMs) <= CLOCK_UNCERTAINTY_MS) this.#doubtful = null;
   }
 
   #move(href: string, ms: number, nowMs: number): void {
@@ -162,14 +171,16 @@ export class FeedReplica {
 
   #take(member: Member, change: ReplicaChange, nowMs: number): void {
     const { source } = this.#options;
-    this.#shift.skip(change.kind === "put" ? change.registration.href : change.href);
+    const { href } = change.kind === "put" ? change.registration : change;
+    this.#shift.skip(href);
+    this.#doubtful?.add(href);
     switch (change.kind) {
       case "put":
         member.hrefs.add(change.registration.href);
         this.#put(change.registration, nowMs);
         return;
       case "renew": {
-        const { href, renewedAtMs, expiresAtMs } = change;
+        const { renewedAtMs, expiresAtMs } = change;
         this.#renew(href, { renewedAtMs, expiresAtMs }, nowMs);
         return;
       }

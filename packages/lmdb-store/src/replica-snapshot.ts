@@ -60,7 +60,10 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
   }
 
   load(source: string): KeptReplica | undefined {
-    return this.#latest.get(source);
+    const upstream = this.#latest.get(source);
+    if (upstream === undefined) return undefined;
+    const { settings, authority, isComplete } = upstream;
+    return { settings, authority, isComplete };
   }
 
   *registrations(source: string): Generator<KeptRegistration> {

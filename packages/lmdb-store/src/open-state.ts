@@ -40,8 +40,9 @@ export async function openState(deps: OpenStateDeps, { path, format }: OpenState
   const setAside = await setAsideUnlessSound(deps, path, format);
   const unlock = claimFolder(path);
   try {
-    // Without overlap a write is on disk when its promise resolves; all writes of a moment share one commit.
-    const environment = open({ path, maxDbs: MAX_DATABASES, overlappingSync: false, noSubdir: false });
+    // Without overlap a write is on disk when its promise resolves; all writes of a moment share one commit. Transactions
+    // keep their place among single writes.
+    const environment = open({ path, maxDbs: MAX_DATABASES, overlappingSync: false, strictAsyncOrder: true });
     const meta = environment.openDB<number, string>({ name: "meta", encoding: "json" });
     await meta.put("format", format);
     const close = async () => {

@@ -109,7 +109,14 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
   forget(source: string): void {
     this.#latest.delete(source);
     this.#write(this.#upstreams.remove(source));
-    for (const key of this.#contents.getKeys(rangeOf(source))) this.remove(source, key[1]);
+    // In the order of the writes, so that what is still on its way is found as well.
+    const removed = this.#state.environment.transaction(() => {
+      for (const database of [this.#contents, this.#times]) {
+        for (const key of [...database.getKeys(rangeOf(source))]) database.removeSync(key);
+      }
+      return true;
+    });
+    this.#write(removed);
   }
 
   close(): Promise<void> {

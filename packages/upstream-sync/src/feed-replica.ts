@@ -17,6 +17,7 @@ import { CLOCK_UNCERTAINTY_MS, MAX_KEPT_ASIDE } from "./constants.js";
 import { RecordShift } from "./record-shift.js";
 import type { Remarks } from "./remarks.js";
 import type { RestoredReplica } from "./replica-recorder.js";
+import { contentOf } from "./replicated-content.js";
 
 export interface FeedReplicaOptions {
   readonly source: string;
@@ -166,7 +167,7 @@ export class FeedReplica {
   #renew(href: string, times: Pick<Registration, "renewedAtMs" | "expiresAtMs">, nowMs: number): void {
     if (this.#directory.renew(this.#options.source, href, times, nowMs)) return;
     const ended = this.#ended.get(href);
-    if (ended !== undefined) this.#put({ ...plain(ended), ...times }, nowMs);
+    if (ended !== undefined) this.#put({ ...contentOf(ended), ...times }, nowMs);
   }
 
   #take(member: Member, change: ReplicaChange, nowMs: number): void {
@@ -215,21 +216,4 @@ export class FeedReplica {
       );
     }
   }
-}
-
-/** A view taken apart: the fields of a registration without those of its source. */
-function plain(registration: Registration): Registration {
-  const { href, ep, d, base, attributes, links, ltMs, renewedAtMs, expiresAtMs, expiry } = registration;
-  return {
-    href,
-    ep,
-    ...(d === undefined ? {} : { d }),
-    base,
-    attributes,
-    links,
-    ...(ltMs === undefined ? {} : { ltMs }),
-    renewedAtMs,
-    expiresAtMs,
-    expiry,
-  };
 }

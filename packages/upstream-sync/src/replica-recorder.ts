@@ -2,6 +2,7 @@ import type { Clock } from "@tributary/coap-transport";
 import { type Directory, MergeError, type Registration, type SourceChange } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
 import type { KeptRegistration, KeptTimes, ReplicaStore } from "./replica-store.js";
+import { contentOf } from "./replicated-content.js";
 import type { UpstreamOptions } from "./types.js";
 
 export interface ReplicaRecorderDeps {
@@ -82,7 +83,7 @@ export class ReplicaRecorder {
   }
 
   #put(registration: Registration): void {
-    this.#deps.store.put(this.#source, { registration: content(registration), ...this.#onWallClock(registration) });
+    this.#deps.store.put(this.#source, { registration: contentOf(registration), ...this.#onWallClock(registration) });
   }
 
   /** The RD is followed again: what it was before is history. */
@@ -143,28 +144,6 @@ export class ReplicaRecorder {
     const renewedAtMs = clock.nowMs() - Math.max(0, clock.wallMs() - renewedAtWallMs);
     return { ...registration, renewedAtMs, expiresAtMs: renewedAtMs + (expiresAtWallMs - renewedAtWallMs) };
   }
-}
-
-function content({
-  href,
-  ep,
-  d,
-  base,
-  attributes,
-  links,
-  ltMs,
-  expiry,
-}: Registration): KeptRegistration["registration"] {
-  return {
-    href,
-    ep,
-    ...(d === undefined ? {} : { d }),
-    base,
-    attributes,
-    links,
-    ...(ltMs === undefined ? {} : { ltMs }),
-    expiry,
-  };
 }
 
 function putIfRoom(directory: Directory, source: string, registration: Registration, nowMs: number): boolean {

@@ -1,5 +1,5 @@
-import type { Registration } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
+import type { ReplicatedContent } from "./replicated-content.js";
 
 /** Times of a registration on the wall clock, ms since the Unix epoch, so that they mean something after a restart. */
 export interface KeptTimes {
@@ -9,7 +9,7 @@ export interface KeptTimes {
 
 /** A registration of a replica as it is kept. */
 export interface KeptRegistration extends KeptTimes {
-  readonly registration: Omit<Registration, "renewedAtMs" | "expiresAtMs" | "zone">;
+  readonly registration: ReplicatedContent;
 }
 
 /** What is kept of a replica besides its registrations. */

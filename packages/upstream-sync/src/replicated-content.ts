@@ -1,0 +1,19 @@
+import type { Registration } from "@tributary/merge-engine";
+
+/** What a registration says, without when and without where it was read from. */
+export type ReplicatedContent = Omit<Registration, "renewedAtMs" | "expiresAtMs" | "zone">;
+
+/** The content of a registration, which may be a view of a directory with more to it. Pure. */
+export function contentOf(registration: Registration): ReplicatedContent {
+  const { href, ep, d, base, attributes, links, ltMs, expiry } = registration;
+  return {
+    href,
+    ep,
+    ...(d === undefined ? {} : { d }),
+    base,
+    attributes,
+    links,
+    ...(ltMs === undefined ? {} : { ltMs }),
+    expiry,
+  };
+}

@@ -2,7 +2,14 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
-import type { LimitsConfig, LookupConfig, NodeConfig, RegistrationConfig, UpstreamConfig } from "./types.js";
+import type {
+  CacheConfig,
+  LimitsConfig,
+  LookupConfig,
+  NodeConfig,
+  RegistrationConfig,
+  UpstreamConfig,
+} from "./types.js";
 
 /** Where a node listens unless told otherwise: for the programs of this machine alone. */
 const DEFAULT_LISTEN = ["coap://localhost"] as const;
@@ -23,6 +30,13 @@ const DEFAULT_LIMITS: LimitsConfig = {
   exchanges: 4096,
   transfers: 1024,
   verifiedPeers: 10_000,
+};
+const DEFAULT_CACHE: CacheConfig = {
+  entries: 10_000,
+  bytes: 67_108_864,
+  staleMs: 0,
+  observeAfter: 10,
+  observations: 64,
 };
 const MAX_NAME_LENGTH = 63;
 
@@ -56,6 +70,17 @@ function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfi
     timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
     onPartial: lookup["on-partial"] ?? "serve",
+    cache: completeCache(lookup.cache ?? {}),
+  };
+}
+
+function completeCache(cache: NonNullable<NonNullable<CheckedFile["lookup"]>["cache"]>): CacheConfig {
+  return {
+    entries: cache.entries ?? DEFAULT_CACHE.entries,
+    bytes: cache.bytes ?? DEFAULT_CACHE.bytes,
+    staleMs: cache.stale ?? DEFAULT_CACHE.staleMs,
+    observeAfter: cache["observe-after"] ?? DEFAULT_CACHE.observeAfter,
+    observations: cache.observations ?? DEFAULT_CACHE.observations,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { CoapClient, TableSizes } from "@tributary/coap-transport";
-import { createFederatedLookup } from "@tributary/lookup-server";
+import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
 import { createDirectory, type Directory } from "@tributary/merge-engine";
 import { EPOCH_LIMIT } from "@tributary/replication";
 import {
@@ -52,6 +52,7 @@ class RunningNode implements Node {
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
   #feed: FeedPublisher | null = null;
+  #cache: ResponseCache | null = null;
   #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
   #kept: Opened<"openRegistrations"> | null = null;
@@ -107,12 +108,13 @@ class RunningNode implements Node {
     return {
       evictions: this.#evictions,
       rejected: () => this.#rejected(),
+      cache: () => this.#cache?.outcomes ?? new Map(),
       transport: this.#listeners.map(({ counters }) => counters),
     };
   }
 
   tableSizes(): TableSizes {
-    const sum: Record<string, number> = { ...this.#registrations?.tableSizes() };
+    const sum: Record<string, number> = { ...this.#registrations?.tableSizes(), ...this.#cache?.tableSizes() };
     for (const listener of this.#listeners) {
       for (const [table, size] of Object.entries(listener.tableSizes())) {
         // The verified peers are the same for all listeners.
@@ -159,6 +161,7 @@ class RunningNode implements Node {
     // Stop listening first, so that nothing is acknowledged that would not be kept.
     await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
     this.#sweep?.close();
+    this.#cache?.close();
     await this.#upstreams?.close();
     await this.#replicas?.close();
     this.#feed?.close();
@@ -198,11 +201,12 @@ class RunningNode implements Node {
     const { lookup, registration } = this.#config;
     const upstreams = this.#upstreams;
     if (lookup === undefined || upstreams === null) return directoryLookupSource(this.directory, env);
+    const { concurrency, cache } = lookup;
+    this.#cache = new ResponseCache({ env }, { concurrency, ...cache });
     return createFederatedLookup(
-      { directory: this.directory, upstreams: () => upstreams.list(), env },
+      { directory: this.directory, upstreams: () => upstreams.list(), env, cache: this.#cache },
       {
         timeoutMs: lookup.timeoutMs,
-        concurrency: lookup.concurrency,
         onPartial: lookup.onPartial,
         ownSources: registration === undefined ? [] : [LOCAL_SOURCE],
       },

@@ -53,6 +53,7 @@ export function upstreamStatus(overrides: Partial<UpstreamStatus> = {}): Upstrea
     isComplete: true,
     wasTried: true,
     coverage: [[]],
+    sources: ["rd-b"],
     registrations: 2,
     feedBytes: 1234,
     attempts: 1,

@@ -8,3 +8,5 @@ export const FAILURE_PAUSE_MS = 5000;
 export const LINK_WEIGHT_FACTOR = 4;
 /** How often it is seen whether an observed answer is still asked for, ms. */
 export const COLD_CHECK_MS = 30_000;
+/** Share of its deadline for which a lookup waits for a copy that will cover it. */
+export const COPY_WAIT_SHARE = 0.5;

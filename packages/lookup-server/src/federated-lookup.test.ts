@@ -118,6 +118,58 @@ function answered(answer: LookupAnswer | LookupRefusal): LookupAnswer & { target
   return { ...answer, all, targets: all.map(({ target }) => target) };
 }
 
+describe("draft 4.3, a copy that is under way", () => {
+  function copying() {
+    const upstream = new AskedUpstream("a", [{ href: "/1", ep: "n1" }], { mode: "auto", coverage: [] });
+    const directory = createDirectory();
+    fill(directory, "a#1", "coap://a", [{ href: "/1", ep: "n1" }]);
+    let finish = () => {};
+    const copy = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    return { upstream: Object.assign(upstream, { copyUnderWay: () => copy }), directory, finish };
+  }
+
+  test("is waited for, and answers instead of the upstream", async () => {
+    const { upstream, directory, finish } = copying();
+    const answer = proxy([upstream], directory)("ep", "ep=n1");
+    upstream.state = { ...upstream.state, isComplete: true, coverage: [[parseCriterion("ep=n*")]] };
+    finish();
+    expect(answered(await answer)).toMatchObject({ origin: "local", targets: ["coap://a/1"] });
+    expect(upstream.asked).toEqual([]);
+  });
+
+  test("that was given up leaves the lookup to the upstream", async () => {
+    const { upstream, directory, finish } = copying();
+    directory.closeSource("a#1", 0);
+    const answer = proxy([upstream], directory)("ep", "ep=n1");
+    finish();
+    expect(answered(await answer)).toMatchObject({ origin: "forwarded", targets: ["coap://a/1"] });
+  });
+
+  test("is not waited for longer than half of the deadline", async () => {
+    const { upstream, directory } = copying();
+    const timers: { readonly ms: number; readonly fire: () => void }[] = [];
+    const setTimer = (ms: number, fire: () => void) => {
+      timers.push({ ms, fire });
+      return { cancel() {} };
+    };
+    const lookup = createFederatedLookup(
+      {
+        directory,
+        upstreams: () => [upstream],
+        env: { ...env, clock: { ...env.clock, setTimer } },
+        cache: cacheless(1),
+      },
+      { timeoutMs: 1000, onPartial: "serve", ownSources: [] },
+    );
+    const answer = lookup(ask("ep", ["ep=n1"]));
+    expect(timers.map(({ ms }) => ms)).toEqual([500]);
+    timers[0]?.fire();
+    expect(answered(await answer)).toMatchObject({ origin: "forwarded" });
+  });
+});
+
 describe("draft 6.2.1, coverage", () => {
   const filters = [[parseCriterion("d=f1")], [parseCriterion("ep=pump*")]];
 

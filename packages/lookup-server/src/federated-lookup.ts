@@ -3,7 +3,7 @@ import type { Link } from "@tributary/link-model";
 import type { Directory } from "@tributary/merge-engine";
 import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/resource-directory";
 import type { Upstream } from "@tributary/upstream-sync";
-import { PARTIAL_MAX_AGE_S } from "./constants.js";
+import { COPY_WAIT_SHARE, PARTIAL_MAX_AGE_S } from "./constants.js";
 import { participation } from "./coverage.js";
 import { LookupServerError } from "./errors.js";
 import { type FanOutRequest, type FanOutResult, fanOut } from "./fan-out.js";
@@ -44,6 +44,8 @@ interface Plan {
   readonly covered: Set<string>;
   readonly asked: Upstream[];
   readonly missing: string[];
+  /** Copies that will cover the query in a moment: waiting for them costs the upstream less than being asked. */
+  readonly copies: Promise<void>[];
 }
 
 class FederatedLookup {
@@ -57,19 +59,32 @@ class FederatedLookup {
 
   answer(context: LookupContext): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
     const plan = this.#plan(context);
-    if (plan.asked.length > 0) return this.#askAndUnite(context, plan);
+    if (plan.copies.length > 0) return this.#afterCopies(context, plan.copies);
+    return this.#answer(context, plan);
+  }
+
+  #answer(
+    context: LookupContext,
+    plan: Plan,
+    timeoutMs = this.#options.timeoutMs,
+  ): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
+    if (plan.asked.length > 0) return this.#askAndUnite(context, plan, timeoutMs);
     if (plan.missing.length === 0) return { links: this.#replica(context), origin: "local" };
     // What was copied of an upstream before it was lost is still true, only not all of it.
     return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#replica(context));
   }
 
   #plan({ query }: LookupContext): Plan {
-    const plan: Plan = { covered: new Set(this.#options.ownSources), asked: [], missing: [] };
+    const plan: Plan = { covered: new Set(this.#options.ownSources), asked: [], missing: [], copies: [] };
     for (const upstream of this.#deps.upstreams()) {
       const part = participation(upstream.status(), query.criteria);
+      upstream.noteLookup?.(query.criteria);
       if (part === "replica") plan.covered.add(upstream.name);
-      else if (part === "ask") plan.asked.push(upstream);
-      else if (part === "missing") plan.missing.push(upstream.name);
+      else if (part === "ask") {
+        plan.asked.push(upstream);
+        const copy = upstream.copyUnderWay?.(query.criteria);
+        if (copy !== undefined) plan.copies.push(copy);
+      } else if (part === "missing") plan.missing.push(upstream.name);
     }
     return plan;
   }
@@ -80,9 +95,24 @@ class FederatedLookup {
     return this.#deps.directory.lookup(kind, query, this.#deps.env.clock.nowMs(), options);
   }
 
-  async #askAndUnite(context: LookupContext, plan: Plan): Promise<LookupAnswer | LookupRefusal> {
+  /** Wait for copies, for part of the deadline, and answer by what is covered then. */
+  async #afterCopies(context: LookupContext, copies: readonly Promise<void>[]): Promise<LookupAnswer | LookupRefusal> {
+    const startMs = this.#deps.env.clock.nowMs();
+    const longestMs = this.#options.timeoutMs * COPY_WAIT_SHARE;
+    await new Promise<void>((resolve) => {
+      const timer = this.#deps.env.clock.setTimer(longestMs, resolve);
+      void Promise.all(copies).then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    const waitedMs = this.#deps.env.clock.nowMs() - startMs;
+    return this.#answer(context, this.#plan(context), this.#options.timeoutMs - waitedMs);
+  }
+
+  async #askAndUnite(context: LookupContext, plan: Plan, timeoutMs: number): Promise<LookupAnswer | LookupRefusal> {
     const deadline = new AbortController();
-    const timer = this.#deps.env.clock.setTimer(this.#options.timeoutMs, () => deadline.abort());
+    const timer = this.#deps.env.clock.setTimer(timeoutMs, () => deadline.abort());
     try {
       return await this.#askUntil(context, plan, deadline.signal);
     } finally {
@@ -126,7 +156,7 @@ class FederatedLookup {
   }
 
   #sourcesBut(asked: readonly Upstream[]): ReadonlySet<string> {
-    const names = new Set(asked.map(({ name }) => name));
+    const names = new Set(asked.flatMap((upstream) => upstream.status().sources));
     return new Set(this.#deps.directory.sources().filter((source) => !names.has(source)));
   }
 

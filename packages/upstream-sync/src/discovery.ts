@@ -186,3 +186,14 @@ export function toUpstreamError(error: unknown): UpstreamError {
           : "UPSTREAM_UNREACHABLE";
   return new UpstreamError(code, message, { cause: error });
 }
+
+/** Whether an RD that offers its feed gives it to this peer: asked for nothing, it has nothing to send. @throws {TransportError} */
+export async function isFeedGiven(
+  client: CoapClient,
+  { endpointLookup: uri }: Discovered,
+  control: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<boolean> {
+  const request = { method: METHOD.GET, uri, query: ["href=/*", "ep="], accept: CONTENT_FORMAT.JSON_PATCH };
+  const { code, contentFormat } = await client.request(request, control);
+  return code === CODE.CONTENT && contentFormat === CONTENT_FORMAT.JSON_PATCH;
+}

@@ -7,7 +7,7 @@ import {
   type Observation,
   type Timer,
 } from "@tributary/coap-transport";
-import type { Criterion } from "@tributary/link-model";
+import { formatCriterion } from "@tributary/link-model";
 import { type AskedAt, type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
 import { ClockWatch } from "./clock-watch.js";
 import {
@@ -52,7 +52,7 @@ export class FeedFollower implements Follower {
     this.#subscriptions = filters.flatMap((criteria, member) =>
       (["ep", "res"] as const).map((kind) => {
         const uri = kind === "ep" ? found.endpointLookup : found.resourceLookup;
-        const query = [SELECTOR[kind], ...criteria.map(criterionText)];
+        const query = [SELECTOR[kind], ...criteria.map(formatCriterion)];
         return new FeedSubscription(
           this.#deps,
           { kind, member, uri, query, heldETag: () => this.#heldETag(kind, member) },
@@ -167,10 +167,6 @@ export class FeedFollower implements Follower {
     });
     this.#deps.events.complete();
   }
-}
-
-function criterionText({ name, value, isPrefix }: Criterion): string {
-  return `${name}=${value}${isPrefix ? "*" : ""}`;
 }
 
 interface FeedPlan {

@@ -136,7 +136,8 @@ function readAnswer(
 
 /** Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. */
 function ownItems(kind: LookupInterface, items: readonly string[], { capabilities }: ForwardingDeps): string[] {
-  if (kind === "ep") return [...items, ...(capabilities.hrefFilter === "yes" ? ["href=/*"] : [])];
+  // First, because to some RDs the last criterion is the only one.
+  if (kind === "ep") return [...(capabilities.hrefFilter === "yes" ? ["href=/*"] : []), ...items];
   return items.map((item) => (item === "provenance" && capabilities.provenance === "yes" ? "provenance=/*" : item));
 }
 

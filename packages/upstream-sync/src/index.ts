@@ -1,3 +1,4 @@
+export { type AutoOptions, createAutoUpstream } from "./auto-upstream.js";
 export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE } from "./constants.js";
 export type { Discovered, DiscoveryResult } from "./discovery.js";
 export { UpstreamError, type UpstreamErrorCode } from "./errors.js";
@@ -6,6 +7,7 @@ export type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "./r
 export type {
   Capability,
   CapabilityReport,
+  FamilyStatus,
   ForwardedAnswer,
   ForwardedListener,
   ForwardedObservation,

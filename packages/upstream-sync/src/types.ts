@@ -4,7 +4,8 @@ import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import type { UpstreamError } from "./errors.js";
 import type { ReplicaStore } from "./replica-store.js";
 
-export type UpstreamMode = "replicate" | "forward";
+/** `auto`: forward, and replicate the families of lookups that turn out to be frequent (draft 4.3). */
+export type UpstreamMode = "replicate" | "forward" | "auto";
 
 /** One upstream as configured. Times in ms. */
 export interface UpstreamOptions {
@@ -12,7 +13,7 @@ export interface UpstreamOptions {
   readonly name: string;
   /** Origin of the RD, e.g. `coap://[2001:db8:23::1]`. */
   readonly uri: string;
-  readonly mode: UpstreamMode;
+  readonly mode: Exclude<UpstreamMode, "auto">;
   /** Replicate only what matches all criteria of any of these conjunctions (draft 6.2.1); empty: everything. */
   readonly filters: readonly (readonly Criterion[])[];
   /** Deadline of one request, default 2000. */
@@ -66,6 +67,10 @@ export interface UpstreamStatus {
   readonly wasTried: boolean;
   /** Conjunctions that the replica covers; one empty conjunction: everything; none: nothing. */
   readonly coverage: readonly (readonly Criterion[])[];
+  /** Sources of the directory that hold registrations of this RD. */
+  readonly sources: readonly string[];
+  /** Mode `auto`: what is replicated, in no order. */
+  readonly families?: readonly FamilyStatus[];
   readonly registrations: number;
   /** Monotonic ms; absent: never. */
   readonly lastChangeMs?: number;
@@ -80,6 +85,17 @@ export interface UpstreamStatus {
   readonly attempts: number;
   /** Documents and records that were not taken over, by cause. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
+}
+
+/** Lookups that differ in one or two criteria, replicated without those (draft 4.3). */
+export interface FamilyStatus {
+  /** What its lookups have in common. */
+  readonly filter: readonly Criterion[];
+  readonly phase: UpstreamPhase;
+  readonly isComplete: boolean;
+  readonly registrations: number;
+  /** Of its last lookup, monotonic ms. */
+  readonly usedAtMs: number;
 }
 
 export interface UpstreamDeps {
@@ -145,8 +161,18 @@ export interface Upstream {
     listener: ForwardedListener,
     control?: { readonly etag?: Uint8Array },
   ): ForwardedObservation;
+  /**
+   * Resolves when the copy that will cover these criteria is complete or given up; undefined when there is none under way that
+   * is worth waiting for.
+   */
+  copyUnderWay?(criteria: readonly Criterion[]): Promise<void> | undefined;
+  /** A lookup with these criteria takes place, wherever its answer comes from. */
+  noteLookup?(criteria: readonly Criterion[]): void;
   /** Called after each change of status; returns the unsubscribe function. */
   onStatus(listener: (status: UpstreamStatus) => void): () => void;
-  /** Apply changed options without losing the replica where possible. */
-  close(options?: { readonly keepReplica?: boolean }): Promise<void>;
+  /**
+   * End it. `keepReplica`: what it holds stays in the directory, for one that follows the same RD. `isAbrupt`: the RD is not
+   * told, and finds out when its next notification is rejected (RFC 7641 section 3.6); then this resolves without delay.
+   */
+  close(options?: { readonly keepReplica?: boolean; readonly isAbrupt?: boolean }): Promise<void>;
 }

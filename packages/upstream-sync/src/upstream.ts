@@ -1,7 +1,7 @@
 import type { Timer } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
-import { type Discovered, type DiscoveryOptions, discover, toUpstreamError } from "./discovery.js";
+import { type Discovered, type DiscoveryOptions, discover, isFeedGiven, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed-follower.js";
 import { FeedReplica } from "./feed-replica.js";
@@ -41,6 +41,8 @@ const UNKNOWN: CapabilityReport = {
   remarks: [],
 };
 
+type CloseOptions = Parameters<Upstream["close"]>[0] & object;
+
 /** Performs what the state machine decides. */
 class UpstreamShell implements Upstream {
   readonly name: string;
@@ -63,6 +65,7 @@ class UpstreamShell implements Upstream {
   #timer: Timer | null = null;
   #wasComplete = false;
   #wasTried = false;
+  #isAbrupt = false;
   #attempts = 0;
   #feedBytes = 0;
   #lastChangeMs: number | undefined;
@@ -139,7 +142,8 @@ class UpstreamShell implements Upstream {
     if (isLost) this.#input({ kind: "failed", error });
   }
 
-  async close({ keepReplica = false }: { readonly keepReplica?: boolean } = {}): Promise<void> {
+  async close({ keepReplica = false, isAbrupt = false }: CloseOptions = {}): Promise<void> {
+    this.#isAbrupt = isAbrupt;
     this.#input({ kind: "close" });
     this.#abort.abort();
     this.#timer?.cancel();
@@ -167,6 +171,7 @@ class UpstreamShell implements Upstream {
       isComplete: replicates && this.#wasComplete && state.kind !== "refused",
       wasTried: this.#wasTried,
       coverage: replicates ? (filters.length === 0 ? [[]] : filters) : [],
+      sources: [name],
       registrations: this.#deps.directory.counts(name).total,
       ...(this.#lastChangeMs === undefined ? {} : { lastChangeMs: this.#lastChangeMs }),
       ...(this.#lastContactMs === undefined ? {} : { lastContactMs: this.#lastContactMs }),
@@ -241,7 +246,7 @@ class UpstreamShell implements Upstream {
     try {
       const result = await discover(this.#deps.client, this.#discoveryOptions(), this.#abort.signal);
       this.#lastContactMs = this.#now();
-      if (result.kind === "found") this.#discovered(result.found);
+      if (result.kind === "found") this.#discovered(result.found, await this.#feedCapability(result.found));
       else if (result.kind === "refused") this.#input({ kind: "refused", reason: result.reason });
       else
         this.#input({
@@ -256,19 +261,34 @@ class UpstreamShell implements Upstream {
     }
   }
 
-  #discovered(found: Discovered): void {
+  /** One that is only asked is asked for ages too (design section 5, rule 1), if it tells them to this peer. */
+  async #feedCapability(found: Discovered): Promise<CapabilityReport["feed"]> {
+    if (!found.hasFeed) return "no";
+    if (this.#options.mode !== "forward") return "unknown";
+    const { timeoutMs } = this.#discoveryOptions();
+    const isGiven = await isFeedGiven(this.#deps.client, found, { signal: this.#abort.signal, timeoutMs });
+    return isGiven ? "yes" : "refused";
+  }
+
+  #discovered(found: Discovered, feed: CapabilityReport["feed"]): void {
     this.#found = found;
     const { endpointLookup, resourceLookup, registration } = found;
     // What was found out before may not hold any more: it may be another program behind the same address.
     this.#capabilities = {
       ...UNKNOWN,
-      feed: found.hasFeed ? "unknown" : "no",
+      feed,
+      lifetimeAge: feed === "yes" ? "yes" : "unknown",
       endpointLookup,
       resourceLookup,
       ...(registration === undefined ? {} : { registration }),
     };
     if (found.isTributary)
-      this.#capabilities = { ...this.#capabilities, provenance: "yes", hrefFilter: "yes", paging: "yes" };
+      this.#capabilities = {
+        ...this.#capabilities,
+        provenance: "yes",
+        hrefFilter: "yes",
+        paging: "yes",
+      };
     this.#input({ kind: "discovered", found });
   }
 
@@ -326,7 +346,7 @@ class UpstreamShell implements Upstream {
     const follower = this.#follower;
     this.#follower = null;
     if (follower === null) return;
-    const isReachable = this.#state.kind !== "stale";
+    const isReachable = this.#state.kind !== "stale" && !this.#isAbrupt;
     this.#stopping = Promise.all([this.#stopping, follower.stop(isReachable)]).then(() => undefined);
   }
 

@@ -31,6 +31,8 @@ describe("checkConfig", () => {
         timeoutMs: 1500,
         concurrency: 4,
         onPartial: "fail",
+        auto: { threshold: 3, windowMs: 30_000, coldMs: 300_000, budget: 1000, families: 2 },
+        cache: { entries: 100, bytes: 1_000_000, staleMs: 3_600_000, observeAfter: 3, observations: 5 },
         upstreams: [
           {
             name: "[2001:db8:23::1]",
@@ -57,6 +59,7 @@ describe("checkConfig", () => {
             defaultSector: "default",
             assumedLifetimeMs: 86_400_000,
           },
+          { name: "rd-d.example.com", mode: "auto", filters: [] },
         ],
       },
       registration: {

@@ -55,7 +55,7 @@ function section<S extends z.core.$ZodLooseShape>(name: string, shape: S) {
 const upstreamShape = {
   name: optional("name", upstreamName),
   uri: required("uri", coapUri),
-  mode: optional("mode", word(["replicate", "forward"], ["auto"])),
+  mode: optional("mode", word(["replicate", "forward", "auto"])),
   filters: list("filters", required("filters", filter), '["d=facility23"]').optional(),
   timeout: optional("timeout", timeout),
   "default-sector": optional("default-sector", sector),
@@ -82,6 +82,14 @@ const cacheShape = {
   observations: optional("observations", integer(0, 10_000)),
 };
 
+const autoShape = {
+  threshold: optional("threshold", integer(2, 10_000)),
+  window: optional("window", duration(1000, DAY_MS)),
+  cold: optional("cold", duration(1000, 30 * DAY_MS)),
+  budget: optional("budget", integer(1, 100_000_000)),
+  families: optional("families", integer(1, 1000)),
+};
+
 const lookupShape = {
   upstreams: list("upstreams", upstream, '["coap://[2001:db8::1]"]').optional(),
   timeout: optional("timeout", timeout),
@@ -89,6 +97,7 @@ const lookupShape = {
   "on-partial": optional("on-partial", word(["serve", "fail"])),
   "assumed-lifetime": optional("assumed-lifetime", lifetime),
   cache: section("cache", cacheShape).optional(),
+  auto: section("auto", autoShape).optional(),
 };
 
 const registrationShape = {
@@ -151,6 +160,7 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     lookup: lookupShape,
     "lookup.upstreams": upstreamShape,
     "lookup.cache": cacheShape,
+    "lookup.auto": autoShape,
     registration: registrationShape,
     amplification: amplificationShape,
     limits: limitsShape,

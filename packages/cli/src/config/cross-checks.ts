@@ -78,8 +78,11 @@ function checkUpstreams(root: Mapping): CrossIssue[] {
 }
 
 function checkFilters(upstream: Mapping, path: ValuePath): CrossIssue[] {
-  if (upstream.mode !== "forward" || listOf(upstream.filters).length === 0) return [];
-  const message = "mode forward replicates nothing that filters could narrow; remove filters, or write mode: replicate";
+  const { mode } = upstream;
+  if ((mode !== "forward" && mode !== "auto") || listOf(upstream.filters).length === 0) return [];
+  const does =
+    mode === "auto" ? "finds out by itself what to replicate" : "replicates nothing that filters could narrow";
+  const message = `mode ${mode} ${does}; remove filters, or write mode: replicate`;
   return [{ path: [...path, "filters"], message }];
 }
 

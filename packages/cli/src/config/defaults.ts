@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
 import type {
+  AutoConfig,
   CacheConfig,
   LimitsConfig,
   LookupConfig,
@@ -38,6 +39,13 @@ const DEFAULT_CACHE: CacheConfig = {
   observeAfter: 10,
   observations: 64,
 };
+const DEFAULT_AUTO: AutoConfig = {
+  threshold: 5,
+  windowMs: 60_000,
+  coldMs: 600_000,
+  budget: 100_000,
+  families: 16,
+};
 const MAX_NAME_LENGTH = 63;
 
 /** The configuration of a node that is started without a file: RD and LP in one, reachable from this machine. */
@@ -71,10 +79,21 @@ function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfi
     concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
     onPartial: lookup["on-partial"] ?? "serve",
     cache: completeCache(lookup.cache ?? {}),
+    auto: completeAuto(lookup.auto ?? {}),
   };
 }
 
-function completeCache(cache: NonNullable<NonNullable<CheckedFile["lookup"]>["cache"]>): CacheConfig {
+function completeAuto(auto: NonNullable<CheckedLookup["auto"]>): AutoConfig {
+  return {
+    threshold: auto.threshold ?? DEFAULT_AUTO.threshold,
+    windowMs: auto.window ?? DEFAULT_AUTO.windowMs,
+    coldMs: auto.cold ?? DEFAULT_AUTO.coldMs,
+    budget: auto.budget ?? DEFAULT_AUTO.budget,
+    families: auto.families ?? DEFAULT_AUTO.families,
+  };
+}
+
+function completeCache(cache: NonNullable<CheckedLookup["cache"]>): CacheConfig {
   return {
     entries: cache.entries ?? DEFAULT_CACHE.entries,
     bytes: cache.bytes ?? DEFAULT_CACHE.bytes,

@@ -22,7 +22,7 @@ export interface NodeConfig {
 export interface UpstreamConfig {
   readonly name: string;
   readonly uri: string;
-  readonly mode: "replicate" | "forward";
+  readonly mode: "replicate" | "forward" | "auto";
   readonly filters: readonly (readonly Criterion[])[];
   readonly timeoutMs: number;
   readonly assumedLifetimeMs: number;
@@ -37,6 +37,20 @@ export interface LookupConfig {
   readonly concurrency: number;
   readonly onPartial: "serve" | "fail";
   readonly cache: CacheConfig;
+  readonly auto: AutoConfig;
+}
+
+/** When upstreams in mode `auto` replicate a family of lookups (draft 4.3). */
+export interface AutoConfig {
+  /** Different lookups of a family within the window. */
+  readonly threshold: number;
+  readonly windowMs: number;
+  /** A family that nobody asks for is dropped after this. */
+  readonly coldMs: number;
+  /** Registrations held per upstream. */
+  readonly budget: number;
+  /** Families per upstream. */
+  readonly families: number;
 }
 
 /** Answers of upstreams that are only asked (draft 4.2). */

@@ -78,7 +78,8 @@ class RunningNode implements Node {
     if (this.#config.lookup !== undefined) {
       this.#replicas = (await this.#deps.state?.openReplicas?.()) ?? null;
       const replicas = this.#replicas === null ? {} : { replicas: this.#replicas };
-      this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId, ...replicas });
+      const { auto } = this.#config.lookup;
+      this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId, auto, ...replicas });
     }
     const handler = createNodeSite(
       {
@@ -131,7 +132,7 @@ class RunningNode implements Node {
   isReady(): boolean {
     return this.upstreams().every(
       ({ wasTried, phase, mode, isComplete }) =>
-        wasTried && (isComplete || mode === "forward" || phase === "stale" || phase === "refused"),
+        wasTried && (isComplete || mode !== "replicate" || phase === "stale" || phase === "refused"),
     );
   }
 

@@ -1,6 +1,13 @@
 import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
-import { createUpstream, type ReplicaStore, type Upstream, type UpstreamOptions } from "@tributary/upstream-sync";
+import {
+  type AutoOptions,
+  createAutoUpstream,
+  createUpstream,
+  type ReplicaStore,
+  type Upstream,
+  type UpstreamOptions,
+} from "@tributary/upstream-sync";
 import type { UpstreamConfig } from "../config/types.js";
 
 /** Requests for attribution under way at once per upstream. */
@@ -12,6 +19,8 @@ export interface UpstreamSetDeps {
   readonly env: Environment;
   readonly nodeId: string;
   readonly replicas?: ReplicaStore;
+  /** For upstreams in mode auto. */
+  readonly auto: AutoOptions;
 }
 
 export interface UpstreamChanges {
@@ -73,8 +82,16 @@ export class UpstreamSet {
   }
 
   #start(config: UpstreamConfig): void {
-    const options: UpstreamOptions = { ...config, concurrency: ATTRIBUTION_CONCURRENCY };
-    const upstream = createUpstream(this.#deps, options);
+    const { mode, ...settings } = config;
+    const isAuto = mode === "auto";
+    const options: UpstreamOptions = {
+      ...settings,
+      mode: isAuto ? "forward" : mode,
+      concurrency: ATTRIBUTION_CONCURRENCY,
+    };
+    const upstream = isAuto
+      ? createAutoUpstream(this.#deps, options, this.#deps.auto)
+      : createUpstream(this.#deps, options);
     this.#followed.set(config.name, { config, upstream });
     upstream.start();
   }

@@ -1,0 +1,84 @@
+import type { CoapClient, Environment, ServerResponse } from "@tributary/coap-transport";
+import { type ForwardedRequest, toClientRequest } from "./forwarded-request.js";
+import { type ObservedAnswer, SharedObservation } from "./shared-observation.js";
+import type { ForwardingPeer } from "./types.js";
+
+export interface ForwardedObservationsDeps {
+  readonly client: CoapClient;
+  readonly env: Environment;
+  /** A peer that was being observed is no longer there. */
+  readonly onSilence: (peer: ForwardingPeer, error: Error) => void;
+}
+
+/** What a first answer may take. */
+export interface ObservationLimits {
+  readonly timeoutMs: number;
+  readonly maxBodyBytes: number;
+}
+
+/** Observations at peers. Each is made once, for however many ask for the same (RFC 7641 section 5). */
+export class ForwardedObservations {
+  readonly #deps: ForwardedObservationsDeps;
+  readonly #name: string;
+  readonly #max: number;
+  readonly #shared = new Map<string, SharedObservation>();
+
+  constructor(deps: ForwardedObservationsDeps, options: { readonly name: string; readonly max: number }) {
+    this.#deps = deps;
+    this.#name = options.name;
+    this.#max = options.max;
+  }
+
+  get size(): number {
+    return this.#shared.size;
+  }
+
+  /** Whether one more request can be observed: there is room, or it is already. */
+  hasRoomFor(peer: ForwardingPeer, request: ForwardedRequest): boolean {
+    return this.#shared.size < this.#max || this.#shared.has(keyOf(peer, request));
+  }
+
+  /**
+   * The present state with the observation to attach to, or an answer without one where the peer offers none.
+   * @throws {TransportError} when there is no answer
+   */
+  async observe(peer: ForwardingPeer, request: ForwardedRequest, limits: ObservationLimits): Promise<ServerResponse> {
+    const key = keyOf(peer, request);
+    const shared = this.#shared.get(key) ?? this.#open(key, peer, request, limits);
+    const answer: ObservedAnswer = await shared.firstAnswer;
+    return shared.join() ?? answer;
+  }
+
+  close(): void {
+    for (const shared of [...this.#shared.values()]) shared.cancel();
+  }
+
+  #open(
+    key: string,
+    peer: ForwardingPeer,
+    request: ForwardedRequest,
+    { timeoutMs, maxBodyBytes }: ObservationLimits,
+  ): SharedObservation {
+    const { client, env, onSilence } = this.#deps;
+    const shared: SharedObservation = new SharedObservation(env, {
+      name: this.#name,
+      onOver: () => {
+        if (this.#shared.get(key) === shared) this.#shared.delete(key);
+      },
+      onSilence: (error) => onSilence(peer, error),
+    });
+    this.#shared.set(key, shared);
+    shared.start(client.observe(toClientRequest(request, peer), shared, { timeoutMs, maxBodyBytes }));
+    return shared;
+  }
+}
+
+/** Equal for requests that get the same answers: how far they may go on does not matter. */
+function keyOf(
+  { name }: ForwardingPeer,
+  { method, path, query, accept, contentFormat, options, payload }: ForwardedRequest,
+) {
+  const body = payload === undefined ? null : Buffer.from(payload).toString("latin1");
+  const others = options.map(({ number, value }) => [number, Buffer.from(value).toString("latin1")]);
+  return JSON.stringify([name, method, path, query, accept ?? null, contentFormat ?? null, others, body]);
+}

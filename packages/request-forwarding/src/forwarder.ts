@@ -1,0 +1,188 @@
+import {
+  type ClientResponse,
+  CODE,
+  errorResponse,
+  type RequestControl,
+  type ServerRequest,
+  type ServerResponse,
+  type TableSizes,
+  TransportError,
+} from "@tributary/coap-transport";
+import { MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES, RETRY_AFTER_S } from "./constants.js";
+import { ForwardedObservations } from "./forwarded-observations.js";
+import { type ForwardedRequest, forwardedRequest, toClientRequest } from "./forwarded-request.js";
+import { hopLimitReached, nextHopLimit, withNameInFront } from "./hop-limit.js";
+import { forwardedRequestOptions, forwardedResponse } from "./option-translation.js";
+import { PeerHealth } from "./peer-health.js";
+import { peersBesidesSender } from "./sender.js";
+import type { ForwardingDeps, ForwardingOptions, ForwardingOutcome, ForwardingPeer, PeerStatus } from "./types.js";
+
+/** What of a request is sent otherwise than it came. */
+export type Changes = Partial<Pick<ForwardedRequest, "path" | "query" | "payload" | "contentFormat">>;
+
+/** What one peer made of a request: an answer, or why the next one is to be asked. */
+type Attempt =
+  | { readonly kind: "answer"; readonly response: ServerResponse }
+  | { readonly kind: "next"; readonly response: ServerResponse };
+
+const SILENT = errorResponse(CODE.GATEWAY_TIMEOUT, "the node that is asked for does not answer");
+
+/** Sends requests on to peers, one after the other until one answers. */
+export class Forwarder {
+  readonly #deps: ForwardingDeps;
+  readonly #options: ForwardingOptions;
+  readonly #health: PeerHealth;
+  readonly #observations: ForwardedObservations;
+  readonly #rejected = new Map<string, number>();
+  #running = 0;
+
+  constructor(deps: ForwardingDeps, options: ForwardingOptions) {
+    const { peers, failoverMs, observations, self } = options;
+    this.#deps = deps;
+    this.#options = options;
+    this.#health = new PeerHealth(deps, { peers, probeTimeoutMs: failoverMs });
+    this.#observations = new ForwardedObservations(
+      { ...deps, onSilence: (peer, error) => this.#health.note(peer, outcomeOf(error)) },
+      { name: self.name, max: observations },
+    );
+  }
+
+  get rejected(): ReadonlyMap<string, number> {
+    return this.#rejected;
+  }
+
+  peers(): readonly PeerStatus[] {
+    return this.#health.status();
+  }
+
+  tableSizes(): TableSizes {
+    return { forwarded: this.#running, "forwarded-observations": this.#observations.size };
+  }
+
+  close(): void {
+    this.#observations.close();
+    this.#health.close();
+  }
+
+  reject(cause: string, response: ServerResponse): ServerResponse {
+    this.#rejected.set(cause, (this.#rejected.get(cause) ?? 0) + 1);
+    return response;
+  }
+
+  /** Answer `request` by the first of `peers` that does. Rejects only for faults of the program. */
+  async forward(
+    request: ServerRequest,
+    peers: readonly ForwardingPeer[],
+    changes: Changes = {},
+  ): Promise<ServerResponse> {
+    const { self, concurrency } = this.#options;
+    const hopLimit = nextHopLimit(request.hopLimit);
+    const candidates = peersBesidesSender(request, peers);
+    if (hopLimit === null || candidates.length === 0) return this.reject("forward-loop", hopLimitReached(self.name));
+    const options = forwardedRequestOptions(request.options);
+    if (options === null)
+      return this.reject("forward-option", errorResponse(CODE.BAD_OPTION, "an option cannot be passed on"));
+    if (this.#running >= concurrency) {
+      const overload = errorResponse(CODE.UNAVAILABLE, "too many forwarded requests at once");
+      return this.reject("forward-overload", { ...overload, maxAgeS: RETRY_AFTER_S });
+    }
+    this.#running++;
+    try {
+      const forwarded = { ...forwardedRequest(request, { hopLimit, options }), ...changes };
+      return withNameInFront(self.name, await this.#ask(request, forwarded, this.#health.inOrder(candidates)));
+    } finally {
+      this.#running--;
+    }
+  }
+
+  /**
+   * A registration whose answer is late may have been taken nevertheless; the next RD then takes it too. That is what happens
+   * when an endpoint itself turns to the next RD (draft 6.2): lookups show the one renewed last, the other ends by itself.
+   */
+  async #ask(
+    request: ServerRequest,
+    forwarded: ForwardedRequest,
+    candidates: readonly ForwardingPeer[],
+  ): Promise<ServerResponse> {
+    const { timeoutMs, failoverMs } = this.#options;
+    let last: ServerResponse = SILENT;
+    for (const [index, peer] of candidates.entries()) {
+      // Waiting pays only where there is nobody else to ask, and hope.
+      const isLastHope = index === candidates.length - 1 && this.#health.isUp(peer);
+      const attempt = await this.#try(peer, request, forwarded, isLastHope ? timeoutMs : failoverMs);
+      if (attempt.kind === "answer") return attempt.response;
+      last = attempt.response;
+    }
+    return last;
+  }
+
+  async #try(
+    peer: ForwardingPeer,
+    request: ServerRequest,
+    forwarded: ForwardedRequest,
+    timeoutMs: number,
+  ): Promise<Attempt> {
+    const isUnproven = request.sourceProof === "none";
+    const control = { timeoutMs, maxBodyBytes: isUnproven ? MAX_UNPROVEN_ANSWER_BYTES : MAX_ANSWER_BYTES };
+    try {
+      const response = await this.#send(peer, request, forwarded, control);
+      this.#health.note(peer, "answered");
+      // 5.03: full, or about to end. Another one may have room.
+      return { kind: response.code === CODE.UNAVAILABLE ? "next" : "answer", response };
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      const outcome = outcomeOf(error);
+      this.#health.note(peer, outcome);
+      if (outcome !== "failed") return { kind: "next", response: SILENT };
+      this.#deps.env.logger.debug("a forwarded request failed", { peer: peer.name, path: request.path, error });
+      return { kind: "answer", response: failure(error, isUnproven) };
+    }
+  }
+
+  async #send(
+    peer: ForwardingPeer,
+    request: ServerRequest,
+    forwarded: ForwardedRequest,
+    control: Required<Omit<RequestControl, "signal">>,
+  ): Promise<ServerResponse> {
+    if (request.observe === 0) {
+      if (this.#observations.hasRoomFor(peer, forwarded)) {
+        return validated(request, await this.#observations.observe(peer, forwarded, control));
+      }
+      this.reject("observer-limit", SILENT);
+    }
+    const response: ClientResponse = await this.#deps.client.request(
+      toClientRequest(forwarded, peer, request.etags),
+      control,
+    );
+    return forwardedResponse(response);
+  }
+}
+
+/** 2.03 for an observer that holds the present state already; others share the observation, so the peer is not told. */
+function validated(request: ServerRequest, response: ServerResponse): ServerResponse {
+  const { etag, payload: _, contentFormat: __, ...rest } = response;
+  const isHeld = etag !== undefined && request.etags.some((held) => Buffer.compare(held, etag) === 0);
+  return isHeld && response.code === CODE.CONTENT ? { ...rest, etag, code: CODE.VALID } : response;
+}
+
+function outcomeOf(error: Error): ForwardingOutcome {
+  const code = error instanceof TransportError ? error.code : undefined;
+  if (code === "TIMEOUT") return "timeout";
+  return code === "UNREACHABLE" ? "unreachable" : "failed";
+}
+
+function failure({ code }: TransportError, isUnproven: boolean): ServerResponse {
+  switch (code) {
+    case "TOO_LARGE":
+      return isUnproven
+        ? { code: CODE.UNAUTHORIZED, issuesEcho: true }
+        : errorResponse(CODE.BAD_GATEWAY, "the answer is too large to be passed on");
+    case "OVERLOADED":
+    case "CLOSED":
+    case "ABORTED":
+      return { ...errorResponse(CODE.UNAVAILABLE, "cannot be passed on now"), maxAgeS: RETRY_AFTER_S };
+    default:
+      return errorResponse(CODE.BAD_GATEWAY, "the answer cannot be passed on");
+  }
+}

@@ -13,6 +13,7 @@ import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState
 import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
 import { ReplicaRecorder, type RestoredReplica } from "./replica-recorder.js";
+import { singleHopClient } from "./single-hop.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
@@ -101,7 +102,7 @@ class UpstreamShell implements Upstream {
     const signals = [this.#abort.signal, ...(signal === undefined ? [] : [signal])];
     return forwardLookup(
       {
-        client: this.#deps.client,
+        client: singleHopClient(this.#deps.client, found),
         found,
         capabilities: this.#capabilities,
         timeoutMs: this.#options.timeoutMs,
@@ -306,7 +307,7 @@ class UpstreamShell implements Upstream {
   #followerDeps(): FollowerDeps {
     const { client, directory, env } = this.#deps;
     return {
-      client,
+      client: singleHopClient(client, this.#found),
       directory,
       env,
       options: this.#options,

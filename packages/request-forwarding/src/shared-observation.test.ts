@@ -1,0 +1,180 @@
+import { type ClientResponse, CODE, formatCode, METHOD, type ServerResponse } from "@tributary/coap-transport";
+import { describe, expect, test } from "vitest";
+import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
+import { addressOf, openGroup } from "./testing/shared-address.js";
+
+const state = (text: string, more: Partial<ServerResponse> = {}): ServerResponse => ({
+  code: CODE.CONTENT,
+  contentFormat: 40,
+  payload: Buffer.from(text),
+  maxAgeS: 60,
+  ...more,
+});
+
+/** host1 is the lookup proxy, host2 an RD without one: clients observe lookups through it. */
+function open() {
+  const world = createVirtualWorld();
+  const group = openGroup(world, { host1: { lp: true }, host2: { rd: true } });
+  group.node("host1").answer(state("one"));
+  const observe = (query = "ep=a", etags: readonly Uint8Array[] = []) => {
+    const heard: string[] = [];
+    const responses: ClientResponse[] = [];
+    const ends: unknown[] = [];
+    const uri = `coap://[${addressOf("host2")}]/rd-lookup/ep?${query}`;
+    const observation = group.client.observe(
+      { method: METHOD.GET, uri, etags },
+      {
+        onNotification(response) {
+          responses.push(response);
+          const text = new TextDecoder().decode(response.payload);
+          heard.push(response.code === CODE.CONTENT ? text : `${formatCode(response.code)} ${text}`.trim());
+        },
+        onEnd: (reason) => ends.push(reason instanceof Error ? reason.message : reason),
+      },
+    );
+    return { observation, heard, responses, ends };
+  };
+  const tables = () => group.node("host2").forwarding.tableSizes();
+  return { ...group, world, observe, tables, lp: group.node("host1") };
+}
+
+describe("RFC 7641 section 5: observing through a node", () => {
+  test("first state and every later one", async () => {
+    const { world, observe, lp } = open();
+    const { heard } = observe();
+    await world.clock.advance(100);
+    lp.answer(state("two"));
+    await world.clock.advance(100);
+    lp.answer(state("three"));
+    await world.clock.advance(100);
+    expect(heard).toEqual(["one", "two", "three"]);
+  });
+
+  test("one observation at the peer for all who ask the same; others have their own", async () => {
+    const { world, observe, lp, tables } = open();
+    const first = observe();
+    await world.clock.advance(100);
+    lp.answer(state("two"));
+    await world.clock.advance(100);
+    const others = [observe(), observe(), observe("ep=b")];
+    await world.clock.advance(100);
+    expect(others.map(({ heard }) => heard)).toEqual([["two"], ["two"], ["two"]]);
+    expect(lp.observers.size).toBe(2);
+    expect(tables()).toMatchObject({ "forwarded-observations": 2, forwarded: 0 });
+    lp.answer(state("three"));
+    await world.clock.advance(100);
+    expect(first.heard).toEqual(["one", "two", "three"]);
+    for (const { heard } of others) expect(heard).toEqual(["two", "three"]);
+  });
+
+  test("who asks while the first answer is under way shares it too", async () => {
+    const { world, observe, lp } = open();
+    const both = [observe(), observe()];
+    await world.clock.advance(100);
+    expect(both.map(({ heard }) => heard)).toEqual([["one"], ["one"]]);
+    expect(lp.served).toHaveLength(1);
+  });
+
+  test("when the last one leaves, so does this node, a moment later", async () => {
+    const { world, observe, lp, tables } = open();
+    const one = observe();
+    const other = observe();
+    await world.clock.advance(100);
+    await Promise.all([one.observation.close(), world.clock.advance(100)]);
+    await world.clock.advance(10_000);
+    expect(lp.observers.size, "one is left").toBe(1);
+    await Promise.all([other.observation.close(), world.clock.advance(100)]);
+    expect(lp.observers.size, "they come and go").toBe(1);
+    await world.clock.advance(3000);
+    expect(lp.observers.size).toBe(0);
+    expect(tables()).toMatchObject({ "forwarded-observations": 0 });
+  });
+
+  test("who holds the state already gets 2.03, and the next one in full", async () => {
+    const { world, observe, lp } = open();
+    const etag = Uint8Array.of(7);
+    lp.answer(state("one", { etag }));
+    const { heard } = observe("ep=a", [etag]);
+    await world.clock.advance(100);
+    lp.answer(state("two"));
+    await world.clock.advance(100);
+    expect(heard).toEqual(["2.03", "two"]);
+    expect(lp.served[0]?.etags, "others share the answer").toEqual([]);
+  });
+
+  test("a state that was not confirmed within its Max-Age is asked for again, by its tag", async () => {
+    const { world, observe, lp } = open();
+    const etag = Uint8Array.of(7);
+    lp.answer(state("one", { etag }));
+    const { heard } = observe();
+    await world.clock.advance(59_000);
+    expect(lp.served).toHaveLength(1);
+    const late = observe();
+    await world.clock.advance(100);
+    expect(late.responses[0]?.maxAgeS, "what is left of it").toBeLessThanOrEqual(2);
+    await world.clock.advance(2000);
+    expect(lp.served).toHaveLength(2);
+    expect(lp.served[1]?.etags).toEqual([etag]);
+    expect(heard[0]).toBe("one");
+  });
+
+  test("the peer falls silent: observers get 5.04 and may ask again", async () => {
+    const { world, silence, observe, node, tables } = open();
+    const { heard, ends } = observe();
+    await world.clock.advance(100);
+    silence("host1");
+    await world.clock.advance(80_000);
+    expect(heard.at(-1)).toMatch(/^5\.04/);
+    expect(ends).toEqual(["error-response"]);
+    expect(node("host2").forwarding.peers()[0]?.isUp).toBe(false);
+    expect(tables()).toMatchObject({ "forwarded-observations": 0 });
+  });
+
+  test("an error of the peer is the last word to all", async () => {
+    const { world, observe, lp } = open();
+    const both = [observe(), observe()];
+    await world.clock.advance(100);
+    lp.answer({ code: CODE.UNAVAILABLE, payload: Buffer.from("the end") });
+    await world.clock.advance(100);
+    for (const { heard, ends } of both) {
+      expect(heard).toEqual(["one", "5.03 the end"]);
+      expect(ends).toEqual(["error-response"]);
+    }
+  });
+
+  test("what cannot be observed is answered without", async () => {
+    const { world, client, tables } = open();
+    const ends: unknown[] = [];
+    const codes: string[] = [];
+    client.observe(
+      { method: METHOD.GET, uri: `coap://[${addressOf("host1")}]/reg/host2/1` },
+      { onNotification: ({ code }) => codes.push(formatCode(code)), onEnd: (reason) => ends.push(reason) },
+    );
+    await world.clock.advance(500);
+    expect(codes).toEqual(["2.04"]);
+    expect(ends).toEqual(["not-observable"]);
+    expect(tables()).toMatchObject({ "forwarded-observations": 0 });
+  });
+
+  test("beyond the bound answers come without Observe", async () => {
+    const { world, observe, node } = open();
+    const all = Array.from({ length: 6 }, (_, index) => observe(`ep=${index}`));
+    await world.clock.advance(500);
+    expect(all.map(({ ends }) => ends)).toEqual([[], [], [], [], ["not-observable"], ["not-observable"]]);
+    expect(all.every(({ heard }) => heard[0] === "one")).toBe(true);
+    expect(node("host2").forwarding.rejected.get("observer-limit")).toBe(2);
+  });
+
+  test("closing tells the observers, and later states reach nobody", async () => {
+    const { world, observe, node, lp } = open();
+    const { heard } = observe();
+    await world.clock.advance(100);
+    node("host2").forwarding.close();
+    await world.clock.advance(100);
+    expect(heard.at(-1)).toBe("5.03 shutting down");
+    lp.answer(state("two"));
+    await world.clock.advance(100);
+    expect(heard).toHaveLength(2);
+    expect(lp.observers.size, "the peer was told by RST").toBe(0);
+  });
+});

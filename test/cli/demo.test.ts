@@ -11,3 +11,12 @@ test("the demo tells draft 6.2 to its end", async () => {
   expect(last.filter((line) => line.includes('ep="endpoint1"'))).toHaveLength(1);
   expect(last.filter((line) => line.includes('ep="endpoint2"'))).toHaveLength(1);
 });
+
+test("the demo lists its scenarios and refuses others", async () => {
+  const listed = await runTributary(["demo", "--list"]);
+  expect(listed.status).toBe(0);
+  expect(listed.stdout).toMatch(/^6\.2 +distinct registration points/m);
+  const refused = await runTributary(["demo", "--scenario", "6.9"]);
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toMatch(/there is no scenario 6\.9; choose one of .*6\.2/);
+});

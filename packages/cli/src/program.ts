@@ -160,14 +160,19 @@ function addStatus(program: Command, io: CommandIo, finish: Finish): void {
 function addDemo(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("demo")
-    .summary("tell the story of a federation")
+    .summary("tell a scenario of the draft with real exchanges")
     .description(
-      "Run the federation of the draft's section 6.2 in this process (three RDs, three lookup proxies, two endpoints): " +
-        "endpoints register, an RD goes away, endpoints move, and every step is told with its real exchanges.",
+      "Run a federation in this process, let things happen to it, and tell every step with its real exchanges. " +
+        "Without --scenario: distinct registration points (6.2): an RD goes away, endpoints move, every proxy follows.",
     )
-    .action(async () => {
-      const { demo } = await import("./commands/demo.js");
-      finish(await demo(io));
+    .option("--scenario <name>", "the scenario, by its section of the draft")
+    .option("--list", "print the scenarios there are")
+    .action(async ({ scenario, list }: { scenario?: string; list?: true }) => {
+      const [{ demo, listScenarios }, { findScenario }] = await Promise.all([
+        import("./commands/demo.js"),
+        import("./demo/scenarios.js"),
+      ]);
+      finish(list === true ? listScenarios(io) : await demo(io, findScenario(scenario)));
     });
 }
 

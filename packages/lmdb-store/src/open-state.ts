@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "@tributary/coap-transport";
 import { open, type RootDatabase } from "lmdb";
 import { StateError } from "./errors.js";
+import { observeFailedCommits } from "./failed-commits.js";
 import { lockFolder } from "./folder-lock.js";
 
 export interface OpenStateDeps {
@@ -43,12 +44,20 @@ export async function openState(deps: OpenStateDeps, { path, format }: OpenState
     // Without overlap a write is on disk when its promise resolves; all writes of a moment share one commit. Transactions
     // keep their place among single writes.
     const environment = open({ path, maxDbs: MAX_DATABASES, overlappingSync: false, strictAsyncOrder: true });
+    observeFailedCommits(environment, { logger: deps.logger, path });
     const meta = environment.openDB<number, string>({ name: "meta", encoding: "json" });
     await meta.put("format", format);
     const close = async () => {
-      await environment.flushed;
-      await environment.close();
-      unlock();
+      try {
+        // What could not be written was told to whoever wanted it written.
+        await environment.flushed.then(
+          () => undefined,
+          () => undefined,
+        );
+        await environment.close();
+      } finally {
+        unlock();
+      }
     };
     return { environment, ...(setAside === undefined ? {} : { setAside }), close };
   } catch (error) {

@@ -94,7 +94,8 @@ async function openHistory(
   const counter = meta.get("reserved") ?? 0;
   let reserved = counter + RESERVED_COUNTERS;
   await Promise.all([meta.put("epoch", epoch), meta.put("reserved", reserved)]);
-  const failed = (error: unknown) => deps.logger.error("the history of the feed cannot be kept", { error });
+  // A position that is not kept means that its registration is told again after a restart.
+  const failed = () => undefined;
 
   function* kept(): Generator<LogPosition> {
     for (const { key, value } of positions.getRange()) {
@@ -112,7 +113,9 @@ async function openHistory(
       positions.put(position.href, packPosition(position)).catch(failed);
       if (Math.max(position.ep, position.renewed) + RESERVED_COUNTERS / 2 < reserved) return;
       reserved += RESERVED_COUNTERS;
-      meta.put("reserved", reserved).catch(failed);
+      meta.put("reserved", reserved).catch(() => {
+        reserved -= RESERVED_COUNTERS;
+      });
     },
     forget(href, horizon) {
       meta.put("horizon", horizon).catch(failed);

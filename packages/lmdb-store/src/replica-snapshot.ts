@@ -124,8 +124,11 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
   }
 
   #keepUpstream(source: string, upstream: KeptUpstream): void {
-    this.#latest.set(source, upstream);
-    this.#write(this.#upstreams.put(source, upstream));
+    const { position: _, ...replica } = upstream;
+    // Where something is missing, no place in the feed holds any more: after a restart all is copied anew.
+    const kept = this.#hasFailed ? { ...replica, isComplete: false } : upstream;
+    this.#latest.set(source, kept);
+    this.#write(this.#upstreams.put(source, kept));
   }
 
   /** Without one of its registrations a replica is not what its position says. */
@@ -145,10 +148,11 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
   }
 
   #write(written: Promise<boolean>): void {
-    written.catch((error: unknown) => {
+    written.catch(() => {
       this.#reject("snapshot-failure");
-      if (!this.#hasFailed) this.#deps.logger.error("the snapshot cannot be written", { error, path: this.#path });
+      if (this.#hasFailed) return;
       this.#hasFailed = true;
+      for (const [source, upstream] of this.#latest) this.#keepUpstream(source, upstream);
     });
   }
 }

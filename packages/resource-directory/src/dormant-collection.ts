@@ -2,13 +2,14 @@ import type { Environment, Timer } from "@tributary/coap-transport";
 import { COLLECTION_INTERVAL_MS, MAX_DORMANT, MAX_DORMANT_MS } from "./constants.js";
 import type { KeyedQueue } from "./keyed-queue.js";
 import { keyOf, type Registry } from "./registry.js";
-import { tryStore } from "./store-access.js";
+import type { StoreAccess } from "./store-access.js";
 import type { RegistrationStore, StoredRegistration } from "./types.js";
 
 export interface DormantCollectionDeps {
   readonly registry: Registry;
   readonly queue: KeyedQueue;
   readonly store: RegistrationStore;
+  readonly storeAccess: StoreAccess;
   readonly env: Environment;
 }
 
@@ -52,12 +53,12 @@ export class DormantCollection {
   }
 
   #giveUp(stored: StoredRegistration): void {
-    const { registry, queue, store, env } = this.#deps;
+    const { registry, queue, store, storeAccess } = this.#deps;
     // Never rejects: a store that fails to forget is logged, and the entry is overdue again at the next start.
     void queue.run(keyOf(stored), () => {
       if (!registry.isDormant(stored)) return undefined;
       registry.remove(stored.id);
-      return tryStore(env.logger, () => store.delete(stored.id));
+      return storeAccess.attempt(() => store.delete(stored.id));
     });
   }
 }

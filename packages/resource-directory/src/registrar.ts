@@ -9,7 +9,7 @@ import { accepted, type Result, refused } from "./refusal.js";
 import { resolveDocument } from "./registration-document.js";
 import { keyOf, Registry, type RegistryEntry } from "./registry.js";
 import { restoreRegistrations } from "./restore-registrations.js";
-import { tryStore } from "./store-access.js";
+import { StoreAccess } from "./store-access.js";
 import type { RegistrationLimits, RegistrationStore, StoredRegistration } from "./types.js";
 
 export interface RegistrarDeps {
@@ -40,6 +40,7 @@ export class Registrar {
   readonly #queue = new KeyedQueue();
   readonly #ids: ReturnType<typeof createLocationIds>;
   readonly #hrefPrefix: string;
+  readonly #storeAccess: StoreAccess;
   readonly #collection: DormantCollection;
   readonly #stopListening: () => void;
   /** Registrations on their way into the store, for the limit. */
@@ -53,7 +54,14 @@ export class Registrar {
     this.#options = options;
     this.#ids = createLocationIds(env.random);
     this.#hrefPrefix = `${pathReference(options.resourcePath)}/`;
-    this.#collection = new DormantCollection({ registry: this.#registry, queue: this.#queue, store: deps.store, env });
+    this.#storeAccess = new StoreAccess(env.logger);
+    this.#collection = new DormantCollection({
+      registry: this.#registry,
+      queue: this.#queue,
+      store: deps.store,
+      storeAccess: this.#storeAccess,
+      env,
+    });
     directory.openSource(source, { authority: null });
     directory.setConnected(source, true, env.clock.nowMs());
     this.#stopListening = directory.on("source", (change) => {
@@ -130,7 +138,7 @@ export class Registrar {
       return refused("full", `this directory holds ${limit} registrations`);
     if (isAdded) this.#arriving++;
     return andThen(
-      tryStore(env.logger, () => store.put(next)),
+      this.#storeAccess.attempt(() => store.put(next)),
       (kept) => {
         if (isAdded) this.#arriving--;
         return kept.ok ? this.#show(next, links, nowMs, freshUntilMs) : kept;
@@ -141,7 +149,7 @@ export class Registrar {
   remove(id: string): Pending<undefined> {
     const { directory, env, store } = this.#deps;
     return andThen(
-      tryStore(env.logger, () => store.delete(id)),
+      this.#storeAccess.attempt(() => store.delete(id)),
       (deleted) => {
         if (!deleted.ok) return deleted;
         this.#registry.remove(id);
@@ -170,10 +178,10 @@ export class Registrar {
 
   /** The directory, which other sources fill as well, has no room: the store must not know more than it. */
   #takeBack(next: StoredRegistration, error: MergeError): Pending<StoredRegistration> {
-    const { store, env } = this.#deps;
+    const { store } = this.#deps;
     const previous = this.byId(next.id)?.stored;
     return andThen(
-      tryStore(env.logger, () => (previous === undefined ? store.delete(next.id) : store.put(previous))),
+      this.#storeAccess.attempt(() => (previous === undefined ? store.delete(next.id) : store.put(previous))),
       () => refused("full", error.message),
     );
   }

@@ -1,18 +1,23 @@
 import { type CommandIo, EXIT_FAILURE } from "../command-io.js";
-import { openDemoFederation } from "../demo/demo-federation.js";
-import { tellStory } from "../demo/story.js";
+import type { DemoScenario } from "../demo/scenario.js";
+import { SCENARIOS } from "../demo/scenarios.js";
+import { formatTable } from "../table.js";
 
-/** Tell the draft's section 6.2 with real exchanges on loopback. Resolves with the exit status. */
-export async function demo(io: CommandIo): Promise<number> {
-  const federation = await openDemoFederation();
+/** Tell a scenario of the draft with real exchanges on loopback. Resolves with the exit status. */
+export async function demo(io: CommandIo, scenario: DemoScenario): Promise<number> {
   try {
-    await tellStory({ federation, tell: (line) => io.out(line), signal: io.interrupt });
+    await scenario.tell({ tell: (line) => io.out(line), signal: io.interrupt });
     return 0;
   } catch (error) {
     if (io.interrupt.aborted) return 0;
     io.err(`tributary: the demo failed: ${error instanceof Error ? error.message : String(error)}`);
     return EXIT_FAILURE;
-  } finally {
-    await federation.close();
   }
+}
+
+/** Print what `demo` can tell. Returns the exit status. */
+export function listScenarios(io: CommandIo): number {
+  const rows = SCENARIOS.map(({ name, summary }) => [name, summary]);
+  for (const line of formatTable(["SCENARIO", "WHAT IT SHOWS"], rows)) io.out(line);
+  return 0;
 }

@@ -1,0 +1,73 @@
+import { createSocket } from "node:dgram";
+import { type Environment, silentLogger } from "@tributary/coap-transport";
+import { checkConfig } from "../config/check-config.js";
+import { secureRandom, systemEnvironment } from "../environment.js";
+import { createNode } from "../node/create-node.js";
+import type { Node } from "../node/types.js";
+import { systemNetwork } from "../system-network.js";
+
+/** Where each host listens. */
+export type HostUris<Host extends string> = Readonly<Record<Host, string>>;
+
+/** For each host its settings in YAML, besides `name`, `listen` and `http`. */
+export type HostRoles<Host extends string> = Readonly<Record<Host, (uris: HostUris<Host>) => string>>;
+
+/** The hosts of a story in this process, each on a port of loopback. */
+export interface DemoHosts<Host extends string> {
+  readonly env: Environment;
+  readonly uris: HostUris<Host>;
+  node(host: Host): Node;
+  /** End one host without replacement. */
+  stop(host: Host): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Start every host, in the order of `roles`; resolves when each is bound. */
+export async function openDemoHosts<Host extends string>(roles: HostRoles<Host>): Promise<DemoHosts<Host>> {
+  const env = systemEnvironment(silentLogger);
+  const hosts = Object.keys(roles) as Host[];
+  const ports = await freePorts(hosts.length);
+  const uris = Object.fromEntries(
+    hosts.map((host, index) => [host, `coap://127.0.0.1:${ports[index]}`]),
+  ) as HostUris<Host>;
+  const nodes = new Map<Host, Node>();
+  const close = async () => void (await Promise.all([...nodes.values()].map((node) => node.close())));
+  try {
+    for (const host of hosts) nodes.set(host, await openHost(host, uris[host], roles[host](uris), env));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    env,
+    uris,
+    node: (host) => nodes.get(host) as Node,
+    stop: async (host) => nodes.get(host)?.close(),
+    close,
+  };
+}
+
+async function openHost(host: string, uri: string, role: string, env: Environment): Promise<Node> {
+  const checked = checkConfig(`name: ${host}\nlisten: ["${uri}"]\nhttp: false\n${role}\n`, `${host}.yaml`);
+  if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("; "));
+  const random = secureRandom();
+  const nodeId = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16)).join("");
+  return createNode(
+    { env, network: systemNetwork(env, checked.config.limits, checked.config.amplification), nodeId },
+    checked.config,
+  );
+}
+
+/** Ports of loopback that were free a moment ago, all different. */
+async function freePorts(count: number): Promise<number[]> {
+  const sockets = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const socket = createSocket("udp4");
+      await new Promise<void>((resolve, reject) => socket.once("error", reject).bind(0, "127.0.0.1", resolve));
+      return socket;
+    }),
+  );
+  const ports = sockets.map((socket) => socket.address().port);
+  await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
+  return ports;
+}

@@ -1,0 +1,131 @@
+import type { DemoHosts } from "./demo-hosts.js";
+import type { Narrator } from "./narrator.js";
+import { defineScenario, type Stage } from "./scenario.js";
+
+/** The hosts of the draft's figure (section 6.2). */
+type HostName = "host1" | "host2" | "host3" | "host4";
+
+const SECTOR = "facility23.eu.example.com";
+const PROXIES = { "LP-X": "host1", "LP-Y": "host2", "LP-Z": "host4" } as const satisfies Record<string, HostName>;
+type ProxyName = keyof typeof PROXIES;
+const PROXY_NAMES = Object.keys(PROXIES) as ProxyName[];
+
+/** Draft 6.2: endpoints register at one of several RDs, an RD is lost, endpoints move. */
+export const distinctRegistrationPoints = defineScenario<HostName>({
+  name: "6.2",
+  summary: "distinct registration points: an RD goes away, its endpoints move, every proxy follows",
+  roles: {
+    host1: (uris) =>
+      `registration: {}\nlookup:\n  upstreams: [{ name: rd-b, uri: "${uris.host2}" }, { name: rd-c, uri: "${uris.host3}" }]`,
+    host2: (uris) =>
+      `registration: {}\nlookup:\n  upstreams: [{ name: rd-a, uri: "${uris.host1}" }, { name: rd-c, uri: "${uris.host3}" }]`,
+    host3: (uris) =>
+      `registration: {}\nadvertise:\n  - '<${uris.host2}/rd-lookup/ep>;rt="core.rd-lookup-ep"'\n  - '<${uris.host2}/rd-lookup/res>;rt="core.rd-lookup-res"'`,
+    host4: (uris) =>
+      `lookup:\n  upstreams: [{ name: rd-a, uri: "${uris.host1}" }, { name: rd-b, uri: "${uris.host2}" }, { name: rd-c, uri: "${uris.host3}" }]`,
+  },
+  run: (stage) => new Story(stage).run(),
+});
+
+class Story {
+  readonly #hosts: DemoHosts<HostName>;
+  readonly #narrator: Narrator;
+
+  constructor({ hosts, narrator }: Stage<HostName>) {
+    this.#hosts = hosts;
+    this.#narrator = narrator;
+  }
+
+  async run(): Promise<void> {
+    await this.#meet();
+    await this.#discover();
+    const atC = await this.#register("endpoint1", "host3", "RD-C");
+    await this.#seeEverywhere("endpoint1", atC);
+    await this.#register("endpoint2", "host3", "RD-C");
+    await this.#loseRdC(atC);
+    await this.#move();
+    this.#narrator.title("That is all");
+    this.#narrator.say(
+      "Every lookup proxy answered for the whole federation, before, during and after the outage of an RD.",
+    );
+  }
+
+  async #meet(): Promise<void> {
+    const { env, uris } = this.#hosts;
+    const narrator = this.#narrator;
+    narrator.title("Three RDs and three lookup proxies (draft 6.2)");
+    narrator.say(`host1 ${uris.host1}  RD-A and LP-X`);
+    narrator.say(`host2 ${uris.host2}  RD-B and LP-Y`);
+    narrator.say(`host3 ${uris.host3}  RD-C`);
+    narrator.say(`host4 ${uris.host4}  LP-Z`);
+    const startMs = env.clock.nowMs();
+    await narrator.until("the proxies follow their RDs", () =>
+      PROXY_NAMES.every((proxy) => this.#upstreams(proxy).every(({ phase }) => phase === "live")),
+    );
+    narrator.say(`Every proxy found its RDs by discovery and copied them: ${narrator.since(startMs)}.`);
+  }
+
+  async #discover(): Promise<void> {
+    this.#narrator.title("An endpoint near host3 looks for a place to register");
+    await this.#narrator.show("GET", `${this.#hosts.uris.host3}/.well-known/core?rt=core.rd*`);
+    this.#narrator.say("RD-C takes registrations; for lookups it sends clients to LP-Y.");
+  }
+
+  async #register(endpoint: string, host: HostName, rd: string): Promise<string> {
+    const origin = this.#hosts.uris[host];
+    this.#narrator.title(`${endpoint} registers at ${rd}`);
+    const uri = `${origin}/rd?ep=${endpoint}&d=${SECTOR}&base=coap://${endpoint}.example`;
+    const response = await this.#narrator.show("POST", uri, { payload: '</sensors/temp>;if="core.s"' });
+    return `${origin}/${response.locationPath.join("/")}`;
+  }
+
+  async #seeEverywhere(endpoint: string, location: string): Promise<void> {
+    const narrator = this.#narrator;
+    narrator.title(`Every proxy shows ${endpoint}`);
+    const startMs = this.#hosts.env.clock.nowMs();
+    await narrator.until(`${endpoint} at every proxy`, () =>
+      PROXY_NAMES.every((proxy) => this.#shown(proxy, endpoint) === location),
+    );
+    narrator.say(`All three knew ${narrator.since(startMs)} after the answer to the endpoint.`);
+    await narrator.show("GET", `${this.#hosts.uris.host4}/rd-lookup/ep?ep=${endpoint}&d=${SECTOR}`);
+  }
+
+  async #loseRdC(location: string): Promise<void> {
+    const narrator = this.#narrator;
+    narrator.title("RD-C becomes unavailable");
+    await this.#hosts.stop("host3");
+    await narrator.until("the proxies to notice", () =>
+      PROXY_NAMES.every((proxy) => this.#upstreams(proxy).find(({ name }) => name === "rd-c")?.phase === "stale"),
+    );
+    const left = PROXY_NAMES.filter((proxy) => this.#shown(proxy, "endpoint1") === location);
+    narrator.say(`${left.join(", ")} noticed, and keep what RD-C told until its lifetime ends.`);
+    await narrator.show("GET", `${this.#hosts.uris.host4}/rd-lookup/res?if=core.s&d=${SECTOR}&provenance`);
+  }
+
+  async #move(): Promise<void> {
+    const narrator = this.#narrator;
+    const one = await this.#register("endpoint1", "host2", "RD-B, since it could not renew at RD-C");
+    const two = await this.#register("endpoint2", "host1", "RD-A, likewise");
+    narrator.title("The old registrations are evicted, the new ones shown once each");
+    await narrator.until("the moves at every proxy", () =>
+      PROXY_NAMES.every((proxy) => this.#shown(proxy, "endpoint1") === one && this.#shown(proxy, "endpoint2") === two),
+    );
+    await narrator.show("GET", `${this.#hosts.uris.host4}/rd-lookup/ep?d=${SECTOR}`);
+    await narrator.show("GET", `${this.#hosts.uris.host4}/rd-lookup/res?if=core.s&ep=endpoint1&provenance`);
+    const { superseded } = this.#hosts.node("host4").directory.counts();
+    narrator.say(
+      `LP-Z keeps ${superseded} superseded registrations of RD-C aside; they would show again if the new ones went.`,
+    );
+  }
+
+  #upstreams(proxy: ProxyName) {
+    return this.#hosts.node(PROXIES[proxy]).upstreams();
+  }
+
+  /** Absolute URI of the registration that a proxy shows for an endpoint. */
+  #shown(proxy: ProxyName, endpoint: string): string | undefined {
+    const host = PROXIES[proxy];
+    const href = this.#hosts.node(host).directory.winner(endpoint, SECTOR)?.shownHref;
+    return href?.startsWith("/") ? this.#hosts.uris[host] + href : href;
+  }
+}

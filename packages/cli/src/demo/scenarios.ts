@@ -1,0 +1,15 @@
+import { UsageError } from "../command-io.js";
+import { distinctRegistrationPoints } from "./distinct-registration-points.js";
+import type { DemoScenario } from "./scenario.js";
+
+/** Every story, by section of the draft. */
+export const SCENARIOS: readonly DemoScenario[] = [distinctRegistrationPoints];
+
+/** The scenario of that name; the one of section 6.2 when none is given. @throws {UsageError} */
+export function findScenario(name: string | undefined): DemoScenario {
+  if (name === undefined) return distinctRegistrationPoints;
+  const found = SCENARIOS.find((scenario) => scenario.name === name);
+  if (found !== undefined) return found;
+  const names = SCENARIOS.map((scenario) => scenario.name).join(", ");
+  throw new UsageError(`there is no scenario ${name}; choose one of ${names}`);
+}

@@ -64,6 +64,16 @@ describe("checkConfig", () => {
         replicas: ["loopback", "private", "2001:db8::/32", "192.0.2.0/24"],
         freshness: "echo",
       },
+      anycast: {
+        peers: [
+          { name: "rd-b", uri: "coap://[2001:db8:23::2]", registration: true, lookup: true },
+          { name: "rd-c", uri: "coap://[2001:db8:23::3]", registration: true, lookup: false },
+        ],
+        timeoutMs: 5000,
+        failoverMs: 500,
+        freshness: "none",
+        concurrency: 64,
+      },
       snapshot: "/var/lib/tributary/lp",
       amplification: { freeBytes: 512, trusted: ["loopback", "2001:db8::/32"] },
       advertise: [{ target: "coap://[2001:db8:23::2]/rd" }, { target: "coap://[2001:db8:23::2]/rd-lookup/ep" }],
@@ -95,6 +105,17 @@ describe("checkConfig", () => {
         verifiedPeers: 10_000,
       },
       log: { level: "info", format: "text" },
+    });
+  });
+
+  test("defaults of a shared address; freshness is that of the registrations", () => {
+    const peers = 'anycast: { peers: [{ name: b, uri: "coap://[2001:db8::2]" }] }';
+    expect(configOf(`name: a\nregistration: { freshness: echo }\n${peers}`).anycast).toEqual({
+      peers: [{ name: "b", uri: "coap://[2001:db8::2]", registration: true, lookup: true }],
+      timeoutMs: 10_000,
+      failoverMs: 1000,
+      freshness: "echo",
+      concurrency: 256,
     });
   });
 

@@ -1,4 +1,4 @@
-import type { CoapClient, Environment, ServerResponse } from "@tributary/coap-transport";
+import { type CoapClient, type Environment, type ServerResponse, TransportError } from "@tributary/coap-transport";
 import { type ForwardedRequest, toClientRequest } from "./forwarded-request.js";
 import { type ObservedAnswer, SharedObservation } from "./shared-observation.js";
 import type { ForwardingPeer } from "./types.js";
@@ -10,8 +10,10 @@ export interface ForwardedObservationsDeps {
   readonly onSilence: (peer: ForwardingPeer, error: Error) => void;
 }
 
-/** What a first answer may take. */
 export interface ObservationLimits {
+  /** How long this caller waits for the first answer. */
+  readonly patienceMs: number;
+  /** How long the peer may take to answer, at first and later on. */
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
 }
@@ -45,7 +47,10 @@ export class ForwardedObservations {
   async observe(peer: ForwardingPeer, request: ForwardedRequest, limits: ObservationLimits): Promise<ServerResponse> {
     const key = keyOf(peer, request);
     const shared = this.#shared.get(key) ?? this.#open(key, peer, request, limits);
-    const answer: ObservedAnswer = await shared.firstAnswer;
+    const impatience = this.#deps.env.clock.setTimer(limits.patienceMs, () =>
+      shared.giveUp(new TransportError("TIMEOUT", "no answer in time")),
+    );
+    const answer: ObservedAnswer = await shared.firstAnswer.finally(() => impatience.cancel());
     return shared.join() ?? answer;
   }
 

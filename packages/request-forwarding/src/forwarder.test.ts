@@ -6,6 +6,7 @@ import {
   OPTION,
   type ServerResponse,
 } from "@tributary/coap-transport";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
 import { buildRequest } from "../../resource-directory/src/testing/built-request.js";
@@ -112,6 +113,21 @@ describe("draft 6.2.2: /rd", () => {
     group.node("host3").answer({ code: CODE.BAD_REQUEST, payload: Buffer.from("ep is missing") });
     expect(await group.ask("host4", "POST /rd")).toMatchObject({ code: "4.00", text: "ep is missing" });
     expect(group.node("host2").served).toEqual([]);
+  });
+
+  test("a large document goes through in blocks, both ways", async () => {
+    const group = open();
+    const payload = Buffer.alloc(5000, "</sensors/temp>,");
+    expect((await group.ask("host4", "POST /rd?ep=a", { contentFormat: 40, payload })).code).toBe("2.01");
+    expect(Buffer.from(group.node("host3").served[0]?.payload ?? []).equals(payload)).toBe(true);
+  });
+
+  test("an RD that rejects the message or answers nonsense is passed over, and is not down", async () => {
+    const group = open();
+    group.node("host3").answer({ code: CODE.CREATED, options: [{ number: 2051, value: new Uint8Array() }] });
+    expect((await group.ask("host4", "POST /rd?ep=a")).response.locationPath).toEqual(["reg", "host2", "1"]);
+    expect(outcomes(group, "host4", "host3")).toMatchObject({ isUp: true, outcomes: { failed: 1 } });
+    expect((await group.ask("host4", "GET /reg/host3/1")).code, "nobody else has that").toBe("5.02");
   });
 
   test("5.04 when no RD answers", async () => {
@@ -238,6 +254,53 @@ describe("RFC 8768: loops", () => {
 });
 
 describe("bounds and refusals", () => {
+  test("nothing that came by multicast is forwarded", async () => {
+    const group = open();
+    for (const resource of group.node("host4").forwarding.resources.filter(({ path }) => path[0] !== ".well-known")) {
+      const path = resource.path[0] === "reg" ? "/reg/host3/1" : "/rd?ep=a";
+      expect(await resource.handle(buildRequest("POST", path, { isMulticast: true }))).toMatchObject({
+        code: CODE.NOT_FOUND,
+      });
+    }
+    await group.world.clock.advance(1000);
+    expect(group.node("host3").served).toEqual([]);
+  });
+
+  test("whatever is asked, there is an answer", async () => {
+    const group = open();
+    const { world, client } = group;
+    const option = fc.record({
+      number: fc.integer({ min: 0, max: 3000 }).filter((number) => ![3, 6, 7, 11, 15, 23, 27].includes(number)),
+      value: fc.uint8Array({ maxLength: 12 }),
+    });
+    const segment = fc.oneof(
+      fc.constantFrom("reg", "rd", "host3", "rd-lookup", "ep", "..", ""),
+      fc.string({ unit: "binary" }),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 7 }),
+        fc.array(segment, { maxLength: 4 }),
+        fc.array(fc.string({ unit: "binary", maxLength: 60 }), { maxLength: 4 }),
+        fc.array(option, { maxLength: 4 }),
+        fc.uint8Array({ maxLength: 30 }),
+        async (method, path, query, options, payload) => {
+          const uriPath = path.map((text) => ({ number: OPTION.URI_PATH, value: Buffer.from(text) }));
+          const request = { method, uri: `coap://[${addressOf("host4")}]`, query, payload };
+          const asked = client.request({ ...request, options: [...uriPath, ...options] });
+          const outcome = await settled(world, asked).then(
+            ({ code }) => code >> 5,
+            (error) => error.code,
+          );
+          expect([2, 4, 5, "RESET", "BAD_URI"]).toContain(outcome);
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(group.node("host4").endpoint.counters.rejected.get("handler-failure")).toBeUndefined();
+    expect(group.node("host4").forwarding.tableSizes()).toMatchObject({ forwarded: 0 });
+  });
+
   test("more requests at once than configured: 5.03 with Max-Age", async () => {
     const group = open({ host2: { rd: true }, host4: { lp: true, options: { concurrency: 2 } } });
     group.silence("host2");

@@ -7,6 +7,7 @@ import {
   type ServerResponse,
   type TableSizes,
   TransportError,
+  type TransportErrorCode,
 } from "@tributary/coap-transport";
 import { MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES, RETRY_AFTER_S } from "./constants.js";
 import { ForwardedObservations } from "./forwarded-observations.js";
@@ -25,6 +26,8 @@ type Attempt =
   | { readonly kind: "answer"; readonly response: ServerResponse }
   | { readonly kind: "next"; readonly response: ServerResponse };
 
+/** Errors that are not the fault of the peer. */
+const OWN_FAILURES: ReadonlySet<TransportErrorCode> = new Set(["TOO_LARGE", "OVERLOADED", "CLOSED", "ABORTED"]);
 const SILENT = errorResponse(CODE.GATEWAY_TIMEOUT, "the node that is asked for does not answer");
 
 /** Sends requests on to peers, one after the other until one answers. */
@@ -76,6 +79,8 @@ export class Forwarder {
     changes: Changes = {},
   ): Promise<ServerResponse> {
     const { self, concurrency } = this.#options;
+    // Every node of the group would do it; the transport says nothing to that (RFC 7252 section 8.2).
+    if (request.isMulticast) return this.reject("forward-multicast", errorResponse(CODE.NOT_FOUND, "not by multicast"));
     const hopLimit = nextHopLimit(request.hopLimit);
     const candidates = peersBesidesSender(request, peers);
     if (hopLimit === null || candidates.length === 0) return this.reject("forward-loop", hopLimitReached(self.name));
@@ -135,7 +140,8 @@ export class Forwarder {
       this.#health.note(peer, outcome);
       if (outcome !== "failed") return { kind: "next", response: SILENT };
       this.#deps.env.logger.debug("a forwarded request failed", { peer: peer.name, path: request.path, error });
-      return { kind: "answer", response: failure(error, isUnproven) };
+      // What another peer would answer could not be passed on either, when it is this node that cannot.
+      return { kind: OWN_FAILURES.has(error.code) ? "answer" : "next", response: failure(error, isUnproven) };
     }
   }
 
@@ -147,7 +153,9 @@ export class Forwarder {
   ): Promise<ServerResponse> {
     if (request.observe === 0) {
       if (this.#observations.hasRoomFor(peer, forwarded)) {
-        return validated(request, await this.#observations.observe(peer, forwarded, control));
+        const { timeoutMs: patienceMs, maxBodyBytes } = control;
+        const limits = { patienceMs, timeoutMs: this.#options.timeoutMs, maxBodyBytes };
+        return validated(request, await this.#observations.observe(peer, forwarded, limits));
       }
       this.reject("observer-limit", SILENT);
     }

@@ -118,6 +118,38 @@ describe("RFC 7641 section 5: observing through a node", () => {
     expect(heard[0]).toBe("one");
   });
 
+  test("a lost refresh is repeated, and nobody notices", async () => {
+    const { world, observe, lp } = open();
+    const { heard, ends } = observe();
+    await world.clock.advance(59_000);
+    let lost = 0;
+    world.network.filter = (from) => from.address !== addressOf("host2") || lost++ > 1;
+    await world.clock.advance(10_000);
+    expect(lost).toBeGreaterThan(2);
+    lp.answer(state("two"));
+    await world.clock.advance(100);
+    expect(heard.at(-1)).toBe("two");
+    expect(ends).toEqual([]);
+  });
+
+  test("a closest proxy that is silent is passed over, also to observe", async () => {
+    const world = createVirtualWorld();
+    const group = openGroup(world, { host1: { lp: true }, host2: { rd: true }, host4: { lp: true } });
+    group.silence("host1");
+    const heard: string[] = [];
+    const uri = `coap://[${addressOf("host2")}]/rd-lookup/ep?ep=a`;
+    group.client.observe(
+      { method: METHOD.GET, uri },
+      { onNotification: ({ payload }) => heard.push(new TextDecoder().decode(payload)), onEnd: () => {} },
+    );
+    await world.clock.advance(1500);
+    expect(heard).toEqual(["host4 ep=a"]);
+    expect(group.node("host2").forwarding.tableSizes()).toMatchObject({ "forwarded-observations": 1 });
+    group.node("host4").answer(state("later"));
+    await world.clock.advance(100);
+    expect(heard).toEqual(["host4 ep=a", "later"]);
+  });
+
   test("the peer falls silent: observers get 5.04 and may ask again", async () => {
     const { world, silence, observe, node, tables } = open();
     const { heard, ends } = observe();

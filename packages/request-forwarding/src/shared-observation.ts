@@ -86,6 +86,14 @@ export class SharedObservation implements ObservationListener {
     this.#end(errorResponse(CODE.UNAVAILABLE, "shutting down"));
   }
 
+  /** Nobody waits for the first answer any longer; without effect once it came. */
+  giveUp(error: TransportError): void {
+    if (this.#state !== null || this.#isOver) return;
+    this.#observation?.cancel();
+    this.#failed(error);
+    this.#end(errorResponse(CODE.GATEWAY_TIMEOUT, "no answer in time"));
+  }
+
   onNotification(received: ClientResponse): void {
     const response = withNameInFront(this.#options.name, forwardedResponse(received));
     if (response.code >= CODE.BAD_REQUEST) {

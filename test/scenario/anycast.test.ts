@@ -9,7 +9,10 @@ import {
   PINNED_NODE,
   runProcess,
   startCoapObserver,
+  startProcess,
   startTributary,
+  TRIBUTARY,
+  untilWritten,
 } from "../peers/peers.js";
 
 const example = (host: string) => fileURLToPath(new URL(`../../deploy/anycast/${host}.yaml`, import.meta.url));
@@ -118,6 +121,12 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     });
 
     // RD-C's process dies: its registrations give 5.04 at once, a new one is taken at once.
+    const kept = startProcess(
+      PINNED_NODE,
+      [TRIBUTARY, "register", "--at", `coap://[${SHARED}]`, "--ep", "kept", "--lt", "4", "</kept>"],
+      { netns: network.host("at4") },
+    );
+    await untilWritten(kept, "stdout", /\/reg\/host3\//);
     const doomed = await register("host4", "ep=moving&lt=3600");
     expect(doomed).toMatch(/^\/reg\/host3\//);
     await nodes.get("host3")?.kill("SIGKILL");
@@ -138,6 +147,10 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
       });
       expect(await lookup(site, "ep=moving")).not.toContain("host3");
     }
+    // An endpoint that follows RFC 9176 gets over it by itself, at the one address that it knows.
+    await untilWritten(kept, "stdout", /\/reg\/host2\//);
+    await eventually(async () => (await lookup("host1", "ep=kept")).includes("/reg/host2/"), { what: "its new place" });
+    await kept.stop();
 
     // Host 2 falls silent as a whole, without a word of the network: the first registration waits for it once.
     network.setConnected("host2", false);

@@ -15,7 +15,7 @@ import {
   untilWritten,
 } from "../peers/peers.js";
 
-const example = (host: string) => fileURLToPath(new URL(`../../deploy/anycast/${host}.yaml`, import.meta.url));
+const example = (host: string) => fileURLToPath(new URL(`../../deploy/examples/anycast/${host}.yaml`, import.meta.url));
 
 /** All nodes have it; each client reaches the node closest to it. */
 const SHARED = "2001:db8:a::1";
@@ -81,6 +81,7 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     // A registration at the site of each host: the local RD takes it, at LP-Z the closest one (RD-C).
     const owner = { host1: "host1", host2: "host2", host3: "host3", host4: "host3" } as const;
     for (const [index, site] of HOSTS.entries()) {
+      const before = await forwardedAt(network);
       const path = await register(site, `ep=node-${site}`);
       expect(path).toMatch(new RegExp(`^/reg/${owner[site]}/`));
       for (const other of HOSTS) {
@@ -90,6 +91,13 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
           status: 0,
         });
         expect(await codeOf(other, "post", `${path}?lt=600`), `renewal at ${other}`).toBe("2.04");
+      }
+      // Each of these was forwarded once, by the node that was asked, and none by the owner: nobody asks further.
+      const after = await forwardedAt(network);
+      for (const host of HOSTS) {
+        const expected = (host === owner[site] ? 0 : 2) + (host === site && site !== owner[site] ? 1 : 0);
+        expect((after[host]?.answered ?? 0) - (before[host]?.answered ?? 0), `${host} for ${site}`).toBe(expected);
+        expect(after[host], `${host} for ${site}`).toMatchObject({ timeout: 0, unreachable: 0, failed: 0 });
       }
       // The base is where the endpoint is, through whichever node it came, and follows where it renews from last.
       const base = `base="coap://[2001:db8:c::4]:`;
@@ -133,7 +141,10 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     network.setClosest("at3", SHARED, "host2"); // routing notices, as it has to
     for (const site of HOSTS) {
       const startedMs = performance.now();
-      expect(await codeOf(site, "post", doomed), `renewal at ${site}`).toBe("5.04");
+      const renewal = await ask(site, ["-m", "post"], doomed);
+      expect(renewal.code, `renewal at ${site}`).toBe("5.04");
+      // Host 3 itself is dead, so its site is at host 2.
+      expect(renewal.text, "says who").toContain("host3 does not answer");
       expect(performance.now() - startedMs, "a dead process is told by the network").toBeLessThan(2000);
     }
     let startedMs = performance.now();
@@ -163,6 +174,9 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     expect(await register("host4", "ep=again-2")).toMatch(/^\/reg\/host1\//);
     const knownMs = performance.now() - startedMs;
     expect(knownMs).toBeLessThan(1000);
+    // Host 2 was asked by the first of them alone.
+    const counted = (await forwardedAt(network)).host4?.timeout;
+    expect(counted).toBe(1);
     expect(await codeOf("host4", "post", moved)).toBe("5.04");
 
     // It is back, and so is what it holds.
@@ -180,4 +194,18 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
 async function readiness(netns: string): Promise<string> {
   const script = "fetch('http://127.0.0.1:8683/readyz').then((answer) => console.log(answer.status))";
   return (await runProcess(PINNED_NODE, ["-e", script], { netns })).stdout;
+}
+
+/** Requests that each host forwarded, by outcome. */
+async function forwardedAt(network: NamespaceNetwork): Promise<Partial<Record<Host, Record<string, number>>>> {
+  const script = "fetch('http://127.0.0.1:8683/metrics').then((answer) => answer.text()).then(console.log)";
+  const counts: Partial<Record<Host, Record<string, number>>> = {};
+  for (const host of HOSTS) {
+    const { stdout } = await runProcess(PINNED_NODE, ["-e", script], { netns: network.host(host) });
+    const byOutcome: Record<string, number> = {};
+    for (const [, outcome = "", count] of stdout.matchAll(/^tributary_forwarded_total\{.*outcome="(\w+)"\} (\d+)$/gm))
+      byOutcome[outcome] = (byOutcome[outcome] ?? 0) + Number(count);
+    counts[host] = byOutcome;
+  }
+  return counts;
 }

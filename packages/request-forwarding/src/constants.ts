@@ -16,3 +16,9 @@ export const RETRY_AFTER_S = 5;
 export const MAX_ANSWER_BYTES = 67_108_864;
 /** The same for a sender that may be another than it says: it would get a block at most. */
 export const MAX_UNPROVEN_ANSWER_BYTES = 65_536;
+/** Answers that are being passed on, bytes: the more of them at once, the less each may take. */
+export const MAX_PASSING_BYTES = 268_435_456;
+/** States of what is observed through this node, with the requests for them, bytes. */
+export const MAX_OBSERVED_BYTES = 268_435_456;
+/** Requests that wait at once for a peer that is known to be silent; others are not made to. */
+export const MAX_WAITING_FOR_SILENT = 8;

@@ -1,4 +1,5 @@
 import { type CoapClient, type Environment, type ServerResponse, TransportError } from "@tributary/coap-transport";
+import { ByteBudget } from "./byte-budget.js";
 import { type ForwardedRequest, toClientRequest } from "./forwarded-request.js";
 import { type ObservedAnswer, SharedObservation } from "./shared-observation.js";
 import type { ForwardingPeer } from "./types.js";
@@ -8,6 +9,17 @@ export interface ForwardedObservationsDeps {
   readonly env: Environment;
   /** A peer that was being observed is no longer there. */
   readonly onSilence: (peer: ForwardingPeer, error: Error) => void;
+  /** One was ended for want of memory. */
+  readonly onNoRoom: () => void;
+}
+
+export interface ForwardedObservationsOptions {
+  /** Name of this node. */
+  readonly name: string;
+  /** Observations at once. */
+  readonly max: number;
+  /** Bytes of requests and states that they hold. */
+  readonly maxBytes: number;
 }
 
 export interface ObservationLimits {
@@ -23,30 +35,33 @@ export class ForwardedObservations {
   readonly #deps: ForwardedObservationsDeps;
   readonly #name: string;
   readonly #max: number;
+  readonly #budget: ByteBudget;
   readonly #shared = new Map<string, SharedObservation>();
 
-  constructor(deps: ForwardedObservationsDeps, options: { readonly name: string; readonly max: number }) {
+  constructor(deps: ForwardedObservationsDeps, options: ForwardedObservationsOptions) {
     this.#deps = deps;
     this.#name = options.name;
     this.#max = options.max;
+    this.#budget = new ByteBudget(options.maxBytes);
   }
 
   get size(): number {
     return this.#shared.size;
   }
 
-  /** Whether one more request can be observed: there is room, or it is already. */
-  hasRoomFor(peer: ForwardingPeer, request: ForwardedRequest): boolean {
-    return this.#shared.size < this.#max || this.#shared.has(keyOf(peer, request));
-  }
-
   /**
-   * The present state with the observation to attach to, or an answer without one where the peer offers none.
+   * The present state with the observation to attach to, or an answer without one where the peer offers none; null when there
+   * is no room for one more observation.
    * @throws {TransportError} when there is no answer
    */
-  async observe(peer: ForwardingPeer, request: ForwardedRequest, limits: ObservationLimits): Promise<ServerResponse> {
+  async observe(
+    peer: ForwardingPeer,
+    request: ForwardedRequest,
+    limits: ObservationLimits,
+  ): Promise<ServerResponse | null> {
     const key = keyOf(peer, request);
     const shared = this.#shared.get(key) ?? this.#open(key, peer, request, limits);
+    if (shared === null) return null;
     const impatience = this.#deps.env.clock.setTimer(limits.patienceMs, () =>
       shared.giveUp(new TransportError("TIMEOUT", "no answer in time")),
     );
@@ -63,14 +78,18 @@ export class ForwardedObservations {
     peer: ForwardingPeer,
     request: ForwardedRequest,
     { timeoutMs, maxBodyBytes }: ObservationLimits,
-  ): SharedObservation {
-    const { client, env, onSilence } = this.#deps;
+  ): SharedObservation | null {
+    const { client, env, onSilence, onNoRoom } = this.#deps;
+    if (this.#shared.size >= this.#max || !this.#budget.replace(0, key.length)) return null;
     const shared: SharedObservation = new SharedObservation(env, {
       name: this.#name,
       onOver: () => {
+        this.#budget.replace(key.length, 0);
         if (this.#shared.get(key) === shared) this.#shared.delete(key);
       },
       onSilence: (error) => onSilence(peer, error),
+      budget: this.#budget,
+      onNoRoom,
     });
     this.#shared.set(key, shared);
     shared.start(client.observe(toClientRequest(request, peer), shared, { timeoutMs, maxBodyBytes }));

@@ -1,8 +1,17 @@
-import { CODE, createAmplificationGuard, encodeUint, OPTION } from "@tributary/coap-transport";
+import {
+  CODE,
+  type CoapClient,
+  createAmplificationGuard,
+  encodeUint,
+  OPTION,
+  TransportError,
+} from "@tributary/coap-transport";
+import { DEFAULT_REGISTRATION_LIMITS } from "@tributary/resource-directory";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
 import { buildRequest } from "../../resource-directory/src/testing/built-request.js";
+import { createRequestForwarding } from "./request-forwarding.js";
 import { addressOf, type NodePlan, openGroup, settled } from "./testing/shared-address.js";
 
 /** RD-A and LP-X on one host, RD-B and RD-C alone, LP-Z alone. */
@@ -17,12 +26,6 @@ function open(plans: Readonly<Record<string, NodePlan>> = GROUP) {
   const world = createVirtualWorld();
   return { world, ...openGroup(world, plans) };
 }
-
-const _outcomes = (group: ReturnType<typeof open>, at: string, peer: string) =>
-  group
-    .node(at)
-    .forwarding.peers()
-    .find(({ name }) => name === peer);
 
 describe("RFC 8768: loops", () => {
   test("LPX-20 two nodes that take each other for the RD: 5.08 with both names, and one forwarding each", async () => {
@@ -119,6 +122,86 @@ describe("bounds and refusals", () => {
     expect(codes.filter(([code]) => code === CODE.GATEWAY_TIMEOUT)).toHaveLength(2);
     expect(group.node("host4").forwarding.rejected.get("forward-overload")).toBe(3);
     expect(group.node("host4").forwarding.tableSizes()).toMatchObject({ forwarded: 0 });
+  });
+
+  test("a silent peer takes no more than half of the room: the others are asked as ever", async () => {
+    const group = open();
+    group.silence("host3");
+    const { world, client } = group;
+    const post = (path: string) => client.request({ method: 2, uri: `coap://[${addressOf("host4")}]${path}` });
+    const waiting = Promise.all(Array.from({ length: 20 }, () => post("/reg/host3/1")));
+    await world.clock.advance(100);
+    expect(group.node("host4").forwarding.tableSizes()).toMatchObject({ forwarded: 4 });
+    expect((await settled(world, post("/reg/host2/1"))).code).toBe(CODE.CHANGED);
+    const codes = (await settled(world, waiting)).map(({ code }) => code);
+    expect(codes.filter((code) => code === CODE.UNAVAILABLE)).toHaveLength(16);
+    expect(codes.filter((code) => code === CODE.GATEWAY_TIMEOUT)).toHaveLength(4);
+    expect(group.node("host4").forwarding.rejected.get("forward-overload")).toBe(16);
+  });
+
+  test("the rest of the registrations goes to the next RD", async () => {
+    const group = open();
+    group.silence("host3");
+    const uri = `coap://[${addressOf("host4")}]/rd?ep=a`;
+    const asked = Array.from({ length: 6 }, () => group.client.request({ method: 2, uri }));
+    const answers = await settled(group.world, Promise.all(asked));
+    expect(answers.map(({ locationPath }) => locationPath[1])).toEqual(Array(6).fill("host2"));
+    expect(group.node("host4").forwarding.peers()[0]).toMatchObject({ name: "host3", outcomes: { timeout: 4 } });
+  });
+
+  test("few wait for a peer that is known to be silent, the others get 5.04 at once", async () => {
+    const group = open({ ...GROUP, host4: { ...GROUP.host4, options: { concurrency: 64 } } });
+    group.silence("host3");
+    const { world, client } = group;
+    const post = () => client.request({ method: 2, uri: `coap://[${addressOf("host4")}]/reg/host3/1` });
+    await settled(world, post());
+    const asked = Promise.all(Array.from({ length: 20 }, post));
+    await world.clock.advance(100);
+    expect(group.node("host4").forwarding.tableSizes()).toMatchObject({ forwarded: 8 });
+    for (const { code, payload } of await settled(world, asked))
+      expect([code, new TextDecoder().decode(payload)]).toEqual([CODE.GATEWAY_TIMEOUT, "host3 does not answer"]);
+    expect(group.node("host4").forwarding.rejected.get("forward-silent")).toBe(12);
+  });
+
+  test("the more answers are passed on at once, the smaller each may be; one that is too large may be asked for later", async () => {
+    const limits: (number | undefined)[] = [];
+    const tooLarge: (() => void)[] = [];
+    const client: CoapClient = {
+      request: (_, control) => {
+        limits.push(control?.maxBodyBytes);
+        return new Promise((_resolve, reject) => {
+          tooLarge.push(() => reject(new TransportError("TOO_LARGE", "more than that")));
+        });
+      },
+      observe: () => expect.unreachable(),
+      ping: () => expect.unreachable(),
+      close: async () => {},
+    };
+    const { env } = createVirtualWorld();
+    const peer = { name: "host1", uri: "coap://[2001:db8:23::1]", takesRegistrations: false, answersLookups: true };
+    const options = {
+      timeoutMs: 10_000,
+      failoverMs: 1000,
+      concurrency: 100,
+      observations: 0,
+      requiresFreshness: false,
+    };
+    const self = { name: "host2", takesRegistrations: true, answersLookups: false };
+    const forwarding = createRequestForwarding(
+      { client, env },
+      { self, peers: [peer], limits: DEFAULT_REGISTRATION_LIMITS, ...options },
+    );
+    const lookup = forwarding.lookup(() => expect.unreachable());
+    const asked = Array.from({ length: 64 }, async () => lookup(buildRequest("GET", "/rd-lookup/ep")));
+    const stranger = lookup(buildRequest("GET", "/rd-lookup/ep", { sourceProof: "none" }));
+    const MIB = 1024 * 1024;
+    expect([limits[0], limits[7], limits[63], limits[64]]).toEqual([64 * MIB, 32 * MIB, 4 * MIB, MIB / 16]);
+    for (const end of tooLarge) end();
+    const answers = await Promise.all(asked);
+    expect(answers[0]?.code, "nobody could pass that on").toBe(CODE.BAD_GATEWAY);
+    expect(answers[63]).toMatchObject({ code: CODE.UNAVAILABLE, maxAgeS: 5 });
+    expect(await stranger).toMatchObject({ code: CODE.UNAUTHORIZED, issuesEcho: true });
+    forwarding.close();
   });
 
   test("4.02 for an option that is unsafe to forward and not understood", async () => {

@@ -1,4 +1,4 @@
-import { CODE, createAmplificationGuard, type ServerResponse } from "@tributary/coap-transport";
+import { CODE, createAmplificationGuard, METHOD, type ServerResponse } from "@tributary/coap-transport";
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
 import { addressOf, CLIENT, type NodePlan, openGroup } from "./testing/shared-address.js";
@@ -138,11 +138,26 @@ describe("draft 6.2.2: /reg/…", () => {
     expect(outcomes(group, "host1", "host3")?.outcomes.answered).toBe(1);
   });
 
+  test.each(["PUT", "FETCH", "PATCH", "IPATCH"] as const)(
+    "%s goes there as it is, and its owner decides",
+    async (method) => {
+      const group = open();
+      group.node("host3").answer({ code: CODE.METHOD_NOT_ALLOWED, payload: Buffer.from("not here") });
+      const body = { contentFormat: 40, payload: new TextEncoder().encode("</new>") };
+      expect(await group.ask("host4", `${method} /reg/host3/42`, body)).toMatchObject({
+        code: "4.05",
+        text: "not here",
+      });
+      expect(group.node("host3").served).toMatchObject([{ method: METHOD[method], query: [], ...body }]);
+    },
+  );
+
   test("LPX-19 5.04 when that node is silent, soon once that is known; 4.04 for a name that nobody has", async () => {
     const group = open();
     group.silence("host3");
     const { clock } = group.world;
-    expect((await group.ask("host1", "POST /reg/host3/42")).code).toBe("5.04");
+    const late = await group.ask("host1", "POST /reg/host3/42");
+    expect(late).toMatchObject({ code: "5.04", text: "host3 does not answer" });
     expect(clock.nowMs()).toBeGreaterThanOrEqual(10_000);
     const startMs = clock.nowMs();
     expect((await group.ask("host1", "POST /reg/host3/42")).code).toBe("5.04");

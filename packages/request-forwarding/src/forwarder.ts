@@ -9,7 +9,14 @@ import {
   TransportError,
   type TransportErrorCode,
 } from "@tributary/coap-transport";
-import { MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES, RETRY_AFTER_S } from "./constants.js";
+import {
+  MAX_ANSWER_BYTES,
+  MAX_OBSERVED_BYTES,
+  MAX_PASSING_BYTES,
+  MAX_UNPROVEN_ANSWER_BYTES,
+  MAX_WAITING_FOR_SILENT,
+  RETRY_AFTER_S,
+} from "./constants.js";
 import { ForwardedObservations } from "./forwarded-observations.js";
 import { type ForwardedRequest, forwardedRequest, toClientRequest } from "./forwarded-request.js";
 import { hopLimitReached, nextHopLimit, withNameInFront } from "./hop-limit.js";
@@ -28,7 +35,11 @@ type Attempt =
 
 /** Errors that are not the fault of the peer. */
 const OWN_FAILURES: ReadonlySet<TransportErrorCode> = new Set(["TOO_LARGE", "OVERLOADED", "CLOSED", "ABORTED"]);
-const SILENT = errorResponse(CODE.GATEWAY_TIMEOUT, "the node that is asked for does not answer");
+
+const OVERLOAD: ServerResponse = {
+  ...errorResponse(CODE.UNAVAILABLE, "too many forwarded requests at once"),
+  maxAgeS: RETRY_AFTER_S,
+};
 
 /** Sends requests on to peers, one after the other until one answers. */
 export class Forwarder {
@@ -40,13 +51,17 @@ export class Forwarder {
   #running = 0;
 
   constructor(deps: ForwardingDeps, options: ForwardingOptions) {
-    const { peers, failoverMs, observations, self } = options;
+    const { peers, failoverMs, observations, observedBytes, self } = options;
     this.#deps = deps;
     this.#options = options;
     this.#health = new PeerHealth(deps, { peers, probeTimeoutMs: failoverMs });
     this.#observations = new ForwardedObservations(
-      { ...deps, onSilence: (peer, error) => this.#health.note(peer, outcomeOf(error)) },
-      { name: self.name, max: observations },
+      {
+        ...deps,
+        onSilence: (peer, error) => this.#health.note(peer, outcomeOf(error)),
+        onNoRoom: () => this.#count("observer-limit"),
+      },
+      { name: self.name, max: observations, maxBytes: observedBytes ?? MAX_OBSERVED_BYTES },
     );
   }
 
@@ -68,7 +83,7 @@ export class Forwarder {
   }
 
   reject(cause: string, response: ServerResponse): ServerResponse {
-    this.#rejected.set(cause, (this.#rejected.get(cause) ?? 0) + 1);
+    this.#count(cause);
     return response;
   }
 
@@ -87,10 +102,7 @@ export class Forwarder {
     const options = forwardedRequestOptions(request.options);
     if (options === null)
       return this.reject("forward-option", errorResponse(CODE.BAD_OPTION, "an option cannot be passed on"));
-    if (this.#running >= concurrency) {
-      const overload = errorResponse(CODE.UNAVAILABLE, "too many forwarded requests at once");
-      return this.reject("forward-overload", { ...overload, maxAgeS: RETRY_AFTER_S });
-    }
+    if (this.#running >= concurrency) return this.reject("forward-overload", OVERLOAD);
     this.#running++;
     try {
       const forwarded = { ...forwardedRequest(request, { hopLimit, options }), ...changes };
@@ -110,15 +122,29 @@ export class Forwarder {
     candidates: readonly ForwardingPeer[],
   ): Promise<ServerResponse> {
     const { timeoutMs, failoverMs } = this.#options;
-    let last: ServerResponse = SILENT;
+    let last: ServerResponse = OVERLOAD;
     for (const [index, peer] of candidates.entries()) {
       // Waiting pays only where there is nobody else to ask, and hope.
       const isLastHope = index === candidates.length - 1 && this.#health.isUp(peer);
-      const attempt = await this.#try(peer, request, forwarded, isLastHope ? timeoutMs : failoverMs);
+      const attempt =
+        this.#spared(peer) ??
+        (await this.#health.during(peer, () =>
+          this.#try(peer, request, forwarded, isLastHope ? timeoutMs : failoverMs),
+        ));
       if (attempt.kind === "answer") return attempt.response;
       last = attempt.response;
     }
     return last;
+  }
+
+  /** What is said at once in the place of a peer for which enough requests wait: one peer must not take the room of all. */
+  #spared(peer: ForwardingPeer): Attempt | null {
+    const { concurrency, peers } = this.#options;
+    const running = this.#health.runningAt(peer);
+    if (!this.#health.isUp(peer) && running >= MAX_WAITING_FOR_SILENT)
+      return { kind: "next", response: this.reject("forward-silent", silent(peer)) };
+    const share = peers.length > 1 ? Math.ceil(concurrency / 2) : concurrency;
+    return running < share ? null : { kind: "next", response: this.reject("forward-overload", OVERLOAD) };
   }
 
   async #try(
@@ -128,7 +154,8 @@ export class Forwarder {
     timeoutMs: number,
   ): Promise<Attempt> {
     const isUnproven = request.sourceProof === "none";
-    const control = { timeoutMs, maxBodyBytes: isUnproven ? MAX_UNPROVEN_ANSWER_BYTES : MAX_ANSWER_BYTES };
+    const maxBodyBytes = isUnproven ? MAX_UNPROVEN_ANSWER_BYTES : answerBytes(this.#running);
+    const control = { timeoutMs, maxBodyBytes };
     try {
       const response = await this.#send(peer, request, forwarded, control);
       this.#health.note(peer, "answered");
@@ -138,10 +165,13 @@ export class Forwarder {
       if (!(error instanceof TransportError)) throw error;
       const outcome = outcomeOf(error);
       this.#health.note(peer, outcome);
-      if (outcome !== "failed") return { kind: "next", response: SILENT };
+      if (outcome !== "failed") return { kind: "next", response: silent(peer) };
       this.#deps.env.logger.debug("a forwarded request failed", { peer: peer.name, path: request.path, error });
       // What another peer would answer could not be passed on either, when it is this node that cannot.
-      return { kind: OWN_FAILURES.has(error.code) ? "answer" : "next", response: failure(error, isUnproven) };
+      return {
+        kind: OWN_FAILURES.has(error.code) ? "answer" : "next",
+        response: failure(error, isUnproven, maxBodyBytes),
+      };
     }
   }
 
@@ -152,12 +182,11 @@ export class Forwarder {
     control: Required<Omit<RequestControl, "signal">>,
   ): Promise<ServerResponse> {
     if (request.observe === 0) {
-      if (this.#observations.hasRoomFor(peer, forwarded)) {
-        const { timeoutMs: patienceMs, maxBodyBytes } = control;
-        const limits = { patienceMs, timeoutMs: this.#options.timeoutMs, maxBodyBytes };
-        return validated(request, await this.#observations.observe(peer, forwarded, limits));
-      }
-      this.reject("observer-limit", SILENT);
+      const { timeoutMs: patienceMs, maxBodyBytes } = control;
+      const limits = { patienceMs, timeoutMs: this.#options.timeoutMs, maxBodyBytes };
+      const observed = await this.#observations.observe(peer, forwarded, limits);
+      if (observed !== null) return validated(request, observed);
+      this.#count("observer-limit");
     }
     const response: ClientResponse = await this.#deps.client.request(
       toClientRequest(forwarded, peer, request.etags),
@@ -165,6 +194,20 @@ export class Forwarder {
     );
     return forwardedResponse(response);
   }
+
+  #count(cause: string): void {
+    this.#rejected.set(cause, (this.#rejected.get(cause) ?? 0) + 1);
+  }
+}
+
+function silent({ name }: ForwardingPeer): ServerResponse {
+  return errorResponse(CODE.GATEWAY_TIMEOUT, `${name} does not answer`);
+}
+
+/** How large an answer may be, of so many that are under way: few large ones, or many small ones. */
+function answerBytes(running: number): number {
+  const share = Math.floor(MAX_PASSING_BYTES / running);
+  return Math.min(MAX_ANSWER_BYTES, Math.max(MAX_UNPROVEN_ANSWER_BYTES, share));
 }
 
 /** 2.03 for an observer that holds the present state already; others share the observation, so the peer is not told. */
@@ -180,11 +223,12 @@ function outcomeOf(error: Error): ForwardingOutcome {
   return code === "UNREACHABLE" ? "unreachable" : "failed";
 }
 
-function failure({ code }: TransportError, isUnproven: boolean): ServerResponse {
+function failure({ code }: TransportError, isUnproven: boolean, maxBodyBytes: number): ServerResponse {
   switch (code) {
     case "TOO_LARGE":
-      return isUnproven
-        ? { code: CODE.UNAUTHORIZED, issuesEcho: true }
+      if (isUnproven) return { code: CODE.UNAUTHORIZED, issuesEcho: true };
+      return maxBodyBytes < MAX_ANSWER_BYTES
+        ? OVERLOAD
         : errorResponse(CODE.BAD_GATEWAY, "the answer is too large to be passed on");
     case "OVERLOADED":
     case "CLOSED":

@@ -5,6 +5,8 @@ import type { ForwardingOutcome, ForwardingPeer, PeerStatus } from "./types.js";
 interface PeerRecord {
   readonly peer: ForwardingPeer;
   readonly outcomes: Record<ForwardingOutcome, number>;
+  /** Requests under way. */
+  running: number;
   /** Set while it is down: when it is asked for a sign of life next. */
   probe: Timer | null;
   isUp: boolean;
@@ -33,6 +35,23 @@ export class PeerHealth {
 
   isUp({ name }: ForwardingPeer): boolean {
     return this.#records.get(name)?.isUp ?? false;
+  }
+
+  /** Requests under way at a peer. */
+  runningAt({ name }: ForwardingPeer): number {
+    return this.#records.get(name)?.running ?? 0;
+  }
+
+  /** Run a request at `peer`. */
+  async during<T>({ name }: ForwardingPeer, ask: () => Promise<T>): Promise<T> {
+    const record = this.#records.get(name);
+    if (record === undefined) return ask();
+    record.running++;
+    try {
+      return await ask();
+    } finally {
+      record.running--;
+    }
   }
 
   /** The closest first, those that did not answer last time behind all others. */
@@ -98,5 +117,11 @@ export class PeerHealth {
 }
 
 function newRecord(peer: ForwardingPeer): PeerRecord {
-  return { peer, outcomes: { answered: 0, timeout: 0, unreachable: 0, failed: 0 }, probe: null, isUp: true };
+  return {
+    peer,
+    outcomes: { answered: 0, timeout: 0, unreachable: 0, failed: 0 },
+    running: 0,
+    probe: null,
+    isUp: true,
+  };
 }

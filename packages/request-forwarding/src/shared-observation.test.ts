@@ -2,6 +2,7 @@ import { type ClientResponse, CODE, formatCode, METHOD, type ServerResponse } fr
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
 import { addressOf, openGroup } from "./testing/shared-address.js";
+import type { ForwardingOptions } from "./types.js";
 
 const state = (text: string, more: Partial<ServerResponse> = {}): ServerResponse => ({
   code: CODE.CONTENT,
@@ -12,9 +13,9 @@ const state = (text: string, more: Partial<ServerResponse> = {}): ServerResponse
 });
 
 /** host1 is the lookup proxy, host2 an RD without one: clients observe lookups through it. */
-function open() {
+function open(options: Partial<ForwardingOptions> = {}) {
   const world = createVirtualWorld();
-  const group = openGroup(world, { host1: { lp: true }, host2: { rd: true } });
+  const group = openGroup(world, { host1: { lp: true }, host2: { rd: true, options } });
   group.node("host1").answer(state("one"));
   const observe = (query = "ep=a", etags: readonly Uint8Array[] = []) => {
     const heard: string[] = [];
@@ -195,6 +196,51 @@ describe("RFC 7641 section 5: observing through a node", () => {
     expect(all.map(({ ends }) => ends)).toEqual([[], [], [], [], ["not-observable"], ["not-observable"]]);
     expect(all.every(({ heard }) => heard[0] === "one")).toBe(true);
     expect(node("host2").forwarding.rejected.get("observer-limit")).toBe(2);
+  });
+
+  test("what is observed has a bound in bytes: beyond it answers come without, and there is room again when one leaves", async () => {
+    const { world, observe, node, lp, tables } = open({ observedBytes: 2000 });
+    lp.answer(state("x".repeat(700)));
+    const first = observe("ep=1");
+    const second = observe("ep=2");
+    await world.clock.advance(500);
+    const third = observe("ep=3");
+    await world.clock.advance(500);
+    expect([first, second, third].map(({ ends }) => ends)).toEqual([[], [], ["not-observable"]]);
+    expect(third.heard[0]).toHaveLength(700);
+    expect(node("host2").forwarding.rejected.get("observer-limit")).toBe(1);
+    await Promise.all([first.observation.close(), world.clock.advance(100)]);
+    await world.clock.advance(3000);
+    const fourth = observe("ep=4");
+    await world.clock.advance(500);
+    expect(fourth.ends).toEqual([]);
+    expect(tables()).toMatchObject({ "forwarded-observations": 2 });
+    expect(lp.observers.size, "none is kept at the peer for nobody").toBe(2);
+  });
+
+  test("a state that has grown beyond it ends its observation, and leaves the others", async () => {
+    const { world, observe, node, lp } = open({ observedBytes: 1000 });
+    const { heard, ends } = observe();
+    await world.clock.advance(100);
+    for (const size of [400, 600, 1200, 600]) {
+      lp.answer(state("x".repeat(size)));
+      await world.clock.advance(500);
+    }
+    expect(heard.map((text) => text.slice(0, 4))).toEqual(["one", "xxxx", "xxxx", "5.03"]);
+    expect(ends).toEqual(["error-response"]);
+    expect(lp.observers.size).toBe(0);
+    const again = observe();
+    await world.clock.advance(500);
+    expect([again.heard.length, again.ends]).toEqual([1, []]);
+    expect(node("host2").forwarding.rejected.get("observer-limit")).toBe(1);
+  });
+
+  test("requests count as well", async () => {
+    const { world, observe, node } = open({ observedBytes: 200 });
+    const { heard, ends } = observe(`ep=${"x".repeat(200)}`);
+    await world.clock.advance(500);
+    expect([heard, ends]).toEqual([["one"], ["not-observable"]]);
+    expect(node("host2").forwarding.rejected.get("observer-limit")).toBe(1);
   });
 
   test("closing tells the observers, and later states reach nobody", async () => {

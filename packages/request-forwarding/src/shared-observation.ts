@@ -12,6 +12,7 @@ import {
   type Timer,
   TransportError,
 } from "@tributary/coap-transport";
+import type { ByteBudget } from "./byte-budget.js";
 import { LINGER_MS, MAX_FRESH_MS, MIN_FRESH_MS } from "./constants.js";
 import { withNameInFront } from "./hop-limit.js";
 import { forwardedResponse } from "./option-translation.js";
@@ -26,6 +27,10 @@ export interface SharedObservationOptions {
   readonly onOver: () => void;
   /** It ended because the peer is silent. */
   readonly onSilence: (error: Error) => void;
+  /** For the states of all observations. */
+  readonly budget: ByteBudget;
+  /** There was no room for a state. */
+  readonly onNoRoom: () => void;
 }
 
 interface State {
@@ -95,6 +100,7 @@ export class SharedObservation implements ObservationListener {
   }
 
   onNotification(received: ClientResponse): void {
+    if (this.#isOver) return;
     const response = withNameInFront(this.#options.name, forwardedResponse(received));
     if (response.code >= CODE.BAD_REQUEST) {
       this.#answered(response);
@@ -104,7 +110,11 @@ export class SharedObservation implements ObservationListener {
     const now = { receivedAtMs: this.#env.clock.nowMs(), maxAgeS: received.maxAgeS };
     // 2.03 is the answer to a refresh: what is held is what there is.
     if (received.code === CODE.VALID && this.#state !== null) Object.assign(this.#state, now);
-    else {
+    else if (!this.#options.budget.replace(sizeOf(this.#state?.response), sizeOf(response))) {
+      this.#answered(response);
+      this.#giveRoom();
+      return;
+    } else {
       this.#state = { response, number: (this.#state?.number ?? 0) + 1, ...now };
       for (const member of this.#members) member.observer.wake();
     }
@@ -169,15 +179,28 @@ export class SharedObservation implements ObservationListener {
     });
   }
 
+  /** Who asks again gets an answer without Observe. */
+  #giveRoom(): void {
+    this.#options.onNoRoom();
+    this.#end(errorResponse(CODE.UNAVAILABLE, "there is no room to observe this"));
+    void this.#observation?.close();
+  }
+
   #end(final: ServerResponse): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#options.budget.replace(sizeOf(this.#state?.response), 0);
+    this.#state = null;
     this.#refreshTimer?.cancel();
     this.#lingerTimer?.cancel();
     this.#options.onOver();
     for (const { observer } of [...this.#members]) observer.end(final);
     this.#members.clear();
   }
+}
+
+function sizeOf(response: ServerResponse | undefined): number {
+  return response?.payload?.length ?? 0;
 }
 
 /** One observer through this node. */

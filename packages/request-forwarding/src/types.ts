@@ -31,10 +31,12 @@ export interface ForwardingOptions {
   readonly timeoutMs: number;
   /** How long a peer may take while there is another to turn to, and one that was silent last time, ms. */
   readonly failoverMs: number;
-  /** Requests under way at once, 5.03 beyond. */
+  /** Requests under way at once, and half of it at each of several peers; 5.03 beyond. */
   readonly concurrency: number;
   /** Observations at peers at once; beyond it answers come without Observe. */
   readonly observations: number;
+  /** Bytes of what is observed through this node; beyond it answers come without Observe. Default: 256 MiB. */
+  readonly observedBytes?: number;
   /** Changes are forwarded only with a fresh Echo value of this node (RFC 9176 section 5.3.4). */
   readonly requiresFreshness: boolean;
   /** Of documents fetched for simple registrations. */

@@ -142,6 +142,20 @@ describe("checkConfig", () => {
     },
   );
 
+  test.each(readdirSync(`${ROOT}deploy/examples/anycast`).filter((name) => name.endsWith(".yaml")))(
+    "the example %s with a shared address is right",
+    (name) => {
+      const { listen, anycast, name: own } = load(`deploy/examples/anycast/${name}`);
+      expect(listen).toContain("coap://[2001:db8:a::1]");
+      expect(
+        anycast?.peers
+          .map((peer) => peer.name)
+          .concat(own)
+          .sort(),
+      ).toEqual(["host1", "host2", "host3", "host4"]);
+    },
+  );
+
   test("without a file the node is RD and LP for this machine", () => {
     const result = loadConfig();
     expect(result.ok && result.config).toMatchObject({

@@ -17,12 +17,6 @@ function open(plans: Readonly<Record<string, NodePlan>> = GROUP) {
   return { world, ...openGroup(world, plans) };
 }
 
-const _outcomes = (group: ReturnType<typeof open>, at: string, peer: string) =>
-  group
-    .node(at)
-    .forwarding.peers()
-    .find(({ name }) => name === peer);
-
 describe("RFC 9176 section 5.1: simple registration at a node without RD", () => {
   function withEndpoint(core: ServerResponse, plans: Readonly<Record<string, NodePlan>> = GROUP) {
     const group = open(plans);

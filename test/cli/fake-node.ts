@@ -95,7 +95,13 @@ export class FakeNode implements Node {
   ready = true;
   readonly evictions = new Map<string, number>();
   readonly refusals = new Map<string, number>();
-  readonly counters = { evictions: this.evictions, rejected: () => this.refusals, transport: [] };
+  readonly cacheOutcomes = new Map<string, number>();
+  readonly counters = {
+    evictions: this.evictions,
+    rejected: () => this.refusals,
+    cache: () => this.cacheOutcomes,
+    transport: [],
+  };
   readonly #listeners = new Set<(sample: LookupSample) => void>();
 
   upstreams(): readonly UpstreamStatus[] {

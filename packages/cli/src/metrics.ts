@@ -107,6 +107,16 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
     },
   });
   new Counter({
+    name: "tributary_cache_total",
+    help: "Forwarded lookups and requests for them, by what became of them",
+    labelNames: ["outcome"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [outcome, count] of node.counters.cache()) this.inc({ outcome }, count);
+    },
+  });
+  new Counter({
     name: "tributary_rejected_total",
     help: "Messages, registrations and records refused, by cause",
     labelNames: ["cause"] as const,

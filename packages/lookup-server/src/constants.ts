@@ -2,3 +2,9 @@
 export const PARTIAL_MAX_AGE_S = 5;
 /** Largest `count` that is pushed down to an upstream; beyond it the whole answer is asked for. */
 export const MAX_PUSHED_COUNT = 10_000;
+/** After an upstream did not answer, what is held is served so long before it is asked again, ms. */
+export const FAILURE_PAUSE_MS = 5000;
+/** What links take in memory, as a multiple of their text. */
+export const LINK_WEIGHT_FACTOR = 4;
+/** How often it is seen whether an observed answer is still asked for, ms. */
+export const COLD_CHECK_MS = 30_000;

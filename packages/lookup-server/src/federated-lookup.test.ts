@@ -5,6 +5,7 @@ import type { LookupAnswer, LookupContext, LookupRefusal } from "@tributary/reso
 import type { Upstream, UpstreamStatus } from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { createFederatedLookup, type FederatedLookupOptions } from "./federated-lookup.js";
+import { ResponseCache } from "./response-cache.js";
 
 const env: Environment = {
   clock: { nowMs: () => 1000, wallMs: () => 0, setTimer: () => ({ cancel() {} }) },
@@ -66,7 +67,11 @@ class AskedUpstream implements Upstream {
     if (!parsed.ok) throw new Error(parsed.message);
     const links = [...this.directory.lookup(kind, parsed.query, 1000)];
     const shown = items.includes("lt-age") ? links.map((link) => this.#aged(link)) : links;
-    return { links: shown, received: links.length, maxAgeS: 30 };
+    return { links: shown, received: links.length, maxAgeS: 30, bytes: 100 };
+  }
+
+  observe(): never {
+    throw new Error("not observed here");
   }
 
   #aged(link: Link): Link {
@@ -87,14 +92,22 @@ function ask(kind: LookupInterface, items: string[]): LookupContext {
   return { kind, items, query: parsed.query, request: { peer: {} } as LookupContext["request"] };
 }
 
+/** Asks every time. */
+function cacheless(concurrency: number): ResponseCache {
+  return new ResponseCache(
+    { env },
+    { concurrency, entries: 0, bytes: 0, staleMs: 0, observeAfter: 0, observations: 0 },
+  );
+}
+
 function proxy(
   upstreams: readonly Upstream[],
   directory = createDirectory(),
-  options: Partial<FederatedLookupOptions> = {},
+  { concurrency = 4, ...options }: Partial<FederatedLookupOptions> & { readonly concurrency?: number } = {},
 ) {
   const lookup = createFederatedLookup(
-    { directory, upstreams: () => upstreams, env },
-    { timeoutMs: 1000, concurrency: 4, onPartial: "serve", ownSources: [], ...options },
+    { directory, upstreams: () => upstreams, env, cache: cacheless(concurrency) },
+    { timeoutMs: 1000, onPartial: "serve", ownSources: [], ...options },
   );
   return async (kind: LookupInterface, ...items: string[]) => lookup(ask(kind, items));
 }
@@ -113,8 +126,8 @@ describe("draft 6.2.1, coverage", () => {
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1", d: "f1" }]);
     const upstream = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: filters });
     const lookup = createFederatedLookup(
-      { directory, upstreams: () => [upstream], env },
-      { timeoutMs: 1, concurrency: 1, onPartial: "serve", ownSources: [] },
+      { directory, upstreams: () => [upstream], env, cache: cacheless(1) },
+      { timeoutMs: 1, onPartial: "serve", ownSources: [] },
     );
     const answer = lookup(ask("ep", ["d=f1", "rt=t"])) as LookupAnswer;
     expect([...answer.links].map(({ target }) => target)).toEqual(["coap://a/1"]);
@@ -269,11 +282,12 @@ describe("parts that are missing", () => {
       asked++;
       return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("given up"))));
     };
+    const clock = { ...env.clock, setTimer };
     const lookup = createFederatedLookup(
-      { directory: createDirectory(), upstreams: () => [silent], env: { ...env, clock: { ...env.clock, setTimer } } },
-      { timeoutMs: 1000, concurrency: 2, onPartial: "serve", ownSources: ["local"] },
+      { directory: createDirectory(), upstreams: () => [silent], env: { ...env, clock }, cache: cacheless(2) },
+      { timeoutMs: 1000, onPartial: "serve", ownSources: ["local"] },
     );
-    const answers = Array.from({ length: 5 }, () => lookup(ask("ep", [])));
+    const answers = Array.from({ length: 5 }, (_, index) => lookup(ask("ep", [`ep=n${index}`])));
     // The last one's deadline comes first: it waits for nobody.
     timers.at(-1)?.();
     expect(await answers.at(-1)).toMatchObject({ origin: "partial", missing: ["silent"] });
@@ -291,7 +305,7 @@ describe("parts that are missing", () => {
         most = Math.max(most, ++running);
         await Promise.resolve();
         running--;
-        return { links: [], received: 0, maxAgeS: 60 };
+        return { links: [], received: 0, maxAgeS: 60, bytes: 0 };
       };
       return upstream;
     });

@@ -3,15 +3,17 @@ import type { Link } from "@tributary/link-model";
 import type { Directory } from "@tributary/merge-engine";
 import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/resource-directory";
 import type { Upstream } from "@tributary/upstream-sync";
-import pLimit, { type LimitFunction } from "p-limit";
 import { PARTIAL_MAX_AGE_S } from "./constants.js";
 import { participation } from "./coverage.js";
 import { LookupServerError } from "./errors.js";
 import { type FanOutRequest, type FanOutResult, fanOut } from "./fan-out.js";
+import type { ResponseCache } from "./response-cache.js";
 import { type AgeOf, type Contribution, union } from "./union.js";
 
 export interface FederatedLookupDeps {
   readonly directory: Directory;
+  /** Asks the upstreams, or answers for them. */
+  readonly cache: ResponseCache;
   /** The upstreams at present, in any order. */
   readonly upstreams: () => readonly Upstream[];
   readonly env: Environment;
@@ -20,8 +22,6 @@ export interface FederatedLookupDeps {
 export interface FederatedLookupOptions {
   /** Deadline of a lookup that asks upstreams, ms; 1 or more. */
   readonly timeoutMs: number;
-  /** Requests to upstreams under way at once over all lookups; 1 or more. */
-  readonly concurrency: number;
   /** What to do when an upstream's part is missing: answer with the rest, or 5.04. */
   readonly onPartial: "serve" | "fail";
   /** Source names that need no upstream (this node's own RD). */
@@ -34,9 +34,7 @@ export interface FederatedLookupOptions {
  * @throws {LookupServerError} `BAD_OPTIONS`
  */
 export function createFederatedLookup(deps: FederatedLookupDeps, options: FederatedLookupOptions): LookupSource {
-  if (!(options.concurrency >= 1) || !(options.timeoutMs >= 1)) {
-    throw new LookupServerError("BAD_OPTIONS", "concurrency and timeout must be at least 1");
-  }
+  if (!(options.timeoutMs >= 1)) throw new LookupServerError("BAD_OPTIONS", "timeout must be at least 1 ms");
   const lookup = new FederatedLookup(deps, options);
   return (context) => lookup.answer(context);
 }
@@ -51,12 +49,10 @@ interface Plan {
 class FederatedLookup {
   readonly #deps: FederatedLookupDeps;
   readonly #options: FederatedLookupOptions;
-  readonly #limit: LimitFunction;
 
   constructor(deps: FederatedLookupDeps, options: FederatedLookupOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#limit = pLimit(options.concurrency);
   }
 
   answer(context: LookupContext): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
@@ -96,19 +92,24 @@ class FederatedLookup {
 
   async #askUntil(context: LookupContext, plan: Plan, deadline: AbortSignal): Promise<LookupAnswer | LookupRefusal> {
     const request: FanOutRequest = { ...context, deadline };
-    let results = await fanOut(plan.asked, request, this.#limit);
+    let results = await fanOut(plan.asked, request, this.#deps.cache);
     let links = this.#unite(context, plan, results);
     if (isShort(context, links) && results.some((result) => "answer" in result && !result.isWhole)) {
       // Duplicates took places within the pushed-down count: the rest is needed after all.
-      results = await fanOut(plan.asked, { ...request, ignoreCount: true }, this.#limit);
+      results = await fanOut(plan.asked, { ...request, ignoreCount: true }, this.#deps.cache);
       links = this.#unite(context, plan, results);
     }
     const missing = [...plan.missing, ...this.#failures(results)];
     const page = paged(context, links);
-    const answered = results.flatMap((result) => ("answer" in result ? [result.answer.maxAgeS] : []));
+    const answered = results.flatMap((result) => ("answer" in result ? [result] : []));
     if (missing.length > 0)
       return this.#partial(missing, answered.length > 0 || this.#isAnythingKnown(plan), () => page);
-    return { links: page, origin: "forwarded", maxAgeS: Math.min(60, ...answered) };
+    const maxAgeS = Math.min(60, ...answered.map(({ answer }) => answer.maxAgeS));
+    return {
+      links: page,
+      origin: answered.every(({ origin }) => origin === "cached") ? "cached" : "forwarded",
+      maxAgeS,
+    };
   }
 
   #unite(context: LookupContext, plan: Plan, results: readonly FanOutResult[]): Link[] {
@@ -149,7 +150,7 @@ class FederatedLookup {
 
   #failures(results: readonly FanOutResult[]): string[] {
     return results.flatMap((result) => {
-      if ("answer" in result) return [];
+      if ("answer" in result) return result.origin === "stale" ? [result.upstream.name] : [];
       this.#deps.env.logger.debug("upstream did not answer a lookup", {
         upstream: result.upstream.name,
         error: result.failure.message,

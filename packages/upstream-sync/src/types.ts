@@ -1,6 +1,7 @@
 import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
+import type { UpstreamError } from "./errors.js";
 import type { ReplicaStore } from "./replica-store.js";
 
 export type UpstreamMode = "replicate" | "forward";
@@ -98,6 +99,32 @@ export interface ForwardedAnswer {
   readonly received: number;
   /** Seconds. */
   readonly maxAgeS: number;
+  /** Entity tag that the upstream gave to it. */
+  readonly etag?: Uint8Array;
+  /** Size of its payload. */
+  readonly bytes: number;
+}
+
+/** The upstream says that what is held under the entity tag is what it would answer (2.03, RFC 7252 section 5.9.1.3). */
+export interface UnchangedAnswer {
+  readonly isUnchanged: true;
+  /** Seconds. */
+  readonly maxAgeS: number;
+}
+
+/** Takes what a lookup is answered with from now on. */
+export interface ForwardedListener {
+  onAnswer(answer: ForwardedAnswer | UnchangedAnswer): void;
+  /** It ended without being closed: the upstream does not observe it, or ended it, or is lost. */
+  onEnd(error: UpstreamError): void;
+}
+
+/** A lookup that is observed at the upstream. */
+export interface ForwardedObservation {
+  /** Ask again, and go on observing (RFC 7641 section 3.3.1); `etag` names what is held by then. */
+  refresh(etag?: Uint8Array): void;
+  /** Nothing is told any more. */
+  close(): void;
 }
 
 /** One followed RD. The shell of the state machine. */
@@ -105,12 +132,19 @@ export interface Upstream {
   readonly name: string;
   start(): void;
   status(): UpstreamStatus;
-  /** Ask the RD directly (mode forward, or outside the coverage). @throws {UpstreamError} */
+  /** Ask the RD directly (mode forward, or outside the coverage), unless it still is what `etag` names. @throws {UpstreamError} */
   forward(
     kind: LookupInterface,
     items: readonly string[],
-    control: { readonly signal?: AbortSignal },
-  ): Promise<ForwardedAnswer>;
+    control: { readonly signal?: AbortSignal; readonly etag?: Uint8Array },
+  ): Promise<ForwardedAnswer | UnchangedAnswer>;
+  /** The same with an observation (RFC 7641). */
+  observe(
+    kind: LookupInterface,
+    items: readonly string[],
+    listener: ForwardedListener,
+    control?: { readonly etag?: Uint8Array },
+  ): ForwardedObservation;
   /** Called after each change of status; returns the unsubscribe function. */
   onStatus(listener: (status: UpstreamStatus) => void): () => void;
   /** Apply changed options without losing the replica where possible. */

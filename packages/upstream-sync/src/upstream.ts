@@ -7,7 +7,7 @@ import { FeedFollower } from "./feed-follower.js";
 import { FeedReplica } from "./feed-replica.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { ForeignReplica } from "./foreign-replica.js";
-import { forwardLookup } from "./forwarding.js";
+import { type ForwardingDeps, forwardLookup, observeLookup } from "./forwarding.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { Rediscovery } from "./rediscovery.js";
@@ -17,6 +17,9 @@ import { singleHopClient } from "./single-hop.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
+  ForwardedListener,
+  ForwardedObservation,
+  UnchangedAnswer,
   Upstream,
   UpstreamDeps,
   UpstreamOptions,
@@ -93,24 +96,48 @@ class UpstreamShell implements Upstream {
   async forward(
     kind: LookupInterface,
     items: readonly string[],
-    { signal }: { readonly signal?: AbortSignal },
-  ): Promise<ForwardedAnswer> {
+    { signal, etag }: { readonly signal?: AbortSignal; readonly etag?: Uint8Array } = {},
+  ): Promise<ForwardedAnswer | UnchangedAnswer> {
+    const startMs = this.#now();
+    try {
+      return await forwardLookup(this.#forwardingDeps(signal), kind, items, { etag });
+    } catch (error) {
+      // One that nobody waits for any more tells something only if there was time to answer.
+      const hadTime = this.#now() - startMs >= this.#options.timeoutMs / 2;
+      if (hadTime || signal?.aborted !== true) this.#notAnswered(error);
+      throw error;
+    }
+  }
+
+  observe(
+    kind: LookupInterface,
+    items: readonly string[],
+    listener: ForwardedListener,
+    { etag }: { readonly etag?: Uint8Array } = {},
+  ): ForwardedObservation {
+    return observeLookup(this.#forwardingDeps(), kind, items, listener, { etag });
+  }
+
+  /** @throws {UpstreamError} */
+  #forwardingDeps(signal?: AbortSignal): ForwardingDeps {
     if (this.#state.kind === "closed")
       throw new UpstreamError("UPSTREAM_CLOSED", `${this.name} is not followed any more`);
     const found = this.#found;
     if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
-    const signals = [this.#abort.signal, ...(signal === undefined ? [] : [signal])];
-    return forwardLookup(
-      {
-        client: singleHopClient(this.#deps.client, found),
-        found,
-        capabilities: this.#capabilities,
-        timeoutMs: this.#options.timeoutMs,
-        signal: AbortSignal.any(signals),
-      },
-      kind,
-      items,
-    );
+    return {
+      client: singleHopClient(this.#deps.client, found),
+      found,
+      capabilities: this.#capabilities,
+      timeoutMs: this.#options.timeoutMs,
+      signal: signal === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, signal]),
+    };
+  }
+
+  /** Nobody watches an upstream that is only asked: that it is lost shows when it does not answer. */
+  #notAnswered(error: unknown): void {
+    if (this.#options.mode !== "forward" || !(error instanceof UpstreamError)) return;
+    const isLost = error.code === "UPSTREAM_TIMEOUT" || error.code === "UPSTREAM_UNREACHABLE";
+    if (isLost) this.#input({ kind: "failed", error });
   }
 
   async close({ keepReplica = false }: { readonly keepReplica?: boolean } = {}): Promise<void> {

@@ -48,6 +48,13 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     "10:7: a peer without registration and lookup does nothing; remove it",
     '11:7: a peer is "coap://[2001:db8:23::5]"; write a mapping with name and uri',
   ],
+  "bad-cache": [
+    "3:21: entries is -1; write a whole number from 0 to 10000000",
+    "3:32: bytes is 10; write a whole number from 65536 to 68719476736",
+    `3:43: stale is "forever"; ${DURATION}`,
+    '3:67: observe-after is "often"; write a whole number from 0 to 1000000',
+    '3:74: unknown key "observation" in lookup.cache; did you mean "observations"?',
+  ],
   "bad-durations": [
     `2:12: timeout is "2x"; ${DURATION}`,
     `3:21: assumed-lifetime is -5; ${DURATION}`,
@@ -79,6 +86,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     "7:7: replicas has 7; write loopback, private, any or a CIDR block",
   ],
   "byte-order-mark": ['4:8: unknown key "forät" in log; did you mean "format"?'],
+  "cache-number": ["3:10: cache is 1000; write its settings below it"],
   "comment-only": [`1:1: ${EMPTY}`],
   "duplicate-key": ['3:1: duplicate key "name"; remove one of them'],
   empty: [`1:1: ${EMPTY}`],

@@ -76,12 +76,21 @@ const upstream = z.preprocess(
   }),
 );
 
+const cacheShape = {
+  entries: optional("entries", integer(0, 10_000_000)),
+  bytes: optional("bytes", integer(65_536, 68_719_476_736)),
+  stale: optional("stale", duration(0, 30 * DAY_MS)),
+  "observe-after": optional("observe-after", integer(0, 1_000_000)),
+  observations: optional("observations", integer(0, 10_000)),
+};
+
 const lookupShape = {
   upstreams: list("upstreams", upstream, '["coap://[2001:db8::1]"]').optional(),
   timeout: optional("timeout", timeout),
   concurrency: optional("concurrency", integer(1, 1024)),
   "on-partial": optional("on-partial", word(["serve", "fail"])),
   "assumed-lifetime": optional("assumed-lifetime", lifetime),
+  cache: section("cache", cacheShape).optional(),
 };
 
 const registrationShape = {
@@ -166,6 +175,7 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     "": rootShape,
     lookup: lookupShape,
     "lookup.upstreams": upstreamShape,
+    "lookup.cache": cacheShape,
     registration: registrationShape,
     anycast: anycastShape,
     "anycast.peers": peerShape,

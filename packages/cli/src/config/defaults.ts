@@ -4,6 +4,7 @@ import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
 import type {
   AnycastConfig,
+  CacheConfig,
   LimitsConfig,
   LookupConfig,
   NodeConfig,
@@ -35,6 +36,13 @@ const DEFAULT_LIMITS: LimitsConfig = {
 const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
 const DEFAULT_FAILOVER_MS = 1000;
 const DEFAULT_FORWARDING_CONCURRENCY = 256;
+const DEFAULT_CACHE: CacheConfig = {
+  entries: 10_000,
+  bytes: 67_108_864,
+  staleMs: 0,
+  observeAfter: 10,
+  observations: 64,
+};
 const MAX_NAME_LENGTH = 63;
 
 /** The configuration of a node that is started without a file: RD and LP in one, reachable from this machine. */
@@ -68,6 +76,17 @@ function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfi
     timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
     onPartial: lookup["on-partial"] ?? "serve",
+    cache: completeCache(lookup.cache ?? {}),
+  };
+}
+
+function completeCache(cache: NonNullable<NonNullable<CheckedFile["lookup"]>["cache"]>): CacheConfig {
+  return {
+    entries: cache.entries ?? DEFAULT_CACHE.entries,
+    bytes: cache.bytes ?? DEFAULT_CACHE.bytes,
+    staleMs: cache.stale ?? DEFAULT_CACHE.staleMs,
+    observeAfter: cache["observe-after"] ?? DEFAULT_CACHE.observeAfter,
+    observations: cache.observations ?? DEFAULT_CACHE.observations,
   };
 }
 

@@ -38,6 +38,18 @@ export interface LookupConfig {
   /** Requests to upstreams under way at once, over all lookups. */
   readonly concurrency: number;
   readonly onPartial: "serve" | "fail";
+  readonly cache: CacheConfig;
+}
+
+/** Answers of upstreams that are only asked (draft 4.2). */
+export interface CacheConfig {
+  readonly entries: number;
+  readonly bytes: number;
+  /** How long past its Max-Age an answer is served while its upstream does not answer. */
+  readonly staleMs: number;
+  /** Times within its Max-Age that an answer is served before it is observed; 0: none is. */
+  readonly observeAfter: number;
+  readonly observations: number;
 }
 
 export interface RegistrationConfig {

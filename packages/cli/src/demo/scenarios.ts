@@ -1,10 +1,11 @@
 import { UsageError } from "../command-io.js";
 import { distinctRegistrationPoints } from "./distinct-registration-points.js";
+import { plainCaching } from "./plain-caching.js";
 import type { DemoScenario } from "./scenario.js";
 import { sharedAddress } from "./shared-address.js";
 
 /** Every story, by section of the draft. */
-export const SCENARIOS: readonly DemoScenario[] = [distinctRegistrationPoints, sharedAddress];
+export const SCENARIOS: readonly DemoScenario[] = [plainCaching, distinctRegistrationPoints, sharedAddress];
 
 /** The scenario of that name; the one of section 6.2 when none is given. @throws {UsageError} */
 export function findScenario(name: string | undefined): DemoScenario {

@@ -1,5 +1,5 @@
 import type { CoapClient, TableSizes } from "@tributary/coap-transport";
-import { createFederatedLookup } from "@tributary/lookup-server";
+import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
 import { createDirectory, type Directory } from "@tributary/merge-engine";
 import { EPOCH_LIMIT } from "@tributary/replication";
 import type { PeerStatus, RequestForwarding } from "@tributary/request-forwarding";
@@ -55,6 +55,7 @@ class RunningNode implements Node {
   #registrations: ResourceDirectory | null = null;
   #feed: FeedPublisher | null = null;
   #forwarding: RequestForwarding | null = null;
+  #cache: ResponseCache | null = null;
   #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
   #kept: Opened<"openRegistrations"> | null = null;
@@ -113,6 +114,7 @@ class RunningNode implements Node {
     return {
       evictions: this.#evictions,
       rejected: () => this.#rejected(),
+      cache: () => this.#cache?.outcomes ?? new Map(),
       transport: this.#listeners.map(({ counters }) => counters),
     };
   }
@@ -120,6 +122,7 @@ class RunningNode implements Node {
   tableSizes(): TableSizes {
     const sum: Record<string, number> = {
       ...this.#registrations?.tableSizes(),
+      ...this.#cache?.tableSizes(),
       ...this.#forwarding?.tableSizes(),
     };
     for (const listener of this.#listeners) {
@@ -173,6 +176,7 @@ class RunningNode implements Node {
     await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
     this.#sweep?.close();
     this.#forwarding?.close();
+    this.#cache?.close();
     await this.#upstreams?.close();
     await this.#replicas?.close();
     this.#feed?.close();
@@ -213,11 +217,12 @@ class RunningNode implements Node {
     const { lookup, registration } = this.#config;
     const upstreams = this.#upstreams;
     if (lookup === undefined || upstreams === null) return directoryLookupSource(this.directory, env);
+    const { concurrency, cache } = lookup;
+    this.#cache = new ResponseCache({ env }, { concurrency, ...cache });
     return createFederatedLookup(
-      { directory: this.directory, upstreams: () => upstreams.list(), env },
+      { directory: this.directory, upstreams: () => upstreams.list(), env, cache: this.#cache },
       {
         timeoutMs: lookup.timeoutMs,
-        concurrency: lookup.concurrency,
         onPartial: lookup.onPartial,
         ownSources: registration === undefined ? [] : [LOCAL_SOURCE],
       },

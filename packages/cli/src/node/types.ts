@@ -64,6 +64,8 @@ export interface NodeCounters {
   readonly evictions: ReadonlyMap<string, number>;
   /** By cause: refusals of the RD, of the transport, records left out by upstream-sync. */
   rejected(): ReadonlyMap<string, number>;
+  /** Of the response cache, by what became of a lookup or request, see `CacheOutcome`. */
+  cache(): ReadonlyMap<string, number>;
   readonly transport: readonly TransportCounters[];
 }
 

@@ -1,5 +1,6 @@
 import { type CoapClient, type Environment, type ServerResponse, TransportError } from "@tributary/coap-transport";
 import { ByteBudget } from "./byte-budget.js";
+import { MAX_UNPROVEN_ANSWER_BYTES } from "./constants.js";
 import { type ForwardedRequest, toClientRequest } from "./forwarded-request.js";
 import { type ObservedAnswer, SharedObservation } from "./shared-observation.js";
 import type { ForwardingPeer } from "./types.js";
@@ -59,7 +60,8 @@ export class ForwardedObservations {
     request: ForwardedRequest,
     limits: ObservationLimits,
   ): Promise<ServerResponse | null> {
-    const key = keyOf(peer, request);
+    // Another bound is another answer.
+    const key = `${limits.maxBodyBytes <= MAX_UNPROVEN_ANSWER_BYTES} ${keyOf(peer, request)}`;
     const shared = this.#shared.get(key) ?? this.#open(key, peer, request, limits);
     if (shared === null) return null;
     const impatience = this.#deps.env.clock.setTimer(limits.patienceMs, () =>

@@ -1,6 +1,17 @@
-import { type ClientResponse, CODE, formatCode, METHOD, type ServerResponse } from "@tributary/coap-transport";
+import {
+  type ClientResponse,
+  CODE,
+  formatCode,
+  METHOD,
+  type Observer,
+  type ServerResponse,
+  TransportError,
+} from "@tributary/coap-transport";
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
+import { buildRequest } from "../../resource-directory/src/testing/built-request.js";
+import { ByteBudget } from "./byte-budget.js";
+import { SharedObservation } from "./shared-observation.js";
 import { addressOf, openGroup } from "./testing/shared-address.js";
 import type { ForwardingOptions } from "./types.js";
 
@@ -161,6 +172,30 @@ describe("RFC 7641 section 5: observing through a node", () => {
     expect(ends).toEqual(["error-response"]);
     expect(node("host2").forwarding.peers()[0]?.isUp).toBe(false);
     expect(tables()).toMatchObject({ "forwarded-observations": 0 });
+  });
+
+  test.each([
+    { name: "silence", code: "TIMEOUT", end: CODE.GATEWAY_TIMEOUT },
+    { name: "an answer that cannot be passed on", code: "TOO_LARGE", end: CODE.UNAVAILABLE },
+  ] as const)("it ends by $name, and observers are told which", ({ code, end }) => {
+    const noted: Error[] = [];
+    const shared = new SharedObservation(createVirtualWorld().env, {
+      name: "host2",
+      onOver: () => {},
+      onSilence: (error) => noted.push(error),
+      budget: new ByteBudget(1000),
+      onNoRoom: () => expect.unreachable(),
+    });
+    const first = { ...state("one"), maxAgeS: 60, options: [], locationPath: [], locationQuery: [], isSecure: false };
+    shared.onNotification(first as unknown as ClientResponse);
+    const ends: ServerResponse[] = [];
+    const { peer } = buildRequest("GET", "/rd-lookup/ep");
+    const observer: Observer = { peer, wake: () => {}, end: (final) => void (final && ends.push(final)) };
+    shared.join()?.observation?.attach(observer);
+    const error = new TransportError(code, "over");
+    shared.onEnd(error);
+    expect(ends.map((final) => final.code)).toEqual([end]);
+    expect(noted).toEqual([error]);
   });
 
   test("an error of the peer is the last word to all", async () => {

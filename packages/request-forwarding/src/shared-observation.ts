@@ -17,6 +17,9 @@ import { LINGER_MS, MAX_FRESH_MS, MIN_FRESH_MS } from "./constants.js";
 import { withNameInFront } from "./hop-limit.js";
 import { forwardedResponse } from "./option-translation.js";
 
+const SILENT = errorResponse(CODE.GATEWAY_TIMEOUT, "the node that was observed does not answer");
+const NOT_OBSERVABLE = errorResponse(CODE.UNAVAILABLE, "this cannot be observed any more");
+
 /** The first answer to an observed request. */
 export type ObservedAnswer = ServerResponse;
 
@@ -25,7 +28,7 @@ export interface SharedObservationOptions {
   readonly name: string;
   /** It ended, for whatever reason: nobody can join any more. Called once. */
   readonly onOver: () => void;
-  /** It ended because the peer is silent. */
+  /** It ended because the peer is silent, or could not be understood. */
   readonly onSilence: (error: Error) => void;
   /** For the states of all observations. */
   readonly budget: ByteBudget;
@@ -126,8 +129,8 @@ export class SharedObservation implements ObservationListener {
     if (reason instanceof Error) {
       this.#failed(reason);
       if (this.#state !== null) this.#options.onSilence(reason);
-      this.#end(errorResponse(CODE.GATEWAY_TIMEOUT, "the node that was observed does not answer"));
-    } else this.#end(errorResponse(CODE.UNAVAILABLE, "this cannot be observed any more"));
+      this.#end(isSilence(reason) ? SILENT : NOT_OBSERVABLE);
+    } else this.#end(NOT_OBSERVABLE);
   }
 
   /** The state that an observer who has `number` does not have yet. */
@@ -197,6 +200,10 @@ export class SharedObservation implements ObservationListener {
     for (const { observer } of [...this.#members]) observer.end(final);
     this.#members.clear();
   }
+}
+
+function isSilence(error: Error): boolean {
+  return error instanceof TransportError && (error.code === "TIMEOUT" || error.code === "UNREACHABLE");
 }
 
 function sizeOf(response: ServerResponse | undefined): number {

@@ -13,6 +13,7 @@ import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState
 import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
 import { ReplicaRecorder, type RestoredReplica } from "./replica-recorder.js";
+import { singleHopClient } from "./single-hop.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
@@ -127,7 +128,7 @@ class UpstreamShell implements Upstream {
     const found = this.#found;
     if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
     return {
-      client: this.#deps.client,
+      client: singleHopClient(this.#deps.client, found),
       found,
       capabilities: this.#capabilities,
       timeoutMs: this.#options.timeoutMs,
@@ -353,7 +354,7 @@ class UpstreamShell implements Upstream {
   #followerDeps(): FollowerDeps {
     const { client, directory, env } = this.#deps;
     return {
-      client,
+      client: singleHopClient(client, this.#found),
       directory,
       env,
       options: this.#options,

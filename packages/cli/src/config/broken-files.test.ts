@@ -20,6 +20,12 @@ const URI = "write coap://[2001:db8::1]:5683";
 const STORE = "write memory, or lmdb: and the path of a folder, such as lmdb:./state";
 const ROWS: Readonly<Record<string, readonly string[]>> = {
   "alias-of-nothing": ["2:13: alias *trusted of nothing; write &trusted before the value that it repeats"],
+  "anycast-empty": ["3:19: peers is an empty list; write at least one, or remove anycast"],
+  "anycast-own-name": [
+    '4:14: freshness is "always"; write none or echo',
+    "5:19: name rd-a is taken by this node; choose another",
+  ],
+  "anycast-without-peers": ['3:1: peers is nothing; write a list: [{ name: rd-b, uri: "coap://[2001:db8::2]" }]'],
   "bad-advertise": [
     "3:5: advertise has the relative URI </rd>; write it with scheme and host",
     "4:5: advertise has a link that cannot be read: expected a target in `<` and `>` at offset 0 (character 1); " +
@@ -29,6 +35,18 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '1:28: freshness is "sometimes"; write none or echo',
     "3:15: free-bytes is -1; write a whole number from 0 to 65507",
     '4:13: trusted has "localhost"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
+  ],
+  "bad-anycast": [
+    "4:3: nodes that share an address need names of their own; add name",
+    `4:12: timeout is "forever"; ${DURATION}`,
+    '5:3: unknown key "hops" in anycast; valid keys are peers, timeout, failover, freshness, concurrency',
+    "7:7: name is missing; add the name that this peer gives itself in its own file",
+    '7:49: lookup is "yes"; write true or false',
+    "8:26: coap://[2001:db8:a::1] is an address of this node; write the peer's own one",
+    "9:15: name rd-c is taken by peer 2; choose another",
+    "9:26: coap://[2001:db8:23::2] is peer 1 already; write the peer's own address",
+    "10:7: a peer without registration and lookup does nothing; remove it",
+    '11:7: a peer is "coap://[2001:db8:23::5]"; write a mapping with name and uri',
   ],
   "bad-cache": [
     "3:21: entries is -1; write a whole number from 0 to 10000000",

@@ -67,6 +67,16 @@ describe("checkConfig", () => {
         replicas: ["loopback", "private", "2001:db8::/32", "192.0.2.0/24"],
         freshness: "echo",
       },
+      anycast: {
+        peers: [
+          { name: "rd-b", uri: "coap://[2001:db8:23::2]", registration: true, lookup: true },
+          { name: "rd-c", uri: "coap://[2001:db8:23::3]", registration: true, lookup: false },
+        ],
+        timeoutMs: 5000,
+        failoverMs: 500,
+        freshness: "none",
+        concurrency: 64,
+      },
       snapshot: "/var/lib/tributary/lp",
       amplification: { freeBytes: 512, trusted: ["loopback", "2001:db8::/32"] },
       advertise: [{ target: "coap://[2001:db8:23::2]/rd" }, { target: "coap://[2001:db8:23::2]/rd-lookup/ep" }],
@@ -101,6 +111,17 @@ describe("checkConfig", () => {
     });
   });
 
+  test("defaults of a shared address; freshness is that of the registrations", () => {
+    const peers = 'anycast: { peers: [{ name: b, uri: "coap://[2001:db8::2]" }] }';
+    expect(configOf(`name: a\nregistration: { freshness: echo }\n${peers}`).anycast).toEqual({
+      peers: [{ name: "b", uri: "coap://[2001:db8::2]", registration: true, lookup: true }],
+      timeoutMs: 10_000,
+      failoverMs: 1000,
+      freshness: "echo",
+      concurrency: 256,
+    });
+  });
+
   test("anchors repeat values", () => {
     const { lookup } = load("test/config/good/anchors.yaml");
     expect(lookup?.upstreams.map(({ timeoutMs }) => timeoutMs)).toEqual([3000, 3000]);
@@ -121,6 +142,20 @@ describe("checkConfig", () => {
     "the example %s is right",
     (name) => {
       expect(load(`deploy/examples/${name}`).listen).toHaveLength(1);
+    },
+  );
+
+  test.each(readdirSync(`${ROOT}deploy/examples/anycast`).filter((name) => name.endsWith(".yaml")))(
+    "the example %s with a shared address is right",
+    (name) => {
+      const { listen, anycast, name: own } = load(`deploy/examples/anycast/${name}`);
+      expect(listen).toContain("coap://[2001:db8:a::1]");
+      expect(
+        anycast?.peers
+          .map((peer) => peer.name)
+          .concat(own)
+          .sort(),
+      ).toEqual(["host1", "host2", "host3", "host4"]);
     },
   );
 

@@ -8,6 +8,7 @@ import {
   httpAddress,
   integer,
   nodeName,
+  peerName,
   replicaRule,
   sector,
   show,
@@ -15,6 +16,7 @@ import {
   store,
   upstreamName,
   word,
+  yesOrNo,
 } from "./field-parsers.js";
 
 const DAY_MS = 86_400_000;
@@ -106,6 +108,28 @@ const registrationShape = {
   freshness: optional("freshness", word(["none", "echo"])),
 };
 
+const peerShape = {
+  name: required("name", peerName),
+  uri: required("uri", coapUri),
+  registration: optional("registration", yesOrNo),
+  lookup: optional("lookup", yesOrNo),
+};
+
+const peer = z.strictObject(peerShape, {
+  error: ({ code, input }) =>
+    code === "invalid_type" ? `a peer is ${show(input)}; write a mapping with name and uri` : undefined,
+});
+
+const anycastShape = {
+  peers: list("peers", peer, '[{ name: rd-b, uri: "coap://[2001:db8::2]" }]').min(1, {
+    error: "peers is an empty list; write at least one, or remove anycast",
+  }),
+  timeout: optional("timeout", timeout),
+  failover: optional("failover", timeout),
+  freshness: optional("freshness", word(["none", "echo"])),
+  concurrency: optional("concurrency", integer(1, 65_536)),
+};
+
 const amplificationShape = {
   "free-bytes": optional("free-bytes", integer(0, 65_507)),
   trusted: list("trusted", required("trusted", replicaRule), '["loopback", "private"]').optional(),
@@ -133,6 +157,7 @@ const rootShape = {
   http: optional("http", httpAddress),
   lookup: section("lookup", lookupShape).optional(),
   registration: section("registration", registrationShape).optional(),
+  anycast: section("anycast", anycastShape).optional(),
   advertise: list(
     "advertise",
     required("advertise", advertisedLinks),
@@ -162,6 +187,8 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     "lookup.cache": cacheShape,
     "lookup.auto": autoShape,
     registration: registrationShape,
+    anycast: anycastShape,
+    "anycast.peers": peerShape,
     amplification: amplificationShape,
     limits: limitsShape,
     log: logShape,

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
 import type {
+  AnycastConfig,
   AutoConfig,
   CacheConfig,
   LimitsConfig,
@@ -32,6 +33,10 @@ const DEFAULT_LIMITS: LimitsConfig = {
   transfers: 1024,
   verifiedPeers: 10_000,
 };
+/** Two retransmissions at least (RFC 7252 section 4.8). */
+const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
+const DEFAULT_FAILOVER_MS = 1000;
+const DEFAULT_FORWARDING_CONCURRENCY = 256;
 const DEFAULT_CACHE: CacheConfig = {
   entries: 10_000,
   bytes: 67_108_864,
@@ -61,6 +66,7 @@ export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
     http: file.http === undefined ? DEFAULT_HTTP : file.http,
     ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
     ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration, folder) }),
+    ...(file.anycast === undefined ? {} : { anycast: completeAnycast(file) }),
     advertise: (file.advertise ?? []).flat(),
     ...(file.snapshot === undefined ? {} : { snapshot: resolve(folder, file.snapshot) }),
     amplification: {
@@ -131,6 +137,21 @@ function completeRegistration(
     store: store.kind === "lmdb" ? { ...store, path: resolve(folder, store.path) } : store,
     replicas: registration.replicas ?? DEFAULT_REPLICAS,
     freshness: registration.freshness ?? "none",
+  };
+}
+
+function completeAnycast({ anycast, registration }: CheckedFile): AnycastConfig {
+  return {
+    peers: (anycast?.peers ?? []).map(({ name, uri, registration, lookup }) => ({
+      name,
+      uri,
+      registration: registration ?? true,
+      lookup: lookup ?? true,
+    })),
+    timeoutMs: anycast?.timeout ?? DEFAULT_FORWARDING_TIMEOUT_MS,
+    failoverMs: anycast?.failover ?? DEFAULT_FAILOVER_MS,
+    freshness: anycast?.freshness ?? registration?.freshness ?? "none",
+    concurrency: anycast?.concurrency ?? DEFAULT_FORWARDING_CONCURRENCY,
   };
 }
 

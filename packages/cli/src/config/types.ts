@@ -11,6 +11,8 @@ export interface NodeConfig {
   readonly lookup?: LookupConfig;
   /** Present: this node is an RD. */
   readonly registration?: RegistrationConfig;
+  /** Present: this node shares an address with others (draft 6.2.2). */
+  readonly anycast?: AnycastConfig;
   readonly advertise: readonly Link[];
   /** Folder, absolute, in which replicas are kept across restarts; absent: they are not. */
   readonly snapshot?: string;
@@ -70,6 +72,27 @@ export interface RegistrationConfig {
   readonly replicas: readonly string[];
   /** `echo`: changes need an Echo value made lately (RFC 9176 section 5.3.4). */
   readonly freshness: "none" | "echo";
+}
+
+/** The other nodes with the shared address, and how requests are forwarded to them (draft 6.2.2). */
+export interface AnycastConfig {
+  /** In order of closeness, at least one. */
+  readonly peers: readonly AnycastPeerConfig[];
+  readonly timeoutMs: number;
+  readonly failoverMs: number;
+  /** `echo`: changes are forwarded only with an Echo value made lately (RFC 9176 section 5.3.4). */
+  readonly freshness: "none" | "echo";
+  /** Forwarded requests under way at once. */
+  readonly concurrency: number;
+}
+
+export interface AnycastPeerConfig {
+  readonly name: string;
+  readonly uri: string;
+  /** It is an RD. */
+  readonly registration: boolean;
+  /** It is a lookup proxy. */
+  readonly lookup: boolean;
 }
 
 /** Where registrations are kept; `path` is absolute. */

@@ -4,6 +4,7 @@ import { localizedQueries } from "./localized-queries.js";
 import { plainCaching } from "./plain-caching.js";
 import { rdAwareCaching } from "./rd-aware-caching.js";
 import type { DemoScenario } from "./scenario.js";
+import { sharedAddress } from "./shared-address.js";
 
 /** Every story, by section of the draft. */
 export const SCENARIOS: readonly DemoScenario[] = [
@@ -11,6 +12,7 @@ export const SCENARIOS: readonly DemoScenario[] = [
   rdAwareCaching,
   distinctRegistrationPoints,
   localizedQueries,
+  sharedAddress,
 ];
 
 /** The scenario of that name; the one of section 6.2 when none is given. @throws {UsageError} */

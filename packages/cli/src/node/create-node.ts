@@ -2,6 +2,7 @@ import type { CoapClient, TableSizes } from "@tributary/coap-transport";
 import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
 import { createDirectory, type Directory } from "@tributary/merge-engine";
 import { EPOCH_LIMIT } from "@tributary/replication";
+import type { PeerStatus, RequestForwarding } from "@tributary/request-forwarding";
 import {
   createFeedPublisher,
   createMemoryStore,
@@ -15,6 +16,7 @@ import {
 } from "@tributary/resource-directory";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
+import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
 import { createNodeSite } from "./node-site.js";
 import type { LookupSample, Node, NodeCounters, NodeDeps, NodeListener, NodeState, ReloadSummary } from "./types.js";
 import { UpstreamSet } from "./upstream-set.js";
@@ -52,6 +54,7 @@ class RunningNode implements Node {
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
   #feed: FeedPublisher | null = null;
+  #forwarding: RequestForwarding | null = null;
   #cache: ResponseCache | null = null;
   #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
@@ -81,6 +84,7 @@ class RunningNode implements Node {
       const { auto } = this.#config.lookup;
       this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId, auto, ...replicas });
     }
+    this.#forwarding = createNodeForwarding({ client, env }, this.#config);
     const handler = createNodeSite(
       {
         directory: this.directory,
@@ -95,6 +99,8 @@ class RunningNode implements Node {
         advertise: this.#config.advertise,
         registration: this.#registrations?.resources ?? [],
         isLookupProxy: this.#config.lookup !== undefined,
+        resourcePath: resourcePathOf(this.#config),
+        forwarding: this.#forwarding,
       },
     );
     for (const uri of this.#config.listen) this.#listeners.push(await network.listen(uri, handler));
@@ -115,7 +121,11 @@ class RunningNode implements Node {
   }
 
   tableSizes(): TableSizes {
-    const sum: Record<string, number> = { ...this.#registrations?.tableSizes(), ...this.#cache?.tableSizes() };
+    const sum: Record<string, number> = {
+      ...this.#registrations?.tableSizes(),
+      ...this.#cache?.tableSizes(),
+      ...this.#forwarding?.tableSizes(),
+    };
     for (const listener of this.#listeners) {
       for (const [table, size] of Object.entries(listener.tableSizes())) {
         // The verified peers are the same for all listeners.
@@ -123,6 +133,10 @@ class RunningNode implements Node {
       }
     }
     return sum;
+  }
+
+  peers(): readonly PeerStatus[] {
+    return this.#forwarding?.peers() ?? [];
   }
 
   upstreams(): readonly UpstreamStatus[] {
@@ -162,6 +176,7 @@ class RunningNode implements Node {
     // Stop listening first, so that nothing is acknowledged that would not be kept.
     await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
     this.#sweep?.close();
+    this.#forwarding?.close();
     this.#cache?.close();
     await this.#upstreams?.close();
     await this.#replicas?.close();
@@ -189,6 +204,7 @@ class RunningNode implements Node {
       { directory, store: kept?.store ?? createMemoryStore(), client, env },
       {
         source: LOCAL_SOURCE,
+        resourcePath: resourcePathOf(this.#config),
         limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
         requiresFreshness: this.#config.registration?.freshness === "echo",
       },
@@ -224,7 +240,9 @@ class RunningNode implements Node {
 
   #rejected(): ReadonlyMap<string, number> {
     const sum = new Map<string, number>(this.#registrations?.rejected ?? []);
-    const states = [this.#kept, this.#replicas].map((state) => ({ rejected: state?.rejected ?? new Map() }));
+    const states = [this.#kept, this.#replicas, this.#forwarding].map((state) => ({
+      rejected: state?.rejected ?? new Map(),
+    }));
     const parts = [...this.#listeners.map(({ counters }) => counters), ...this.upstreams(), ...states];
     for (const { rejected } of parts) {
       for (const [cause, count] of rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);

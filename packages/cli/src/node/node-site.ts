@@ -1,6 +1,7 @@
 import type { Environment, RequestHandler } from "@tributary/coap-transport";
 import { type Attribute, firstValue, type Link } from "@tributary/link-model";
 import type { Directory } from "@tributary/merge-engine";
+import type { RequestForwarding } from "@tributary/request-forwarding";
 import {
   createLookupInterface,
   createSite,
@@ -27,14 +28,20 @@ export interface NodeSiteOptions {
   /** Resources of the registration side, when the node is an RD. */
   readonly registration: readonly SiteResource[];
   readonly isLookupProxy: boolean;
+  /** Path above the registration resources. */
+  readonly resourcePath: readonly string[];
+  readonly forwarding: RequestForwarding | null;
 }
 
 /** Everything that a node serves over CoAP, behind one request handler. */
 export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): RequestHandler {
-  const lookups = (["ep", "res"] as const).map((kind) =>
-    createLookupInterface(deps, { kind, path: ["rd-lookup", kind], attributes: lookupAttributes(kind, deps, options) }),
-  );
-  return createSite([...options.registration, ...lookups], { advertise: options.advertise });
+  const { registration, resourcePath, forwarding, advertise } = options;
+  const lookups = (["ep", "res"] as const).map((kind) => {
+    const attributes = lookupAttributes(kind, deps, options);
+    const local = createLookupInterface(deps, { kind, path: ["rd-lookup", kind], attributes, resourcePath });
+    return forwarding === null ? local : { ...local, handle: forwarding.lookup(local.handle) };
+  });
+  return createSite([...registration, ...(forwarding?.resources ?? []), ...lookups], { advertise });
 }
 
 /**

@@ -54,6 +54,7 @@ export function upstreamStatus(overrides: Partial<UpstreamStatus> = {}): Upstrea
     wasTried: true,
     coverage: [[]],
     sources: ["rd-b"],
+    isTier: false,
     registrations: 2,
     feedBytes: 1234,
     attempts: 1,

@@ -25,7 +25,7 @@ export class CountingRelay {
   isCut = false;
   readonly uri: string;
   readonly #front: Socket;
-  readonly #server: { readonly port: number; readonly address: string };
+  #server: { readonly port: number; readonly address: string };
   readonly #backs = new Map<string, Socket>();
   readonly #seen = new Set<string>();
 
@@ -33,8 +33,7 @@ export class CountingRelay {
   static async open(uri: string): Promise<CountingRelay> {
     const front = createSocket("udp6");
     await new Promise<void>((resolve, reject) => front.once("error", reject).bind(0, "::1", resolve));
-    const { hostname, port } = new URL(uri);
-    const relay = new CountingRelay(front, { port: Number(port), address: hostname.replace(/^\[|\]$/g, "") });
+    const relay = new CountingRelay(front, addressOf(uri));
     onTestFinished(() => relay.#close());
     return relay;
   }
@@ -45,8 +44,13 @@ export class CountingRelay {
     this.uri = `coap://[::1]:${front.address().port}`;
     front.on("message", (datagram, { port, address }) => {
       this.#count(datagram, `${address}:${port}`);
-      if (!this.isCut) this.#back(port, address).send(datagram, server.port, server.address);
+      if (!this.isCut) this.#back(port, address).send(datagram, this.#server.port, this.#server.address);
     });
+  }
+
+  /** Stand before another server from now on: for two that have to know of each other before they are there. */
+  redirect(uri: string): void {
+    this.#server = addressOf(uri);
   }
 
   /** Lookups among the requests, without those for the blocks that follow the first. */
@@ -91,4 +95,9 @@ export class CountingRelay {
     this.#front.close();
     for (const socket of this.#backs.values()) socket.close();
   }
+}
+
+function addressOf(uri: string): { port: number; address: string } {
+  const { hostname, port } = new URL(uri);
+  return { port: Number(port), address: hostname.replace(/^\[|\]$/g, "") };
 }

@@ -7,7 +7,9 @@ export interface NodePlan {
   readonly isRd: boolean;
   /** Names of the RDs that it follows; null: it is no lookup proxy. */
   readonly upstreams: readonly string[] | null;
-  /** How it follows them. */
+  /** Names of the lookup proxies that it follows as such. */
+  readonly tiers?: readonly string[];
+  /** How it follows RDs. */
   readonly mode: "replicate" | "auto";
   /** Port of its requests; 0: another one with each start. A fixed one meets what its predecessor left behind. */
   readonly clientPort: number;

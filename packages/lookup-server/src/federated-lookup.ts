@@ -3,7 +3,7 @@ import type { Link } from "@tributary/link-model";
 import type { Directory } from "@tributary/merge-engine";
 import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/resource-directory";
 import type { Upstream } from "@tributary/upstream-sync";
-import { COPY_WAIT_SHARE, PARTIAL_MAX_AGE_S } from "./constants.js";
+import { COPY_WAIT_SHARE, NO_FURTHER, PARTIAL_MAX_AGE_S } from "./constants.js";
 import { participation } from "./coverage.js";
 import { LookupServerError } from "./errors.js";
 import { type FanOutRequest, type FanOutResult, fanOut } from "./fan-out.js";
@@ -74,12 +74,15 @@ class FederatedLookup {
     return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#replica(context));
   }
 
-  #plan({ query }: LookupContext): Plan {
+  #plan({ query, request }: LookupContext): Plan {
     const plan: Plan = { covered: new Set(this.#options.ownSources), asked: [], missing: [], copies: [] };
     for (const upstream of this.#deps.upstreams()) {
-      const part = participation(upstream.status(), query.criteria);
+      const status = upstream.status();
+      const part = participation(status, query.criteria);
       upstream.noteLookup?.(query.criteria);
       if (part === "replica") plan.covered.add(upstream.name);
+      // Proxies that follow each other would ask each other for ever (RFC 8768 section 3).
+      else if (part === "ask" && status.isTier && request.hopLimit === NO_FURTHER) plan.missing.push(upstream.name);
       else if (part === "ask") {
         plan.asked.push(upstream);
         const copy = upstream.copyUnderWay?.(query.criteria);

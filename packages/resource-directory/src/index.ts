@@ -12,6 +12,7 @@ export { createLookupInterface, type LookupInterfaceDeps, type LookupInterfaceOp
 export { directoryLookupSource } from "./lookup-source.js";
 export { createMemoryStore } from "./memory-store.js";
 export { pathReference } from "./paths.js";
+export { type PublishedRegistrations, registrationsOfSource, visibleRegistrations } from "./published-registrations.js";
 export { type Refusal, refusalAnswer } from "./refusal.js";
 export { FORWARDED_BASE_ITEM, implicitBase } from "./registration-base.js";
 export { createReplicaPolicy } from "./replica-policy.js";

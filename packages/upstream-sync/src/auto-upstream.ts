@@ -139,6 +139,7 @@ class AutoUpstream implements Upstream {
     return {
       ...asked,
       mode: "auto",
+      isTier: false,
       method: followed?.method ?? "none",
       isComplete: complete.length > 0,
       coverage: complete.map(({ filter }) => filter),

@@ -3,6 +3,9 @@ export const NODE_ATTRIBUTE = "tributary-node";
 /** Resource types under which an RD lists its own lookups when it advertises others to clients (draft 6.2, RD-C). */
 export const FEED_RESOURCE_TYPES = { ep: "tributary.feed-ep", res: "tributary.feed-res" } as const;
 
+/** Attribute of the lookup links of a node that tells proxies above it all that its lookups show. */
+export const TIER_ATTRIBUTE = "tributary-tier";
+
 /** First and longest pause before an upstream is tried again, ms; each is doubled from the last and jittered. */
 export const FIRST_RETRY_MS = 500;
 export const LONGEST_RETRY_MS = 30_000;

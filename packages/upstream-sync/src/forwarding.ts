@@ -134,14 +134,19 @@ function readAnswer(
   return etag === undefined ? answer : { ...answer, etag };
 }
 
-/** Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. */
-function ownItems(kind: LookupInterface, items: readonly string[], { capabilities }: ForwardingDeps): string[] {
+/**
+ * Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. Of a
+ * lookup proxy that is followed as such, all.
+ */
+function ownItems(kind: LookupInterface, items: readonly string[], { capabilities, found }: ForwardingDeps): string[] {
+  if (found.isTier) return [...items];
   // First, because to some RDs the last criterion is the only one.
   if (kind === "ep") return [...(capabilities.hrefFilter === "yes" ? ["href=/*"] : []), ...items];
   return items.map((item) => (item === "provenance" && capabilities.provenance === "yes" ? "provenance=/*" : item));
 }
 
-function isOwn(kind: LookupInterface, link: Link, uri: string, { capabilities }: ForwardingDeps): boolean {
+function isOwn(kind: LookupInterface, link: Link, uri: string, { capabilities, found }: ForwardingDeps): boolean {
+  if (found.isTier) return true;
   if (kind === "ep") return localPath(link.target, uri) !== null;
   const provenance = capabilities.provenance === "yes" ? lastValue(link, "provenance") : undefined;
   return typeof provenance !== "string" || localPath(provenance, uri) !== null;

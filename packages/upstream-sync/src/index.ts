@@ -1,5 +1,5 @@
 export { type AutoOptions, createAutoUpstream } from "./auto-upstream.js";
-export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE } from "./constants.js";
+export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "./constants.js";
 export type { Discovered, DiscoveryResult } from "./discovery.js";
 export { UpstreamError, type UpstreamErrorCode } from "./errors.js";
 export { createMemoryReplicaStore } from "./memory-replica-store.js";

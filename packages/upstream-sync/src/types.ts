@@ -14,6 +14,8 @@ export interface UpstreamOptions {
   /** Origin of the RD, e.g. `coap://[2001:db8:23::1]`. */
   readonly uri: string;
   readonly mode: Exclude<UpstreamMode, "auto">;
+  /** It is a lookup proxy: all that its lookups show is followed, not only what is registered at itself. */
+  readonly isTier?: boolean;
   /** Replicate only what matches all criteria of any of these conjunctions (draft 6.2.1); empty: everything. */
   readonly filters: readonly (readonly Criterion[])[];
   /** Deadline of one request, default 2000. */
@@ -58,6 +60,8 @@ export interface UpstreamStatus {
   readonly name: string;
   readonly uri: string;
   readonly mode: UpstreamMode;
+  /** It is followed as a lookup proxy. */
+  readonly isTier: boolean;
   readonly phase: UpstreamPhase;
   /** How the replica is kept: feed, observe, poll, or none in mode forward. */
   readonly method: "feed" | "observe" | "poll" | "none";

@@ -157,7 +157,7 @@ class UpstreamShell implements Upstream {
 
   status(): UpstreamStatus {
     const { name } = this;
-    const { uri, mode, filters } = this.#options;
+    const { uri, mode, filters, isTier = false } = this.#options;
     const state = this.#state;
     const replicates = mode === "replicate";
     const lagMs = this.#follower?.lagMs;
@@ -167,6 +167,7 @@ class UpstreamShell implements Upstream {
       name,
       uri,
       mode,
+      isTier,
       phase: state.kind,
       method: this.#follower?.method ?? "none",
       isComplete: replicates && this.#wasComplete && state.kind !== "refused",
@@ -238,8 +239,8 @@ class UpstreamShell implements Upstream {
   }
 
   #discoveryOptions(): DiscoveryOptions {
-    const { uri, timeoutMs } = this.#options;
-    return { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000) };
+    const { uri, timeoutMs, isTier = false } = this.#options;
+    return { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000), isTier };
   }
 
   async #discover(): Promise<void> {
@@ -312,12 +313,13 @@ class UpstreamShell implements Upstream {
   }
 
   #openFeedReplica(): FeedReplica {
-    const { name: source, filters, assumedLifetimeMs, defaultSector } = this.#options;
+    const { name: source, filters, assumedLifetimeMs, defaultSector, isTier } = this.#options;
     const options = {
       source,
       filters,
       assumedLifetimeMs,
       ...(defaultSector === undefined ? {} : { defaultSector }),
+      ...(isTier === true ? { tier: { nodeId: this.#deps.nodeId } } : {}),
       ...(this.#restored === null ? {} : { restored: this.#restored }),
       onPosition: (position: FeedPosition) => this.#recorder?.notePosition(position),
       onGone: (href: string) => this.#recorder?.noteGone(href),

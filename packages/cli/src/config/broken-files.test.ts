@@ -85,6 +85,11 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '6:7: replicas has "2001:db8::/129"; write a prefix length from 0 to 128',
     "7:7: replicas has 7; write loopback, private, any or a CIDR block",
   ],
+  "bad-tier": [
+    "3:13: registration.replicas says who may replicate this node; remove this one",
+    '5:47: tier is "yes"; write true or false',
+    "6:59: mode forward would ask a proxy what it may have to ask others; write mode: replicate, or remove tier",
+  ],
   "byte-order-mark": ['4:8: unknown key "forät" in log; did you mean "format"?'],
   "cache-number": ["3:10: cache is 1000; write its settings below it"],
   "comment-only": [`1:1: ${EMPTY}`],

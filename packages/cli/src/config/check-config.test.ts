@@ -59,7 +59,8 @@ describe("checkConfig", () => {
             defaultSector: "default",
             assumedLifetimeMs: 86_400_000,
           },
-          { name: "rd-d.example.com", mode: "auto", filters: [] },
+          { name: "rd-d.example.com", mode: "auto", filters: [], isTier: false },
+          { name: "lp.site7.example.com", mode: "replicate", filters: [], isTier: true },
         ],
       },
       registration: {

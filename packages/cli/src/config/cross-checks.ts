@@ -19,6 +19,7 @@ export function crossCheck(root: unknown): CrossIssue[] {
     ...checkListeners(root),
     ...checkUpstreams(root),
     ...checkFolders(root),
+    ...checkReplicas(root),
     ...checkPeers(root),
   ];
 }
@@ -78,7 +79,7 @@ function checkUpstreams(root: Mapping): CrossIssue[] {
         message: `name ${name} is taken by upstream ${namesake + 1}; choose another`,
       });
     }
-    if (isMapping(value)) issues.push(...checkFilters(value, path));
+    if (isMapping(value)) issues.push(...checkFilters(value, path), ...checkTier(value, path));
     return issues;
   });
 }
@@ -119,6 +120,19 @@ function checkPeers({ name: own, listen, anycast }: Mapping): CrossIssue[] {
     if (uri !== undefined) uris.set(uri, `peer ${index + 1}`);
   }
   return issues;
+}
+
+function checkTier({ tier, mode = "replicate" }: Mapping, path: ValuePath): CrossIssue[] {
+  if (tier !== true || mode === "replicate") return [];
+  const message = `mode ${mode} would ask a proxy what it may have to ask others; write mode: replicate, or remove tier`;
+  return [{ path: [...path, "mode"], message }];
+}
+
+/** An RD says once who may replicate it, and everything that it knows. */
+function checkReplicas({ lookup, registration }: Mapping): CrossIssue[] {
+  if (registration === undefined || !isMapping(lookup) || lookup.replicas === undefined) return [];
+  const message = "registration.replicas says who may replicate this node; remove this one";
+  return [{ path: ["lookup", "replicas"], message }];
 }
 
 /** The name of an upstream that is given none: where it is. Pure. */

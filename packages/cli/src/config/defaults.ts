@@ -84,6 +84,7 @@ function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfi
     timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
     onPartial: lookup["on-partial"] ?? "serve",
+    replicas: lookup.replicas ?? DEFAULT_REPLICAS,
     cache: completeCache(lookup.cache ?? {}),
     auto: completeAuto(lookup.auto ?? {}),
   };
@@ -120,6 +121,7 @@ function completeUpstream(
     name: upstream.name ?? derivedName(upstream.uri) ?? upstream.uri,
     uri: upstream.uri,
     mode: upstream.mode ?? "replicate",
+    isTier: upstream.tier ?? false,
     filters: upstream.filters ?? [],
     timeoutMs: upstream.timeout ?? lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     assumedLifetimeMs: upstream["assumed-lifetime"] ?? lookup["assumed-lifetime"] ?? DEFAULT_LIFETIME_MS,

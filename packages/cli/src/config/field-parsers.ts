@@ -200,3 +200,9 @@ export const snapshot: FieldParser<string> = (value, name) =>
 function isPath(text: string): boolean {
   return /^[^\s\p{Cc}][^\p{Cc}]*$/u.test(text) && !/^[a-z][a-z0-9+.-]*:/i.test(text);
 }
+
+/** True or false. */
+export const flag: FieldParser<boolean> = (value, name) =>
+  typeof value === "boolean"
+    ? { ok: true, value }
+    : { ok: false, message: `${name} is ${show(value)}; write true or false` };

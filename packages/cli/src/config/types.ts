@@ -25,6 +25,8 @@ export interface UpstreamConfig {
   readonly name: string;
   readonly uri: string;
   readonly mode: "replicate" | "forward" | "auto";
+  /** It is a lookup proxy: all that it knows is followed. */
+  readonly isTier: boolean;
   readonly filters: readonly (readonly Criterion[])[];
   readonly timeoutMs: number;
   readonly assumedLifetimeMs: number;
@@ -38,6 +40,8 @@ export interface LookupConfig {
   /** Requests to upstreams under way at once, over all lookups. */
   readonly concurrency: number;
   readonly onPartial: "serve" | "fail";
+  /** Proxies that may follow this one, where it is no RD: `loopback`, `private`, `any`, or CIDR blocks. */
+  readonly replicas: readonly string[];
   readonly cache: CacheConfig;
   readonly auto: AutoConfig;
 }

@@ -5,6 +5,7 @@ import { plainCaching } from "./plain-caching.js";
 import { rdAwareCaching } from "./rd-aware-caching.js";
 import type { DemoScenario } from "./scenario.js";
 import { sharedAddress } from "./shared-address.js";
+import { tiers } from "./tiers.js";
 
 /** Every story, by section of the draft. */
 export const SCENARIOS: readonly DemoScenario[] = [
@@ -13,6 +14,7 @@ export const SCENARIOS: readonly DemoScenario[] = [
   distinctRegistrationPoints,
   localizedQueries,
   sharedAddress,
+  tiers,
 ];
 
 /** The scenario of that name; the one of section 6.2 when none is given. @throws {UsageError} */

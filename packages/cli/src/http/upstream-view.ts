@@ -7,6 +7,8 @@ export interface UpstreamView {
   readonly name: string;
   readonly uri: string;
   readonly mode: UpstreamStatus["mode"];
+  /** It is followed as a lookup proxy. */
+  readonly tier: boolean;
   readonly phase: UpstreamPhase;
   readonly method: UpstreamStatus["method"];
   readonly complete: boolean;
@@ -42,6 +44,7 @@ export function viewUpstream(status: UpstreamStatus, clock: Clock): UpstreamView
     name: status.name,
     uri: status.uri,
     mode: status.mode,
+    tier: status.isTier,
     phase: status.phase,
     method: status.method,
     complete: status.isComplete,

@@ -12,10 +12,13 @@ import {
   type FeedPublisher,
   type LookupSource,
   type ResourceDirectory,
+  registrationsOfSource,
   startExpirySweep,
+  visibleRegistrations,
 } from "@tributary/resource-directory";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
+import { NodeFeeds } from "./node-feeds.js";
 import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
 import { createNodeSite } from "./node-site.js";
 import type { LookupSample, Node, NodeCounters, NodeDeps, NodeListener, NodeState, ReloadSummary } from "./types.js";
@@ -53,7 +56,8 @@ class RunningNode implements Node {
   #client: CoapClient | null = null;
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
-  #feed: FeedPublisher | null = null;
+  #ownFeed: FeedPublisher | null = null;
+  #feeds: NodeFeeds | null = null;
   #forwarding: RequestForwarding | null = null;
   #cache: ResponseCache | null = null;
   #listeners: NodeListener[] = [];
@@ -85,13 +89,15 @@ class RunningNode implements Node {
       this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId, auto, ...replicas });
     }
     this.#forwarding = createNodeForwarding({ client, env }, this.#config);
+    const feeds = new NodeFeeds(this.#ownFeed, this.#config.lookup === undefined ? null : () => this.#openUnionFeed());
+    this.#feeds = feeds;
     const handler = createNodeSite(
       {
         directory: this.directory,
         env,
         source: this.#lookupSource(),
-        mayReplicate: createReplicaPolicy(this.#config.registration?.replicas ?? []),
-        ...(this.#feed === null ? {} : { feed: this.#feed }),
+        mayReplicate: createReplicaPolicy(replicasOf(this.#config)),
+        feed: feeds,
         onLookup: (kind, answer, durationMs) => this.#sample({ interface: kind, answer, durationMs }),
       },
       {
@@ -99,6 +105,7 @@ class RunningNode implements Node {
         advertise: this.#config.advertise,
         registration: this.#registrations?.resources ?? [],
         isLookupProxy: this.#config.lookup !== undefined,
+        isDirectory: this.#ownFeed !== null,
         resourcePath: resourcePathOf(this.#config),
         forwarding: this.#forwarding,
       },
@@ -180,7 +187,7 @@ class RunningNode implements Node {
     this.#cache?.close();
     await this.#upstreams?.close();
     await this.#replicas?.close();
-    this.#feed?.close();
+    this.#feeds?.close();
     await this.#registrations?.close();
     await this.#client?.close();
   }
@@ -192,10 +199,10 @@ class RunningNode implements Node {
     const kept = await state?.openRegistrations?.();
     this.#kept = kept ?? null;
     directory.openSource(LOCAL_SOURCE, { authority: null });
-    this.#feed = createFeedPublisher(
+    this.#ownFeed = createFeedPublisher(
       { directory, env },
       {
-        source: LOCAL_SOURCE,
+        publishes: registrationsOfSource(directory, LOCAL_SOURCE),
         epoch: Math.floor(env.random() * EPOCH_LIMIT),
         ...(kept === undefined ? {} : { history: kept.history }),
       },
@@ -210,7 +217,14 @@ class RunningNode implements Node {
       },
     );
     await this.#registrations.start();
-    this.#feed.resume();
+    this.#ownFeed.resume();
+  }
+
+  #openUnionFeed(): FeedPublisher {
+    const { env, nodeId } = this.#deps;
+    const { directory } = this;
+    const publishes = visibleRegistrations(directory, nodeId);
+    return createFeedPublisher({ directory, env }, { publishes, epoch: Math.floor(env.random() * EPOCH_LIMIT) });
   }
 
   #lookupSource(): LookupSource {
@@ -261,4 +275,9 @@ function settingsBesidesUpstreams(before: NodeConfig, after: NodeConfig): string
 
 function comparable(config: NodeConfig, name: keyof NodeConfig): unknown {
   return name === "lookup" && config.lookup !== undefined ? { ...config.lookup, upstreams: null } : config[name];
+}
+
+/** Who may replicate what this node knows. */
+function replicasOf({ registration, lookup }: NodeConfig): readonly string[] {
+  return registration?.replicas ?? lookup?.replicas ?? [];
 }

@@ -11,7 +11,7 @@ import {
   type ReplicaPolicy,
   type SiteResource,
 } from "@tributary/resource-directory";
-import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE } from "@tributary/upstream-sync";
+import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "@tributary/upstream-sync";
 
 export interface NodeSiteDeps {
   readonly directory: Directory;
@@ -28,6 +28,8 @@ export interface NodeSiteOptions {
   /** Resources of the registration side, when the node is an RD. */
   readonly registration: readonly SiteResource[];
   readonly isLookupProxy: boolean;
+  /** It takes registrations, and has a feed of them. */
+  readonly isDirectory: boolean;
   /** Path above the registration resources. */
   readonly resourcePath: readonly string[];
   readonly forwarding: RequestForwarding | null;
@@ -37,7 +39,7 @@ export interface NodeSiteOptions {
 export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): RequestHandler {
   const { registration, resourcePath, forwarding, advertise } = options;
   const lookups = (["ep", "res"] as const).map((kind) => {
-    const attributes = lookupAttributes(kind, deps, options);
+    const attributes = lookupAttributes(kind, options);
     const local = createLookupInterface(deps, { kind, path: ["rd-lookup", kind], attributes, resourcePath });
     return forwarding === null ? local : { ...local, handle: forwarding.lookup(local.handle) };
   });
@@ -48,14 +50,15 @@ export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): Re
  * How a lookup interface is advertised. An RD that names lookups elsewhere (draft 6.2: RD-C) keeps its own for proxies: they
  * are found under another resource type, so that `?rt=core.rd*` shows clients the federated lookups alone.
  */
-function lookupAttributes(kind: "ep" | "res", deps: NodeSiteDeps, options: NodeSiteOptions): Attribute[] {
+function lookupAttributes(kind: "ep" | "res", options: NodeSiteOptions): Attribute[] {
   const type = `core.rd-lookup-${kind}`;
   const isElsewhere = !options.isLookupProxy && options.advertise.some((link) => resourceTypes(link).includes(type));
   return [
     ["rt", isElsewhere ? FEED_RESOURCE_TYPES[kind] : type],
-    ["ct", deps.feed === undefined ? "40" : "40 51"],
+    ["ct", options.isDirectory ? "40 51" : "40"],
     ["obs", null],
     [NODE_ATTRIBUTE, options.nodeId],
+    ...(options.isLookupProxy ? [[TIER_ATTRIBUTE, null] as const] : []),
   ];
 }
 

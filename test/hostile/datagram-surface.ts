@@ -96,6 +96,7 @@ const REST: Readonly<Record<string, number>> = {
   dormant: 100_000,
   peers: 1024,
   deduplication: 500,
+  answers: 32_768,
 };
 /** Observers to whom nothing has to be said are looked after once a day; all else ends sooner. */
 const REST_MS = 26 * 3_600_000;

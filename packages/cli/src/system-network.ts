@@ -18,7 +18,7 @@ const ANY_ADDRESS: ReadonlySet<string> = new Set(["::", "0.0.0.0"]);
 /** Real sockets, bounded by the configured limits. Without `amplification` every source address is taken for true. */
 export function systemNetwork(
   env: Environment,
-  { registrationBytes, observers, exchanges, transfers, verifiedPeers }: LimitsConfig,
+  { registrationBytes, observers, exchanges, transfers, answers, verifiedPeers }: LimitsConfig,
   amplification: AmplificationConfig = { freeBytes: 0, trusted: ["any"] },
 ): NodeNetwork {
   const guard = createAmplificationGuard(env, {
@@ -31,6 +31,7 @@ export function systemNetwork(
     maxObservers: observers,
     maxExchanges: exchanges,
     maxTransfers: transfers,
+    maxAnswers: answers,
   };
   return {
     listen: (uri, handler) => listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard }),

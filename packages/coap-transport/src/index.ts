@@ -34,6 +34,7 @@ export { decodeUint, encodeUint } from "./option-values.js";
 export { errorResponse } from "./outgoing-response.js";
 export { silentLogger, systemClock } from "./system-environment.js";
 export type {
+  AnswerLife,
   ClientRequest,
   ClientResponse,
   CoapClient,

@@ -42,6 +42,8 @@ export function createFederatedLookup(deps: FederatedLookupDeps, options: Federa
 interface Plan {
   /** Sources that the replica answers for. */
   readonly covered: Set<string>;
+  /** No upstream has to know what it is asked for. */
+  isLasting: boolean;
   readonly asked: Upstream[];
   readonly missing: string[];
   /** Copies that will cover the query in a moment: waiting for them costs the upstream less than being asked. */
@@ -69,17 +71,26 @@ class FederatedLookup {
     timeoutMs = this.#options.timeoutMs,
   ): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
     if (plan.asked.length > 0) return this.#askAndUnite(context, plan, timeoutMs);
-    if (plan.missing.length === 0) return { links: this.#replica(context), origin: "local" };
+    if (plan.missing.length === 0) return { links: this.#replica(context), origin: "local", isLasting: plan.isLasting };
     // What was copied of an upstream before it was lost is still true, only not all of it.
     return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#replica(context));
   }
 
   #plan({ query, request }: LookupContext): Plan {
-    const plan: Plan = { covered: new Set(this.#options.ownSources), asked: [], missing: [], copies: [] };
+    const plan: Plan = {
+      covered: new Set(this.#options.ownSources),
+      asked: [],
+      missing: [],
+      copies: [],
+      isLasting: true,
+    };
     for (const upstream of this.#deps.upstreams()) {
       const status = upstream.status();
       const part = participation(status, query.criteria);
-      upstream.noteLookup?.(query.criteria);
+      if (upstream.noteLookup !== undefined) {
+        upstream.noteLookup(query.criteria);
+        plan.isLasting = false;
+      }
       if (part === "replica") plan.covered.add(upstream.name);
       // Proxies that follow each other would ask each other for ever (RFC 8768 section 3).
       else if (part === "ask" && status.isTier && request.hopLimit === NO_FURTHER) plan.missing.push(upstream.name);

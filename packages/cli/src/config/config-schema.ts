@@ -144,6 +144,7 @@ const limitsShape = {
   observers: optional("observers", integer(0, 1_000_000)),
   exchanges: optional("exchanges", integer(1, 1_000_000)),
   transfers: optional("transfers", integer(1, 1_000_000)),
+  answers: optional("answers", integer(0, 10_000_000)),
   "verified-peers": optional("verified-peers", integer(1, 10_000_000)),
 };
 

@@ -31,6 +31,7 @@ const DEFAULT_LIMITS: LimitsConfig = {
   observers: 10_000,
   exchanges: 4096,
   transfers: 1024,
+  answers: 32_768,
   verifiedPeers: 10_000,
 };
 /** Two retransmissions at least (RFC 7252 section 4.8). */
@@ -164,6 +165,7 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
     observers: limits.observers ?? DEFAULT_LIMITS.observers,
     exchanges: limits.exchanges ?? DEFAULT_LIMITS.exchanges,
     transfers: limits.transfers ?? DEFAULT_LIMITS.transfers,
+    answers: limits.answers ?? DEFAULT_LIMITS.answers,
     verifiedPeers: limits["verified-peers"] ?? DEFAULT_LIMITS.verifiedPeers,
   };
 }

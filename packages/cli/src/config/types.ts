@@ -116,6 +116,8 @@ export interface LimitsConfig {
   readonly observers: number;
   readonly exchanges: number;
   readonly transfers: number;
+  /** Answers remembered for those who ask the same again, per listener address. */
+  readonly answers: number;
   readonly verifiedPeers: number;
 }
 

@@ -56,6 +56,7 @@ class RunningNode implements Node {
   #client: CoapClient | null = null;
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
+  readonly #coverageListeners: (() => void)[] = [];
   #ownFeed: FeedPublisher | null = null;
   #feeds: NodeFeeds | null = null;
   #forwarding: RequestForwarding | null = null;
@@ -86,7 +87,9 @@ class RunningNode implements Node {
       this.#replicas = (await this.#deps.state?.openReplicas?.()) ?? null;
       const replicas = this.#replicas === null ? {} : { replicas: this.#replicas };
       const { auto } = this.#config.lookup;
-      this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId, auto, ...replicas });
+      const onCoverageChange = () => this.#coverageChanged();
+      const upstreamDeps = { client, directory: this.directory, env, nodeId, auto, onCoverageChange, ...replicas };
+      this.#upstreams = new UpstreamSet(upstreamDeps);
     }
     this.#forwarding = createNodeForwarding({ client, env }, this.#config);
     const feeds = new NodeFeeds(this.#ownFeed, this.#config.lookup === undefined ? null : () => this.#openUnionFeed());
@@ -98,6 +101,7 @@ class RunningNode implements Node {
         source: this.#lookupSource(),
         mayReplicate: createReplicaPolicy(replicasOf(this.#config)),
         feed: feeds,
+        onCoverageChange: (listener) => this.#coverageListeners.push(listener),
         onLookup: (kind, answer, durationMs) => this.#sample({ interface: kind, answer, durationMs }),
       },
       {
@@ -190,6 +194,10 @@ class RunningNode implements Node {
     this.#feeds?.close();
     await this.#registrations?.close();
     await this.#client?.close();
+  }
+
+  #coverageChanged(): void {
+    for (const listener of this.#coverageListeners) listener();
   }
 
   async #startRegistration(client: CoapClient): Promise<void> {

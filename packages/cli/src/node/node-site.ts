@@ -20,6 +20,7 @@ export interface NodeSiteDeps {
   readonly mayReplicate: ReplicaPolicy;
   readonly feed?: FeedPublisher;
   readonly onLookup: LookupObservation;
+  readonly onCoverageChange: (listener: () => void) => void;
 }
 
 export interface NodeSiteOptions {

@@ -21,6 +21,8 @@ export interface UpstreamSetDeps {
   readonly replicas?: ReplicaStore;
   /** For upstreams in mode auto. */
   readonly auto: AutoOptions;
+  /** Something besides the directory changed that decides how lookups are answered. */
+  readonly onCoverageChange: () => void;
 }
 
 export interface UpstreamChanges {
@@ -72,6 +74,7 @@ export class UpstreamSet {
       this.#start(config);
     }
     this.#list = [...this.#followed.values()].map(({ upstream }) => upstream);
+    this.#deps.onCoverageChange();
     return changes;
   }
 
@@ -93,6 +96,7 @@ export class UpstreamSet {
       ? createAutoUpstream(this.#deps, options, this.#deps.auto)
       : createUpstream(this.#deps, options);
     this.#followed.set(config.name, { config, upstream });
+    upstream.onStatus(() => this.#deps.onCoverageChange());
     upstream.start();
   }
 }

@@ -62,9 +62,8 @@ export class AttributeIndex {
     const tokens = this.#names.get(name) ?? new SortedChunks<Token>(isSmaller);
     if (tokens.size === 0) this.#names.set(ownText(name), tokens);
     const token = { value, posting: slot };
-    const known = tokens.find(token);
-    if (known === undefined) tokens.add(token);
-    else known.posting = withSlot(known.posting, slot);
+    const known = tokens.findOrAdd(token);
+    if (known !== token) known.posting = withSlot(known.posting, slot);
   }
 
   #delete(name: string, value: string, slot: number): void {

@@ -27,19 +27,27 @@ export class SortedChunks<T> {
 
   /** Add an item; false when an equal one is there. */
   add(item: T): boolean {
+    const before = this.#size;
+    this.findOrAdd(item);
+    return this.#size > before;
+  }
+
+  /** The item equal to `item`, which is this one from now on when there was none. */
+  findOrAdd(item: T): T {
     const chunkIndex = this.#chunkFor(item);
     const chunk = this.#chunks[chunkIndex];
     if (chunk === undefined) {
       this.#append(item);
-      return true;
+      return item;
     }
     const at = this.#lowerBound(chunk, item);
-    if (!this.#isBefore(item, chunk[at] as T)) return false;
+    const found = chunk[at] as T;
+    if (!this.#isBefore(item, found)) return found;
     chunk.splice(at, 0, item);
     if (chunk.length > CHUNK_SIZE) this.#chunks.splice(chunkIndex + 1, 0, chunk.splice(chunk.length >>> 1));
     this.#size++;
     this.#version++;
-    return true;
+    return item;
   }
 
   /** Remove the item equal to `item`; false when there is none. */

@@ -17,6 +17,8 @@ export interface DeduplicationEntry {
 export interface Deduplication {
   /** The entry of the message that this one repeats, or null, in which case it is remembered from now on. */
   find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null;
+  /** The same, and nothing is remembered. */
+  known(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null;
   /** Remember what the message was answered with. */
   setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array): void;
   readonly size: number;
@@ -59,12 +61,19 @@ class Ring implements Deduplication {
     return this.#size;
   }
 
-  find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null {
-    const nowMs = this.#clock.nowMs();
-    const fingerprint = fingerprintOf(datagram);
+  known(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null {
     const known = record.recent.get(messageId);
     // A peer that ran out of message ids reuses them too early: another message, whatever section 4.4 says.
-    if (known !== undefined && known.expiresAtMs > nowMs && known.fingerprint === fingerprint) return known;
+    const isSame =
+      known !== undefined && known.expiresAtMs > this.#clock.nowMs() && known.fingerprint === fingerprintOf(datagram);
+    return isSame ? known : null;
+  }
+
+  find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null {
+    const known = this.known(record, messageId, datagram);
+    if (known !== null) return known;
+    const nowMs = this.#clock.nowMs();
+    const fingerprint = fingerprintOf(datagram);
     this.#sweep(nowMs);
     const entry = { expiresAtMs: nowMs + this.#options.lifetimeMs, fingerprint, answer: EMPTY_BYTES };
     record.recent.set(messageId, entry);

@@ -37,6 +37,24 @@ describe("RFC 7252 section 4.5: duplicates", () => {
     expect(calls()).toBe(3);
   });
 
+  test("a repeated GET is answered again, as it is now, unless it is being worked at", async () => {
+    let calls = 0;
+    const { clock, peer } = serveEndpoint({
+      handler: ({ path }) => {
+        calls++;
+        return path[0] === "slow" ? later(500, clock).then(hello) : hello();
+      },
+    });
+    const client = peer();
+    for (const _ of [1, 2, 3]) client.send({ messageId: 77, path: "/quick" });
+    await clock.advance(10);
+    expect(client.inbox.map((message) => text(message.payload))).toEqual(["hello", "hello", "hello"]);
+    expect(calls).toBe(3);
+    for (const _ of [1, 2, 3]) client.send({ messageId: 78, path: "/slow" });
+    await clock.advance(1000);
+    expect(calls, "one that takes its time is not begun again").toBe(4);
+  });
+
   test("a repeated non-confirmable request is ignored", async () => {
     const { clock, peer, calls } = counting();
     const client = peer();
@@ -49,12 +67,12 @@ describe("RFC 7252 section 4.5: duplicates", () => {
   test("SEC-11 a message id may come again after EXCHANGE_LIFETIME, not a millisecond before", async () => {
     const { clock, peer, calls } = counting({ lifetimeMs: 1000 });
     const client = peer();
-    client.send({ messageId: 77 });
+    client.send({ code: METHOD.POST, messageId: 77 });
     await clock.advance(999);
-    client.send({ messageId: 77 });
+    client.send({ code: METHOD.POST, messageId: 77 });
     await clock.advance(1);
     expect(calls()).toBe(1);
-    client.send({ messageId: 77 });
+    client.send({ code: METHOD.POST, messageId: 77 });
     await clock.advance(2);
     expect(calls()).toBe(2);
   });
@@ -72,7 +90,7 @@ describe("RFC 7252 section 4.5: duplicates", () => {
   test("the table is bounded: the oldest message is forgotten first", async () => {
     const { clock, peer, calls } = counting({ maxDeduplication: 3 });
     const client = peer();
-    for (const messageId of [1, 2, 3, 4, 4, 3, 2, 1]) client.send({ messageId });
+    for (const messageId of [1, 2, 3, 4, 4, 3, 2, 1]) client.send({ code: METHOD.POST, messageId });
     await clock.advance(10);
     expect(calls()).toBe(5);
   });

@@ -1,5 +1,5 @@
 import type { AmplificationGuard } from "./amplification-guard.js";
-import { MESSAGE_TYPE } from "./constants.js";
+import { MESSAGE_TYPE, METHOD, OPTION } from "./constants.js";
 import { createDeduplication } from "./deduplication.js";
 import type { Environment } from "./environment.js";
 import { createExchangeTable } from "./exchange-table.js";
@@ -220,7 +220,9 @@ class Core implements UdpCore {
       this.#reject(record, message, isMulticast);
       return;
     }
-    const isAnswered = this.#answerDuplicate(record, message, datagram);
+    // A GET that is answered at once may be answered again (RFC 7252 section 4.5): nothing is remembered of it.
+    const isRemembered = message.code !== METHOD.GET || !isConfirmable || message.options.some(isObserve);
+    const isAnswered = this.#answerDuplicate(record, message, datagram, isRemembered);
     if (isAnswered || !this.#isAccepting) return;
     this.#server.handleRequest(record, message, isMulticast, asBuffer(datagram));
   }
@@ -245,8 +247,11 @@ class Core implements UdpCore {
   }
 
   /** RFC 7252 section 4.5. True for a duplicate, which is then dealt with. */
-  #answerDuplicate(record: PeerRecord, message: UdpMessage, datagram: Uint8Array): boolean {
-    const known = this.#deduplication.find(record, message.messageId, datagram);
+  #answerDuplicate(record: PeerRecord, message: UdpMessage, datagram: Uint8Array, isRemembered = true): boolean {
+    const { messageId } = message;
+    const known = isRemembered
+      ? this.#deduplication.find(record, messageId, datagram)
+      : this.#deduplication.known(record, messageId, datagram);
     if (known === null) return false;
     this.#counters.duplicates++;
     if (known.answer.length > 0) this.#transmit(record, known.answer);
@@ -276,4 +281,8 @@ class Core implements UdpCore {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function isObserve({ number }: { readonly number: number }): boolean {
+  return number === OPTION.OBSERVE;
 }

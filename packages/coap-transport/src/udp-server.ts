@@ -81,8 +81,11 @@ class Server implements UdpServer {
     const context: RequestContext = { peer: record.peer, isMulticast, scheme, local };
     const reply = this.#dispatch.dispatch(message, context);
     if (isMulticast) this.#answerMulticast(record, message, reply);
-    else if (reply instanceof Promise) this.#answerLater(record, message, reply);
-    else this.#answer(record, message, reply, datagram);
+    else if (reply instanceof Promise) {
+      // What takes its time is not begun again by a duplicate.
+      this.#deps.deduplication.find(record, message.messageId, datagram);
+      this.#answerLater(record, message, reply);
+    } else this.#answer(record, message, reply, datagram);
   }
 
   tableSizes(): TableSizes {

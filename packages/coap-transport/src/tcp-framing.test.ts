@@ -33,13 +33,18 @@ const message = fc.record({
   options: fc
     .array(fc.record({ number: fc.nat(65_535), value: fc.uint8Array({ maxLength: 300 }) }), { maxLength: 5 })
     .map(sortOptions),
-  payload: fc.oneof(fc.uint8Array({ maxLength: 400 }), fc.nat(70_000).map((length) => new Uint8Array(length))),
+  payload: fc.oneof(
+    fc.uint8Array({ maxLength: 400 }),
+    fc.nat(70_000).map((length) => new Uint8Array(length)),
+  ),
 });
 
 describe("RFC 8323 section 3.2", () => {
   test("COA-07 the example of the specification", () => {
     expect(readAll([fromHex("01 43 7f")]).messages).toMatchObject([{ code: 0x43, token: Uint8Array.of(0x7f) }]);
-    expect(Buffer.from(encodeFrame(Uint8Array.of(0x7f), { ...plain(new Uint8Array()), code: 0x43 })).toString("hex")).toBe("01437f");
+    expect(
+      Buffer.from(encodeFrame(Uint8Array.of(0x7f), { ...plain(new Uint8Array()), code: 0x43 })).toString("hex"),
+    ).toBe("01437f");
   });
 
   test.each([
@@ -67,7 +72,10 @@ describe("RFC 8323 section 3.2", () => {
     { name: "option cut short", hex: "10 45 04", end: "malformed" },
     { name: "4 GiB announced", hex: "f0 ff ff ff ff 45", end: "too-large" },
   ])("$name: $end, and nothing after it is read", ({ hex, end }) => {
-    expect(readAll([fromHex(hex), encodeFrame(new Uint8Array(), plain(Uint8Array.of(1)))])).toMatchObject({ messages: [], end });
+    expect(readAll([fromHex(hex), encodeFrame(new Uint8Array(), plain(Uint8Array.of(1)))])).toMatchObject({
+      messages: [],
+      end,
+    });
   });
 
   test("any chunking yields the same messages", () => {
@@ -82,7 +90,9 @@ describe("RFC 8323 section 3.2", () => {
           expect(got.code).toBe(code);
           expect(Buffer.compare(got.token, token)).toBe(0);
           expect(Buffer.compare(got.payload, payload)).toBe(0);
-          expect(got.options.map(({ number, value }) => [number, ...value])).toEqual(options.map(({ number, value }) => [number, ...value]));
+          expect(got.options.map(({ number, value }) => [number, ...value])).toEqual(
+            options.map(({ number, value }) => [number, ...value]),
+          );
         }
       }),
       { numRuns: 300 },

@@ -82,7 +82,13 @@ export class StreamParser {
     const payloadStart = readOptions(body, 0, options);
     if (payloadStart < 0) return this.#fail("malformed");
     this.#start = end;
-    return { code, token: buffer.subarray(tokenStart, bodyStart), options, payload: body.subarray(payloadStart), wireBytes };
+    return {
+      code,
+      token: buffer.subarray(tokenStart, bodyStart),
+      options,
+      payload: body.subarray(payloadStart),
+      wireBytes,
+    };
   }
 
   /** To a buffer with room for as much again, so that a message in many chunks is copied a few times only. */

@@ -1,5 +1,5 @@
-import { decodeUint, encodeUint, isCritical } from "./option-values.js";
 import type { Message, OutgoingMessage } from "./message.js";
+import { decodeUint, encodeUint, isCritical } from "./option-values.js";
 import type { CoapOption } from "./types.js";
 
 /** Codes of signalling messages (RFC 8323 section 5). */

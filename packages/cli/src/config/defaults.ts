@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
+import { DEFAULT_STREAM_LIMITS } from "@tributary/coap-transport";
 import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
 import type { LimitsConfig, LookupConfig, NodeConfig, RegistrationConfig, UpstreamConfig } from "./types.js";
@@ -23,6 +24,11 @@ const DEFAULT_LIMITS: LimitsConfig = {
   exchanges: 4096,
   transfers: 1024,
   verifiedPeers: 10_000,
+  connections: DEFAULT_STREAM_LIMITS.maxConnections,
+  connectionsPerAddress: DEFAULT_STREAM_LIMITS.maxConnectionsPerAddress,
+  messageBytes: DEFAULT_STREAM_LIMITS.maxMessageBytes,
+  queueBytes: DEFAULT_STREAM_LIMITS.maxQueuedBytes,
+  connectionRequests: DEFAULT_STREAM_LIMITS.maxRequestsPerConnection,
 };
 const MAX_NAME_LENGTH = 63;
 
@@ -98,6 +104,11 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
     exchanges: limits.exchanges ?? DEFAULT_LIMITS.exchanges,
     transfers: limits.transfers ?? DEFAULT_LIMITS.transfers,
     verifiedPeers: limits["verified-peers"] ?? DEFAULT_LIMITS.verifiedPeers,
+    connections: limits.connections ?? DEFAULT_LIMITS.connections,
+    connectionsPerAddress: limits["connections-per-address"] ?? DEFAULT_LIMITS.connectionsPerAddress,
+    messageBytes: limits["message-bytes"] ?? DEFAULT_LIMITS.messageBytes,
+    queueBytes: limits["queue-bytes"] ?? DEFAULT_LIMITS.queueBytes,
+    connectionRequests: limits["connection-requests"] ?? DEFAULT_LIMITS.connectionRequests,
   };
 }
 

@@ -64,6 +64,12 @@ export interface LimitsConfig {
   readonly exchanges: number;
   readonly transfers: number;
   readonly verifiedPeers: number;
+  /** Of `coap+tcp`, per listener; see StreamLimits. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly messageBytes: number;
+  readonly queueBytes: number;
+  readonly connectionRequests: number;
 }
 
 export interface LogConfig {

@@ -7,12 +7,18 @@ const COUNT = 100_000;
 const AT_ONCE = 200;
 const LINKS = '</sensors/temp>;rt="ex.temperature";if="core.s",</sensors/hum>;rt="ex.humidity";if="core.s"';
 
-test("100,000 registrations over TCP are copied in patches of up to 64 KiB, in seconds", { timeout: 120_000 }, async () => {
+test("100,000 registrations over TCP are copied in patches of up to 64 KiB, in seconds", {
+  timeout: 120_000,
+}, async () => {
   const client = await openTestClient();
   const rd = await openNode("registration: {}", systemClock(), "coap+tcp");
   for (let start = 0; start < COUNT; start += AT_ONCE) {
     const register = (_: unknown, offset: number) =>
-      client.register(rd.uri, [`ep=node-${start + offset}`, `base=coap://[2001:db8:7::${(start + offset).toString(16)}]`], LINKS);
+      client.register(
+        rd.uri,
+        [`ep=node-${start + offset}`, `base=coap://[2001:db8:7::${(start + offset).toString(16)}]`],
+        LINKS,
+      );
     await Promise.all(Array.from({ length: AT_ONCE }, register));
   }
   const sentBefore = rd.counters.transport[0]?.sent ?? 0;

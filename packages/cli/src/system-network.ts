@@ -1,7 +1,7 @@
 import {
   createAmplificationGuard,
-  DEFAULT_STREAM_LIMITS,
   DEFAULT_PORT,
+  DEFAULT_STREAM_LIMITS,
   type Environment,
   listenCoap,
   openCoapClient,
@@ -44,7 +44,8 @@ export function systemNetwork(
     maxRequestsPerConnection: config.connectionRequests,
   };
   return {
-    listen: (uri, handler) => listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard, streamLimits }),
+    listen: (uri, handler) =>
+      listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard, streamLimits }),
     openClient: () => openCoapClient({ env }, { streamLimits: clientLimits(streamLimits) }),
   };
 }

@@ -43,14 +43,22 @@ test.each(["replicate", "forward"])(
     await first.close();
     const second = await tcp("registration: {}", listen);
     // The old connection may not be known to be over yet.
-  const register = () => client.register(second.uri, ["ep=two", "base=coap://h"]);
-  const another = await register().catch(register);
+    const register = () => client.register(second.uri, ["ep=two", "base=coap://h"]);
+    const another = await register().catch(register);
     await eventually(async () => (await shown()).includes(second.uri + another), {
       what: "the proxy to find the restarted RD",
       timeoutMs: 20_000,
     });
   },
 );
+
+test("`freshness: echo` holds over TCP: clients give back the value of the challenge", async () => {
+  const rd = await tcp("registration: { freshness: echo }\namplification: { trusted: [] }");
+  const client = await openTestClient();
+  const path = await client.register(rd.uri, ["ep=one", "base=coap://h"]);
+  expect((await client.remove(rd.uri + path)).code).toBe(66);
+  expect(rd.counters.rejected().get("not-fresh")).toBe(2);
+});
 
 test("`tributary register` over TCP registers, renews and removes", async () => {
   const rd = await tcp("registration: {}");

@@ -1,3 +1,4 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { hostText, openOnAll } from "./bound-addresses.js";
 import type { CoapListenerHandle } from "./coap-listener.js";
 import type { ParsedCoapUri } from "./coap-uri.js";
@@ -13,6 +14,7 @@ import { createCounters } from "./udp-core.js";
 export interface TcpListenerOptions {
   readonly limits?: Partial<TransportLimits>;
   readonly streamLimits?: Partial<StreamLimits>;
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 /**
@@ -28,7 +30,10 @@ export async function listenCoapTcp(
   const counters = createCounters();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
-  const server = createTcpServer({ ...deps, counters }, { scheme: "coap+tcp", limits, streamLimits });
+  const server = createTcpServer(
+    { ...deps, counters, guard: options.guard },
+    { scheme: "coap+tcp", limits, streamLimits },
+  );
   const open = (address: string, port: number) => listenTcp(address, port, (socket) => server.accept(socket));
   const listeners = await openOnAll(addresses, uri.port, open);
   const close = async (drainMs: number): Promise<void> => {

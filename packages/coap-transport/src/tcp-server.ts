@@ -1,3 +1,4 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { CODE, DEFAULT_PARAMETERS } from "./constants.js";
 import type { Environment } from "./environment.js";
 import type { Message, OutgoingMessage } from "./message.js";
@@ -27,6 +28,8 @@ export interface TcpServerDeps {
   readonly env: Environment;
   readonly handler: RequestHandler;
   readonly counters: TransportCounters;
+  /** Makes and checks Echo values where handlers want fresh ones; addresses need no proof here. */
+  readonly guard?: AmplificationGuard | undefined;
 }
 
 export interface TcpServerOptions {

@@ -64,7 +64,7 @@ test("`tributary register` over TCP registers, renews and removes", async () => 
   const rd = await tcp("registration: {}");
   const args = [TRIBUTARY, "register", "--at", rd.uri, "--ep", "lamp", "--base", "coap+tcp://[2001:db8::9]"];
   const started = startProcess(PINNED_NODE, [...args, "</on>;rt=switch"], {});
-  onTestFinished(() => started.stop());
+  onTestFinished(async () => void (await started.stop()));
   const [, location] = await untilWritten(started, "stdout", /^registered (coap\+tcp:\S+)$/m);
   const client = await openTestClient();
   expect(await client.targets(`${rd.uri}/rd-lookup/res`)).toEqual(["coap+tcp://[2001:db8::9]/on"]);

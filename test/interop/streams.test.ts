@@ -8,6 +8,7 @@ import {
   eventually,
   freePort,
   startAiocoapObserver,
+  startAiocoapRd,
   startAiocoapServer,
   startCoapObserver,
   startCoapServer,
@@ -74,6 +75,26 @@ describeWithPeers(["libcoap", "aiocoap"], "CoAP over TCP with programs that were
     for (const [name, observer] of Object.entries(told)) {
       await eventually(() => observer.stdout().includes("second"), { what: `${name} to be told` });
     }
+  });
+
+  test("an RD of aiocoap over TCP is followed by observing its lookups", async () => {
+    const foreign = await startAiocoapRd({ env: TCP });
+    const uri = foreign.uri.replace("coap://", "coap+tcp://");
+    const client = await openTestClient();
+    const proxy = await openNode(`lookup: { upstreams: [{ name: foreign, uri: "${uri}" }] }`);
+    await eventually(() => proxy.upstreams()[0]?.phase === "live", { what: "the proxy to be live" });
+    const register = (ep: string) =>
+      client.coap.request({
+        method: 2,
+        uri: `${uri}/resourcedirectory/`,
+        query: [`ep=${ep}`, "base=coap://h"],
+        contentFormat: 40,
+        payload: Buffer.from("</t>;rt=temp"),
+      });
+    expect((await register("one")).code).toBe(65);
+    const shown = () => client.targets(`${proxy.uri}/rd-lookup/res`, ["rt=temp"]);
+    await eventually(async () => (await shown()).length === 1, { what: "the registration at the proxy" });
+    expect(proxy.upstreams()[0]?.method).toBe("observe");
   });
 
   test.each(["libcoap", "aiocoap"] as const)("our client asks and observes a server of %s", async (name) => {

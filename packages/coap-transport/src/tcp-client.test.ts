@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CODE, METHOD } from "./constants.js";
+import { encodeFrame, StreamParser } from "./tcp-framing.js";
 import { hello, later, text } from "./testing/greeting-server.js";
 import { serveStreams, STREAM_URI as URI } from "./testing/streamed-server.js";
 import type { ClientResponse, CoapClient, ObservedResource, Observer, RequestHandler } from "./types.js";
@@ -172,6 +173,48 @@ describe("RFC 8323 appendix A: observation", () => {
     two.observation.cancel();
     await clock.advance(10);
     expect(resource.ends).toEqual(["deregistered", "deregistered"]);
+  });
+
+  test("Observe values that are empty, or go backwards, do not matter: the order is that of the stream", async () => {
+    const { openClient, clock, stop, streams } = serveStreams(hello);
+    stop();
+    const observe = (...value: number[]) => ({ number: 6, value: Uint8Array.from(value) });
+    streams.listen({ address: "2001:db8::1", port: 5683 }, (socket) => {
+      const say = (token: Uint8Array, state: number, option: ReturnType<typeof observe>) =>
+        socket.write(
+          encodeFrame(token, { code: CODE.CONTENT, options: [option], payload: Buffer.from(String(state)) }),
+        );
+      const parser = new StreamParser({ maxMessageBytes: 10_000 });
+      socket.onBytes = (bytes) => {
+        parser.push(bytes);
+        for (let next = parser.next(); next !== null && typeof next === "object"; next = parser.next()) {
+          if (next.code !== METHOD.GET) continue;
+          for (const [state, value] of [[9], [], [], [5], [200], [4]].entries())
+            say(next.token, state, observe(...value));
+        }
+      };
+      socket.write(Buffer.from("00e1", "hex"));
+    });
+    const { seen, ended } = watch(openClient().client);
+    await clock.advance(20);
+    expect([seen, ended]).toEqual([[0, 1, 2, 3, 4, 5], []]);
+  });
+
+  test("an idle client lets its connection go before the server does, and makes another when needed", async () => {
+    const { openClient, clock, server } = serveStreams(hello);
+    const { client, counters } = openClient();
+    const ask = async () => {
+      const answer = client.request(GET);
+      await clock.advance(10);
+      return (await answer).code;
+    };
+    expect(await ask()).toBe(CODE.CONTENT);
+    await clock.advance(224_000);
+    expect(server.tableSizes().connections).toBe(1);
+    await clock.advance(20_000);
+    expect(server.tableSizes().connections).toBe(0);
+    expect(await ask()).toBe(CODE.CONTENT);
+    expect(counters.sent).toBe(5); // CSM, GET, Release; CSM, GET
   });
 
   test("an observer that reads slowly costs bounded memory and is told the newest state in the end", async () => {

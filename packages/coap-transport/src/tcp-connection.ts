@@ -34,7 +34,7 @@ export interface ConnectionDeps {
 type Phase = "handshake" | "open" | "ending" | "closed";
 
 /** How long the last bytes may take to be taken, ms. */
-const LINGER_MS = 5000;
+const LINGER_MS = 2000;
 
 /** One connection of CoAP over TCP (RFC 8323): framing, signalling, keep-alive and the bounds of both directions. */
 export class TcpConnection {

@@ -20,3 +20,13 @@ test("the demo lists its scenarios and refuses others", async () => {
   expect(refused.status).toBe(2);
   expect(refused.stderr).toMatch(/there is no scenario 6\.9; choose one of .*6\.2/);
 });
+
+test("every other scenario is told to its end", { timeout: 120_000 }, async () => {
+  const { stdout } = await runTributary(["demo", "--list"]);
+  const names = stdout.split("\n").flatMap((line) => /^(\S+) {2,}\S/.exec(line)?.[1] ?? []);
+  expect(names).toContain("6.2");
+  for (const name of names.filter((one) => one !== "6.2" && one !== "SCENARIO")) {
+    const told = await runTributary(["demo", "--scenario", name], { timeoutMs: 30_000 });
+    expect({ name, status: told.status, stderr: told.stderr }).toEqual({ name, status: 0, stderr: "" });
+  }
+});

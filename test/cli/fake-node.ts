@@ -53,6 +53,8 @@ export function upstreamStatus(overrides: Partial<UpstreamStatus> = {}): Upstrea
     isComplete: true,
     wasTried: true,
     coverage: [[]],
+    sources: ["rd-b"],
+    isTier: false,
     registrations: 2,
     feedBytes: 1234,
     attempts: 1,
@@ -95,7 +97,13 @@ export class FakeNode implements Node {
   ready = true;
   readonly evictions = new Map<string, number>();
   readonly refusals = new Map<string, number>();
-  readonly counters = { evictions: this.evictions, rejected: () => this.refusals, transport: [] };
+  readonly cacheOutcomes = new Map<string, number>();
+  readonly counters = {
+    evictions: this.evictions,
+    rejected: () => this.refusals,
+    cache: () => this.cacheOutcomes,
+    transport: [],
+  };
   readonly #listeners = new Set<(sample: LookupSample) => void>();
 
   upstreams(): readonly UpstreamStatus[] {

@@ -47,6 +47,24 @@ export class NamespaceNetwork {
     this.#routeTo(name);
   }
 
+  /** Give several hosts one more address, the same for all. Nobody is routed to it before `setClosest`. */
+  shareAddress(address: string, names: readonly string[]): void {
+    for (const name of names) ip("-n", this.host(name), "addr", "add", `${address}/128`, "dev", "lo", "nodad");
+  }
+
+  /** What `client` sends to a shared address goes to `name` from now on, as if that host were the closest. */
+  setClosest(client: string, address: string, name: string): void {
+    this.host(name);
+    const source = this.#addresses.get(client) as string;
+    let table = this.#tables.get(client);
+    if (table === undefined) {
+      table = String(100 + this.#tables.size);
+      this.#tables.set(client, table);
+      ip("-n", this.router, "-6", "rule", "add", "from", source, "lookup", table);
+    }
+    ip("-n", this.router, "-6", "route", "replace", `${address}/128`, "via", "fe80::2", "dev", name, "table", table);
+  }
+
   /** Bytes that a host received and sent on its link, frames included. */
   traffic(name: string): { received: number; sent: number } {
     const [link] = JSON.parse(ip("-n", this.router, "-s", "-j", "link", "show", "dev", name)) as [
@@ -56,6 +74,8 @@ export class NamespaceNetwork {
   }
 
   readonly #addresses = new Map<string, string>();
+  /** Routing tables of the router, by the host whose packets they are for. */
+  readonly #tables = new Map<string, string>();
 
   #addNamespace(name: string): void {
     ip("netns", "add", name);

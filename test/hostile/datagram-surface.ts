@@ -61,6 +61,14 @@ const CONFIG = JSON.stringify({
   http: false,
   lookup: { upstreams: [] },
   registration: { replicas: ["private"] },
+  // Nobody is there, and one that answers with nonsense (draft 6.2.2).
+  anycast: {
+    peers: [
+      { name: "gone", uri: "coap://[2001:db8::99]" },
+      { name: "mad", uri: `coap://[${SOURCES[3].address}]:${SOURCES[3].port}` },
+    ],
+    concurrency: 6,
+  },
   limits: LIMITS,
 });
 /** Largest number of entries of each table once everything had time to end. */
@@ -74,12 +82,21 @@ const REST: Readonly<Record<string, number>> = {
   requests: 0,
   queued: 0,
   "simple-fetches": 0,
+  // There are no upstreams to ask.
+  "cached-answers": 0,
+  "cached-bytes": 0,
+  "observed-answers": 0,
+  "forwarded-requests": 0,
+  forwarded: 0,
+  "forwarded-observations": 0,
+  "forwarded-documents": 0,
   timers: 0,
   "verified-peers": LIMITS["verified-peers"],
   live: LIMITS.registrations,
   dormant: 100_000,
   peers: 1024,
   deduplication: 500,
+  answers: 32_768,
 };
 /** Observers to whom nothing has to be said are looked after once a day; all else ends sooner. */
 const REST_MS = 26 * 3_600_000;
@@ -124,6 +141,7 @@ export function validMessage(chance: Chance): RoughMessage {
   const block = () => chance.below(chance.is(0.8) ? 4 : 1_048_576) * 16 + chance.below(16);
   const blocks = (number: number) => (chance.is(0.4) ? [[number, block()] as const] : []);
   const observe = chance.is(0.4) ? [[OPTION.OBSERVE, chance.below(3)] as const] : [];
+  const hops = chance.is(0.2) ? [[OPTION.HOP_LIMIT, chance.below(4)] as const] : [];
   const document = chance.pick(DOCUMENTS);
   switch (chance.below(10)) {
     case 0:
@@ -142,9 +160,12 @@ export function validMessage(chance: Chance): RoughMessage {
         ...queries,
       ]);
     case 3:
-      return wellFormed({ ...head, code: chance.pick([METHOD.POST, METHOD.DELETE, METHOD.GET]) }, [
-        ...path(`reg/${chance.pick(["1", "42", "x", ""])}`),
+      return wellFormed({ ...head, code: chance.pick([METHOD.POST, METHOD.DELETE, METHOD.GET, METHOD.FETCH]) }, [
+        ...observe,
+        ...path(`reg/${chance.pick(["attacked/1", "attacked/42", "mad/1", "mad/..", "gone/1", "nobody/1", "x", ""])}`),
         ...queries,
+        ...hops,
+        ...blocks(OPTION.BLOCK2),
       ]);
     case 4:
       return wellFormed({ ...head, code: METHOD.GET }, [

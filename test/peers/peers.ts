@@ -159,8 +159,8 @@ function aiocoapEnvironment({ env }: ProcessOptions): Record<string, string> {
 }
 
 /** libcoap's client observing for a minute; its stdout grows with each notification. */
-export function startCoapObserver(uri: string): RunningProcess {
-  return startProcess(coapClientPath(), ["-s", "60", "-m", "get", uri]);
+export function startCoapObserver(uri: string, options: ProcessOptions = {}): RunningProcess {
+  return startProcess(coapClientPath(), ["-s", "60", "-m", "get", uri], options);
 }
 
 /** An observation by the aiocoap library (its command line client cancels its observations after the first answer). */

@@ -183,13 +183,19 @@ function bound(journal: Journal): Journal {
 
 function configOf(plan: NodePlan, hosts: readonly Host[]) {
   const uri = (name: string) => `coap://[${hosts.find((host) => host.plan.name === name)?.plan.address}]`;
-  const upstreams = (plan.upstreams ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}" }`);
+  const upstreams = (plan.upstreams ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}", mode: ${plan.mode} }`);
+  const tiers = (plan.tiers ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}", tier: true }`);
+  // Families come and go while questions are asked; what is cached would be older than the oracle allows.
+  const auto = "auto: { threshold: 3, cold: 30s }, cache: { entries: 0 }";
+  const replicas = plan.isRd ? "" : ', replicas: ["any"]';
   const lines = [
     `name: ${plan.name}`,
     `listen: ["coap://[${plan.address}]:5683"]`,
     "http: false",
     ...(plan.isRd ? ['registration: { replicas: ["any"] }'] : []),
-    ...(plan.upstreams === null ? [] : [`lookup: { upstreams: [${upstreams.join(", ")}] }`]),
+    ...(plan.upstreams === null
+      ? []
+      : [`lookup: { upstreams: [${[...upstreams, ...tiers].join(", ")}]${replicas}, ${auto} }`]),
   ];
   const checked = checkConfig(`${lines.join("\n")}\n`, `${plan.name}.yaml`);
   if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("; "));

@@ -9,6 +9,7 @@ const RDS: NodePlan[] = [1, 2].map((index) => ({
   address: `2001:db8:1::${index}`,
   isRd: true,
   upstreams: null,
+  mode: "replicate",
   clientPort: 0,
   hasDisk: false,
 }));
@@ -17,6 +18,7 @@ const LP: NodePlan = {
   address: "2001:db8:2::1",
   isRd: false,
   upstreams: ["rd-1", "rd-2"],
+  mode: "replicate",
   clientPort: 0,
   hasDisk: false,
 };

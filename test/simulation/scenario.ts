@@ -7,6 +7,10 @@ export interface NodePlan {
   readonly isRd: boolean;
   /** Names of the RDs that it follows; null: it is no lookup proxy. */
   readonly upstreams: readonly string[] | null;
+  /** Names of the lookup proxies that it follows as such. */
+  readonly tiers?: readonly string[];
+  /** How it follows RDs. */
+  readonly mode: "replicate" | "auto";
   /** Port of its requests; 0: another one with each start. A fixed one meets what its predecessor left behind. */
   readonly clientPort: number;
   /** Keeps its registrations and replicas on disk. */
@@ -128,18 +132,25 @@ function planNodes(dice: Dice, size: ScenarioSize): NodePlan[] {
       address: `2001:db8:1::${index + 1}`,
       isRd: true,
       upstreams: isCohosted ? rds.filter((other) => other !== name) : null,
+      mode: "replicate",
       clientPort: clientPort(),
       hasDisk: disks(),
     };
   });
   for (let index = 1, count = dice.within(size.lps); index <= count; index++) {
+    // Only before one RD, which follows no other: of an endpoint that moved, a proxy that asks for less than everything may
+    // not get to see both registrations, and an RD that knows the newer one does not show its own.
+    const alone = nodes.filter(({ isRd, upstreams }) => isRd && upstreams === null).map(({ name }) => name);
+    const mode = alone.length > 0 && dice.chance(0.2) ? "auto" : "replicate";
     const some = rds.filter(() => dice.chance(0.7));
-    const upstreams = dice.chance(0.7) || some.length === 0 ? rds : some;
+    const several = dice.chance(0.7) || some.length === 0 ? rds : some;
+    const upstreams = mode === "auto" ? [dice.pick(alone)] : several;
     nodes.push({
       name: `lp-${index}`,
       address: `2001:db8:2::${index}`,
       isRd: false,
       upstreams,
+      mode,
       clientPort: clientPort(),
       hasDisk: disks(),
     });

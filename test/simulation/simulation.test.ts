@@ -55,7 +55,7 @@ describe("a federation that goes through loss, partitions and crashes", () => {
 describe("the simulation notices when", () => {
   const run = promisify(execFile);
   test.each(PLANTED_BUGS)("$name", async ({ name }) => {
-    const args = [SIMULATE, "--seeds", "60", "--stop-at-first", "--plant", name];
+    const args = [SIMULATE, "--seeds", "250", "--stop-at-first", "--plant", name];
     const failure = await run(process.execPath, args).catch((error: { code: unknown; stdout: string }) => error);
     expect(failure).toMatchObject({ code: 1, stdout: expect.stringMatching(/^seed \d+: \d+ violations/m) });
   });

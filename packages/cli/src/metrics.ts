@@ -21,6 +21,7 @@ export function createMetrics(node: Node, options: { readonly withProcess: boole
   if (options.withProcess) collectDefaultMetrics({ register: registry });
   addUpstreamMetrics(node, registry);
   addDirectoryMetrics(node, registry);
+  addForwardingMetrics(node, registry);
   const unsubscribe = addLookupMetrics(node, registry);
   return {
     contentType: registry.contentType,
@@ -106,6 +107,16 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
     },
   });
   new Counter({
+    name: "tributary_cache_total",
+    help: "Forwarded lookups and requests for them, by what became of them",
+    labelNames: ["outcome"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [outcome, count] of node.counters.cache()) this.inc({ outcome }, count);
+    },
+  });
+  new Counter({
     name: "tributary_rejected_total",
     help: "Messages, registrations and records refused, by cause",
     labelNames: ["cause"] as const,
@@ -113,6 +124,32 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
     collect() {
       this.reset();
       for (const [cause, count] of node.counters.rejected()) this.inc({ cause }, count);
+    },
+  });
+}
+
+/** Of nodes that share an address (draft 6.2.2); empty at others. */
+function addForwardingMetrics(node: Node, registry: Registry): void {
+  const registers = [registry];
+  new Counter({
+    name: "tributary_forwarded_total",
+    help: "Requests forwarded to nodes with the same address, by outcome",
+    labelNames: ["peer", "outcome"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, outcomes } of node.peers?.() ?? [])
+        for (const [outcome, count] of Object.entries(outcomes)) this.inc({ peer: name, outcome }, count);
+    },
+  });
+  new Gauge({
+    name: "tributary_peer_up",
+    help: "0 from a forwarded request that the peer did not answer until it gives a sign of life, else 1",
+    labelNames: ["peer"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, isUp } of node.peers?.() ?? []) this.set({ peer: name }, isUp ? 1 : 0);
     },
   });
 }

@@ -23,7 +23,7 @@ export function systemNetwork(
   config: LimitsConfig,
   amplification: AmplificationConfig = { freeBytes: 0, trusted: ["any"] },
 ): NodeNetwork {
-  const { registrationBytes, observers, exchanges, transfers, verifiedPeers } = config;
+  const { registrationBytes, observers, exchanges, transfers, answers, verifiedPeers } = config;
   const guard = createAmplificationGuard(env, {
     freeBytes: amplification.freeBytes,
     isTrusted: createReplicaPolicy(amplification.trusted),
@@ -34,6 +34,7 @@ export function systemNetwork(
     maxObservers: observers,
     maxExchanges: exchanges,
     maxTransfers: transfers,
+    maxAnswers: answers,
   };
   const streamLimits: StreamLimits = {
     ...DEFAULT_STREAM_LIMITS,

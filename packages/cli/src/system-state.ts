@@ -1,12 +1,13 @@
 import type { Environment } from "@tributary/coap-transport";
+import { pathReference } from "@tributary/resource-directory";
 import type { NodeConfig } from "./config/types.js";
+import { resourcePathOf } from "./node/node-forwarding.js";
 import type { NodeState } from "./node/types.js";
 
-/** Reference above the registration resources. */
-const HREF_PREFIX = "/reg/";
-
 /** Opens what the configuration says is kept; the database is loaded only when something is. */
-export function systemState(env: Environment, { registration, snapshot }: NodeConfig): NodeState {
+export function systemState(env: Environment, config: NodeConfig): NodeState {
+  const { registration, snapshot } = config;
+  const hrefPrefix = `${pathReference(resourcePathOf(config))}/`;
   const deps = { logger: env.logger, wallMs: () => env.clock.wallMs(), random: env.random };
   const store = registration?.store;
   return {
@@ -15,7 +16,7 @@ export function systemState(env: Environment, { registration, snapshot }: NodeCo
       : {
           openRegistrations: async () => {
             const { openRegistrationState } = await import("@tributary/lmdb-store");
-            return openRegistrationState(deps, { path: store.path, hrefPrefix: HREF_PREFIX });
+            return openRegistrationState(deps, { path: store.path, hrefPrefix });
           },
         }),
     ...(snapshot === undefined

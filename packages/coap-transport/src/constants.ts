@@ -113,6 +113,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   maxExchanges: 4096,
   maxObservers: 10_000,
   maxDeduplication: 65_536,
+  maxAnswers: 32_768,
   maxOutstandingPerPeer: 64,
   blockSize: 1024,
 };

@@ -38,6 +38,7 @@ export type { ConnectStream } from "./tcp-client.js";
 export type { StreamLimits } from "./tcp-options.js";
 export { DEFAULT_STREAM_LIMITS } from "./tcp-options.js";
 export type {
+  AnswerLife,
   ClientRequest,
   ClientResponse,
   CoapClient,

@@ -12,6 +12,7 @@ import { sortOptions } from "./option-codec.js";
 import { uintOption } from "./option-values.js";
 import { errorMessage, responseMessage } from "./outgoing-response.js";
 import type {
+  AnswerLife,
   ObservationEnd,
   Peer,
   RequestHandler,
@@ -32,6 +33,8 @@ export interface Reply {
   readonly afterSent?: () => void;
   /** The request may come from someone else than it says: one message back for each that came. */
   readonly isToUnproven?: boolean;
+  /** See `ServerResponse`: it went out as it is, whole. */
+  readonly lasting?: () => AnswerLife | null;
 }
 
 /** Turns requests into replies, whatever transport carries them: block-wise transfer, Observe, checks and limits. */
@@ -220,7 +223,11 @@ class Dispatcher implements ServerDispatch {
     this.#allowance.shrinkBlocks(request, whole);
     let message = this.#retention.begin(request, whole, accepted?.progress);
     if (request.block1 !== undefined) message = withBlock1(message, request);
-    if (accepted === null) return this.#reply(request, message);
+    if (accepted === null) {
+      const reply = this.#reply(request, message);
+      const isAsMade = response.lasting !== undefined && reply.message === whole;
+      return isAsMade ? { message: whole, lasting: response.lasting } : reply;
+    }
     return { message: withObserve(message, accepted.observe), afterSent: accepted.attach };
   }
 

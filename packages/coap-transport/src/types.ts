@@ -70,6 +70,23 @@ export interface ServerResponse {
   readonly payload?: Uint8Array;
   /** Present on the 2.xx answer to an Observe 0 request when the observation is accepted. */
   readonly observation?: ObservationSource;
+  /**
+   * The same answer would be given to the same request by anybody, for some time. Called at most once, right after the
+   * handler returned, when the transport wants to remember it; null: it is not worth it after all.
+   */
+  readonly lasting?: () => AnswerLife | null;
+}
+
+/** How long an answer holds. */
+export interface AnswerLife {
+  /** It does not hold any more, and never will again. */
+  readonly isOver: boolean;
+  /** Whether it holds at this moment. Only asked while it is not over. */
+  holds(): boolean;
+  /** It was given once more. */
+  given(): void;
+  /** It is not remembered any more. */
+  end(): void;
 }
 
 /** Made by a handler to accept an observation; `attach` is called once, right after the first response was sent. */
@@ -232,6 +249,8 @@ export interface TransportLimits {
   readonly maxObservers: number;
   /** Messages remembered for deduplication. Default 65 536. */
   readonly maxDeduplication: number;
+  /** Answers remembered for those who ask the same again; 0: none. */
+  readonly maxAnswers: number;
   /** Confirmable messages under way to one peer (NSTART, RFC 7252 section 4.7); further ones wait. Default 64. */
   readonly maxOutstandingPerPeer: number;
   /** Preferred block size (16..1024). Default 1024. */

@@ -6,6 +6,7 @@ import { createExchangeTable } from "./exchange-table.js";
 import { isRequestCode, isResponseCode } from "./message.js";
 import { emptyMessage, parseDatagram, type UdpMessage } from "./message-codec.js";
 import { createPeerTable, type PeerRecord } from "./peer-table.js";
+import { RepeatedRequests } from "./repeated-requests.js";
 import type { RequestChannel } from "./request-channel.js";
 import { countRejected } from "./server-dispatch.js";
 import type {
@@ -52,6 +53,8 @@ export interface UdpCoreOptions {
 const { CON, NON, ACK, RST } = MESSAGE_TYPE;
 /** Room for the answers that are kept for duplicates: what a full table of small ones takes. */
 const MAX_DEDUPLICATION_BYTES = 67_108_864;
+/** Room for the answers that are kept for those who ask the same again. */
+const MAX_ANSWER_BYTES = 67_108_864;
 /** Peers remembered for each so many messages remembered. */
 const MESSAGES_PER_PEER = 4;
 const MIN_PEERS = 1024;
@@ -73,6 +76,7 @@ class Core implements UdpCore {
   readonly #exchanges: ReturnType<typeof createExchangeTable>;
   readonly #requests: ReturnType<typeof createUdpRequests>;
   readonly #server: ReturnType<typeof createUdpServer> | null;
+  readonly #repeated: RepeatedRequests;
   #isAccepting = true;
   #isClosed = false;
 
@@ -98,7 +102,9 @@ class Core implements UdpCore {
     this.#exchanges = exchanges;
     this.#deduplication = deduplication;
     this.#requests = createUdpRequests({ random, exchanges, peers }, { parameters });
-    const serverDeps = { env, exchanges, deduplication, peers, counters, guard, transmit };
+    const answers = { maxEntries: limits.maxAnswers, maxBytes: MAX_ANSWER_BYTES };
+    this.#repeated = new RepeatedRequests({ guard }, answers);
+    const serverDeps = { env, exchanges, deduplication, peers, counters, guard, transmit, repeated: this.#repeated };
     this.#server =
       handler === undefined ? null : createUdpServer({ ...serverDeps, handler }, { ...options, local: socket.local });
     socket.onDatagram = this.#onDatagram;
@@ -122,6 +128,7 @@ class Core implements UdpCore {
       ...this.#server?.tableSizes(),
       peers: this.#peers.size,
       deduplication: this.#deduplication.size,
+      answers: this.#repeated.size,
       unacknowledged: this.#exchanges.confirmableCount,
       requests: this.#requests.size,
     };
@@ -136,6 +143,7 @@ class Core implements UdpCore {
     this.#server?.close();
     this.#isClosed = true;
     this.#requests.close();
+    this.#repeated.clear();
     this.#exchanges.close();
     this.#deps.socket.close();
   }
@@ -154,11 +162,22 @@ class Core implements UdpCore {
     if (this.#isClosed) return;
     this.#counters.received++;
     try {
+      if (this.#repeated.size > 0 && !isMulticast && this.#answerAgain(datagram, from)) return;
       this.#receive(datagram, from, isMulticast);
     } catch (error) {
       this.#deps.env.logger.error("a datagram could not be handled", { error, from: from.address });
     }
   };
+
+  #answerAgain(datagram: Uint8Array, from: { address: string; port: number }): boolean {
+    if (!this.#isAccepting) return false;
+    const peerOf = () => this.#peers.at(from.address, from.port).peer;
+    const answer = this.#repeated.answer(asBuffer(datagram), from.address, peerOf);
+    if (answer === null) return false;
+    this.#counters.sent++;
+    this.#deps.socket.send(answer, from);
+    return true;
+  }
 
   #receive(datagram: Uint8Array, from: { address: string; port: number }, isMulticast: boolean): void {
     const message = parseDatagram(datagram);
@@ -203,7 +222,7 @@ class Core implements UdpCore {
     }
     const isAnswered = this.#answerDuplicate(record, message, datagram);
     if (isAnswered || !this.#isAccepting) return;
-    this.#server.handleRequest(record, message, isMulticast);
+    this.#server.handleRequest(record, message, isMulticast, asBuffer(datagram));
   }
 
   #receiveResponse(record: PeerRecord, message: UdpMessage, datagram: Uint8Array): void {
@@ -253,4 +272,8 @@ class Core implements UdpCore {
     }
     return this.#exchanges.solePeer();
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

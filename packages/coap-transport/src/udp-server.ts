@@ -8,6 +8,7 @@ import type { OutgoingMessage } from "./message.js";
 import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
 import type { DeliverySink, NotificationChannel } from "./observers.js";
 import type { PeerRecord, PeerTable } from "./peer-table.js";
+import type { RepeatedRequests } from "./repeated-requests.js";
 import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
 import type {
   RequestHandler,
@@ -20,7 +21,7 @@ import type {
 /** The server's half of the message layer over UDP: which type of message answers which, and when. */
 export interface UdpServer {
   /** A request that is not a duplicate. */
-  handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean): void;
+  handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean, datagram: Buffer): void;
   /** Nothing runs and nothing waits to be acknowledged. */
   readonly isIdle: boolean;
   /** How much is in each table. */
@@ -38,6 +39,7 @@ export interface UdpServerDeps {
   readonly counters: TransportCounters;
   readonly guard?: AmplificationGuard | undefined;
   readonly transmit: (record: PeerRecord, datagram: Uint8Array) => void;
+  readonly repeated: RepeatedRequests;
 }
 
 export interface UdpServerOptions {
@@ -74,13 +76,13 @@ class Server implements UdpServer {
     return this.#dispatch.running === 0 && this.#delayedAnswers === 0 && this.#deps.exchanges.confirmableCount === 0;
   }
 
-  handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean): void {
+  handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean, datagram: Buffer): void {
     const { scheme, local } = this.#options;
     const context: RequestContext = { peer: record.peer, isMulticast, scheme, local };
     const reply = this.#dispatch.dispatch(message, context);
     if (isMulticast) this.#answerMulticast(record, message, reply);
     else if (reply instanceof Promise) this.#answerLater(record, message, reply);
-    else this.#answer(record, message, reply);
+    else this.#answer(record, message, reply, datagram);
   }
 
   tableSizes(): TableSizes {
@@ -96,13 +98,18 @@ class Server implements UdpServer {
   }
 
   /** At once: piggybacked on the ACK, or non-confirmable like the request (RFC 7252 section 5.2). */
-  #answer(record: PeerRecord, request: UdpMessage, reply: Reply): void {
+  #answer(record: PeerRecord, request: UdpMessage, reply: Reply, received?: Buffer): void {
     const { message } = reply;
     if (request.type !== CON) {
       if (message === null || reply.isBadOption === true) return; // section 5.4.1: rejected, which is to say ignored
       this.#deps.exchanges.sendOnce(record, encodeDatagram(NON, 0, request.token, message));
     } else if (message === null) this.#acknowledge(record, request, emptyMessage(ACK, request.messageId));
-    else this.#acknowledge(record, request, encodeDatagram(ACK, request.messageId, request.token, message));
+    else {
+      const datagram = encodeDatagram(ACK, request.messageId, request.token, message);
+      this.#acknowledge(record, request, datagram);
+      if (reply.lasting !== undefined && received !== undefined)
+        this.#deps.repeated.offer(request, received, datagram, reply.lasting);
+    }
     reply.afterSent?.();
   }
 

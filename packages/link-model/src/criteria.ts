@@ -1,6 +1,11 @@
 import { RELATION_ATTRIBUTES } from "./constants.js";
 import type { Attribute, Criterion, Link } from "./types.js";
 
+/** A criterion as a query item, as `parseCriterion` reads it. Pure. */
+export function formatCriterion({ name, value, isPrefix }: Criterion): string {
+  return `${name}=${value}${isPrefix ? "*" : ""}`;
+}
+
 /** Whether one value meets a criterion: equal to the code point, or with the prefix. No value counts as an empty one. Pure. */
 export function matchesValue(criterion: Criterion, value: string | null): boolean {
   const text = value ?? "";

@@ -1,6 +1,6 @@
 export { firstValue, lastValue, valuesOf } from "./attributes.js";
 export { RELATION_ATTRIBUTES } from "./constants.js";
-export { criterionMatchesAttribute, criterionMatchesLink, implies, matchesValue } from "./criteria.js";
+export { criterionMatchesAttribute, criterionMatchesLink, formatCriterion, implies, matchesValue } from "./criteria.js";
 export { LinkModelError, type LinkModelErrorCode } from "./errors.js";
 export { parseLinkFormat } from "./link-format-reader.js";
 export { serialiseLink, serialiseLinks } from "./link-format-writer.js";

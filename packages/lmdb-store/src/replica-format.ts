@@ -5,7 +5,7 @@ import { isAttributes } from "./record-format.js";
 type Replicated = KeptRegistration["registration"];
 type KeptAttributes = readonly (readonly [string, string | null])[];
 
-/** href, ep, d, base, attributes, links as target and attributes, ltMs, expiry is exact. */
+/** href, ep, d, base, attributes, links as target and attributes, ltMs, expiry is exact; its route, if it has one. */
 type KeptReplicated = readonly [
   string,
   string,
@@ -15,24 +15,27 @@ type KeptReplicated = readonly [
   readonly (readonly [string, KeptAttributes])[],
   number | null,
   boolean,
+  (readonly string[])?,
 ];
 
 export function packReplicated(registration: Replicated): KeptReplicated {
-  const { href, ep, d = null, base, attributes, links, ltMs = null, expiry } = registration;
+  const { href, ep, d = null, base, attributes, links, ltMs = null, expiry, via } = registration;
   const pairs = links.map((link) => [link.target, link.attributes] as const);
-  return [href, ep, d, base, attributes, pairs, ltMs, expiry === "exact"];
+  const packed = [href, ep, d, base, attributes, pairs, ltMs, expiry === "exact"] as const;
+  return via === undefined ? packed : [...packed, via];
 }
 
 /** A registration as it was kept, or undefined when it cannot be read. */
 export function readReplicated(value: unknown): Replicated | undefined {
-  if (!Array.isArray(value) || value.length !== 8) return undefined;
-  const [href, ep, d, base, attributes, links, ltMs, isExact] = value;
+  if (!Array.isArray(value) || value.length < 8 || value.length > 9) return undefined;
+  const [href, ep, d, base, attributes, links, ltMs, isExact, via] = value;
   const isReadable =
     [href, ep, base].every((text) => typeof text === "string") &&
     (d === null || typeof d === "string") &&
     isAttributes(attributes) &&
     isLinks(links) &&
-    (ltMs === null || Number.isFinite(ltMs));
+    (ltMs === null || Number.isFinite(ltMs)) &&
+    (via === undefined || isRoute(via));
   if (!isReadable) return undefined;
   return {
     href,
@@ -43,6 +46,7 @@ export function readReplicated(value: unknown): Replicated | undefined {
     links: links.map(([target, own]: readonly [string, KeptAttributes]): Link => ({ target, attributes: own })),
     ...(ltMs === null ? {} : { ltMs }),
     expiry: isExact === true ? "exact" : "assumed",
+    ...(via === undefined ? {} : { via }),
   };
 }
 
@@ -50,6 +54,10 @@ export function readTimes(value: unknown): KeptTimes | undefined {
   if (!Array.isArray(value) || value.length !== 2 || !value.every(Number.isFinite)) return undefined;
   const [renewedAtWallMs, expiresAtWallMs] = value as [number, number];
   return { renewedAtWallMs, expiresAtWallMs };
+}
+
+function isRoute(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((node) => typeof node === "string");
 }
 
 function isLinks(value: unknown): boolean {

@@ -25,12 +25,12 @@ export function participation(status: UpstreamStatus, criteria: readonly Criteri
     case "copying":
     case "live":
       return "ask";
-    // Not reached yet, or lost: asking would only wait for the deadline. One lost in mode forward is tried all the same,
+    // Not reached yet, or lost: asking would only wait for the deadline. One that is mostly asked is tried all the same,
     // because nothing but a request finds out that it is back.
     case "idle":
     case "discovering":
     case "stale":
-      return status.capabilities.endpointLookup !== undefined && status.mode === "forward" ? "ask" : "missing";
+      return status.capabilities.endpointLookup !== undefined && status.mode !== "replicate" ? "ask" : "missing";
     default:
       return status.phase satisfies never;
   }

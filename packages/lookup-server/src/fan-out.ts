@@ -1,12 +1,19 @@
 import type { LookupQuery } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import type { ForwardedAnswer, Upstream } from "@tributary/upstream-sync";
-import type { LimitFunction } from "p-limit";
 import { MAX_PUSHED_COUNT } from "./constants.js";
+import { withTimePassed } from "./forwarded-ages.js";
+import type { CacheAnswer, ResponseCache } from "./response-cache.js";
 
 /** What one upstream contributed, or why it did not. */
 export type FanOutResult =
-  | { readonly upstream: Upstream; readonly answer: ForwardedAnswer; readonly isWhole: boolean }
+  | {
+      readonly upstream: Upstream;
+      readonly answer: Pick<ForwardedAnswer, "links" | "maxAgeS">;
+      /** Nothing was left out by a pushed-down `count`. */
+      readonly isWhole: boolean;
+      readonly origin: CacheAnswer["origin"];
+    }
   | { readonly upstream: Upstream; readonly failure: Error };
 
 /** One lookup on its way to upstreams. */
@@ -22,36 +29,24 @@ export interface FanOutRequest {
 }
 
 /**
- * Ask several upstreams in parallel, until the deadline; `limit` bounds the requests under way over all lookups. One that has
- * no turn by then, because others that do not answer take every place, has failed and is not asked any more.
+ * Ask several upstreams in parallel, until the deadline, or answer for them out of the cache. One that has no turn by then,
+ * because others that do not answer take every place, has failed and is not asked any more.
  * Never rejects: a failed upstream is part of the result (draft 4.4: report the union of what there is).
  */
 export async function fanOut(
   upstreams: readonly Upstream[],
   request: FanOutRequest,
-  limit: LimitFunction,
+  cache: ResponseCache,
 ): Promise<FanOutResult[]> {
-  return Promise.all(upstreams.map((upstream) => askInTurn(upstream, request, limit)));
+  return Promise.all(upstreams.map((upstream) => askOne(upstream, request, cache)));
 }
 
-function askInTurn(upstream: Upstream, request: FanOutRequest, limit: LimitFunction): Promise<FanOutResult> {
-  const { deadline } = request;
-  return new Promise((resolve) => {
-    const giveUp = (): void => resolve({ upstream, failure: new Error("no turn within the deadline") });
-    if (deadline.aborted) return giveUp();
-    deadline.addEventListener("abort", giveUp, { once: true });
-    void limit(async () => {
-      deadline.removeEventListener("abort", giveUp);
-      if (!deadline.aborted) resolve(await askOne(upstream, request));
-    });
-  });
-}
-
-async function askOne(upstream: Upstream, request: FanOutRequest): Promise<FanOutResult> {
+async function askOne(upstream: Upstream, request: FanOutRequest, cache: ResponseCache): Promise<FanOutResult> {
   const { items, count } = forwardedItems(upstream, request);
   try {
-    const answer = await upstream.forward(request.kind, items, { signal: request.deadline });
-    return { upstream, answer, isWhole: count === null || answer.received < count };
+    const { answer, ageS, maxAgeS, origin } = await cache.ask(upstream, request.kind, items, request.deadline);
+    const links = request.kind === "ep" ? withTimePassed(answer.links, ageS) : answer.links;
+    return { upstream, answer: { links, maxAgeS }, isWhole: count === null || answer.received < count, origin };
   } catch (error) {
     return { upstream, failure: error instanceof Error ? error : new Error(String(error)) };
   }

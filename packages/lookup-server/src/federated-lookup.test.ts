@@ -5,6 +5,7 @@ import type { LookupAnswer, LookupContext, LookupRefusal } from "@tributary/reso
 import type { Upstream, UpstreamStatus } from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { createFederatedLookup, type FederatedLookupOptions } from "./federated-lookup.js";
+import { ResponseCache } from "./response-cache.js";
 
 const env: Environment = {
   clock: { nowMs: () => 1000, wallMs: () => 0, setTimer: () => ({ cancel() {} }) },
@@ -66,7 +67,11 @@ class AskedUpstream implements Upstream {
     if (!parsed.ok) throw new Error(parsed.message);
     const links = [...this.directory.lookup(kind, parsed.query, 1000)];
     const shown = items.includes("lt-age") ? links.map((link) => this.#aged(link)) : links;
-    return { links: shown, received: links.length, maxAgeS: 30 };
+    return { links: shown, received: links.length, maxAgeS: 30, bytes: 100 };
+  }
+
+  observe(): never {
+    throw new Error("not observed here");
   }
 
   #aged(link: Link): Link {
@@ -87,14 +92,22 @@ function ask(kind: LookupInterface, items: string[]): LookupContext {
   return { kind, items, query: parsed.query, request: { peer: {} } as LookupContext["request"] };
 }
 
+/** Asks every time. */
+function cacheless(concurrency: number): ResponseCache {
+  return new ResponseCache(
+    { env },
+    { concurrency, entries: 0, bytes: 0, staleMs: 0, observeAfter: 0, observations: 0 },
+  );
+}
+
 function proxy(
   upstreams: readonly Upstream[],
   directory = createDirectory(),
-  options: Partial<FederatedLookupOptions> = {},
+  { concurrency = 4, ...options }: Partial<FederatedLookupOptions> & { readonly concurrency?: number } = {},
 ) {
   const lookup = createFederatedLookup(
-    { directory, upstreams: () => upstreams, env },
-    { timeoutMs: 1000, concurrency: 4, onPartial: "serve", ownSources: [], ...options },
+    { directory, upstreams: () => upstreams, env, cache: cacheless(concurrency) },
+    { timeoutMs: 1000, onPartial: "serve", ownSources: [], ...options },
   );
   return async (kind: LookupInterface, ...items: string[]) => lookup(ask(kind, items));
 }
@@ -105,6 +118,58 @@ function answered(answer: LookupAnswer | LookupRefusal): LookupAnswer & { target
   return { ...answer, all, targets: all.map(({ target }) => target) };
 }
 
+describe("draft 4.3, a copy that is under way", () => {
+  function copying() {
+    const upstream = new AskedUpstream("a", [{ href: "/1", ep: "n1" }], { mode: "auto", coverage: [] });
+    const directory = createDirectory();
+    fill(directory, "a#1", "coap://a", [{ href: "/1", ep: "n1" }]);
+    let finish = () => {};
+    const copy = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    return { upstream: Object.assign(upstream, { copyUnderWay: () => copy }), directory, finish };
+  }
+
+  test("is waited for, and answers instead of the upstream", async () => {
+    const { upstream, directory, finish } = copying();
+    const answer = proxy([upstream], directory)("ep", "ep=n1");
+    upstream.state = { ...upstream.state, isComplete: true, coverage: [[parseCriterion("ep=n*")]] };
+    finish();
+    expect(answered(await answer)).toMatchObject({ origin: "local", targets: ["coap://a/1"] });
+    expect(upstream.asked).toEqual([]);
+  });
+
+  test("that was given up leaves the lookup to the upstream", async () => {
+    const { upstream, directory, finish } = copying();
+    directory.closeSource("a#1", 0);
+    const answer = proxy([upstream], directory)("ep", "ep=n1");
+    finish();
+    expect(answered(await answer)).toMatchObject({ origin: "forwarded", targets: ["coap://a/1"] });
+  });
+
+  test("is not waited for longer than half of the deadline", async () => {
+    const { upstream, directory } = copying();
+    const timers: { readonly ms: number; readonly fire: () => void }[] = [];
+    const setTimer = (ms: number, fire: () => void) => {
+      timers.push({ ms, fire });
+      return { cancel() {} };
+    };
+    const lookup = createFederatedLookup(
+      {
+        directory,
+        upstreams: () => [upstream],
+        env: { ...env, clock: { ...env.clock, setTimer } },
+        cache: cacheless(1),
+      },
+      { timeoutMs: 1000, onPartial: "serve", ownSources: [] },
+    );
+    const answer = lookup(ask("ep", ["ep=n1"]));
+    expect(timers.map(({ ms }) => ms)).toEqual([500]);
+    timers[0]?.fire();
+    expect(answered(await answer)).toMatchObject({ origin: "forwarded" });
+  });
+});
+
 describe("draft 6.2.1, coverage", () => {
   const filters = [[parseCriterion("d=f1")], [parseCriterion("ep=pump*")]];
 
@@ -113,8 +178,8 @@ describe("draft 6.2.1, coverage", () => {
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1", d: "f1" }]);
     const upstream = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: filters });
     const lookup = createFederatedLookup(
-      { directory, upstreams: () => [upstream], env },
-      { timeoutMs: 1, concurrency: 1, onPartial: "serve", ownSources: [] },
+      { directory, upstreams: () => [upstream], env, cache: cacheless(1) },
+      { timeoutMs: 1, onPartial: "serve", ownSources: [] },
     );
     const answer = lookup(ask("ep", ["d=f1", "rt=t"])) as LookupAnswer;
     expect([...answer.links].map(({ target }) => target)).toEqual(["coap://a/1"]);
@@ -269,11 +334,12 @@ describe("parts that are missing", () => {
       asked++;
       return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("given up"))));
     };
+    const clock = { ...env.clock, setTimer };
     const lookup = createFederatedLookup(
-      { directory: createDirectory(), upstreams: () => [silent], env: { ...env, clock: { ...env.clock, setTimer } } },
-      { timeoutMs: 1000, concurrency: 2, onPartial: "serve", ownSources: ["local"] },
+      { directory: createDirectory(), upstreams: () => [silent], env: { ...env, clock }, cache: cacheless(2) },
+      { timeoutMs: 1000, onPartial: "serve", ownSources: ["local"] },
     );
-    const answers = Array.from({ length: 5 }, () => lookup(ask("ep", [])));
+    const answers = Array.from({ length: 5 }, (_, index) => lookup(ask("ep", [`ep=n${index}`])));
     // The last one's deadline comes first: it waits for nobody.
     timers.at(-1)?.();
     expect(await answers.at(-1)).toMatchObject({ origin: "partial", missing: ["silent"] });
@@ -291,7 +357,7 @@ describe("parts that are missing", () => {
         most = Math.max(most, ++running);
         await Promise.resolve();
         running--;
-        return { links: [], received: 0, maxAgeS: 60 };
+        return { links: [], received: 0, maxAgeS: 60, bytes: 0 };
       };
       return upstream;
     });

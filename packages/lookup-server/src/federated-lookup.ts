@@ -3,15 +3,17 @@ import type { Link } from "@tributary/link-model";
 import type { Directory } from "@tributary/merge-engine";
 import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/resource-directory";
 import type { Upstream } from "@tributary/upstream-sync";
-import pLimit, { type LimitFunction } from "p-limit";
-import { PARTIAL_MAX_AGE_S } from "./constants.js";
+import { COPY_WAIT_SHARE, NO_FURTHER, PARTIAL_MAX_AGE_S } from "./constants.js";
 import { participation } from "./coverage.js";
 import { LookupServerError } from "./errors.js";
 import { type FanOutRequest, type FanOutResult, fanOut } from "./fan-out.js";
+import type { ResponseCache } from "./response-cache.js";
 import { type AgeOf, type Contribution, union } from "./union.js";
 
 export interface FederatedLookupDeps {
   readonly directory: Directory;
+  /** Asks the upstreams, or answers for them. */
+  readonly cache: ResponseCache;
   /** The upstreams at present, in any order. */
   readonly upstreams: () => readonly Upstream[];
   readonly env: Environment;
@@ -20,8 +22,6 @@ export interface FederatedLookupDeps {
 export interface FederatedLookupOptions {
   /** Deadline of a lookup that asks upstreams, ms; 1 or more. */
   readonly timeoutMs: number;
-  /** Requests to upstreams under way at once over all lookups; 1 or more. */
-  readonly concurrency: number;
   /** What to do when an upstream's part is missing: answer with the rest, or 5.04. */
   readonly onPartial: "serve" | "fail";
   /** Source names that need no upstream (this node's own RD). */
@@ -34,9 +34,7 @@ export interface FederatedLookupOptions {
  * @throws {LookupServerError} `BAD_OPTIONS`
  */
 export function createFederatedLookup(deps: FederatedLookupDeps, options: FederatedLookupOptions): LookupSource {
-  if (!(options.concurrency >= 1) || !(options.timeoutMs >= 1)) {
-    throw new LookupServerError("BAD_OPTIONS", "concurrency and timeout must be at least 1");
-  }
+  if (!(options.timeoutMs >= 1)) throw new LookupServerError("BAD_OPTIONS", "timeout must be at least 1 ms");
   const lookup = new FederatedLookup(deps, options);
   return (context) => lookup.answer(context);
 }
@@ -44,36 +42,63 @@ export function createFederatedLookup(deps: FederatedLookupDeps, options: Federa
 interface Plan {
   /** Sources that the replica answers for. */
   readonly covered: Set<string>;
+  /** No upstream has to know what it is asked for. */
+  isLasting: boolean;
   readonly asked: Upstream[];
   readonly missing: string[];
+  /** Copies that will cover the query in a moment: waiting for them costs the upstream less than being asked. */
+  readonly copies: Promise<void>[];
 }
 
 class FederatedLookup {
   readonly #deps: FederatedLookupDeps;
   readonly #options: FederatedLookupOptions;
-  readonly #limit: LimitFunction;
 
   constructor(deps: FederatedLookupDeps, options: FederatedLookupOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#limit = pLimit(options.concurrency);
   }
 
   answer(context: LookupContext): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
     const plan = this.#plan(context);
-    if (plan.asked.length > 0) return this.#askAndUnite(context, plan);
-    if (plan.missing.length === 0) return { links: this.#replica(context), origin: "local" };
+    if (plan.copies.length > 0) return this.#afterCopies(context, plan.copies);
+    return this.#answer(context, plan);
+  }
+
+  #answer(
+    context: LookupContext,
+    plan: Plan,
+    timeoutMs = this.#options.timeoutMs,
+  ): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
+    if (plan.asked.length > 0) return this.#askAndUnite(context, plan, timeoutMs);
+    if (plan.missing.length === 0) return { links: this.#replica(context), origin: "local", isLasting: plan.isLasting };
     // What was copied of an upstream before it was lost is still true, only not all of it.
     return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#replica(context));
   }
 
-  #plan({ query }: LookupContext): Plan {
-    const plan: Plan = { covered: new Set(this.#options.ownSources), asked: [], missing: [] };
+  #plan({ query, request }: LookupContext): Plan {
+    const plan: Plan = {
+      covered: new Set(this.#options.ownSources),
+      asked: [],
+      missing: [],
+      copies: [],
+      isLasting: true,
+    };
     for (const upstream of this.#deps.upstreams()) {
-      const part = participation(upstream.status(), query.criteria);
+      const status = upstream.status();
+      const part = participation(status, query.criteria);
+      if (upstream.noteLookup !== undefined) {
+        upstream.noteLookup(query.criteria);
+        plan.isLasting = false;
+      }
       if (part === "replica") plan.covered.add(upstream.name);
-      else if (part === "ask") plan.asked.push(upstream);
-      else if (part === "missing") plan.missing.push(upstream.name);
+      // Proxies that follow each other would ask each other for ever (RFC 8768 section 3).
+      else if (part === "ask" && status.isTier && request.hopLimit === NO_FURTHER) plan.missing.push(upstream.name);
+      else if (part === "ask") {
+        plan.asked.push(upstream);
+        const copy = upstream.copyUnderWay?.(query.criteria);
+        if (copy !== undefined) plan.copies.push(copy);
+      } else if (part === "missing") plan.missing.push(upstream.name);
     }
     return plan;
   }
@@ -84,9 +109,24 @@ class FederatedLookup {
     return this.#deps.directory.lookup(kind, query, this.#deps.env.clock.nowMs(), options);
   }
 
-  async #askAndUnite(context: LookupContext, plan: Plan): Promise<LookupAnswer | LookupRefusal> {
+  /** Wait for copies, for part of the deadline, and answer by what is covered then. */
+  async #afterCopies(context: LookupContext, copies: readonly Promise<void>[]): Promise<LookupAnswer | LookupRefusal> {
+    const startMs = this.#deps.env.clock.nowMs();
+    const longestMs = this.#options.timeoutMs * COPY_WAIT_SHARE;
+    await new Promise<void>((resolve) => {
+      const timer = this.#deps.env.clock.setTimer(longestMs, resolve);
+      void Promise.all(copies).then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    const waitedMs = this.#deps.env.clock.nowMs() - startMs;
+    return this.#answer(context, this.#plan(context), this.#options.timeoutMs - waitedMs);
+  }
+
+  async #askAndUnite(context: LookupContext, plan: Plan, timeoutMs: number): Promise<LookupAnswer | LookupRefusal> {
     const deadline = new AbortController();
-    const timer = this.#deps.env.clock.setTimer(this.#options.timeoutMs, () => deadline.abort());
+    const timer = this.#deps.env.clock.setTimer(timeoutMs, () => deadline.abort());
     try {
       return await this.#askUntil(context, plan, deadline.signal);
     } finally {
@@ -96,19 +136,24 @@ class FederatedLookup {
 
   async #askUntil(context: LookupContext, plan: Plan, deadline: AbortSignal): Promise<LookupAnswer | LookupRefusal> {
     const request: FanOutRequest = { ...context, deadline };
-    let results = await fanOut(plan.asked, request, this.#limit);
+    let results = await fanOut(plan.asked, request, this.#deps.cache);
     let links = this.#unite(context, plan, results);
     if (isShort(context, links) && results.some((result) => "answer" in result && !result.isWhole)) {
       // Duplicates took places within the pushed-down count: the rest is needed after all.
-      results = await fanOut(plan.asked, { ...request, ignoreCount: true }, this.#limit);
+      results = await fanOut(plan.asked, { ...request, ignoreCount: true }, this.#deps.cache);
       links = this.#unite(context, plan, results);
     }
     const missing = [...plan.missing, ...this.#failures(results)];
     const page = paged(context, links);
-    const answered = results.flatMap((result) => ("answer" in result ? [result.answer.maxAgeS] : []));
+    const answered = results.flatMap((result) => ("answer" in result ? [result] : []));
     if (missing.length > 0)
       return this.#partial(missing, answered.length > 0 || this.#isAnythingKnown(plan), () => page);
-    return { links: page, origin: "forwarded", maxAgeS: Math.min(60, ...answered) };
+    const maxAgeS = Math.min(60, ...answered.map(({ answer }) => answer.maxAgeS));
+    return {
+      links: page,
+      origin: answered.every(({ origin }) => origin === "cached") ? "cached" : "forwarded",
+      maxAgeS,
+    };
   }
 
   #unite(context: LookupContext, plan: Plan, results: readonly FanOutResult[]): Link[] {
@@ -125,7 +170,7 @@ class FederatedLookup {
   }
 
   #sourcesBut(asked: readonly Upstream[]): ReadonlySet<string> {
-    const names = new Set(asked.map(({ name }) => name));
+    const names = new Set(asked.flatMap((upstream) => upstream.status().sources));
     return new Set(this.#deps.directory.sources().filter((source) => !names.has(source)));
   }
 
@@ -149,7 +194,7 @@ class FederatedLookup {
 
   #failures(results: readonly FanOutResult[]): string[] {
     return results.flatMap((result) => {
-      if ("answer" in result) return [];
+      if ("answer" in result) return result.origin === "stale" ? [result.upstream.name] : [];
       this.#deps.env.logger.debug("upstream did not answer a lookup", {
         upstream: result.upstream.name,
         error: result.failure.message,

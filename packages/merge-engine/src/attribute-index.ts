@@ -5,27 +5,27 @@ import { type Posting, withoutSlot, withSlot } from "./postings.js";
 import { SortedChunks } from "./sorted-chunks.js";
 import type { Source, StoredRecord } from "./stored-record.js";
 import { ownText } from "./string-pool.js";
-import { compareText } from "./total-order.js";
 
 /** Names with their values by which a criterion can meet a registration or one of its links. */
 export type TokenSet = ReadonlyMap<string, ReadonlySet<string>>;
 
 interface Token {
-  readonly name: string;
   readonly value: string;
   posting: Posting;
 }
 
 /**
- * Inverted index from (name, value) to the slots of the keys whose shown registration has it, in order of name and value,
+ * Inverted index from (name, value) to the slots of the keys whose shown registration has it: the values of each name in order,
  * so that exact values and prefixes take the same search. Values are the strings of the records themselves.
  */
 export class AttributeIndex {
-  readonly #tokens = new SortedChunks<Token>(compareTokens);
+  readonly #names = new Map<string, SortedChunks<Token>>();
 
   /** Distinct tokens held. */
   get size(): number {
-    return this.#tokens.size;
+    let size = 0;
+    for (const tokens of this.#names.values()) size += tokens.size;
+    return size;
   }
 
   /** What `slot` is found by was `before` and is `after`; what is in both is not touched. */
@@ -45,30 +45,38 @@ export class AttributeIndex {
   }
 
   exact(name: string, value: string): Posting | undefined {
-    return this.#tokens.find({ name, value, posting: 0 })?.posting;
+    return this.#names.get(name)?.find({ value, posting: 0 })?.posting;
   }
 
   /** Postings of the values of `name` that begin with `prefix`. */
   *withPrefix(name: string, prefix: string): Generator<Posting> {
-    for (const token of this.#tokens.from({ name, value: prefix, posting: 0 })) {
-      if (token.name !== name || !token.value.startsWith(prefix)) return;
+    const tokens = this.#names.get(name);
+    if (tokens === undefined) return;
+    for (const token of tokens.from({ value: prefix, posting: 0 })) {
+      if (!token.value.startsWith(prefix)) return;
       yield token.posting;
     }
   }
 
   #add(name: string, value: string, slot: number): void {
-    const token = { name, value, posting: slot };
-    const known = this.#tokens.find(token);
-    if (known === undefined) this.#tokens.add(token);
-    else known.posting = withSlot(known.posting, slot);
+    const tokens = this.#names.get(name) ?? new SortedChunks<Token>(isSmaller);
+    if (tokens.size === 0) this.#names.set(ownText(name), tokens);
+    const token = { value, posting: slot };
+    const known = tokens.findOrAdd(token);
+    if (known !== token) known.posting = withSlot(known.posting, slot);
   }
 
   #delete(name: string, value: string, slot: number): void {
-    const known = this.#tokens.find({ name, value, posting: slot });
-    if (known === undefined) return;
+    const tokens = this.#names.get(name);
+    const known = tokens?.find({ value, posting: slot });
+    if (tokens === undefined || known === undefined) return;
     const rest = withoutSlot(known.posting, slot);
-    if (rest === undefined) this.#tokens.delete(known);
-    else known.posting = rest;
+    if (rest !== undefined) {
+      known.posting = rest;
+      return;
+    }
+    tokens.delete(known);
+    if (tokens.size === 0) this.#names.delete(name);
   }
 }
 
@@ -111,6 +119,6 @@ export function tokensOf(record: StoredRecord): TokenSet {
   return tokens;
 }
 
-function compareTokens(a: Token, b: Token): number {
-  return a.name === b.name ? compareText(a.value, b.value) : compareText(a.name, b.name);
+function isSmaller(one: Token, other: Token): boolean {
+  return one.value < other.value;
 }

@@ -86,11 +86,13 @@ function* keysByName({ value, isPrefix }: Criterion, order: SortedChunks<KeyStat
   }
 }
 
-/** Registration resources: the authority belongs to the source, the rest is indexed. */
+/** Registration resources: the authority belongs to the source, the rest is indexed; what it has from elsewhere, whole. */
 function* hrefPostings({ value, isPrefix }: Criterion, { index, sources }: SelectionDeps): Generator<Posting> {
   for (const source of sources.values()) {
     const authority = source.authority ?? "";
     const name = hrefTokenName(source);
+    if (authority !== "" && !value.startsWith("/"))
+      yield* isPrefix ? index.withPrefix(name, value) : only(index.exact(name, value));
     if (value.startsWith(authority)) {
       const href = value.slice(authority.length);
       yield* isPrefix ? index.withPrefix(name, href) : only(index.exact(name, href));

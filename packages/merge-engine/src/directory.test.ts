@@ -19,7 +19,6 @@ describe("bounds and refusals", () => {
       act: (d: Directory) => d.setConnected("x", true, 0),
       code: "UNKNOWN_SOURCE",
     },
-    { name: "an absolute href", act: bad({ href: "coap://h/r" }), code: "BAD_REGISTRATION" },
     { name: "a network-path href", act: bad({ href: "//h/r" }), code: "BAD_REGISTRATION" },
     { name: "a relative href", act: bad({ href: "reg/1" }), code: "BAD_REGISTRATION" },
     { name: "an empty href", act: bad({ href: "" }), code: "BAD_REGISTRATION" },

@@ -1,4 +1,4 @@
-import { isPathAbsolute, type Link, type LookupQuery } from "@tributary/link-model";
+import { isAbsoluteUri, isPathAbsolute, type Link, type LookupQuery } from "@tributary/link-model";
 import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constants.js";
 import { MergeError } from "./errors.js";
 import { RegistrationBook } from "./registration-book.js";
@@ -148,8 +148,11 @@ class MergedDirectory implements Directory {
   candidates(ep: string, d: string | undefined): SourcedRegistration[] {
     const key = this.#book.keys.get(ep, d);
     if (key === undefined || key.shown === null) return [];
-    // Those before the winner have ended.
-    return key.records.slice(key.records.indexOf(key.shown)).map((record) => snapshot(record));
+    const { shown, records } = key;
+    const { shownHref } = shown;
+    // Those before the winner have ended; but where it came by several routes, the first of them that lives decided.
+    const first = records.findIndex((record) => record === shown || record.shownHref === shownHref);
+    return [shown, ...records.slice(first).filter((record) => record !== shown)].map((record) => snapshot(record));
   }
 
   *inspect(): Generator<{ registration: SourcedRegistration; state: RegistrationState; stale: boolean }> {
@@ -200,8 +203,8 @@ class MergedDirectory implements Directory {
 
 function assertRegistration(registration: Registration): void {
   const { href, ep, base } = registration;
-  if (!isPathAbsolute(href)) {
-    throw new MergeError("BAD_REGISTRATION", `the registration resource is not an absolute path: ${href}`);
+  if (!isPathAbsolute(href) && !isAbsoluteUri(href)) {
+    throw new MergeError("BAD_REGISTRATION", `the registration resource is neither a path nor a URI: ${href}`);
   }
   if (ep === "") throw new MergeError("BAD_REGISTRATION", `registration ${href} has no endpoint name`);
   if (base === "") throw new MergeError("BAD_REGISTRATION", `registration ${href} has no base`);

@@ -208,3 +208,52 @@ describe("connections and ends", () => {
     expect(targets(directory, "ep", 0, ["href=coap://rd-a/1"])).toEqual([]);
   });
 });
+
+describe("one registration by several routes", () => {
+  const REMOTE = "coap://rd-c/reg/1";
+  const through = (...via: string[]) => (via.length === 0 ? {} : { via });
+  const shownFrom = (directory: ReturnType<typeof directoryOf>) => directory.winner("n", undefined)?.source;
+
+  test("it is shown under the URI that it has at its RD, and found by that", () => {
+    const directory = directoryOf("a");
+    directory.put("a", registration(REMOTE, "n", 100, through("lp-1")), 100);
+    directory.put("a", registration("/reg/1", "m", 100), 100);
+    expect(targets(directory, "ep", 100)).toEqual(["coap://rd-a/reg/1", REMOTE]);
+    const found = (value: string, isPrefix: boolean) =>
+      [...directory.lookup("ep", { criteria: [{ name: "href", value, isPrefix }], showProvenance: false }, 100)].map(
+        ({ target }) => target,
+      );
+    expect(found(REMOTE, false)).toEqual([REMOTE]);
+    expect(found("coap://rd-c/", true)).toEqual([REMOTE]);
+    expect(found("coap://rd-", true)).toHaveLength(2);
+    expect(found("/reg/", true)).toEqual([]);
+  });
+
+  test("the shortest route is shown, however well each knows the time of the renewal", () => {
+    const directory = directoryOf("a", "b", "c");
+    directory.put("a", registration(REMOTE, "n", 103, through("lp-1", "lp-2")), 110);
+    directory.put("b", registration("/reg/1", "n", 100), 110);
+    expect(shownFrom(directory), "another registration that is older").toBe("a");
+    directory.put("c", registration(REMOTE, "n", 101, through("lp-3")), 110);
+    expect(shownFrom(directory)).toBe("c");
+    expect(directory.candidates("n", undefined).map(({ source }) => source)).toEqual(["c", "a", "b"]);
+    directory.remove("c", REMOTE, 110);
+    expect(shownFrom(directory)).toBe("a");
+  });
+
+  test("a newer registration elsewhere wins over every route", () => {
+    const directory = directoryOf("a", "b");
+    directory.put("a", registration(REMOTE, "n", 100, through("lp-1")), 200);
+    directory.put("b", registration("/reg/7", "n", 200), 200);
+    expect(targets(directory, "ep", 200)).toEqual(["coap://rd-b/reg/7"]);
+  });
+
+  test("a route that ends leaves it to the next one", () => {
+    const directory = directoryOf("a", "b");
+    directory.put("a", registration(REMOTE, "n", 100, { ...through("lp-1"), expiresAtMs: 150 }), 100);
+    directory.put("b", registration(REMOTE, "n", 120, { ...through("lp-2", "lp-3"), expiresAtMs: 900 }), 120);
+    expect(shownFrom(directory)).toBe("a");
+    directory.expire(150);
+    expect(shownFrom(directory)).toBe("b");
+  });
+});

@@ -13,7 +13,7 @@ export function withSlot(posting: Posting, slot: number): Posting {
   if (posting.includes(slot)) return posting;
   posting.push(slot);
   if (posting.length <= SMALL_POSTING) return posting;
-  const chunks = new SortedChunks<number>(compareSlots);
+  const chunks = new SortedChunks<number>(isSmaller);
   for (const one of posting) chunks.add(one);
   return chunks;
 }
@@ -41,6 +41,6 @@ export function forEachSlot(posting: Posting, visit: (slot: number) => void): vo
   else posting.forEach(visit);
 }
 
-function compareSlots(a: number, b: number): number {
-  return a - b;
+function isSmaller(one: number, other: number): boolean {
+  return one < other;
 }

@@ -258,6 +258,11 @@ function isSameEndpoint(record: StoredRecord, registration: Registration): boole
     record.ltMs === registration.ltMs &&
     record.isExact === (registration.expiry === "exact") &&
     record.zone === registration.zone &&
+    isSameRoute(record.via, registration.via) &&
     isSameAttributes(record.attributes, registration.attributes)
   );
+}
+
+function isSameRoute(one: readonly string[] = [], other: readonly string[] = []): boolean {
+  return one === other || (one.length === other.length && one.every((node, index) => node === other[index]));
 }

@@ -2,14 +2,15 @@ import { CHUNK_SIZE } from "./constants.js";
 
 /** A sorted set in chunks: insertion, removal and search take O(log n + chunk), iteration is in order and lazy. */
 export class SortedChunks<T> {
-  readonly #compare: (a: T, b: T) => number;
+  readonly #isBefore: (a: T, b: T) => boolean;
   readonly #chunks: T[][] = [];
   #size = 0;
   /** Changes of structure so far, for those who iterate meanwhile. */
   #version = 0;
 
-  constructor(compare: (a: T, b: T) => number) {
-    this.#compare = compare;
+  /** `isBefore` is a total order; two items are equal when neither is before the other. */
+  constructor(isBefore: (a: T, b: T) => boolean) {
+    this.#isBefore = isBefore;
   }
 
   get size(): number {
@@ -21,24 +22,32 @@ export class SortedChunks<T> {
     const chunk = this.#chunks[this.#chunkFor(item)];
     if (chunk === undefined) return undefined;
     const found = chunk[this.#lowerBound(chunk, item)] as T;
-    return this.#compare(found, item) === 0 ? found : undefined;
+    return this.#isBefore(item, found) ? undefined : found;
   }
 
   /** Add an item; false when an equal one is there. */
   add(item: T): boolean {
+    const before = this.#size;
+    this.findOrAdd(item);
+    return this.#size > before;
+  }
+
+  /** The item equal to `item`, which is this one from now on when there was none. */
+  findOrAdd(item: T): T {
     const chunkIndex = this.#chunkFor(item);
     const chunk = this.#chunks[chunkIndex];
     if (chunk === undefined) {
       this.#append(item);
-      return true;
+      return item;
     }
     const at = this.#lowerBound(chunk, item);
-    if (this.#compare(chunk[at] as T, item) === 0) return false;
+    const found = chunk[at] as T;
+    if (!this.#isBefore(item, found)) return found;
     chunk.splice(at, 0, item);
     if (chunk.length > CHUNK_SIZE) this.#chunks.splice(chunkIndex + 1, 0, chunk.splice(chunk.length >>> 1));
     this.#size++;
     this.#version++;
-    return true;
+    return item;
   }
 
   /** Remove the item equal to `item`; false when there is none. */
@@ -47,7 +56,7 @@ export class SortedChunks<T> {
     const chunk = this.#chunks[chunkIndex];
     if (chunk === undefined) return false;
     const at = this.#lowerBound(chunk, item);
-    if (this.#compare(chunk[at] as T, item) !== 0) return false;
+    if (this.#isBefore(item, chunk[at] as T)) return false;
     chunk.splice(at, 1);
     this.#size--;
     this.#version++;
@@ -75,7 +84,7 @@ export class SortedChunks<T> {
       chunkIndex = this.#chunkFor(item);
       const moved = this.#chunks[chunkIndex] ?? [];
       at = this.#lowerBound(moved, item);
-      if (at < moved.length && this.#compare(moved[at] as T, item) === 0) at++;
+      if (at < moved.length && !this.#isBefore(item, moved[at] as T)) at++;
     }
   }
 
@@ -114,7 +123,7 @@ export class SortedChunks<T> {
     while (low < high) {
       const middle = (low + high) >>> 1;
       const chunk = this.#chunks[middle] as T[];
-      if (this.#compare(chunk[chunk.length - 1] as T, item) < 0) low = middle + 1;
+      if (this.#isBefore(chunk[chunk.length - 1] as T, item)) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -125,7 +134,7 @@ export class SortedChunks<T> {
     let high = chunk.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#compare(chunk[middle] as T, item) < 0) low = middle + 1;
+      if (this.#isBefore(chunk[middle] as T, item)) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -1,4 +1,4 @@
-import type { Attribute, Link } from "@tributary/link-model";
+import { type Attribute, isPathAbsolute, type Link } from "@tributary/link-model";
 import {
   type PackedAttributes,
   type PackedLinks,
@@ -44,6 +44,7 @@ export class StoredRecord {
   links: PackedLinks = [];
   ltMs: number | undefined;
   zone: string | undefined;
+  via: readonly string[] | undefined;
   isExact = true;
   renewedAtMs: number;
   expiresAtMs: number;
@@ -68,11 +69,13 @@ export class StoredRecord {
     this.links = packLinks(registration.links, pool);
     this.ltMs = registration.ltMs;
     this.zone = registration.zone === undefined ? undefined : pool.keep(registration.zone);
+    this.via = registration.via;
     this.isExact = registration.expiry === "exact";
   }
 
   get shownHref(): string {
-    return this.source.authority === null ? this.href : this.source.authority + this.href;
+    const { authority } = this.source;
+    return authority === null || !isPathAbsolute(this.href) ? this.href : authority + this.href;
   }
 
   /** Whether it has ended by itself: exact records at their time, assumed ones only while nobody can say otherwise (rule 4). */
@@ -118,7 +121,7 @@ export class RecordReader {
 
 /** The record as it is now, independent of what becomes of it. `same`: an earlier one that differs at most in its times. */
 export function snapshot(record: StoredRecord, same?: SourcedRegistration): SourcedRegistration {
-  const { source, key, href, base, ltMs, renewedAtMs, expiresAtMs, isExact, zone } = record;
+  const { source, key, href, base, ltMs, renewedAtMs, expiresAtMs, isExact, zone, via } = record;
   return {
     source: source.name,
     href,
@@ -133,5 +136,6 @@ export function snapshot(record: StoredRecord, same?: SourcedRegistration): Sour
     expiresAtMs,
     expiry: isExact ? "exact" : "assumed",
     ...(zone === undefined ? undefined : { zone }),
+    ...(via === undefined ? undefined : { via }),
   };
 }

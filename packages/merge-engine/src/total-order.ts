@@ -35,10 +35,25 @@ export function removeByPrecedence({ records }: KeyState, record: StoredRecord):
   records.splice(at, 1);
 }
 
-/** The record that rule 1 shows at `nowMs`: the first that has not ended. */
+/**
+ * The record that rule 1 shows at `nowMs`: the first that has not ended. Where the same registration came by several routes, it
+ * is the one that came through the fewest proxies: they all say the same, and prefer what is closest to its RD, so that no two
+ * of them wait for each other to decide.
+ */
 export function firstLive(records: readonly StoredRecord[], nowMs: number): StoredRecord | null {
-  for (const record of records) if (!record.hasEnded(nowMs)) return record;
+  for (const record of records) if (!record.hasEnded(nowMs)) return byShortestRoute(record, records, nowMs);
   return null;
+}
+
+function byShortestRoute(first: StoredRecord, records: readonly StoredRecord[], nowMs: number): StoredRecord {
+  if (first.via === undefined) return first;
+  const { shownHref } = first;
+  let shortest = first;
+  for (const record of records) {
+    const isShorter = (record.via?.length ?? 0) < (shortest.via?.length ?? 0);
+    if (isShorter && record.shownHref === shownHref && !record.hasEnded(nowMs)) shortest = record;
+  }
+  return shortest;
 }
 
 function lowerBound(records: readonly StoredRecord[], record: StoredRecord): number {

@@ -8,7 +8,10 @@ export type LookupInterface = "ep" | "res";
  * All times are milliseconds on the monotonic clock of this process.
  */
 export interface Registration {
-  /** Registration resource: a path-absolute reference at its source, e.g. `/reg/42`. Unique within the source. */
+  /**
+   * Registration resource: a path-absolute reference at its source, e.g. `/reg/42`, or the full URI of one that the source has
+   * from elsewhere. Unique within the source.
+   */
   readonly href: string;
   readonly ep: string;
   /** Sector; absent is a value of its own (rule 5). */
@@ -30,6 +33,8 @@ export interface Registration {
    * `assumed`: the lifetime is a stand-in; it counts only while the source is not connected.
    */
   readonly expiry: "exact" | "assumed";
+  /** Proxies that it came through, the one that is closest to its RD first; absent: none, its source is the RD itself. */
+  readonly via?: readonly string[];
   /** IPv6 zone of a link-local base: the registration is shown only to clients on that link (RFC 9176 section 6.1). */
   readonly zone?: string;
 }

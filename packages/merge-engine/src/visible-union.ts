@@ -20,7 +20,7 @@ export interface VisibleUnionDeps {
 export class VisibleUnion {
   readonly #deps: VisibleUnionDeps;
   readonly #index = new AttributeIndex();
-  readonly #order = new SortedChunks<KeyState>(compareKeys);
+  readonly #order = new SortedChunks<KeyState>((one, other) => compareKeys(one, other) < 0);
 
   constructor(deps: VisibleUnionDeps) {
     this.#deps = deps;

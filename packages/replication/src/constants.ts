@@ -16,3 +16,6 @@ export const MAX_PROBLEMS = 16;
 export const CLOCK_DRIFT = 0.0002;
 /** Smaller corrections of the clock of an RD are not worth touching all its records, ms. */
 export const CLOCK_SHIFT_MS = 250;
+/** Proxies that a registration may have come through, and the longest name of one. */
+export const MAX_ROUTE_NODES = 16;
+export const MAX_NODE_ID_LENGTH = 64;

@@ -1,13 +1,33 @@
-import type { Attribute, Link } from "@tributary/link-model";
+import { type Attribute, isAbsoluteUri, isPathAbsolute, type Link } from "@tributary/link-model";
 import type { Registration } from "@tributary/merge-engine";
+import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES } from "./constants.js";
 
 /** The half of a registration that the endpoint feed carries. */
 export type EndpointPart = Omit<Registration, "links">;
 
-export type PartResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
+export type PartResult<T> =
+  | { readonly ok: true; readonly value: T }
+  | {
+      readonly ok: false;
+      readonly message: string;
+      /** Nothing is wrong with it, only that this node told of it. */
+      readonly isOwn?: true;
+    };
+
+/** Proxies that a registration came through. Not a name that an attribute can have (RFC 8288 section 3). */
+export const VIA_MEMBER = "@via";
 
 /** Members of an endpoint entry that are not endpoint attributes. `con` is the draft's name of `base`. */
-const RESERVED_MEMBERS: ReadonlySet<string> = new Set(["ep", "d", "base", "con", "lt", "lt-age", "lt-remaining"]);
+const RESERVED_MEMBERS: ReadonlySet<string> = new Set([
+  "ep",
+  "d",
+  "base",
+  "con",
+  "lt",
+  "lt-age",
+  "lt-remaining",
+  VIA_MEMBER,
+]);
 
 /** Age of the last renewal in whole seconds, 0..lt (draft 5.2). Pure. */
 export function lifetimeAgeS(registration: Pick<Registration, "renewedAtMs" | "ltMs">, nowMs: number): number {
@@ -22,6 +42,7 @@ export function endpointEntryText(registration: Registration, nowMs: number): st
   text += `,"base":${JSON.stringify(registration.base)}`;
   if (registration.ltMs !== undefined) text += `,"lt":${Math.floor(registration.ltMs / 1000)}`;
   text += `,"lt-age":${lifetimeAgeS(registration, nowMs)}`;
+  if (registration.via !== undefined) text += `,"${VIA_MEMBER}":${JSON.stringify(registration.via)}`;
   return `${text}${attributesText(registration.attributes, RESERVED_MEMBERS)}}`;
 }
 
@@ -57,11 +78,20 @@ export interface EntryContext {
   readonly receivedAtMs: number;
   readonly assumedLifetimeMs: number;
   readonly defaultSector?: string;
+  /** The feed is that of a proxy, and tells what it has from elsewhere; absent: that of an RD. */
+  readonly tier?: TierContext;
+}
+
+export interface TierContext {
+  /** This node: what came through it already is left out. */
+  readonly nodeId: string;
 }
 
 /** Read an entry of the endpoint feed. Pure. */
 export function readEndpointEntry(href: string, entry: unknown, context: EntryContext): PartResult<EndpointPart> {
-  if (!href.startsWith("/") || href.startsWith("//")) return refused(href, "is not a path on the RD");
+  const { tier } = context;
+  const isPlace = isPathAbsolute(href) || (tier !== undefined && isAbsoluteUri(href));
+  if (!isPlace) return refused(href, "is not a path on the RD");
   if (!isObject(entry)) return refused(href, "is not an object");
   const { ep, d } = entry;
   const base = entry.base ?? entry.con;
@@ -70,8 +100,20 @@ export function readEndpointEntry(href: string, entry: unknown, context: EntryCo
   if (d !== undefined && typeof d !== "string") return refused(href, "has a sector that is not a string");
   const attributes = readAttributes(entry, RESERVED_MEMBERS);
   if (attributes === null) return refused(href, "has an attribute that is neither string, array nor true");
+  const route = tier === undefined ? {} : readRoute(entry[VIA_MEMBER]);
+  if (route === null) return refused(href, "has a route that is no list of nodes, or too long a one");
+  if (tier !== undefined && route.via?.includes(tier.nodeId))
+    return { ok: false, isOwn: true, message: "came from here" };
   const sector = d === undefined || d === context.defaultSector ? {} : { d };
-  return { ok: true, value: { href, ep, ...sector, base, attributes, ...readTimes(entry, context) } };
+  return { ok: true, value: { href, ep, ...sector, base, attributes, ...route, ...readTimes(entry, context) } };
+}
+
+/** The proxies that it came through. A route is bounded, and so is what it may cost. */
+function readRoute(value: unknown): Pick<Registration, "via"> | null {
+  if (value === undefined) return {};
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_ROUTE_NODES) return null;
+  const isRoute = value.every((node) => typeof node === "string" && node !== "" && node.length <= MAX_NODE_ID_LENGTH);
+  return isRoute ? { via: value as string[] } : null;
 }
 
 /** What an entry says about its lifetime, on the clock here. */

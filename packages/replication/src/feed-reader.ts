@@ -147,7 +147,7 @@ class JoiningFeedReader implements FeedReader {
         continue;
       }
       const part = entry === undefined ? null : readEndpointEntry(href, entry, context);
-      if (part !== null && !part.ok) note(problems, part.message);
+      if (part !== null && !part.ok && part.isOwn !== true) note(problems, part.message);
       if (part?.ok) this.#ep.stage(href, part.value, outcome.version.counter);
       else this.#removeEndpoint(href, outcome, held, changes);
     }

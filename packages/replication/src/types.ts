@@ -134,6 +134,8 @@ export interface FeedReaderOptions {
   readonly assumedLifetimeMs: number;
   /** Sector given to records without `d`; absent: none. */
   readonly defaultSector?: string;
+  /** The feed is that of a proxy: records may come from elsewhere, and those that came through this node are left out. */
+  readonly tier?: { readonly nodeId: string };
   /** What is known of the RD's clock, shared by all readers of one RD; default: one of its own. */
   readonly clock?: RemoteClock;
   /** Registrations of which one feed has told and the other has not; beyond it a patch is refused. Default 1 048 576. */

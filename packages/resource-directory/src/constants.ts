@@ -69,3 +69,5 @@ export const REFUSAL_CODE = {
 export type RefusalCause = keyof typeof REFUSAL_CODE;
 /** First copies of the feed whose position is remembered while they are under way. */
 export const MAX_COPIES_UNDER_WAY = 1024;
+/** Answers to lookups without an exact criterion that are remembered at once. */
+export const MAX_BROAD_ANSWERS = 64;

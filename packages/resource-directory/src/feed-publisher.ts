@@ -10,7 +10,7 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
-import type { Directory, LookupInterface, Registration, SourceChange } from "@tributary/merge-engine";
+import type { Directory, LookupInterface, Registration } from "@tributary/merge-engine";
 import {
   type ChangeLog,
   createChangeLog,
@@ -25,6 +25,7 @@ import {
 } from "@tributary/replication";
 import { FEED_MAX_AGE_S, FEED_PATCH_BYTES_TCP, FEED_PATCH_BYTES_UDP } from "./constants.js";
 import { CopiesUnderWay } from "./copies-under-way.js";
+import { type PublishedChange, type PublishedRegistrations, registrationsOfSource } from "./published-registrations.js";
 import type { FeedHistory } from "./types.js";
 
 export interface FeedPublisherDeps {
@@ -33,8 +34,8 @@ export interface FeedPublisherDeps {
 }
 
 export interface FeedPublisherOptions {
-  /** Source whose registrations are published; default `local`. */
-  readonly source?: string;
+  /** What is published; default what is registered here, the source `local`. */
+  readonly publishes?: PublishedRegistrations;
   /** 24-bit number that differs from that of any earlier history. */
   readonly epoch: number;
   /** The kept history that this one goes on from, instead of `epoch`; then `resume` has to be called. */
@@ -57,11 +58,11 @@ export interface FeedPublisher {
   close(): void;
 }
 
-/** The criterion that selects what is registered at this RD itself (draft 4.4.2), by feed. */
-const OWN = { ep: "href", res: "provenance" } as const satisfies Record<LookupInterface, string>;
+/** The criterion by which a feed is asked for names registration resources: `/*` those of this RD itself (draft 4.4.2). */
+const SELECTS_BY = { ep: "href", res: "provenance" } as const satisfies Record<LookupInterface, string>;
 
 /**
- * Publish the changes of one source of the directory to those who replicate it.
+ * Publish what is registered, and how it changes, to those who replicate it.
  * @throws {ReplicationError} `BAD_VERSION` when epoch or counter is out of range.
  */
 export function createFeedPublisher(deps: FeedPublisherDeps, options: FeedPublisherOptions): FeedPublisher {
@@ -70,7 +71,7 @@ export function createFeedPublisher(deps: FeedPublisherDeps, options: FeedPublis
 
 class Publisher implements FeedPublisher {
   readonly #deps: FeedPublisherDeps;
-  readonly #source: string;
+  readonly #published: PublishedRegistrations;
   readonly #log: ChangeLog;
   readonly #patchBytes: Record<"udp" | "tcp", number>;
   readonly #subscribers = new Set<Subscriber>();
@@ -85,7 +86,7 @@ class Publisher implements FeedPublisher {
 
   constructor(deps: FeedPublisherDeps, options: FeedPublisherOptions) {
     this.#deps = deps;
-    this.#source = options.source ?? "local";
+    this.#published = options.publishes ?? registrationsOfSource(deps.directory, "local");
     this.#patchBytes = {
       udp: options.patchBytesUdp ?? FEED_PATCH_BYTES_UDP,
       tcp: options.patchBytesTcp ?? FEED_PATCH_BYTES_TCP,
@@ -102,15 +103,14 @@ class Publisher implements FeedPublisher {
     this.#clockRun = Math.floor(deps.env.random() * EPOCH_LIMIT);
     this.#copies = new CopiesUnderWay(this.#log);
     this.#recordPresent();
-    this.#stopListening = deps.directory.on("source", (change) => {
-      if (change.source === this.#source) this.#onChange(change);
-    });
+    this.#stopListening = this.#published.onChange((change) => this.#onChange(change));
   }
 
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse {
-    const filter = criteria.filter((criterion) => !isOwnCriterion(kind, criterion));
+    const { selector } = this.#published;
+    const filter = criteria.filter((criterion) => !isSelector(criterion, kind, selector));
     if (filter.length === criteria.length) {
-      return errorResponse(CODE.BAD_REQUEST, `a feed tells what is registered here: ask with ${OWN[kind]}=/*`);
+      return errorResponse(CODE.BAD_REQUEST, `a feed tells what is registered here: ask with ${SELECTS_BY[kind]}=/*`);
     }
     const cursor = this.#open(kind, filter, request);
     const patch = this.nextPatch(cursor, request.peer);
@@ -125,9 +125,8 @@ class Publisher implements FeedPublisher {
 
   resume(): void {
     this.#isResuming = false;
-    const { directory } = this.#deps;
     for (const href of [...this.#log.present()]) {
-      if (shared(directory.get(this.#source, href)) === undefined)
+      if (shared(this.#published.get(href)) === undefined)
         this.#record({ href, kind: "removed", endpointChanged: true, linksChanged: true });
     }
   }
@@ -140,10 +139,9 @@ class Publisher implements FeedPublisher {
   }
 
   nextPatch(cursor: FeedCursor, peer: Peer): FeedPatch | null {
-    const { directory, env } = this.#deps;
     const source: FeedSource = {
-      get: (href) => shared(directory.get(this.#source, href)),
-      nowMs: env.clock.nowMs(),
+      get: (href) => shared(this.#published.get(href)),
+      nowMs: this.#deps.env.clock.nowMs(),
       clockRun: this.#clockRun,
     };
     return this.#log.nextPatch(cursor, source, peer.transport === "udp" ? this.#patchBytes.udp : this.#patchBytes.tcp);
@@ -188,10 +186,8 @@ class Publisher implements FeedPublisher {
 
   /** What the source holds already is the beginning of this history. */
   #recordPresent(): void {
-    const { directory } = this.#deps;
-    if (!directory.sources().includes(this.#source)) return;
-    for (const href of directory.hrefs(this.#source)) {
-      if (shared(directory.get(this.#source, href)) === undefined) this.#hidden.add(href);
+    for (const href of this.#published.hrefs()) {
+      if (shared(this.#published.get(href)) === undefined) this.#hidden.add(href);
       else this.#record({ href, kind: "added", endpointChanged: true, linksChanged: true });
     }
   }
@@ -202,7 +198,7 @@ class Publisher implements FeedPublisher {
     if (position !== undefined) this.#history?.keep(position);
   }
 
-  #onChange(change: SourceChange): void {
+  #onChange(change: PublishedChange): void {
     const logged = this.#loggedChange(change);
     if (logged === null) return;
     // Subscribers know it as it was kept. One without a place in the history was written last before a crash.
@@ -212,7 +208,7 @@ class Publisher implements FeedPublisher {
   }
 
   /** What subscribers get to know of a change; null: nothing. */
-  #loggedChange({ href, kind, endpointChanged, linksChanged, registration }: SourceChange): LoggedChange | null {
+  #loggedChange({ href, kind, endpointChanged, linksChanged, registration }: PublishedChange): LoggedChange | null {
     const wasHidden = this.#hidden.has(href);
     const isHidden = kind !== "removed" && shared(registration) === undefined;
     if (isHidden) this.#hidden.add(href);
@@ -260,8 +256,8 @@ function isVersion(etag: Uint8Array, version: Version): boolean {
   return held !== null && held.epoch === version.epoch && held.counter === version.counter;
 }
 
-function isOwnCriterion(kind: LookupInterface, { name, value, isPrefix }: Criterion): boolean {
-  return name === OWN[kind] && value === "/" && isPrefix;
+function isSelector({ name, value, isPrefix }: Criterion, kind: LookupInterface, selector: string): boolean {
+  return name === SELECTS_BY[kind] && value === selector && isPrefix;
 }
 
 /** RFC 9176 section 6.1: a link-local registration is for its own link. */

@@ -12,6 +12,7 @@ import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import { isSameTag } from "./body-hash.js";
 import { MAX_AGE_WITH_AGES_S, MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES } from "./constants.js";
 import type { FeedPublisher } from "./feed-publisher.js";
+import { LastingAnswers } from "./lasting-answers.js";
 import { AGE_ITEM, withLifetimeAges } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
 import { AnswerTooLarge, type BodyWriter, createBodyWriter } from "./lookup-rendering.js";
@@ -36,6 +37,8 @@ export interface LookupInterfaceDeps {
   /** Answers Accept 51; absent: no feed here. */
   readonly feed?: FeedPublisher;
   readonly onLookup?: LookupObservation;
+  /** Calls back when something besides the directory changes what lookups are answered with. */
+  readonly onCoverageChange?: (listener: () => void) => void;
 }
 
 export interface LookupInterfaceOptions {
@@ -65,6 +68,7 @@ class LookupResource {
   readonly #resourcePath: readonly string[];
   readonly #writer: BodyWriter;
   readonly #observers: LookupObservers;
+  readonly #lasting: LastingAnswers;
 
   constructor(deps: LookupInterfaceDeps, { kind, resourcePath, linksetFormat }: LookupInterfaceOptions) {
     this.#deps = deps;
@@ -72,6 +76,8 @@ class LookupResource {
     this.#resourcePath = resourcePath ?? ["reg"];
     this.#writer = createBodyWriter({ linksetFormat, seed: Math.floor(deps.env.random() * 2 ** 32) });
     this.#observers = new LookupObservers({ directory: deps.directory, answer: (asked) => this.#answer(asked) });
+    this.#lasting = new LastingAnswers({ directory: deps.directory, clock: deps.env.clock });
+    deps.onCoverageChange?.(() => this.#lasting.forgetAll());
   }
 
   handle(request: ServerRequest): ServerResponse | Promise<ServerResponse> {
@@ -143,7 +149,8 @@ class LookupResource {
         payload,
         ...(maxAgeS === undefined ? {} : { maxAgeS }),
       };
-      return { kind: "answer", origin: answer.origin ?? "local", etag, response };
+      const isLasting = answer.isLasting === true && !showsAges && context.request.peer.zone === undefined;
+      return { kind: "answer", origin: answer.origin ?? "local", etag, response, isLasting };
     } catch (error) {
       if (!(error instanceof AnswerTooLarge)) throw error;
       if (isUnproven) return { kind: "refusal", response: { code: CODE.UNAUTHORIZED, issuesEcho: true } };
@@ -163,8 +170,15 @@ class LookupResource {
     if (request.etags.some((held) => isSameTag(held, etag))) response = validated(response);
     // Changes are seen in the directory; an answer that was asked of others cannot be observed here.
     // A partial answer changes with what this node knows; one that others gave does not tell when it changes.
+    if (outcome.isLasting && request.observe === undefined) return this.#withLife(asked, response);
     if (request.observe !== 0 || (origin !== "local" && origin !== "partial")) return response;
     return { ...response, observation: this.#observers.observe(asked, etag) };
+  }
+
+  #withLife({ context }: AskedLookup, response: ServerResponse): ServerResponse {
+    const { criteria } = context.query;
+    const onGiven = (): void => this.#deps.onLookup?.(this.#kind, "local", 0);
+    return { ...response, lasting: () => this.#lasting.begin(criteria, onGiven) };
   }
 
   #refuse(response: ServerResponse, startMs: number): ServerResponse {

@@ -21,6 +21,8 @@ export type LookupOutcome =
       readonly origin: NonNullable<LookupAnswer["origin"]>;
       readonly etag: Uint8Array;
       readonly response: ServerResponse;
+      /** Nothing but a change of the directory that concerns it would change it. */
+      readonly isLasting: boolean;
     };
 
 export type AnswerLookup = (asked: AskedLookup) => LookupOutcome | Promise<LookupOutcome>;
@@ -86,7 +88,8 @@ export class LookupObservers {
   }
 }
 
-function isMereRenewal({ cause, before, after }: VisibleChange): boolean {
+/** What is shown is the same as before, only its times are not. Pure. */
+export function isMereRenewal({ cause, before, after }: VisibleChange): boolean {
   return cause === "renewed" && before !== undefined && before.shownHref === after?.shownHref;
 }
 

@@ -7,6 +7,6 @@ export function directoryLookupSource(directory: Directory, env: Environment): L
   return ({ kind, query, request }) => {
     const { zone } = request.peer;
     const links = directory.lookup(kind, query, env.clock.nowMs(), zone === undefined ? {} : { zone });
-    return { links, origin: "local" };
+    return { links, origin: "local", isLasting: true };
   };
 }

@@ -19,6 +19,12 @@ export function refused(cause: RefusalCause, message: string): { readonly ok: fa
   return { ok: false, refusal: { cause, message } };
 }
 
+/** The answer that says so. Pure. */
+export function refusalAnswer({ cause, message }: Refusal): ServerResponse {
+  const answer = errorResponse(REFUSAL_CODE[cause], message);
+  return answer.code === CODE.UNAVAILABLE ? { ...answer, maxAgeS: RETRY_AFTER_S } : answer;
+}
+
 /** Turns refusals into answers and counts them by cause. */
 export interface RefusalLog {
   readonly counts: ReadonlyMap<string, number>;
@@ -31,8 +37,7 @@ export function createRefusalLog(): RefusalLog {
     counts,
     answer({ cause, message }) {
       counts.set(cause, (counts.get(cause) ?? 0) + 1);
-      const answer = errorResponse(REFUSAL_CODE[cause], message);
-      return answer.code === CODE.UNAVAILABLE ? { ...answer, maxAgeS: RETRY_AFTER_S } : answer;
+      return refusalAnswer({ cause, message });
     },
   };
 }

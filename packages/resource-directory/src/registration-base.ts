@@ -10,6 +10,14 @@ export interface RegistrationBase {
   readonly zone?: string;
 }
 
+/**
+ * Name of the query item by which a node that forwards a request tells where that came from, as the base that the RD would have
+ * taken from the source address (draft 6.2.2). Whoever may name a `base` may name this one.
+ */
+export const FORWARDED_BASE = "implicit-base";
+/** The item up to its value. */
+export const FORWARDED_BASE_ITEM = `${FORWARDED_BASE}=`;
+
 const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
 
 /** `scheme://address[:port]` of the sender (RFC 9176 section 5): default port left out, no zone. Pure. */
@@ -30,6 +38,17 @@ export function explicitBase(base: string, peer: Peer): Result<RegistrationBase>
   if (literal === null || !LINK_LOCAL.test(literal)) return accepted({ base, isBaseExplicit: true });
   if (literal !== peer.address) return refused("bad-request", "base is an address of another link");
   return accepted({ base, isBaseExplicit: true, zone: peer.zone ?? "" });
+}
+
+/** The base of a registration that names none: where the request came from, at this node or at the one that forwarded it. Pure. */
+export function addressBase(
+  request: Pick<ServerRequest, "scheme" | "peer">,
+  forwarded: string | undefined,
+): Result<RegistrationBase> {
+  if (forwarded === undefined) return accepted(implicitBase(request));
+  // A link-local address means nothing here: the endpoint has to name a base that others can reach.
+  const base = explicitBase(forwarded, request.peer);
+  return base.ok ? accepted({ ...base.value, isBaseExplicit: false }) : base;
 }
 
 /** The IPv6 literal of a URI in the spelling that sockets report, or null. */

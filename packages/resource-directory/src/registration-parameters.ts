@@ -1,6 +1,7 @@
 import { type Attribute, serialiseLink } from "@tributary/link-model";
 import { MAX_LIFETIME_S, MAX_NAME_BYTES } from "./constants.js";
 import { accepted, type Result, refused } from "./refusal.js";
+import { FORWARDED_BASE } from "./registration-base.js";
 
 /** The query of a registration or update (RFC 9176 sections 5 and 5.3.1), checked. */
 export interface RegistrationParameters {
@@ -9,6 +10,8 @@ export interface RegistrationParameters {
   readonly ltS?: number;
   /** As given; whether it may be a base is decided with the source address at hand. */
   readonly base?: string;
+  /** Where a forwarded request came from; counts where there is no `base`. */
+  readonly forwardedBase?: string;
   /** `et` and extension parameters, in order. */
   readonly attributes: readonly Attribute[];
 }
@@ -39,7 +42,7 @@ export function parseRegistrationParameters(
   items: readonly string[],
   maxAttributes: number,
 ): Result<RegistrationParameters> {
-  const found: { ep?: string; d?: string; ltS?: number; base?: string } = {};
+  const found: OwnParameters = {};
   const attributes: Attribute[] = [];
   for (const item of items) {
     if (item === "") continue;
@@ -54,18 +57,24 @@ export function parseRegistrationParameters(
   return accepted({ ...found, attributes });
 }
 
-type OwnName = "ep" | "d" | "lt" | "base";
+type OwnParameters = { ep?: string; d?: string; ltS?: number; base?: string; forwardedBase?: string };
+
+const OWN_FIELDS = {
+  ep: "ep",
+  d: "d",
+  lt: "ltS",
+  base: "base",
+  [FORWARDED_BASE]: "forwardedBase",
+} as const satisfies Record<string, keyof OwnParameters>;
+
+type OwnName = keyof typeof OWN_FIELDS;
 
 function isOwnName(name: string): name is OwnName {
-  return name === "ep" || name === "d" || name === "lt" || name === "base";
+  return Object.hasOwn(OWN_FIELDS, name);
 }
 
-function readOwn(
-  found: { ep?: string; d?: string; ltS?: number; base?: string },
-  name: OwnName,
-  value: string | null,
-): string | undefined {
-  const field = name === "lt" ? "ltS" : name;
+function readOwn(found: OwnParameters, name: OwnName, value: string | null): string | undefined {
+  const field = OWN_FIELDS[name];
   if (found[field] !== undefined) return `${name} is given twice`;
   if (value === null || value === "") return `${name} has no value`;
   if (field === "ltS") {
@@ -74,7 +83,7 @@ function readOwn(
     found.ltS = ltS;
     return undefined;
   }
-  const problem = field === "base" ? undefined : checkName(name, value);
+  const problem = field === "base" || field === "forwardedBase" ? undefined : checkName(name, value);
   if (problem === undefined) found[field] = value;
   return problem;
 }

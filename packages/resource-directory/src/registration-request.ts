@@ -2,7 +2,7 @@ import { CONTENT_FORMAT, METHOD, type ServerRequest } from "@tributary/coap-tran
 import { DEFAULT_LIFETIME_S } from "./constants.js";
 import { accepted, type Result, refused } from "./refusal.js";
 import type { RegistrationContent } from "./registrar.js";
-import { explicitBase, implicitBase, type RegistrationBase } from "./registration-base.js";
+import { addressBase, explicitBase, type RegistrationBase } from "./registration-base.js";
 import { parseRegistrationParameters, type RegistrationParameters } from "./registration-parameters.js";
 import type { RegistrationLimits } from "./types.js";
 
@@ -29,7 +29,9 @@ export function readRegistrationRequest(
   const parameters = parsed.value;
   if (parameters.ep === undefined) return refused("bad-request", "ep is missing");
   const base =
-    parameters.base === undefined ? accepted(implicitBase(request)) : explicitBase(parameters.base, request.peer);
+    parameters.base === undefined
+      ? addressBase(request, parameters.forwardedBase)
+      : explicitBase(parameters.base, request.peer);
   return base.ok ? accepted({ ep: parameters.ep, parameters, base: base.value }) : base;
 }
 

@@ -8,7 +8,7 @@ import {
 } from "@tributary/coap-transport";
 import { andThen } from "./keyed-queue.js";
 import { accepted, type Result, refused } from "./refusal.js";
-import { explicitBase, implicitBase, type RegistrationBase } from "./registration-base.js";
+import { addressBase, explicitBase, type RegistrationBase } from "./registration-base.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";
 import { parseRegistrationParameters, type RegistrationParameters } from "./registration-parameters.js";
 import { keyOf, type RegistryEntry } from "./registry.js";
@@ -115,7 +115,7 @@ function updated(
   const attributes = given.size === 0 ? kept : [...kept, ...parameters.attributes];
   if (attributes.length > limits.attributes)
     return refused("bad-request", `more than ${limits.attributes} endpoint attributes`);
-  const base = updatedBase(stored, parameters.base, request);
+  const base = updatedBase(stored, parameters, request);
   if (!base.ok) return base;
   const { zone: _, ...rest } = stored;
   return accepted({ ...rest, ...base.value, attributes, ltS: parameters.ltS ?? stored.ltS });
@@ -123,11 +123,11 @@ function updated(
 
 function updatedBase(
   stored: StoredRegistration,
-  given: string | undefined,
+  given: RegistrationParameters,
   request: ServerRequest,
 ): Result<RegistrationBase> {
-  if (given !== undefined) return explicitBase(given, request.peer);
-  if (!stored.isBaseExplicit) return accepted(implicitBase(request));
+  if (given.base !== undefined) return explicitBase(given.base, request.peer);
+  if (!stored.isBaseExplicit) return addressBase(request, given.forwardedBase);
   const { base, zone } = stored;
   return accepted({ base, isBaseExplicit: true, ...(zone === undefined ? {} : { zone }) });
 }

@@ -27,7 +27,8 @@ export function createSimpleRegistration(
 function readSimpleRequest(request: ServerRequest, limits: RegistrationLimits): Result<RegistrationRequest> {
   if (request.payload.length > 0) return refused("bad-request", "a simple registration has no payload");
   const asked = readRegistrationRequest(request, limits);
-  if (asked.ok && asked.value.parameters.base !== undefined)
+  // Its links are read from where it came from, and from nowhere else.
+  if (asked.ok && (asked.value.parameters.base ?? asked.value.parameters.forwardedBase) !== undefined)
     return refused("bad-request", "a simple registration has no base");
   return asked;
 }

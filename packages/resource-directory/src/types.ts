@@ -125,6 +125,8 @@ export interface LookupAnswer {
   readonly missing?: readonly string[];
   /** local, cached, forwarded or partial: for metrics. */
   readonly origin?: "local" | "cached" | "forwarded" | "partial";
+  /** Only a change of the directory, or of what it covers, would change it: it may be remembered. */
+  readonly isLasting?: boolean;
 }
 
 /** Refusal of a lookup, e.g. 5.04 when nothing is known. */

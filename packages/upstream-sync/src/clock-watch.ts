@@ -6,6 +6,7 @@ import {
   HEARTBEAT_TIMEOUT_MS,
   LONGEST_CLOCK_PAUSE_MS,
 } from "./constants.js";
+import { type Discovered, feedSelector } from "./discovery.js";
 import type { FeedReplica } from "./feed-replica.js";
 import type { FollowerDeps } from "./follower.js";
 
@@ -19,16 +20,15 @@ const NOTHING = "ep=";
 export class ClockWatch {
   readonly #deps: FollowerDeps;
   readonly #replica: FeedReplica;
-  readonly #uri: string;
+  readonly #found: Discovered;
   readonly #abort = new AbortController();
   #timer: Timer | null = null;
   #pauseMs = FIRST_CLOCK_PAUSE_MS;
 
-  /** `uri`: endpoint lookup of the RD. */
-  constructor(deps: FollowerDeps, replica: FeedReplica, uri: string) {
+  constructor(deps: FollowerDeps, replica: FeedReplica, found: Discovered) {
     this.#deps = deps;
     this.#replica = replica;
-    this.#uri = uri;
+    this.#found = found;
   }
 
   /** To be called whenever something was received. */
@@ -51,9 +51,10 @@ export class ClockWatch {
   async #ask(): Promise<void> {
     const { client, env, events } = this.#deps;
     const askedAtMs = env.clock.nowMs();
+    const query = [feedSelector("ep", this.#found), NOTHING];
     try {
       const response = await client.request(
-        { method: METHOD.GET, uri: this.#uri, query: ["href=/*", NOTHING], accept: CONTENT_FORMAT.JSON_PATCH },
+        { method: METHOD.GET, uri: this.#found.endpointLookup, query, accept: CONTENT_FORMAT.JSON_PATCH },
         { timeoutMs: HEARTBEAT_TIMEOUT_MS, signal: this.#abort.signal },
       );
       events.contact();

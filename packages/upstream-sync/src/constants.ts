@@ -3,6 +3,9 @@ export const NODE_ATTRIBUTE = "tributary-node";
 /** Resource types under which an RD lists its own lookups when it advertises others to clients (draft 6.2, RD-C). */
 export const FEED_RESOURCE_TYPES = { ep: "tributary.feed-ep", res: "tributary.feed-res" } as const;
 
+/** Attribute of the lookup links of a node that tells proxies above it all that its lookups show. */
+export const TIER_ATTRIBUTE = "tributary-tier";
+
 /** First and longest pause before an upstream is tried again, ms; each is doubled from the last and jittered. */
 export const FIRST_RETRY_MS = 500;
 export const LONGEST_RETRY_MS = 30_000;
@@ -56,3 +59,11 @@ export const LONGEST_CLOCK_PAUSE_MS = 60_000;
 export const MAX_KEPT_ASIDE = 1_000_000;
 /** Mean interval at which an RD that is followed without its feed is discovered anew, ms. */
 export const REDISCOVERY_MS = 600_000;
+/** Criteria of the longest query that is generalised, and families watched at once. */
+export const MAX_FAMILY_CRITERIA = 8;
+export const MAX_WATCHED_FAMILIES = 4096;
+/** What was found to be too large to be replicated is not tried again for so long, ms; so many are remembered. */
+export const TOO_LARGE_PAUSE_MS = 3_600_000;
+export const MAX_TOO_LARGE = 256;
+/** Lookups wait for a copy that has been under way for less than this, rather than to be asked one by one, ms. */
+export const COPY_PATIENCE_MS = 1000;

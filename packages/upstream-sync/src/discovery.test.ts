@@ -20,6 +20,7 @@ describe("RFC 9176 section 4.3, reading discovery", () => {
         authority: "coap://[2001:db8:23::3]",
         hasFeed: false,
         isTributary: false,
+        isTier: false,
       },
     });
   });
@@ -46,6 +47,24 @@ describe("RFC 9176 section 4.3, reading discovery", () => {
   ])("LPX-23 $name is refused", ({ node, ct, reason }) => {
     const document = `</e>;rt="core.rd-lookup-ep";ct="${ct}";tributary-node="${node}",</r>;rt="core.rd-lookup-res";ct="${ct}";tributary-node="${node}"`;
     expect(read(document)).toEqual({ kind: "refused", reason: expect.stringContaining(reason) });
+  });
+
+  test("a lookup proxy is followed as such where that is asked for, and only if it offers that", () => {
+    const document = (more: string) =>
+      `</e>;rt="core.rd-lookup-ep";ct=40;tributary-node="lp"${more},</r>;rt="core.rd-lookup-res";ct=40;tributary-node="lp"${more}`;
+    const readTier = (more: string, isTier: boolean) =>
+      readDiscovery(parseLinkFormatTolerantly(document(more)).links, "coap://[2001:db8:23::3]", "me", isTier);
+    expect(readTier(";tributary-tier", true)).toMatchObject({ kind: "found", found: { isTier: true, hasFeed: true } });
+    expect(readTier(";tributary-tier", false)).toMatchObject({ kind: "refused" });
+    expect(readTier("", true)).toMatchObject({ kind: "refused" });
+    expect(readTier(`;tributary-tier;tributary-node="me"`, true)).toMatchObject({ kind: "found" });
+  });
+
+  test("this node itself is refused as a tier as well", () => {
+    const own =
+      '</e>;rt="core.rd-lookup-ep";tributary-node="me";tributary-tier,</r>;rt="core.rd-lookup-res";tributary-node="me";tributary-tier';
+    const { links } = parseLinkFormatTolerantly(own);
+    expect(readDiscovery(links, "coap://[::1]", "me", true)).toMatchObject({ kind: "refused" });
   });
 
   test.each(["", "</e>;rt=core.rd-lookup-ep", "</rd>;rt=core.rd"])("%j offers nothing to follow", (document) => {

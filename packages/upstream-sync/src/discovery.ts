@@ -9,7 +9,13 @@ import {
   TransportError,
 } from "@tributary/coap-transport";
 import { firstValue, type Link, originOf, parseLinkFormatTolerantly, resolveReference } from "@tributary/link-model";
-import { FEED_RESOURCE_TYPES, LONGEST_RETRY_AFTER_MS, MAX_DOCUMENT_BYTES, NODE_ATTRIBUTE } from "./constants.js";
+import {
+  FEED_RESOURCE_TYPES,
+  LONGEST_RETRY_AFTER_MS,
+  MAX_DOCUMENT_BYTES,
+  NODE_ATTRIBUTE,
+  TIER_ATTRIBUTE,
+} from "./constants.js";
 import { UpstreamError } from "./errors.js";
 
 /** What discovery found at an upstream (RFC 9176 section 4.3). URIs are absolute, paths exactly as advertised. */
@@ -23,6 +29,8 @@ export interface Discovered {
   readonly hasFeed: boolean;
   /** It is a Tributary node. */
   readonly isTributary: boolean;
+  /** A lookup proxy that is followed as such: its feed and its lookups are about all that it knows. */
+  readonly isTier: boolean;
 }
 
 export type DiscoveryResult =
@@ -35,8 +43,8 @@ interface Candidate {
   readonly link: Link;
 }
 
-/** Read the links of `/.well-known/core` of `uri`. Pure. */
-export function readDiscovery(links: readonly Link[], uri: string, nodeId: string): DiscoveryResult {
+/** Read the links of `/.well-known/core` of `uri`. `isTier`: a lookup proxy will do. Pure. */
+export function readDiscovery(links: readonly Link[], uri: string, nodeId: string, isTier = false): DiscoveryResult {
   const origin = normalOrigin(uri);
   const pick = (...types: string[]): Candidate | undefined => {
     const all = links
@@ -49,10 +57,14 @@ export function readDiscovery(links: readonly Link[], uri: string, nodeId: strin
   const res = preferOwn(pick(FEED_RESOURCE_TYPES.res), pick("core.rd-lookup-res"), origin);
   if (ep === undefined || res === undefined) return { kind: "nothing" };
   const node = firstValue(ep.link, NODE_ATTRIBUTE);
-  const hasFeed = offersFeed(ep.link) && offersFeed(res.link);
+  const isProxy = isTier && [ep, res].every(({ link }) => firstValue(link, TIER_ATTRIBUTE) !== undefined);
+  const hasFeed = isProxy || (offersFeed(ep.link) && offersFeed(res.link));
   if (typeof node === "string" && node === nodeId) return { kind: "refused", reason: "it is this node itself" };
   if (typeof node === "string" && !hasFeed) {
-    return { kind: "refused", reason: "it is a lookup proxy without registrations of its own; list its RDs instead" };
+    return {
+      kind: "refused",
+      reason: "it is a lookup proxy without registrations of its own; list its RDs instead, or write tier: true",
+    };
   }
   const registration = pick("core.rd")?.uri;
   const own = normalOrigin(ep.uri) === origin;
@@ -65,6 +77,7 @@ export function readDiscovery(links: readonly Link[], uri: string, nodeId: strin
       authority: (own ? originOf(uri) : originOf(ep.uri)) ?? uri,
       hasFeed,
       isTributary: typeof node === "string",
+      isTier: isProxy,
     },
   };
 }
@@ -88,6 +101,7 @@ export interface DiscoveryOptions {
   readonly uri: string;
   readonly nodeId: string;
   readonly timeoutMs: number;
+  readonly isTier?: boolean;
 }
 
 /**
@@ -103,7 +117,7 @@ export async function discover(
   for (const query of [["rt=core.rd*"], ["rt=tributary.feed*"], []]) {
     const links = await askForLinks(client, options, query, signal);
     if (links === null) continue;
-    const result = readDiscovery(links, options.uri, options.nodeId);
+    const result = readDiscovery(links, options.uri, options.nodeId, options.isTier);
     if (result.kind === "refused") return result;
     if (result.kind === "found" && normalOrigin(result.found.endpointLookup) === normalOrigin(options.uri))
       return result;
@@ -185,4 +199,26 @@ export function toUpstreamError(error: unknown): UpstreamError {
           ? "UPSTREAM_UNREADABLE"
           : "UPSTREAM_UNREACHABLE";
   return new UpstreamError(code, message, { cause: error });
+}
+
+/** The query item that selects what a feed is to tell: what is registered at the RD itself (draft 4.4.2), or all of a proxy's. */
+export function feedSelector(kind: "ep" | "res", { isTier }: Pick<Discovered, "isTier">): string {
+  return `${kind === "ep" ? "href" : "provenance"}=${isTier ? "*" : "/*"}`;
+}
+
+/** Whether an RD that offers its feed gives it to this peer: asked for nothing, it has nothing to send. @throws {TransportError} */
+export async function isFeedGiven(
+  client: CoapClient,
+  found: Discovered,
+  control: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<boolean> {
+  const { endpointLookup: uri } = found;
+  const request = {
+    method: METHOD.GET,
+    uri,
+    query: [feedSelector("ep", found), "ep="],
+    accept: CONTENT_FORMAT.JSON_PATCH,
+  };
+  const { code, contentFormat } = await client.request(request, control);
+  return code === CODE.CONTENT && contentFormat === CONTENT_FORMAT.JSON_PATCH;
 }

@@ -7,7 +7,7 @@ import {
   type Observation,
   type Timer,
 } from "@tributary/coap-transport";
-import type { Criterion } from "@tributary/link-model";
+import { formatCriterion } from "@tributary/link-model";
 import { type AskedAt, type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
 import { ClockWatch } from "./clock-watch.js";
 import {
@@ -18,13 +18,10 @@ import {
   LONGEST_HEARTBEAT_MS,
   MALFORMED_PAUSE_MS,
 } from "./constants.js";
-import { type Discovered, retryAfter, toUpstreamError } from "./discovery.js";
+import { type Discovered, feedSelector, retryAfter, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { FeedReplica } from "./feed-replica.js";
 import type { Follower, FollowerDeps } from "./follower.js";
-
-/** Criteria that select what is registered at the RD itself (draft 4.4.2, 6.2). */
-const SELECTOR = { ep: "href=/*", res: "provenance=/*" } as const satisfies Record<FeedKind, string>;
 
 /** Follows an RD by its feed: two observations for each conjunction of filters (design section 3). */
 export class FeedFollower implements Follower {
@@ -43,7 +40,7 @@ export class FeedFollower implements Follower {
 
   start(found: Discovered): void {
     const filters = this.#deps.options.filters.length === 0 ? [[]] : this.#deps.options.filters;
-    this.#clockWatch = new ClockWatch(this.#deps, this.#replica, found.endpointLookup);
+    this.#clockWatch = new ClockWatch(this.#deps, this.#replica, found);
     const events = {
       received: (kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt) =>
         this.#receive(kind, member, response, asked),
@@ -52,7 +49,7 @@ export class FeedFollower implements Follower {
     this.#subscriptions = filters.flatMap((criteria, member) =>
       (["ep", "res"] as const).map((kind) => {
         const uri = kind === "ep" ? found.endpointLookup : found.resourceLookup;
-        const query = [SELECTOR[kind], ...criteria.map(criterionText)];
+        const query = [feedSelector(kind, found), ...criteria.map(formatCriterion)];
         return new FeedSubscription(
           this.#deps,
           { kind, member, uri, query, heldETag: () => this.#heldETag(kind, member) },
@@ -167,10 +164,6 @@ export class FeedFollower implements Follower {
     });
     this.#deps.events.complete();
   }
-}
-
-function criterionText({ name, value, isPrefix }: Criterion): string {
-  return `${name}=${value}${isPrefix ? "*" : ""}`;
 }
 
 interface FeedPlan {

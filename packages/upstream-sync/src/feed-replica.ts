@@ -25,6 +25,8 @@ export interface FeedReplicaOptions {
   readonly filters: readonly (readonly Criterion[])[];
   readonly assumedLifetimeMs: number;
   readonly defaultSector?: string;
+  /** The RD is a lookup proxy; `nodeId` is this node. */
+  readonly tier?: { readonly nodeId: string };
   /** What was there before a restart; only a replica without several filters resumes from it. */
   readonly restored?: RestoredReplica;
   /** Called with the position that the replica has reached. */

@@ -1,4 +1,4 @@
-import type { CoapClient } from "@tributary/coap-transport";
+import { type ClientResponse, CODE, CONTENT_FORMAT, type CoapClient, METHOD } from "@tributary/coap-transport";
 import {
   type Attribute,
   isAbsoluteUri,
@@ -8,10 +8,17 @@ import {
   resolveReference,
 } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
-import { assertContent, type Discovered, get } from "./discovery.js";
-import type { UpstreamError } from "./errors.js";
+import { MAX_DOCUMENT_BYTES } from "./constants.js";
+import { assertContent, type Discovered, toUpstreamError } from "./discovery.js";
+import { UpstreamError } from "./errors.js";
 import { localPath } from "./foreign-documents.js";
-import type { CapabilityReport, ForwardedAnswer } from "./types.js";
+import type {
+  CapabilityReport,
+  ForwardedAnswer,
+  ForwardedListener,
+  ForwardedObservation,
+  UnchangedAnswer,
+} from "./types.js";
 
 export interface ForwardingDeps {
   readonly client: CoapClient;
@@ -19,6 +26,11 @@ export interface ForwardingDeps {
   readonly capabilities: CapabilityReport;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+}
+
+/** What `etag` names is held already. */
+export interface HeldAnswer {
+  readonly etag?: Uint8Array | undefined;
 }
 
 /**
@@ -29,26 +41,112 @@ export async function forwardLookup(
   deps: ForwardingDeps,
   kind: LookupInterface,
   items: readonly string[],
-): Promise<ForwardedAnswer> {
-  const uri = kind === "ep" ? deps.found.endpointLookup : deps.found.resourceLookup;
-  const ask = () => get(deps.client, uri, ownItems(kind, items, deps), deps.timeoutMs, deps.signal);
-  const response = await ask().catch((error: UpstreamError) => {
-    if (deps.signal.aborted) throw error;
-    return ask();
-  });
-  assertContent(response);
-  const received = parseLinkFormatTolerantly(response.payload).links;
-  const links = received.filter((link) => isOwn(kind, link, uri, deps)).map((link) => transcode(link, uri, deps));
-  return { links, received: received.length, maxAgeS: response.maxAgeS };
+  held: HeldAnswer = {},
+): Promise<ForwardedAnswer | UnchangedAnswer> {
+  const { client, timeoutMs, signal } = deps;
+  const request = lookupRequest(deps, kind, items, held);
+  const ask = () => client.request(request, { timeoutMs, signal, maxBodyBytes: MAX_DOCUMENT_BYTES });
+  try {
+    const response = await ask().catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      return ask();
+    });
+    return readAnswer(deps, kind, response, held);
+  } catch (error) {
+    throw toUpstreamError(error);
+  }
 }
 
-/** Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. */
-function ownItems(kind: LookupInterface, items: readonly string[], { capabilities }: ForwardingDeps): string[] {
-  if (kind === "ep") return [...items, ...(capabilities.hrefFilter === "yes" ? ["href=/*"] : [])];
+/** The same, observed: what is answered and notified is told until the observation ends or is closed. */
+export function observeLookup(
+  deps: ForwardingDeps,
+  kind: LookupInterface,
+  items: readonly string[],
+  { onAnswer, onEnd }: ForwardedListener,
+  { etag }: HeldAnswer = {},
+): ForwardedObservation {
+  let held = etag;
+  let isOver = false;
+  const finish = (error: UpstreamError): void => {
+    deps.signal.removeEventListener("abort", close);
+    if (!isOver) onEnd(error);
+    isOver = true;
+  };
+  const onNotification = (response: ClientResponse): void => {
+    try {
+      onAnswer(readAnswer(deps, kind, response, { etag: held }));
+    } catch (error) {
+      finish(toUpstreamError(error));
+      observation.cancel();
+    }
+  };
+  const onFinished = (reason: "not-observable" | "error-response" | Error): void =>
+    finish(reason instanceof Error ? toUpstreamError(reason) : new UpstreamError("UPSTREAM_REFUSED", reason));
+  const observation = deps.client.observe(
+    lookupRequest(deps, kind, items, { etag }),
+    { onNotification, onEnd: onFinished },
+    { timeoutMs: deps.timeoutMs, maxBodyBytes: MAX_DOCUMENT_BYTES },
+  );
+  const close = (): void => {
+    deps.signal.removeEventListener("abort", close);
+    if (isOver) return;
+    isOver = true;
+    void observation.close();
+  };
+  deps.signal.addEventListener("abort", close, { once: true });
+  return {
+    refresh(next) {
+      held = next;
+      if (!isOver) observation.refresh(next === undefined ? [] : [next]);
+    },
+    close,
+  };
+}
+
+function lookupRequest(deps: ForwardingDeps, kind: LookupInterface, items: readonly string[], { etag }: HeldAnswer) {
+  return {
+    method: METHOD.GET,
+    uri: lookupUri(deps, kind),
+    query: ownItems(kind, items, deps),
+    accept: CONTENT_FORMAT.LINK_FORMAT,
+    ...(etag === undefined ? {} : { etags: [etag] }),
+  };
+}
+
+function lookupUri({ found }: ForwardingDeps, kind: LookupInterface): string {
+  return kind === "ep" ? found.endpointLookup : found.resourceLookup;
+}
+
+/** @throws {UpstreamError} UPSTREAM_REFUSED */
+function readAnswer(
+  deps: ForwardingDeps,
+  kind: LookupInterface,
+  response: ClientResponse,
+  { etag: held }: HeldAnswer,
+): ForwardedAnswer | UnchangedAnswer {
+  const { maxAgeS, etag, payload } = response;
+  if (response.code === CODE.VALID && held !== undefined) return { isUnchanged: true, maxAgeS };
+  assertContent(response);
+  const received = parseLinkFormatTolerantly(payload).links;
+  const uri = lookupUri(deps, kind);
+  const links = received.filter((link) => isOwn(kind, link, uri, deps)).map((link) => transcode(link, uri, deps));
+  const answer = { links, received: received.length, maxAgeS, bytes: payload.length };
+  return etag === undefined ? answer : { ...answer, etag };
+}
+
+/**
+ * Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. Of a
+ * lookup proxy that is followed as such, all.
+ */
+function ownItems(kind: LookupInterface, items: readonly string[], { capabilities, found }: ForwardingDeps): string[] {
+  if (found.isTier) return [...items];
+  // First, because to some RDs the last criterion is the only one.
+  if (kind === "ep") return [...(capabilities.hrefFilter === "yes" ? ["href=/*"] : []), ...items];
   return items.map((item) => (item === "provenance" && capabilities.provenance === "yes" ? "provenance=/*" : item));
 }
 
-function isOwn(kind: LookupInterface, link: Link, uri: string, { capabilities }: ForwardingDeps): boolean {
+function isOwn(kind: LookupInterface, link: Link, uri: string, { capabilities, found }: ForwardingDeps): boolean {
+  if (found.isTier) return true;
   if (kind === "ep") return localPath(link.target, uri) !== null;
   const provenance = capabilities.provenance === "yes" ? lastValue(link, "provenance") : undefined;
   return typeof provenance !== "string" || localPath(provenance, uri) !== null;

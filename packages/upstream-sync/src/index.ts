@@ -1,4 +1,5 @@
-export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE } from "./constants.js";
+export { type AutoOptions, createAutoUpstream } from "./auto-upstream.js";
+export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "./constants.js";
 export type { Discovered, DiscoveryResult } from "./discovery.js";
 export { UpstreamError, type UpstreamErrorCode } from "./errors.js";
 export { createMemoryReplicaStore } from "./memory-replica-store.js";
@@ -6,7 +7,11 @@ export type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "./r
 export type {
   Capability,
   CapabilityReport,
+  FamilyStatus,
   ForwardedAnswer,
+  ForwardedListener,
+  ForwardedObservation,
+  UnchangedAnswer,
   Upstream,
   UpstreamDeps,
   UpstreamMode,

@@ -11,6 +11,7 @@ const found: Discovered = {
   authority: "coap://a",
   hasFeed: true,
   isTributary: true,
+  isTier: false,
 };
 const plain: Discovered = { ...found, hasFeed: false };
 const error = new UpstreamError("UPSTREAM_TIMEOUT", "no answer");

@@ -121,6 +121,9 @@ function refuse(reason: string): Transition {
 
 function withoutFeed(state: UpstreamState, input: Extract<UpstreamInput, { kind: "feed-unavailable" }>): Transition {
   if (!("found" in state) || !state.found.hasFeed) return { state, effects: STAY };
+  // Its lookups do not tell what came through here already.
+  if (state.found.isTier)
+    return refuse(`it is a lookup proxy that does not tell this node what it knows: ${input.reason}`);
   const found = { ...state.found, hasFeed: false };
   const level = input.isRefusal ? "warn" : "info";
   return {

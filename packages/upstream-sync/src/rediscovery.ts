@@ -1,6 +1,6 @@
-import { CODE, CONTENT_FORMAT, type CoapClient, type Environment, METHOD, type Timer } from "@tributary/coap-transport";
+import type { CoapClient, Environment, Timer } from "@tributary/coap-transport";
 import { REDISCOVERY_MS } from "./constants.js";
-import { type Discovered, type DiscoveryOptions, discover } from "./discovery.js";
+import { type Discovered, type DiscoveryOptions, discover, isFeedGiven } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 
 export interface RediscoveryDeps {
@@ -55,17 +55,8 @@ export class Rediscovery {
     const now = result.found;
     const isSame = now.endpointLookup === found.endpointLookup && now.resourceLookup === found.resourceLookup;
     if (!isSame) return "it advertises other lookups than before";
-    const isOffered = now.hasFeed && (await this.#isFeedGiven(now, signal));
+    const { timeoutMs } = this.#options;
+    const isOffered = now.hasFeed && (await isFeedGiven(this.#deps.client, now, { signal, timeoutMs }));
     return isOffered ? "it gives its feed now" : null;
-  }
-
-  /** Whether the feed is given to this peer: asked for nothing, it has nothing to send. */
-  async #isFeedGiven({ endpointLookup: uri }: Discovered, signal: AbortSignal): Promise<boolean> {
-    const request = { method: METHOD.GET, uri, query: ["href=/*", "ep="], accept: CONTENT_FORMAT.JSON_PATCH };
-    const { code, contentFormat } = await this.#deps.client.request(request, {
-      signal,
-      timeoutMs: this.#options.timeoutMs,
-    });
-    return code === CODE.CONTENT && contentFormat === CONTENT_FORMAT.JSON_PATCH;
   }
 }

@@ -36,7 +36,10 @@ export class ReplicaRecorder {
   constructor(deps: ReplicaRecorderDeps, options: UpstreamOptions) {
     this.#deps = deps;
     this.#source = options.name;
-    this.#settings = JSON.stringify([options.uri, options.filters, options.defaultSector ?? null]);
+    this.#settings = JSON.stringify([
+      ...[options.uri, options.filters, options.defaultSector ?? null],
+      ...(options.isTier === true ? ["tier"] : []),
+    ]);
     this.#stopListening = deps.directory.on("source", (change) => {
       if (change.source === this.#source) this.#record(change);
     });

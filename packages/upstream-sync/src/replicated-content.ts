@@ -5,7 +5,7 @@ export type ReplicatedContent = Omit<Registration, "renewedAtMs" | "expiresAtMs"
 
 /** The content of a registration, which may be a view of a directory with more to it. Pure. */
 export function contentOf(registration: Registration): ReplicatedContent {
-  const { href, ep, d, base, attributes, links, ltMs, expiry } = registration;
+  const { href, ep, d, base, attributes, links, ltMs, expiry, via } = registration;
   return {
     href,
     ep,
@@ -15,5 +15,6 @@ export function contentOf(registration: Registration): ReplicatedContent {
     links,
     ...(ltMs === undefined ? {} : { ltMs }),
     expiry,
+    ...(via === undefined ? {} : { via }),
   };
 }

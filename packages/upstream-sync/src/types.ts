@@ -1,9 +1,11 @@
 import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
+import type { UpstreamError } from "./errors.js";
 import type { ReplicaStore } from "./replica-store.js";
 
-export type UpstreamMode = "replicate" | "forward";
+/** `auto`: forward, and replicate the families of lookups that turn out to be frequent (draft 4.3). */
+export type UpstreamMode = "replicate" | "forward" | "auto";
 
 /** One upstream as configured. Times in ms. */
 export interface UpstreamOptions {
@@ -11,7 +13,9 @@ export interface UpstreamOptions {
   readonly name: string;
   /** Origin of the RD, e.g. `coap://[2001:db8:23::1]`. */
   readonly uri: string;
-  readonly mode: UpstreamMode;
+  readonly mode: Exclude<UpstreamMode, "auto">;
+  /** It is a lookup proxy: all that its lookups show is followed, not only what is registered at itself. */
+  readonly isTier?: boolean;
   /** Replicate only what matches all criteria of any of these conjunctions (draft 6.2.1); empty: everything. */
   readonly filters: readonly (readonly Criterion[])[];
   /** Deadline of one request, default 2000. */
@@ -56,6 +60,8 @@ export interface UpstreamStatus {
   readonly name: string;
   readonly uri: string;
   readonly mode: UpstreamMode;
+  /** It is followed as a lookup proxy. */
+  readonly isTier: boolean;
   readonly phase: UpstreamPhase;
   /** How the replica is kept: feed, observe, poll, or none in mode forward. */
   readonly method: "feed" | "observe" | "poll" | "none";
@@ -65,6 +71,10 @@ export interface UpstreamStatus {
   readonly wasTried: boolean;
   /** Conjunctions that the replica covers; one empty conjunction: everything; none: nothing. */
   readonly coverage: readonly (readonly Criterion[])[];
+  /** Sources of the directory that hold registrations of this RD. */
+  readonly sources: readonly string[];
+  /** Mode `auto`: what is replicated, in no order. */
+  readonly families?: readonly FamilyStatus[];
   readonly registrations: number;
   /** Monotonic ms; absent: never. */
   readonly lastChangeMs?: number;
@@ -79,6 +89,17 @@ export interface UpstreamStatus {
   readonly attempts: number;
   /** Documents and records that were not taken over, by cause. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
+}
+
+/** Lookups that differ in one or two criteria, replicated without those (draft 4.3). */
+export interface FamilyStatus {
+  /** What its lookups have in common. */
+  readonly filter: readonly Criterion[];
+  readonly phase: UpstreamPhase;
+  readonly isComplete: boolean;
+  readonly registrations: number;
+  /** Of its last lookup, monotonic ms. */
+  readonly usedAtMs: number;
 }
 
 export interface UpstreamDeps {
@@ -98,6 +119,32 @@ export interface ForwardedAnswer {
   readonly received: number;
   /** Seconds. */
   readonly maxAgeS: number;
+  /** Entity tag that the upstream gave to it. */
+  readonly etag?: Uint8Array;
+  /** Size of its payload. */
+  readonly bytes: number;
+}
+
+/** The upstream says that what is held under the entity tag is what it would answer (2.03, RFC 7252 section 5.9.1.3). */
+export interface UnchangedAnswer {
+  readonly isUnchanged: true;
+  /** Seconds. */
+  readonly maxAgeS: number;
+}
+
+/** Takes what a lookup is answered with from now on. */
+export interface ForwardedListener {
+  onAnswer(answer: ForwardedAnswer | UnchangedAnswer): void;
+  /** It ended without being closed: the upstream does not observe it, or ended it, or is lost. */
+  onEnd(error: UpstreamError): void;
+}
+
+/** A lookup that is observed at the upstream. */
+export interface ForwardedObservation {
+  /** Ask again, and go on observing (RFC 7641 section 3.3.1); `etag` names what is held by then. */
+  refresh(etag?: Uint8Array): void;
+  /** Nothing is told any more. */
+  close(): void;
 }
 
 /** One followed RD. The shell of the state machine. */
@@ -105,14 +152,31 @@ export interface Upstream {
   readonly name: string;
   start(): void;
   status(): UpstreamStatus;
-  /** Ask the RD directly (mode forward, or outside the coverage). @throws {UpstreamError} */
+  /** Ask the RD directly (mode forward, or outside the coverage), unless it still is what `etag` names. @throws {UpstreamError} */
   forward(
     kind: LookupInterface,
     items: readonly string[],
-    control: { readonly signal?: AbortSignal },
-  ): Promise<ForwardedAnswer>;
+    control: { readonly signal?: AbortSignal; readonly etag?: Uint8Array },
+  ): Promise<ForwardedAnswer | UnchangedAnswer>;
+  /** The same with an observation (RFC 7641). */
+  observe(
+    kind: LookupInterface,
+    items: readonly string[],
+    listener: ForwardedListener,
+    control?: { readonly etag?: Uint8Array },
+  ): ForwardedObservation;
+  /**
+   * Resolves when the copy that will cover these criteria is complete or given up; undefined when there is none under way that
+   * is worth waiting for.
+   */
+  copyUnderWay?(criteria: readonly Criterion[]): Promise<void> | undefined;
+  /** A lookup with these criteria takes place, wherever its answer comes from. */
+  noteLookup?(criteria: readonly Criterion[]): void;
   /** Called after each change of status; returns the unsubscribe function. */
   onStatus(listener: (status: UpstreamStatus) => void): () => void;
-  /** Apply changed options without losing the replica where possible. */
-  close(options?: { readonly keepReplica?: boolean }): Promise<void>;
+  /**
+   * End it. `keepReplica`: what it holds stays in the directory, for one that follows the same RD. `isAbrupt`: the RD is not
+   * told, and finds out when its next notification is rejected (RFC 7641 section 3.6); then this resolves without delay.
+   */
+  close(options?: { readonly keepReplica?: boolean; readonly isAbrupt?: boolean }): Promise<void>;
 }

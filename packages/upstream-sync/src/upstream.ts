@@ -1,21 +1,25 @@
 import type { Timer } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
-import { type Discovered, type DiscoveryOptions, discover, toUpstreamError } from "./discovery.js";
+import { type Discovered, type DiscoveryOptions, discover, isFeedGiven, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed-follower.js";
 import { FeedReplica } from "./feed-replica.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { ForeignReplica } from "./foreign-replica.js";
-import { forwardLookup } from "./forwarding.js";
+import { type ForwardingDeps, forwardLookup, observeLookup } from "./forwarding.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
 import { ReplicaRecorder, type RestoredReplica } from "./replica-recorder.js";
+import { singleHopClient } from "./single-hop.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
+  ForwardedListener,
+  ForwardedObservation,
+  UnchangedAnswer,
   Upstream,
   UpstreamDeps,
   UpstreamOptions,
@@ -37,6 +41,8 @@ const UNKNOWN: CapabilityReport = {
   etag: "unknown",
   remarks: [],
 };
+
+type CloseOptions = Parameters<Upstream["close"]>[0] & object;
 
 /** Performs what the state machine decides. */
 class UpstreamShell implements Upstream {
@@ -60,6 +66,7 @@ class UpstreamShell implements Upstream {
   #timer: Timer | null = null;
   #wasComplete = false;
   #wasTried = false;
+  #isAbrupt = false;
   #attempts = 0;
   #feedBytes = 0;
   #lastChangeMs: number | undefined;
@@ -92,27 +99,52 @@ class UpstreamShell implements Upstream {
   async forward(
     kind: LookupInterface,
     items: readonly string[],
-    { signal }: { readonly signal?: AbortSignal },
-  ): Promise<ForwardedAnswer> {
+    { signal, etag }: { readonly signal?: AbortSignal; readonly etag?: Uint8Array } = {},
+  ): Promise<ForwardedAnswer | UnchangedAnswer> {
+    const startMs = this.#now();
+    try {
+      return await forwardLookup(this.#forwardingDeps(signal), kind, items, { etag });
+    } catch (error) {
+      // One that nobody waits for any more tells something only if there was time to answer.
+      const hadTime = this.#now() - startMs >= this.#options.timeoutMs / 2;
+      if (hadTime || signal?.aborted !== true) this.#notAnswered(error);
+      throw error;
+    }
+  }
+
+  observe(
+    kind: LookupInterface,
+    items: readonly string[],
+    listener: ForwardedListener,
+    { etag }: { readonly etag?: Uint8Array } = {},
+  ): ForwardedObservation {
+    return observeLookup(this.#forwardingDeps(), kind, items, listener, { etag });
+  }
+
+  /** @throws {UpstreamError} */
+  #forwardingDeps(signal?: AbortSignal): ForwardingDeps {
     if (this.#state.kind === "closed")
       throw new UpstreamError("UPSTREAM_CLOSED", `${this.name} is not followed any more`);
     const found = this.#found;
     if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
-    const signals = [this.#abort.signal, ...(signal === undefined ? [] : [signal])];
-    return forwardLookup(
-      {
-        client: this.#deps.client,
-        found,
-        capabilities: this.#capabilities,
-        timeoutMs: this.#options.timeoutMs,
-        signal: AbortSignal.any(signals),
-      },
-      kind,
-      items,
-    );
+    return {
+      client: singleHopClient(this.#deps.client, found),
+      found,
+      capabilities: this.#capabilities,
+      timeoutMs: this.#options.timeoutMs,
+      signal: signal === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, signal]),
+    };
   }
 
-  async close({ keepReplica = false }: { readonly keepReplica?: boolean } = {}): Promise<void> {
+  /** Nobody watches an upstream that is only asked: that it is lost shows when it does not answer. */
+  #notAnswered(error: unknown): void {
+    if (this.#options.mode !== "forward" || !(error instanceof UpstreamError)) return;
+    const isLost = error.code === "UPSTREAM_TIMEOUT" || error.code === "UPSTREAM_UNREACHABLE";
+    if (isLost) this.#input({ kind: "failed", error });
+  }
+
+  async close({ keepReplica = false, isAbrupt = false }: CloseOptions = {}): Promise<void> {
+    this.#isAbrupt = isAbrupt;
     this.#input({ kind: "close" });
     this.#abort.abort();
     this.#timer?.cancel();
@@ -125,7 +157,7 @@ class UpstreamShell implements Upstream {
 
   status(): UpstreamStatus {
     const { name } = this;
-    const { uri, mode, filters } = this.#options;
+    const { uri, mode, filters, isTier = false } = this.#options;
     const state = this.#state;
     const replicates = mode === "replicate";
     const lagMs = this.#follower?.lagMs;
@@ -135,11 +167,13 @@ class UpstreamShell implements Upstream {
       name,
       uri,
       mode,
+      isTier,
       phase: state.kind,
       method: this.#follower?.method ?? "none",
       isComplete: replicates && this.#wasComplete && state.kind !== "refused",
       wasTried: this.#wasTried,
       coverage: replicates ? (filters.length === 0 ? [[]] : filters) : [],
+      sources: [name],
       registrations: this.#deps.directory.counts(name).total,
       ...(this.#lastChangeMs === undefined ? {} : { lastChangeMs: this.#lastChangeMs }),
       ...(this.#lastContactMs === undefined ? {} : { lastContactMs: this.#lastContactMs }),
@@ -205,8 +239,8 @@ class UpstreamShell implements Upstream {
   }
 
   #discoveryOptions(): DiscoveryOptions {
-    const { uri, timeoutMs } = this.#options;
-    return { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000) };
+    const { uri, timeoutMs, isTier = false } = this.#options;
+    return { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000), isTier };
   }
 
   async #discover(): Promise<void> {
@@ -214,7 +248,7 @@ class UpstreamShell implements Upstream {
     try {
       const result = await discover(this.#deps.client, this.#discoveryOptions(), this.#abort.signal);
       this.#lastContactMs = this.#now();
-      if (result.kind === "found") this.#discovered(result.found);
+      if (result.kind === "found") this.#discovered(result.found, await this.#feedCapability(result.found));
       else if (result.kind === "refused") this.#input({ kind: "refused", reason: result.reason });
       else
         this.#input({
@@ -229,19 +263,34 @@ class UpstreamShell implements Upstream {
     }
   }
 
-  #discovered(found: Discovered): void {
+  /** One that is only asked is asked for ages too (design section 5, rule 1), if it tells them to this peer. */
+  async #feedCapability(found: Discovered): Promise<CapabilityReport["feed"]> {
+    if (!found.hasFeed) return "no";
+    if (this.#options.mode !== "forward") return "unknown";
+    const { timeoutMs } = this.#discoveryOptions();
+    const isGiven = await isFeedGiven(this.#deps.client, found, { signal: this.#abort.signal, timeoutMs });
+    return isGiven ? "yes" : "refused";
+  }
+
+  #discovered(found: Discovered, feed: CapabilityReport["feed"]): void {
     this.#found = found;
     const { endpointLookup, resourceLookup, registration } = found;
     // What was found out before may not hold any more: it may be another program behind the same address.
     this.#capabilities = {
       ...UNKNOWN,
-      feed: found.hasFeed ? "unknown" : "no",
+      feed,
+      lifetimeAge: feed === "yes" ? "yes" : "unknown",
       endpointLookup,
       resourceLookup,
       ...(registration === undefined ? {} : { registration }),
     };
     if (found.isTributary)
-      this.#capabilities = { ...this.#capabilities, provenance: "yes", hrefFilter: "yes", paging: "yes" };
+      this.#capabilities = {
+        ...this.#capabilities,
+        provenance: "yes",
+        hrefFilter: "yes",
+        paging: "yes",
+      };
     this.#input({ kind: "discovered", found });
   }
 
@@ -264,12 +313,13 @@ class UpstreamShell implements Upstream {
   }
 
   #openFeedReplica(): FeedReplica {
-    const { name: source, filters, assumedLifetimeMs, defaultSector } = this.#options;
+    const { name: source, filters, assumedLifetimeMs, defaultSector, isTier } = this.#options;
     const options = {
       source,
       filters,
       assumedLifetimeMs,
       ...(defaultSector === undefined ? {} : { defaultSector }),
+      ...(isTier === true ? { tier: { nodeId: this.#deps.nodeId } } : {}),
       ...(this.#restored === null ? {} : { restored: this.#restored }),
       onPosition: (position: FeedPosition) => this.#recorder?.notePosition(position),
       onGone: (href: string) => this.#recorder?.noteGone(href),
@@ -299,14 +349,14 @@ class UpstreamShell implements Upstream {
     const follower = this.#follower;
     this.#follower = null;
     if (follower === null) return;
-    const isReachable = this.#state.kind !== "stale";
+    const isReachable = this.#state.kind !== "stale" && !this.#isAbrupt;
     this.#stopping = Promise.all([this.#stopping, follower.stop(isReachable)]).then(() => undefined);
   }
 
   #followerDeps(): FollowerDeps {
     const { client, directory, env } = this.#deps;
     return {
-      client,
+      client: singleHopClient(client, this.#found),
       directory,
       env,
       options: this.#options,

@@ -20,6 +20,12 @@ const URI = "write coap://[2001:db8::1]:5683";
 const STORE = "write memory, or lmdb: and the path of a folder, such as lmdb:./state";
 const ROWS: Readonly<Record<string, readonly string[]>> = {
   "alias-of-nothing": ["2:13: alias *trusted of nothing; write &trusted before the value that it repeats"],
+  "anycast-empty": ["3:19: peers is an empty list; write at least one, or remove anycast"],
+  "anycast-own-name": [
+    '4:14: freshness is "always"; write none or echo',
+    "5:19: name rd-a is taken by this node; choose another",
+  ],
+  "anycast-without-peers": ['3:1: peers is nothing; write a list: [{ name: rd-b, uri: "coap://[2001:db8::2]" }]'],
   "bad-advertise": [
     "3:5: advertise has the relative URI </rd>; write it with scheme and host",
     "4:5: advertise has a link that cannot be read: expected a target in `<` and `>` at offset 0 (character 1); " +
@@ -29,6 +35,25 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '1:28: freshness is "sometimes"; write none or echo',
     "3:15: free-bytes is -1; write a whole number from 0 to 65507",
     '4:13: trusted has "localhost"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
+  ],
+  "bad-anycast": [
+    "4:3: nodes that share an address need names of their own; add name",
+    `4:12: timeout is "forever"; ${DURATION}`,
+    '5:3: unknown key "hops" in anycast; valid keys are peers, timeout, failover, freshness, concurrency',
+    "7:7: name is missing; add the name that this peer gives itself in its own file",
+    '7:49: lookup is "yes"; write true or false',
+    "8:26: coap://[2001:db8:a::1] is an address of this node; write the peer's own one",
+    "9:15: name rd-c is taken by peer 2; choose another",
+    "9:26: coap://[2001:db8:23::2] is peer 1 already; write the peer's own address",
+    "10:7: a peer without registration and lookup does nothing; remove it",
+    '11:7: a peer is "coap://[2001:db8:23::5]"; write a mapping with name and uri',
+  ],
+  "bad-cache": [
+    "3:21: entries is -1; write a whole number from 0 to 10000000",
+    "3:32: bytes is 10; write a whole number from 65536 to 68719476736",
+    `3:43: stale is "forever"; ${DURATION}`,
+    '3:67: observe-after is "often"; write a whole number from 0 to 1000000',
+    '3:74: unknown key "observation" in lookup.cache; did you mean "observations"?',
   ],
   "bad-durations": [
     `2:12: timeout is "2x"; ${DURATION}`,
@@ -60,7 +85,13 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '6:7: replicas has "2001:db8::/129"; write a prefix length from 0 to 128',
     "7:7: replicas has 7; write loopback, private, any or a CIDR block",
   ],
+  "bad-tier": [
+    "3:13: registration.replicas says who may replicate this node; remove this one",
+    '5:47: tier is "yes"; write true or false',
+    "6:59: mode forward would ask a proxy what it may have to ask others; write mode: replicate, or remove tier",
+  ],
   "byte-order-mark": ['4:8: unknown key "forät" in log; did you mean "format"?'],
+  "cache-number": ["3:10: cache is 1000; write its settings below it"],
   "comment-only": [`1:1: ${EMPTY}`],
   "duplicate-key": ['3:1: duplicate key "name"; remove one of them'],
   empty: [`1:1: ${EMPTY}`],
@@ -85,8 +116,12 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   "listen-twice": ["1:36: coap://[2001:db8::1] is listed twice; remove one of them"],
   "misplaced-key": ['2:1: unknown key "upstreams"; it belongs under lookup'],
   "mode-auto": [
-    "3:47: mode: auto is not available yet; write replicate or forward",
-    '4:47: mode is "replicat"; write replicate or forward',
+    '3:47: mode is "replicat"; write replicate, forward or auto',
+    "6:16: mode auto finds out by itself what to replicate; remove filters, or write mode: replicate",
+    "7:22: threshold is 1; write a whole number from 2 to 10000",
+    '7:33: window is "soon"; write a number with ms, s, m, h or d, such as 500ms or 2s',
+    "7:47: budget is 0; write a whole number from 1 to 100000000",
+    '7:50: unknown key "familes" in lookup.auto; did you mean "families"?',
   ],
   "name-number": ['1:7: name is a number; write it in quotes: "12"'],
   "no-role": [`2:1: ${NOT_ROLE}`],

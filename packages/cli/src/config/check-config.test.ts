@@ -31,6 +31,8 @@ describe("checkConfig", () => {
         timeoutMs: 1500,
         concurrency: 4,
         onPartial: "fail",
+        auto: { threshold: 3, windowMs: 30_000, coldMs: 300_000, budget: 1000, families: 2 },
+        cache: { entries: 100, bytes: 1_000_000, staleMs: 3_600_000, observeAfter: 3, observations: 5 },
         upstreams: [
           {
             name: "[2001:db8:23::1]",
@@ -57,12 +59,24 @@ describe("checkConfig", () => {
             defaultSector: "default",
             assumedLifetimeMs: 86_400_000,
           },
+          { name: "rd-d.example.com", mode: "auto", filters: [], isTier: false },
+          { name: "lp.site7.example.com", mode: "replicate", filters: [], isTier: true },
         ],
       },
       registration: {
         store: { kind: "lmdb", path: resolve("test/config/state") },
         replicas: ["loopback", "private", "2001:db8::/32", "192.0.2.0/24"],
         freshness: "echo",
+      },
+      anycast: {
+        peers: [
+          { name: "rd-b", uri: "coap://[2001:db8:23::2]", registration: true, lookup: true },
+          { name: "rd-c", uri: "coap://[2001:db8:23::3]", registration: true, lookup: false },
+        ],
+        timeoutMs: 5000,
+        failoverMs: 500,
+        freshness: "none",
+        concurrency: 64,
       },
       snapshot: "/var/lib/tributary/lp",
       amplification: { freeBytes: 512, trusted: ["loopback", "2001:db8::/32"] },
@@ -73,6 +87,7 @@ describe("checkConfig", () => {
         observers: 10,
         exchanges: 20,
         transfers: 30,
+        answers: 35,
         verifiedPeers: 40,
         connections: 50,
         connectionsPerAddress: 6,
@@ -97,6 +112,7 @@ describe("checkConfig", () => {
         observers: 10_000,
         exchanges: 4096,
         transfers: 1024,
+        answers: 32_768,
         verifiedPeers: 10_000,
         connections: 1024,
         connectionsPerAddress: 128,
@@ -105,6 +121,17 @@ describe("checkConfig", () => {
         connectionRequests: 64,
       },
       log: { level: "info", format: "text" },
+    });
+  });
+
+  test("defaults of a shared address; freshness is that of the registrations", () => {
+    const peers = 'anycast: { peers: [{ name: b, uri: "coap://[2001:db8::2]" }] }';
+    expect(configOf(`name: a\nregistration: { freshness: echo }\n${peers}`).anycast).toEqual({
+      peers: [{ name: "b", uri: "coap://[2001:db8::2]", registration: true, lookup: true }],
+      timeoutMs: 10_000,
+      failoverMs: 1000,
+      freshness: "echo",
+      concurrency: 256,
     });
   });
 
@@ -128,6 +155,20 @@ describe("checkConfig", () => {
     "the example %s is right",
     (name) => {
       expect(load(`deploy/examples/${name}`).listen).toHaveLength(1);
+    },
+  );
+
+  test.each(readdirSync(`${ROOT}deploy/examples/anycast`).filter((name) => name.endsWith(".yaml")))(
+    "the example %s with a shared address is right",
+    (name) => {
+      const { listen, anycast, name: own } = load(`deploy/examples/anycast/${name}`);
+      expect(listen).toContain("coap://[2001:db8:a::1]");
+      expect(
+        anycast?.peers
+          .map((peer) => peer.name)
+          .concat(own)
+          .sort(),
+      ).toEqual(["host1", "host2", "host3", "host4"]);
     },
   );
 

@@ -5,9 +5,11 @@ import {
   duration,
   type FieldParser,
   filter,
+  flag,
   httpAddress,
   integer,
   nodeName,
+  peerName,
   replicaRule,
   sector,
   show,
@@ -15,6 +17,7 @@ import {
   store,
   upstreamName,
   word,
+  yesOrNo,
 } from "./field-parsers.js";
 
 const DAY_MS = 86_400_000;
@@ -55,7 +58,8 @@ function section<S extends z.core.$ZodLooseShape>(name: string, shape: S) {
 const upstreamShape = {
   name: optional("name", upstreamName),
   uri: required("uri", coapUri),
-  mode: optional("mode", word(["replicate", "forward"], ["auto"])),
+  mode: optional("mode", word(["replicate", "forward", "auto"])),
+  tier: optional("tier", flag),
   filters: list("filters", required("filters", filter), '["d=facility23"]').optional(),
   timeout: optional("timeout", timeout),
   "default-sector": optional("default-sector", sector),
@@ -74,18 +78,59 @@ const upstream = z.preprocess(
   }),
 );
 
+const cacheShape = {
+  entries: optional("entries", integer(0, 10_000_000)),
+  bytes: optional("bytes", integer(65_536, 68_719_476_736)),
+  stale: optional("stale", duration(0, 30 * DAY_MS)),
+  "observe-after": optional("observe-after", integer(0, 1_000_000)),
+  observations: optional("observations", integer(0, 10_000)),
+};
+
+const autoShape = {
+  threshold: optional("threshold", integer(2, 10_000)),
+  window: optional("window", duration(1000, DAY_MS)),
+  cold: optional("cold", duration(1000, 30 * DAY_MS)),
+  budget: optional("budget", integer(1, 100_000_000)),
+  families: optional("families", integer(1, 1000)),
+};
+
 const lookupShape = {
   upstreams: list("upstreams", upstream, '["coap://[2001:db8::1]"]').optional(),
   timeout: optional("timeout", timeout),
   concurrency: optional("concurrency", integer(1, 1024)),
+  replicas: list("replicas", required("replicas", replicaRule), '["loopback", "private"]').optional(),
   "on-partial": optional("on-partial", word(["serve", "fail"])),
   "assumed-lifetime": optional("assumed-lifetime", lifetime),
+  cache: section("cache", cacheShape).optional(),
+  auto: section("auto", autoShape).optional(),
 };
 
 const registrationShape = {
   store: optional("store", store),
   replicas: list("replicas", required("replicas", replicaRule), '["loopback", "private"]').optional(),
   freshness: optional("freshness", word(["none", "echo"])),
+};
+
+const peerShape = {
+  name: required("name", peerName),
+  uri: required("uri", coapUri),
+  registration: optional("registration", yesOrNo),
+  lookup: optional("lookup", yesOrNo),
+};
+
+const peer = z.strictObject(peerShape, {
+  error: ({ code, input }) =>
+    code === "invalid_type" ? `a peer is ${show(input)}; write a mapping with name and uri` : undefined,
+});
+
+const anycastShape = {
+  peers: list("peers", peer, '[{ name: rd-b, uri: "coap://[2001:db8::2]" }]').min(1, {
+    error: "peers is an empty list; write at least one, or remove anycast",
+  }),
+  timeout: optional("timeout", timeout),
+  failover: optional("failover", timeout),
+  freshness: optional("freshness", word(["none", "echo"])),
+  concurrency: optional("concurrency", integer(1, 65_536)),
 };
 
 const amplificationShape = {
@@ -99,6 +144,7 @@ const limitsShape = {
   observers: optional("observers", integer(0, 1_000_000)),
   exchanges: optional("exchanges", integer(1, 1_000_000)),
   transfers: optional("transfers", integer(1, 1_000_000)),
+  answers: optional("answers", integer(0, 10_000_000)),
   "verified-peers": optional("verified-peers", integer(1, 10_000_000)),
   connections: optional("connections", integer(1, 1_000_000)),
   "connections-per-address": optional("connections-per-address", integer(1, 1_000_000)),
@@ -120,6 +166,7 @@ const rootShape = {
   http: optional("http", httpAddress),
   lookup: section("lookup", lookupShape).optional(),
   registration: section("registration", registrationShape).optional(),
+  anycast: section("anycast", anycastShape).optional(),
   advertise: list(
     "advertise",
     required("advertise", advertisedLinks),
@@ -146,7 +193,11 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     "": rootShape,
     lookup: lookupShape,
     "lookup.upstreams": upstreamShape,
+    "lookup.cache": cacheShape,
+    "lookup.auto": autoShape,
     registration: registrationShape,
+    anycast: anycastShape,
+    "anycast.peers": peerShape,
     amplification: amplificationShape,
     limits: limitsShape,
     log: logShape,

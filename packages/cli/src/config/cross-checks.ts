@@ -14,7 +14,14 @@ export interface CrossIssue {
  */
 export function crossCheck(root: unknown): CrossIssue[] {
   if (!isMapping(root)) return [];
-  return [...checkRole(root), ...checkListeners(root), ...checkUpstreams(root), ...checkFolders(root)];
+  return [
+    ...checkRole(root),
+    ...checkListeners(root),
+    ...checkUpstreams(root),
+    ...checkFolders(root),
+    ...checkReplicas(root),
+    ...checkPeers(root),
+  ];
 }
 
 function checkRole(root: Mapping): CrossIssue[] {
@@ -72,15 +79,60 @@ function checkUpstreams(root: Mapping): CrossIssue[] {
         message: `name ${name} is taken by upstream ${namesake + 1}; choose another`,
       });
     }
-    if (isMapping(value)) issues.push(...checkFilters(value, path));
+    if (isMapping(value)) issues.push(...checkFilters(value, path), ...checkTier(value, path));
     return issues;
   });
 }
 
 function checkFilters(upstream: Mapping, path: ValuePath): CrossIssue[] {
-  if (upstream.mode !== "forward" || listOf(upstream.filters).length === 0) return [];
-  const message = "mode forward replicates nothing that filters could narrow; remove filters, or write mode: replicate";
+  const { mode } = upstream;
+  if ((mode !== "forward" && mode !== "auto") || listOf(upstream.filters).length === 0) return [];
+  const does =
+    mode === "auto" ? "finds out by itself what to replicate" : "replicates nothing that filters could narrow";
+  const message = `mode ${mode} ${does}; remove filters, or write mode: replicate`;
   return [{ path: [...path, "filters"], message }];
+}
+
+/** Names are paths here, and an address that is this node's own, as the shared one is, would lead back (draft 6.2.2). */
+function checkPeers({ name: own, listen, anycast }: Mapping): CrossIssue[] {
+  const peers = isMapping(anycast) ? listOf(anycast.peers) : [];
+  const ownUris = new Set(listOf(listen).map(canonical));
+  const names = new Map<unknown, string>([[own, "this node"]]);
+  const uris = new Map<string, string>();
+  const issues: CrossIssue[] = [];
+  if (peers.length > 0 && own === undefined)
+    issues.push({ path: ["anycast"], message: "nodes that share an address need names of their own; add name" });
+  for (const [index, peer] of peers.entries()) {
+    if (!isMapping(peer)) continue;
+    const at = ["anycast", "peers", index] as const;
+    const uri = canonical(peer.uri);
+    const namesake = typeof peer.name === "string" ? names.get(peer.name) : undefined;
+    const twin = uri === undefined ? undefined : uris.get(uri);
+    if (namesake !== undefined)
+      issues.push({ path: [...at, "name"], message: `name ${peer.name} is taken by ${namesake}; choose another` });
+    if (uri !== undefined && ownUris.has(uri))
+      issues.push({ path: [...at, "uri"], message: `${uri} is an address of this node; write the peer's own one` });
+    if (twin !== undefined)
+      issues.push({ path: [...at, "uri"], message: `${uri} is ${twin} already; write the peer's own address` });
+    if (peer.registration === false && peer.lookup === false)
+      issues.push({ path: [...at], message: "a peer without registration and lookup does nothing; remove it" });
+    names.set(peer.name, `peer ${index + 1}`);
+    if (uri !== undefined) uris.set(uri, `peer ${index + 1}`);
+  }
+  return issues;
+}
+
+function checkTier({ tier, mode = "replicate" }: Mapping, path: ValuePath): CrossIssue[] {
+  if (tier !== true || mode === "replicate") return [];
+  const message = `mode ${mode} would ask a proxy what it may have to ask others; write mode: replicate, or remove tier`;
+  return [{ path: [...path, "mode"], message }];
+}
+
+/** An RD says once who may replicate it, and everything that it knows. */
+function checkReplicas({ lookup, registration }: Mapping): CrossIssue[] {
+  if (registration === undefined || !isMapping(lookup) || lookup.replicas === undefined) return [];
+  const message = "registration.replicas says who may replicate this node; remove this one";
+  return [{ path: ["lookup", "replicas"], message }];
 }
 
 /** The name of an upstream that is given none: where it is. Pure. */

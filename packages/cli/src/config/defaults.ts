@@ -3,7 +3,16 @@ import { resolve } from "node:path";
 import { DEFAULT_STREAM_LIMITS } from "@tributary/coap-transport";
 import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
-import type { LimitsConfig, LookupConfig, NodeConfig, RegistrationConfig, UpstreamConfig } from "./types.js";
+import type {
+  AnycastConfig,
+  AutoConfig,
+  CacheConfig,
+  LimitsConfig,
+  LookupConfig,
+  NodeConfig,
+  RegistrationConfig,
+  UpstreamConfig,
+} from "./types.js";
 
 /** Where a node listens unless told otherwise: for the programs of this machine alone. */
 const DEFAULT_LISTEN = ["coap://localhost"] as const;
@@ -23,12 +32,31 @@ const DEFAULT_LIMITS: LimitsConfig = {
   observers: 10_000,
   exchanges: 4096,
   transfers: 1024,
+  answers: 32_768,
   verifiedPeers: 10_000,
   connections: DEFAULT_STREAM_LIMITS.maxConnections,
   connectionsPerAddress: DEFAULT_STREAM_LIMITS.maxConnectionsPerAddress,
   messageBytes: DEFAULT_STREAM_LIMITS.maxMessageBytes,
   queueBytes: DEFAULT_STREAM_LIMITS.maxQueuedBytes,
   connectionRequests: DEFAULT_STREAM_LIMITS.maxRequestsPerConnection,
+};
+/** Two retransmissions at least (RFC 7252 section 4.8). */
+const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
+const DEFAULT_FAILOVER_MS = 1000;
+const DEFAULT_FORWARDING_CONCURRENCY = 256;
+const DEFAULT_CACHE: CacheConfig = {
+  entries: 10_000,
+  bytes: 67_108_864,
+  staleMs: 0,
+  observeAfter: 10,
+  observations: 64,
+};
+const DEFAULT_AUTO: AutoConfig = {
+  threshold: 5,
+  windowMs: 60_000,
+  coldMs: 600_000,
+  budget: 100_000,
+  families: 16,
 };
 const MAX_NAME_LENGTH = 63;
 
@@ -45,6 +73,7 @@ export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
     http: file.http === undefined ? DEFAULT_HTTP : file.http,
     ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
     ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration, folder) }),
+    ...(file.anycast === undefined ? {} : { anycast: completeAnycast(file) }),
     advertise: (file.advertise ?? []).flat(),
     ...(file.snapshot === undefined ? {} : { snapshot: resolve(folder, file.snapshot) }),
     amplification: {
@@ -62,6 +91,29 @@ function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfi
     timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
     onPartial: lookup["on-partial"] ?? "serve",
+    replicas: lookup.replicas ?? DEFAULT_REPLICAS,
+    cache: completeCache(lookup.cache ?? {}),
+    auto: completeAuto(lookup.auto ?? {}),
+  };
+}
+
+function completeAuto(auto: NonNullable<CheckedLookup["auto"]>): AutoConfig {
+  return {
+    threshold: auto.threshold ?? DEFAULT_AUTO.threshold,
+    windowMs: auto.window ?? DEFAULT_AUTO.windowMs,
+    coldMs: auto.cold ?? DEFAULT_AUTO.coldMs,
+    budget: auto.budget ?? DEFAULT_AUTO.budget,
+    families: auto.families ?? DEFAULT_AUTO.families,
+  };
+}
+
+function completeCache(cache: NonNullable<CheckedLookup["cache"]>): CacheConfig {
+  return {
+    entries: cache.entries ?? DEFAULT_CACHE.entries,
+    bytes: cache.bytes ?? DEFAULT_CACHE.bytes,
+    staleMs: cache.stale ?? DEFAULT_CACHE.staleMs,
+    observeAfter: cache["observe-after"] ?? DEFAULT_CACHE.observeAfter,
+    observations: cache.observations ?? DEFAULT_CACHE.observations,
   };
 }
 
@@ -76,6 +128,7 @@ function completeUpstream(
     name: upstream.name ?? derivedName(upstream.uri) ?? upstream.uri,
     uri: upstream.uri,
     mode: upstream.mode ?? "replicate",
+    isTier: upstream.tier ?? false,
     filters: upstream.filters ?? [],
     timeoutMs: upstream.timeout ?? lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     assumedLifetimeMs: upstream["assumed-lifetime"] ?? lookup["assumed-lifetime"] ?? DEFAULT_LIFETIME_MS,
@@ -96,6 +149,21 @@ function completeRegistration(
   };
 }
 
+function completeAnycast({ anycast, registration }: CheckedFile): AnycastConfig {
+  return {
+    peers: (anycast?.peers ?? []).map(({ name, uri, registration, lookup }) => ({
+      name,
+      uri,
+      registration: registration ?? true,
+      lookup: lookup ?? true,
+    })),
+    timeoutMs: anycast?.timeout ?? DEFAULT_FORWARDING_TIMEOUT_MS,
+    failoverMs: anycast?.failover ?? DEFAULT_FAILOVER_MS,
+    freshness: anycast?.freshness ?? registration?.freshness ?? "none",
+    concurrency: anycast?.concurrency ?? DEFAULT_FORWARDING_CONCURRENCY,
+  };
+}
+
 function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfig {
   return {
     registrations: limits.registrations ?? DEFAULT_LIMITS.registrations,
@@ -103,6 +171,7 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
     observers: limits.observers ?? DEFAULT_LIMITS.observers,
     exchanges: limits.exchanges ?? DEFAULT_LIMITS.exchanges,
     transfers: limits.transfers ?? DEFAULT_LIMITS.transfers,
+    answers: limits.answers ?? DEFAULT_LIMITS.answers,
     verifiedPeers: limits["verified-peers"] ?? DEFAULT_LIMITS.verifiedPeers,
     connections: limits.connections ?? DEFAULT_LIMITS.connections,
     connectionsPerAddress: limits["connections-per-address"] ?? DEFAULT_LIMITS.connectionsPerAddress,

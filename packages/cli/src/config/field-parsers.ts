@@ -94,6 +94,15 @@ export const upstreamName: FieldParser<string> = (value, name) =>
     ? wrong(`${name} "local" is reserved for the registrations of the node itself; choose another`)
     : nodeName(value, name);
 
+/** The name of a peer with the shared address: a segment of the paths of its registrations. */
+export const peerName: FieldParser<string> = (value, name) =>
+  value === undefined
+    ? wrong(`${name} is missing; add the name that this peer gives itself in its own file`)
+    : nodeName(value, name);
+
+export const yesOrNo: FieldParser<boolean> = (value, name) =>
+  typeof value === "boolean" ? ok(value) : wrong(`${name} is ${show(value)}; write true or false`);
+
 /** A URI that names a CoAP server, in canonical spelling. */
 export const coapUri: FieldParser<string> = (value, name) => {
   if (value === undefined) return wrong(`${name} is missing; add ${name}: "coap://[2001:db8::1]"`);
@@ -191,3 +200,9 @@ export const snapshot: FieldParser<string> = (value, name) =>
 function isPath(text: string): boolean {
   return /^[^\s\p{Cc}][^\p{Cc}]*$/u.test(text) && !/^[a-z][a-z0-9+.-]*:/i.test(text);
 }
+
+/** True or false. */
+export const flag: FieldParser<boolean> = (value, name) =>
+  typeof value === "boolean"
+    ? { ok: true, value }
+    : { ok: false, message: `${name} is ${show(value)}; write true or false` };

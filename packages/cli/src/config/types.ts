@@ -11,6 +11,8 @@ export interface NodeConfig {
   readonly lookup?: LookupConfig;
   /** Present: this node is an RD. */
   readonly registration?: RegistrationConfig;
+  /** Present: this node shares an address with others (draft 6.2.2). */
+  readonly anycast?: AnycastConfig;
   readonly advertise: readonly Link[];
   /** Folder, absolute, in which replicas are kept across restarts; absent: they are not. */
   readonly snapshot?: string;
@@ -22,7 +24,9 @@ export interface NodeConfig {
 export interface UpstreamConfig {
   readonly name: string;
   readonly uri: string;
-  readonly mode: "replicate" | "forward";
+  readonly mode: "replicate" | "forward" | "auto";
+  /** It is a lookup proxy: all that it knows is followed. */
+  readonly isTier: boolean;
   readonly filters: readonly (readonly Criterion[])[];
   readonly timeoutMs: number;
   readonly assumedLifetimeMs: number;
@@ -36,6 +40,34 @@ export interface LookupConfig {
   /** Requests to upstreams under way at once, over all lookups. */
   readonly concurrency: number;
   readonly onPartial: "serve" | "fail";
+  /** Proxies that may follow this one, where it is no RD: `loopback`, `private`, `any`, or CIDR blocks. */
+  readonly replicas: readonly string[];
+  readonly cache: CacheConfig;
+  readonly auto: AutoConfig;
+}
+
+/** When upstreams in mode `auto` replicate a family of lookups (draft 4.3). */
+export interface AutoConfig {
+  /** Different lookups of a family within the window. */
+  readonly threshold: number;
+  readonly windowMs: number;
+  /** A family that nobody asks for is dropped after this. */
+  readonly coldMs: number;
+  /** Registrations held per upstream. */
+  readonly budget: number;
+  /** Families per upstream. */
+  readonly families: number;
+}
+
+/** Answers of upstreams that are only asked (draft 4.2). */
+export interface CacheConfig {
+  readonly entries: number;
+  readonly bytes: number;
+  /** How long past its Max-Age an answer is served while its upstream does not answer. */
+  readonly staleMs: number;
+  /** Times within its Max-Age that an answer is served before it is observed; 0: none is. */
+  readonly observeAfter: number;
+  readonly observations: number;
 }
 
 export interface RegistrationConfig {
@@ -44,6 +76,27 @@ export interface RegistrationConfig {
   readonly replicas: readonly string[];
   /** `echo`: changes need an Echo value made lately (RFC 9176 section 5.3.4). */
   readonly freshness: "none" | "echo";
+}
+
+/** The other nodes with the shared address, and how requests are forwarded to them (draft 6.2.2). */
+export interface AnycastConfig {
+  /** In order of closeness, at least one. */
+  readonly peers: readonly AnycastPeerConfig[];
+  readonly timeoutMs: number;
+  readonly failoverMs: number;
+  /** `echo`: changes are forwarded only with an Echo value made lately (RFC 9176 section 5.3.4). */
+  readonly freshness: "none" | "echo";
+  /** Forwarded requests under way at once. */
+  readonly concurrency: number;
+}
+
+export interface AnycastPeerConfig {
+  readonly name: string;
+  readonly uri: string;
+  /** It is an RD. */
+  readonly registration: boolean;
+  /** It is a lookup proxy. */
+  readonly lookup: boolean;
 }
 
 /** Where registrations are kept; `path` is absolute. */
@@ -63,6 +116,8 @@ export interface LimitsConfig {
   readonly observers: number;
   readonly exchanges: number;
   readonly transfers: number;
+  /** Answers remembered for those who ask the same again, per listener address. */
+  readonly answers: number;
   readonly verifiedPeers: number;
   /** Of `coap+tcp`, per listener; see StreamLimits. */
   readonly connections: number;

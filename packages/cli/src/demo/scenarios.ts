@@ -1,9 +1,21 @@
 import { UsageError } from "../command-io.js";
 import { distinctRegistrationPoints } from "./distinct-registration-points.js";
+import { localizedQueries } from "./localized-queries.js";
+import { plainCaching } from "./plain-caching.js";
+import { rdAwareCaching } from "./rd-aware-caching.js";
 import type { DemoScenario } from "./scenario.js";
+import { sharedAddress } from "./shared-address.js";
+import { tiers } from "./tiers.js";
 
 /** Every story, by section of the draft. */
-export const SCENARIOS: readonly DemoScenario[] = [distinctRegistrationPoints];
+export const SCENARIOS: readonly DemoScenario[] = [
+  plainCaching,
+  rdAwareCaching,
+  distinctRegistrationPoints,
+  localizedQueries,
+  sharedAddress,
+  tiers,
+];
 
 /** The scenario of that name; the one of section 6.2 when none is given. @throws {UsageError} */
 export function findScenario(name: string | undefined): DemoScenario {

@@ -58,6 +58,7 @@ function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): vo
 }
 
 function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
+  const peers = node.peers?.() ?? [];
   return {
     name: node.name,
     version,
@@ -65,6 +66,7 @@ function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) 
     roles,
     uptime: Math.round((clock.nowMs() - startedMs) / 1000),
     registrations: node.directory.counts(),
+    ...(peers.length === 0 ? {} : { peers: peers.map(({ name, uri, isUp }) => ({ name, uri, up: isUp })) }),
   };
 }
 

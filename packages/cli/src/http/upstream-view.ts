@@ -1,18 +1,22 @@
 import type { Clock } from "@tributary/coap-transport";
-import type { Criterion } from "@tributary/link-model";
-import type { CapabilityReport, UpstreamPhase, UpstreamStatus } from "@tributary/upstream-sync";
+import { type Criterion, formatCriterion } from "@tributary/link-model";
+import type { CapabilityReport, FamilyStatus, UpstreamPhase, UpstreamStatus } from "@tributary/upstream-sync";
 
 /** An upstream as `/api/upstreams` shows it. Times are ISO 8601, ages and lags seconds; what is unknown is absent. */
 export interface UpstreamView {
   readonly name: string;
   readonly uri: string;
   readonly mode: UpstreamStatus["mode"];
+  /** It is followed as a lookup proxy. */
+  readonly tier: boolean;
   readonly phase: UpstreamPhase;
   readonly method: UpstreamStatus["method"];
   readonly complete: boolean;
   readonly tried: boolean;
   /** Conjunctions of criteria as in a query; `*` is everything. */
   readonly coverage: readonly string[];
+  /** Mode `auto`: families of lookups that are replicated, each with its filter. */
+  readonly families?: readonly FamilyView[];
   readonly registrations: number;
   readonly lastChange?: string;
   readonly lastChangeAge?: number;
@@ -25,17 +29,28 @@ export interface UpstreamView {
   readonly capabilities: CapabilityReport;
 }
 
+export interface FamilyView {
+  readonly filter: string;
+  readonly phase: UpstreamPhase;
+  readonly complete: boolean;
+  readonly registrations: number;
+  /** Since its last lookup. */
+  readonly idle: number;
+}
+
 /** Turn a status into what is shown: monotonic times become wall-clock times and ages. */
 export function viewUpstream(status: UpstreamStatus, clock: Clock): UpstreamView {
   return {
     name: status.name,
     uri: status.uri,
     mode: status.mode,
+    tier: status.isTier,
     phase: status.phase,
     method: status.method,
     complete: status.isComplete,
     tried: status.wasTried,
     coverage: status.coverage.map(formatConjunction),
+    ...(status.families === undefined ? {} : { families: status.families.map((family) => viewFamily(family, clock)) }),
     registrations: status.registrations,
     ...timeFields("lastChange", status.lastChangeMs, clock),
     ...timeFields("lastContact", status.lastContactMs, clock),
@@ -45,6 +60,11 @@ export function viewUpstream(status: UpstreamStatus, clock: Clock): UpstreamView
     ...(status.lastError === undefined ? {} : { error: status.lastError }),
     capabilities: status.capabilities,
   };
+}
+
+function viewFamily({ filter, phase, isComplete, registrations, usedAtMs }: FamilyStatus, clock: Clock): FamilyView {
+  const idle = toSeconds(Math.max(0, clock.nowMs() - usedAtMs));
+  return { filter: formatConjunction(filter), phase, complete: isComplete, registrations, idle };
 }
 
 /** Milliseconds as seconds with three digits. Pure. */
@@ -68,5 +88,5 @@ function timeFields(name: "lastChange" | "lastContact", atMs: number | undefined
 
 function formatConjunction(criteria: readonly Criterion[]): string {
   if (criteria.length === 0) return "*";
-  return criteria.map(({ name, value, isPrefix }) => `${name}=${value}${isPrefix ? "*" : ""}`).join("&");
+  return criteria.map(formatCriterion).join("&");
 }

@@ -1,7 +1,8 @@
 import type { CoapClient, TableSizes } from "@tributary/coap-transport";
-import { createFederatedLookup } from "@tributary/lookup-server";
+import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
 import { createDirectory, type Directory } from "@tributary/merge-engine";
 import { EPOCH_LIMIT } from "@tributary/replication";
+import type { PeerStatus, RequestForwarding } from "@tributary/request-forwarding";
 import {
   createFeedPublisher,
   createMemoryStore,
@@ -11,10 +12,14 @@ import {
   type FeedPublisher,
   type LookupSource,
   type ResourceDirectory,
+  registrationsOfSource,
   startExpirySweep,
+  visibleRegistrations,
 } from "@tributary/resource-directory";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
+import { NodeFeeds } from "./node-feeds.js";
+import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
 import { createNodeSite } from "./node-site.js";
 import type { LookupSample, Node, NodeCounters, NodeDeps, NodeListener, NodeState, ReloadSummary } from "./types.js";
 import { UpstreamSet } from "./upstream-set.js";
@@ -51,7 +56,11 @@ class RunningNode implements Node {
   #client: CoapClient | null = null;
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
-  #feed: FeedPublisher | null = null;
+  readonly #coverageListeners: (() => void)[] = [];
+  #ownFeed: FeedPublisher | null = null;
+  #feeds: NodeFeeds | null = null;
+  #forwarding: RequestForwarding | null = null;
+  #cache: ResponseCache | null = null;
   #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
   #kept: Opened<"openRegistrations"> | null = null;
@@ -77,15 +86,22 @@ class RunningNode implements Node {
     if (this.#config.lookup !== undefined) {
       this.#replicas = (await this.#deps.state?.openReplicas?.()) ?? null;
       const replicas = this.#replicas === null ? {} : { replicas: this.#replicas };
-      this.#upstreams = new UpstreamSet({ client, directory: this.directory, env, nodeId, ...replicas });
+      const { auto } = this.#config.lookup;
+      const onCoverageChange = () => this.#coverageChanged();
+      const upstreamDeps = { client, directory: this.directory, env, nodeId, auto, onCoverageChange, ...replicas };
+      this.#upstreams = new UpstreamSet(upstreamDeps);
     }
+    this.#forwarding = createNodeForwarding({ client, env }, this.#config);
+    const feeds = new NodeFeeds(this.#ownFeed, this.#config.lookup === undefined ? null : () => this.#openUnionFeed());
+    this.#feeds = feeds;
     const handler = createNodeSite(
       {
         directory: this.directory,
         env,
         source: this.#lookupSource(),
-        mayReplicate: createReplicaPolicy(this.#config.registration?.replicas ?? []),
-        ...(this.#feed === null ? {} : { feed: this.#feed }),
+        mayReplicate: createReplicaPolicy(replicasOf(this.#config)),
+        feed: feeds,
+        onCoverageChange: (listener) => this.#coverageListeners.push(listener),
         onLookup: (kind, answer, durationMs) => this.#sample({ interface: kind, answer, durationMs }),
       },
       {
@@ -93,6 +109,9 @@ class RunningNode implements Node {
         advertise: this.#config.advertise,
         registration: this.#registrations?.resources ?? [],
         isLookupProxy: this.#config.lookup !== undefined,
+        isDirectory: this.#ownFeed !== null,
+        resourcePath: resourcePathOf(this.#config),
+        forwarding: this.#forwarding,
       },
     );
     for (const uri of this.#config.listen) this.#listeners.push(await network.listen(uri, handler));
@@ -107,12 +126,17 @@ class RunningNode implements Node {
     return {
       evictions: this.#evictions,
       rejected: () => this.#rejected(),
+      cache: () => this.#cache?.outcomes ?? new Map(),
       transport: this.#listeners.map(({ counters }) => counters),
     };
   }
 
   tableSizes(): TableSizes {
-    const sum: Record<string, number> = { ...this.#registrations?.tableSizes() };
+    const sum: Record<string, number> = {
+      ...this.#registrations?.tableSizes(),
+      ...this.#cache?.tableSizes(),
+      ...this.#forwarding?.tableSizes(),
+    };
     for (const listener of this.#listeners) {
       for (const [table, size] of Object.entries(listener.tableSizes())) {
         // The verified peers are the same for all listeners.
@@ -122,6 +146,10 @@ class RunningNode implements Node {
     return sum;
   }
 
+  peers(): readonly PeerStatus[] {
+    return this.#forwarding?.peers() ?? [];
+  }
+
   upstreams(): readonly UpstreamStatus[] {
     return (this.#upstreams?.list() ?? []).map((upstream) => upstream.status());
   }
@@ -129,7 +157,7 @@ class RunningNode implements Node {
   isReady(): boolean {
     return this.upstreams().every(
       ({ wasTried, phase, mode, isComplete }) =>
-        wasTried && (isComplete || mode === "forward" || phase === "stale" || phase === "refused"),
+        wasTried && (isComplete || mode !== "replicate" || phase === "stale" || phase === "refused"),
     );
   }
 
@@ -159,11 +187,17 @@ class RunningNode implements Node {
     // Stop listening first, so that nothing is acknowledged that would not be kept.
     await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
     this.#sweep?.close();
+    this.#forwarding?.close();
+    this.#cache?.close();
     await this.#upstreams?.close();
     await this.#replicas?.close();
-    this.#feed?.close();
+    this.#feeds?.close();
     await this.#registrations?.close();
     await this.#client?.close();
+  }
+
+  #coverageChanged(): void {
+    for (const listener of this.#coverageListeners) listener();
   }
 
   async #startRegistration(client: CoapClient): Promise<void> {
@@ -173,10 +207,10 @@ class RunningNode implements Node {
     const kept = await state?.openRegistrations?.();
     this.#kept = kept ?? null;
     directory.openSource(LOCAL_SOURCE, { authority: null });
-    this.#feed = createFeedPublisher(
+    this.#ownFeed = createFeedPublisher(
       { directory, env },
       {
-        source: LOCAL_SOURCE,
+        publishes: registrationsOfSource(directory, LOCAL_SOURCE),
         epoch: Math.floor(env.random() * EPOCH_LIMIT),
         ...(kept === undefined ? {} : { history: kept.history }),
       },
@@ -185,12 +219,20 @@ class RunningNode implements Node {
       { directory, store: kept?.store ?? createMemoryStore(), client, env },
       {
         source: LOCAL_SOURCE,
+        resourcePath: resourcePathOf(this.#config),
         limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
         requiresFreshness: this.#config.registration?.freshness === "echo",
       },
     );
     await this.#registrations.start();
-    this.#feed.resume();
+    this.#ownFeed.resume();
+  }
+
+  #openUnionFeed(): FeedPublisher {
+    const { env, nodeId } = this.#deps;
+    const { directory } = this;
+    const publishes = visibleRegistrations(directory, nodeId);
+    return createFeedPublisher({ directory, env }, { publishes, epoch: Math.floor(env.random() * EPOCH_LIMIT) });
   }
 
   #lookupSource(): LookupSource {
@@ -198,11 +240,12 @@ class RunningNode implements Node {
     const { lookup, registration } = this.#config;
     const upstreams = this.#upstreams;
     if (lookup === undefined || upstreams === null) return directoryLookupSource(this.directory, env);
+    const { concurrency, cache } = lookup;
+    this.#cache = new ResponseCache({ env }, { concurrency, ...cache });
     return createFederatedLookup(
-      { directory: this.directory, upstreams: () => upstreams.list(), env },
+      { directory: this.directory, upstreams: () => upstreams.list(), env, cache: this.#cache },
       {
         timeoutMs: lookup.timeoutMs,
-        concurrency: lookup.concurrency,
         onPartial: lookup.onPartial,
         ownSources: registration === undefined ? [] : [LOCAL_SOURCE],
       },
@@ -219,7 +262,9 @@ class RunningNode implements Node {
 
   #rejected(): ReadonlyMap<string, number> {
     const sum = new Map<string, number>(this.#registrations?.rejected ?? []);
-    const states = [this.#kept, this.#replicas].map((state) => ({ rejected: state?.rejected ?? new Map() }));
+    const states = [this.#kept, this.#replicas, this.#forwarding].map((state) => ({
+      rejected: state?.rejected ?? new Map(),
+    }));
     const parts = [...this.#listeners.map(({ counters }) => counters), ...this.upstreams(), ...states];
     for (const { rejected } of parts) {
       for (const [cause, count] of rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);
@@ -238,4 +283,9 @@ function settingsBesidesUpstreams(before: NodeConfig, after: NodeConfig): string
 
 function comparable(config: NodeConfig, name: keyof NodeConfig): unknown {
   return name === "lookup" && config.lookup !== undefined ? { ...config.lookup, upstreams: null } : config[name];
+}
+
+/** Who may replicate what this node knows. */
+function replicasOf({ registration, lookup }: NodeConfig): readonly string[] {
+  return registration?.replicas ?? lookup?.replicas ?? [];
 }

@@ -1,6 +1,7 @@
 import type { Environment, RequestHandler } from "@tributary/coap-transport";
 import { type Attribute, firstValue, type Link } from "@tributary/link-model";
 import type { Directory } from "@tributary/merge-engine";
+import type { RequestForwarding } from "@tributary/request-forwarding";
 import {
   createLookupInterface,
   createSite,
@@ -10,7 +11,7 @@ import {
   type ReplicaPolicy,
   type SiteResource,
 } from "@tributary/resource-directory";
-import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE } from "@tributary/upstream-sync";
+import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "@tributary/upstream-sync";
 
 export interface NodeSiteDeps {
   readonly directory: Directory;
@@ -19,6 +20,7 @@ export interface NodeSiteDeps {
   readonly mayReplicate: ReplicaPolicy;
   readonly feed?: FeedPublisher;
   readonly onLookup: LookupObservation;
+  readonly onCoverageChange: (listener: () => void) => void;
 }
 
 export interface NodeSiteOptions {
@@ -27,28 +29,37 @@ export interface NodeSiteOptions {
   /** Resources of the registration side, when the node is an RD. */
   readonly registration: readonly SiteResource[];
   readonly isLookupProxy: boolean;
+  /** It takes registrations, and has a feed of them. */
+  readonly isDirectory: boolean;
+  /** Path above the registration resources. */
+  readonly resourcePath: readonly string[];
+  readonly forwarding: RequestForwarding | null;
 }
 
 /** Everything that a node serves over CoAP, behind one request handler. */
 export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): RequestHandler {
-  const lookups = (["ep", "res"] as const).map((kind) =>
-    createLookupInterface(deps, { kind, path: ["rd-lookup", kind], attributes: lookupAttributes(kind, deps, options) }),
-  );
-  return createSite([...options.registration, ...lookups], { advertise: options.advertise });
+  const { registration, resourcePath, forwarding, advertise } = options;
+  const lookups = (["ep", "res"] as const).map((kind) => {
+    const attributes = lookupAttributes(kind, options);
+    const local = createLookupInterface(deps, { kind, path: ["rd-lookup", kind], attributes, resourcePath });
+    return forwarding === null ? local : { ...local, handle: forwarding.lookup(local.handle) };
+  });
+  return createSite([...registration, ...(forwarding?.resources ?? []), ...lookups], { advertise });
 }
 
 /**
  * How a lookup interface is advertised. An RD that names lookups elsewhere (draft 6.2: RD-C) keeps its own for proxies: they
  * are found under another resource type, so that `?rt=core.rd*` shows clients the federated lookups alone.
  */
-function lookupAttributes(kind: "ep" | "res", deps: NodeSiteDeps, options: NodeSiteOptions): Attribute[] {
+function lookupAttributes(kind: "ep" | "res", options: NodeSiteOptions): Attribute[] {
   const type = `core.rd-lookup-${kind}`;
   const isElsewhere = !options.isLookupProxy && options.advertise.some((link) => resourceTypes(link).includes(type));
   return [
     ["rt", isElsewhere ? FEED_RESOURCE_TYPES[kind] : type],
-    ["ct", deps.feed === undefined ? "40" : "40 51"],
+    ["ct", options.isDirectory ? "40 51" : "40"],
     ["obs", null],
     [NODE_ATTRIBUTE, options.nodeId],
+    ...(options.isLookupProxy ? [[TIER_ATTRIBUTE, null] as const] : []),
   ];
 }
 

@@ -7,6 +7,7 @@ import type {
   TransportCounters,
 } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
+import type { PeerStatus } from "@tributary/request-forwarding";
 import type { FeedHistory, RegistrationStore } from "@tributary/resource-directory";
 import type { ReplicaStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
@@ -33,6 +34,8 @@ export interface Node {
   /** Apply a new configuration's upstreams; what is unchanged keeps running. Says what was done. */
   reload(config: NodeConfig): Promise<ReloadSummary>;
   readonly counters: NodeCounters;
+  /** The nodes with the same address, as far as requests were forwarded to them (draft 6.2.2). */
+  peers?(): readonly PeerStatus[];
   /** Entries by table, over all listeners and the RD: what is bounded, and stays so. */
   tableSizes(): TableSizes;
   /** Observe counters as they change. */
@@ -61,6 +64,8 @@ export interface NodeCounters {
   readonly evictions: ReadonlyMap<string, number>;
   /** By cause: refusals of the RD, of the transport, records left out by upstream-sync. */
   rejected(): ReadonlyMap<string, number>;
+  /** Of the response cache, by what became of a lookup or request, see `CacheOutcome`. */
+  cache(): ReadonlyMap<string, number>;
   readonly transport: readonly TransportCounters[];
 }
 

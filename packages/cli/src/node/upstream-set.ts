@@ -1,6 +1,13 @@
 import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
-import { createUpstream, type ReplicaStore, type Upstream, type UpstreamOptions } from "@tributary/upstream-sync";
+import {
+  type AutoOptions,
+  createAutoUpstream,
+  createUpstream,
+  type ReplicaStore,
+  type Upstream,
+  type UpstreamOptions,
+} from "@tributary/upstream-sync";
 import type { UpstreamConfig } from "../config/types.js";
 
 /** Requests for attribution under way at once per upstream. */
@@ -12,6 +19,10 @@ export interface UpstreamSetDeps {
   readonly env: Environment;
   readonly nodeId: string;
   readonly replicas?: ReplicaStore;
+  /** For upstreams in mode auto. */
+  readonly auto: AutoOptions;
+  /** Something besides the directory changed that decides how lookups are answered. */
+  readonly onCoverageChange: () => void;
 }
 
 export interface UpstreamChanges {
@@ -63,6 +74,7 @@ export class UpstreamSet {
       this.#start(config);
     }
     this.#list = [...this.#followed.values()].map(({ upstream }) => upstream);
+    this.#deps.onCoverageChange();
     return changes;
   }
 
@@ -73,9 +85,18 @@ export class UpstreamSet {
   }
 
   #start(config: UpstreamConfig): void {
-    const options: UpstreamOptions = { ...config, concurrency: ATTRIBUTION_CONCURRENCY };
-    const upstream = createUpstream(this.#deps, options);
+    const { mode, ...settings } = config;
+    const isAuto = mode === "auto";
+    const options: UpstreamOptions = {
+      ...settings,
+      mode: isAuto ? "forward" : mode,
+      concurrency: ATTRIBUTION_CONCURRENCY,
+    };
+    const upstream = isAuto
+      ? createAutoUpstream(this.#deps, options, this.#deps.auto)
+      : createUpstream(this.#deps, options);
     this.#followed.set(config.name, { config, upstream });
+    upstream.onStatus(() => this.#deps.onCoverageChange());
     upstream.start();
   }
 }

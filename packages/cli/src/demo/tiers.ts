@@ -1,0 +1,77 @@
+import { countLookups } from "./lookup-count.js";
+import { defineScenario } from "./scenario.js";
+
+type HostName = "rdNorth" | "rdSouth" | "siteNorth" | "siteSouth" | "region";
+
+const SITES = { siteNorth: "rdNorth", siteSouth: "rdSouth" } as const;
+
+/** A tree of lookup proxies: those of two sites, and one of the region above them. */
+export const tiers = defineScenario<HostName>({
+  name: "tiers",
+  summary: "tiers: a regional proxy follows the proxies of the sites, and never their RDs",
+  roles: {
+    rdNorth: () => "registration: {}",
+    rdSouth: () => "registration: {}",
+    siteNorth: (uris) =>
+      `lookup: { upstreams: [{ name: rd-north, uri: "${uris.rdNorth}" }, { name: region, uri: "${uris.region}", tier: true }] }`,
+    siteSouth: (uris) => `lookup: { upstreams: [{ name: rd-south, uri: "${uris.rdSouth}" }] }`,
+    region: (uris) =>
+      `lookup: { upstreams: [{ name: north, uri: "${uris.siteNorth}", tier: true }, { name: south, uri: "${uris.siteSouth}", tier: true }] }`,
+  },
+  run: async ({ hosts, narrator }) => {
+    const { uris } = hosts;
+    narrator.title("Two sites, each with an RD and a lookup proxy, and a region");
+    narrator.say(`north  RD ${uris.rdNorth}, proxy ${uris.siteNorth}`);
+    narrator.say(`south  RD ${uris.rdSouth}, proxy ${uris.siteSouth}`);
+    narrator.say(`region    proxy ${uris.region}, which follows both proxies (tier: true)`);
+    narrator.say("The northern proxy follows the region in turn: there is a loop, and nothing goes round in it.");
+    await narrator.until("every proxy follows its upstreams", () =>
+      (["siteNorth", "siteSouth", "region"] as const).every((host) =>
+        hosts
+          .node(host)
+          .upstreams()
+          .every(({ phase }) => phase === "live"),
+      ),
+    );
+    const asked = Object.values(SITES).map((host) => countLookups(hosts.node(host)));
+
+    narrator.title("A sensor registers in each site");
+    for (const rd of Object.values(SITES)) {
+      const ep = rd === "rdNorth" ? "sensor-n" : "sensor-s";
+      await narrator.show("POST", `${uris[rd]}/rd?ep=${ep}&base=coap://${ep}.example`, {
+        payload: '</t>;rt="temperature"',
+      });
+    }
+    await narrator.until("both are known in the region", () => hosts.node("region").directory.counts().visible === 2);
+
+    narrator.title("The region shows both, each under the URI that it has at its RD");
+    await narrator.show("GET", `${uris.region}/rd-lookup/ep`);
+    await narrator.show("GET", `${uris.region}/rd-lookup/res?rt=temperature&provenance`);
+    narrator.say(`The RDs were asked ${asked.reduce((sum, one) => sum + one.count(), 0)} times.`);
+
+    narrator.title("The northern site sees the south through the region");
+    await narrator.until("it is known in the north", () => hosts.node("siteNorth").directory.counts().visible === 2);
+    await narrator.show("GET", `${uris.siteNorth}/rd-lookup/ep?ep=sensor-s`);
+
+    narrator.title("The sensor of the south is carried to the north, and registers there");
+    await narrator.show("POST", `${uris.rdNorth}/rd?ep=sensor-s&base=coap://sensor-s.example`, {
+      payload: '</t>;rt="temperature"',
+    });
+    await narrator.until(
+      "the region knows",
+      () => hosts.node("region").directory.winner("sensor-s", undefined)?.shownHref.startsWith(uris.rdNorth) === true,
+    );
+    await narrator.show("GET", `${uris.region}/rd-lookup/ep?ep=sensor-s`);
+
+    narrator.title("The RD of the south dies, and its proxy with it");
+    await narrator.ask("POST", `${uris.rdSouth}/rd?ep=lamp&base=coap://lamp.example`, '</l>;rt="light"');
+    await narrator.until(
+      "the lamp is known",
+      () => hosts.node("region").directory.winner("lamp", undefined) !== undefined,
+    );
+    await hosts.stop("rdSouth");
+    await hosts.stop("siteSouth");
+    await narrator.show("GET", `${uris.region}/rd-lookup/res?rt=light`);
+    narrator.say("What is known of it is shown until its lifetime ends, as everywhere.");
+  },
+});

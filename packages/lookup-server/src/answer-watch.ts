@@ -1,0 +1,114 @@
+import type { Clock, Timer } from "@tributary/coap-transport";
+import type { LookupInterface } from "@tributary/merge-engine";
+import type { ForwardedAnswer, ForwardedObservation, UnchangedAnswer, Upstream } from "@tributary/upstream-sync";
+import { COLD_CHECK_MS } from "./constants.js";
+
+export interface AnswerWatchOptions {
+  readonly upstream: Upstream;
+  readonly kind: LookupInterface;
+  readonly items: readonly string[];
+  /** Notifications, besides what `ask` resolves with. */
+  readonly onAnswer: (answer: ForwardedAnswer) => void;
+  /** Whether nobody asks any more. */
+  readonly isCold: (nowMs: number) => boolean;
+  /** Once, when it is over, for whatever reason. */
+  readonly onClosed: () => void;
+}
+
+/**
+ * One observation of a lookup at an upstream, kept as long as somebody asks. That notifications come does not prove that all
+ * come: what is held is fresh for its Max-Age and no longer, and is then asked for anew.
+ */
+export class AnswerWatch {
+  readonly #clock: Clock;
+  readonly #options: AnswerWatchOptions;
+  #observation: ForwardedObservation | null = null;
+  /** What the upstream was told to be held: what 2.03 is about. */
+  #held: ForwardedAnswer | undefined;
+  /** Waits for the answer to a registration. */
+  #asked: { resolve(answer: ForwardedAnswer): void; reject(error: unknown): void } | null = null;
+  #isClosed = false;
+  #timer: Timer;
+
+  constructor(clock: Clock, options: AnswerWatchOptions) {
+    this.#clock = clock;
+    this.#options = options;
+    this.#timer = this.#check();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * Register, or register again (RFC 7641 section 3.3.1). Resolves with the answer to that. Rejects, and closes, when there is
+   * none, or when `signal` aborts before.
+   */
+  async ask(held: ForwardedAnswer | undefined, signal: AbortSignal): Promise<ForwardedAnswer> {
+    const answer = new Promise<ForwardedAnswer>((resolve, reject) => {
+      this.#asked = { resolve, reject };
+    });
+    const abort = (): void => this.#over(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      this.#register(held);
+      return await answer;
+    } catch (error) {
+      this.#over(error);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  close(): void {
+    this.#over(new Error("the answer is no longer observed"));
+  }
+
+  #register(held: ForwardedAnswer | undefined): void {
+    this.#held = held?.etag === undefined ? undefined : held;
+    if (this.#observation !== null) {
+      this.#observation.refresh(held?.etag);
+      return;
+    }
+    const { upstream, kind, items } = this.#options;
+    const listener = {
+      onAnswer: (answer: ForwardedAnswer | UnchangedAnswer) => this.#answered(answer),
+      onEnd: (error: unknown) => this.#over(error),
+    };
+    this.#observation = upstream.observe(kind, items, listener, held?.etag === undefined ? {} : { etag: held.etag });
+  }
+
+  #answered(received: ForwardedAnswer | UnchangedAnswer): void {
+    if (this.#isClosed) return;
+    const answer = "isUnchanged" in received ? this.#unchanged(received) : received;
+    if (answer === undefined) {
+      this.#over(new Error("what is not held cannot be unchanged"));
+      return;
+    }
+    const asked = this.#asked;
+    this.#asked = null;
+    if (asked === null) this.#options.onAnswer(answer);
+    else asked.resolve(answer);
+  }
+
+  #unchanged({ maxAgeS }: UnchangedAnswer): ForwardedAnswer | undefined {
+    return this.#held === undefined ? undefined : { ...this.#held, maxAgeS };
+  }
+
+  #over(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#timer.cancel();
+    this.#observation?.close();
+    this.#asked?.reject(error);
+    this.#options.onClosed();
+  }
+
+  #check(): Timer {
+    return this.#clock.setTimer(COLD_CHECK_MS, () => {
+      if (this.#options.isCold(this.#clock.nowMs())) this.close();
+      else this.#timer = this.#check();
+    });
+  }
+}

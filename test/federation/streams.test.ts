@@ -39,8 +39,8 @@ test.each(["replicate", "forward"])(
     const path = await client.register(first.uri, ["ep=one", "base=coap://h"]);
     const proxy = await openNode(`lookup: { upstreams: [{ name: rd, uri: "${first.uri}", mode: ${mode} }] }`);
     // Each time another query: forwarded answers are cached for their Max-Age.
-  let count = 1000;
-  const shown = () => client.targets(`${proxy.uri}/rd-lookup/ep`, ["page=0", `count=${count++}`]);
+    let count = 1000;
+    const shown = () => client.targets(`${proxy.uri}/rd-lookup/ep`, ["page=0", `count=${count++}`]);
     await eventually(async () => (await shown()).includes(first.uri + path), { what: "the registration at the proxy" });
     await first.close();
     const second = await tcp("registration: {}", listen);

@@ -47,11 +47,10 @@ const consoleLogger = { debug: tell, info: tell, warn: tell, error: tell };
 export async function openNode(
   configuration: string,
   clock: Clock = systemClock(),
+  scheme: "coap" | "coap+tcp" = "coap",
+  listen = JSON.stringify([`${scheme}://[::1]:0`]),
 ): Promise<Node & { readonly uri: string }> {
-  const checked = checkConfig(
-    `name: node${nodes}\nlisten: ["coap://[::1]:0"]\nhttp: false\n${configuration}`,
-    "test.yaml",
-  );
+  const checked = checkConfig(`name: node${nodes}\nlisten: ${listen}\nhttp: false\n${configuration}`, "test.yaml");
   if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("\n"));
   const env = {
     clock,

@@ -131,7 +131,7 @@ function makeDatagram(chance: Chance): HostileDatagram {
 }
 
 /** What a well-behaved client might send. */
-function validMessage(chance: Chance): RoughMessage {
+export function validMessage(chance: Chance): RoughMessage {
   const messageId = chance.is(0.7) ? chance.below(65_536) : chance.below(8);
   const token = chance.bytes(chance.pick([0, 1, 1, 4, 8]));
   const type = chance.pick([0, 0, 0, 0, 0, 0, 1, 1, 2, 3]);

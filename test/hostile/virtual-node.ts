@@ -1,20 +1,27 @@
 import { createHash } from "node:crypto";
 import {
+  type AmplificationGuard,
   type CoapEndpointOptions,
   createAmplificationGuard,
   createCoapEndpoint,
+  createCounters,
   type DatagramSocket,
+  DEFAULT_LIMITS,
+  DEFAULT_STREAM_LIMITS,
   type Logger,
   parseCoapUri,
+  type RequestHandler,
+  type StreamLimits,
   silentLogger,
   type TransportLimits,
 } from "@tributary/coap-transport";
-import { createVirtualWorld, type VirtualWorld } from "@tributary/coap-transport/testing";
+import { createVirtualWorld, type VirtualStreams, type VirtualWorld } from "@tributary/coap-transport/testing";
 import { createReplicaPolicy } from "@tributary/resource-directory";
 import { checkConfig } from "../../packages/cli/src/config/check-config.js";
 import type { NodeConfig } from "../../packages/cli/src/config/types.js";
 import { createNode } from "../../packages/cli/src/node/create-node.js";
-import type { Node, NodeNetwork } from "../../packages/cli/src/node/types.js";
+import type { Node, NodeListener, NodeNetwork } from "../../packages/cli/src/node/types.js";
+import { createTcpServer, type TcpServerOptions } from "../../packages/coap-transport/src/tcp-server.js";
 import { Finding } from "./surface.ts";
 
 /** A world whose logger takes an error for what it is: input must not cause any. */
@@ -49,6 +56,8 @@ export interface VirtualNodeOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Sees, and may change, the sockets that the node listens with. */
   readonly wrap?: (socket: DatagramSocket) => DatagramSocket;
+  /** Carries `coap+tcp` listeners. */
+  readonly streams?: VirtualStreams;
   /** Where requests of the node itself come from. */
   readonly clientAddress: string;
 }
@@ -78,7 +87,12 @@ export async function openVirtualNode(world: VirtualWorld, options: VirtualNodeO
   const wrap = options.wrap ?? ((socket: DatagramSocket) => socket);
   const network: NodeNetwork = {
     async listen(uri, handler) {
-      const { host, port } = parseCoapUri(uri);
+      const { scheme, host, port } = parseCoapUri(uri);
+      if (scheme === "coap+tcp" && options.streams !== undefined) {
+        const streamLimits = streamLimitsOf(limits);
+        const served = { scheme, limits: { ...DEFAULT_LIMITS, ...transportLimits }, streamLimits };
+        return listenStreams(world, options.streams, { uri, host, port, handler, guard, served });
+      }
       const socket = wrap(world.network.open(host, port, { groups: ["ff02::fd"] }));
       const served: CoapEndpointOptions = { handler, guard, limits: transportLimits };
       const endpoint = createCoapEndpoint({ socket, env: world.env }, served);
@@ -92,6 +106,42 @@ export async function openVirtualNode(world: VirtualWorld, options: VirtualNodeO
     config,
   );
   return Object.assign(node, { config });
+}
+
+function streamLimitsOf(limits: NodeConfig["limits"]): StreamLimits {
+  return {
+    ...DEFAULT_STREAM_LIMITS,
+    maxConnections: limits.connections,
+    maxConnectionsPerAddress: limits.connectionsPerAddress,
+    maxMessageBytes: limits.messageBytes,
+    maxQueuedBytes: limits.queueBytes,
+    maxRequestsPerConnection: limits.connectionRequests,
+  };
+}
+
+interface StreamsListener {
+  readonly uri: string;
+  readonly host: string;
+  readonly port: number;
+  readonly handler: RequestHandler;
+  readonly guard: AmplificationGuard;
+  readonly served: TcpServerOptions;
+}
+
+function listenStreams(world: VirtualWorld, streams: VirtualStreams, options: StreamsListener): NodeListener {
+  const { uri, host, port, handler, guard, served } = options;
+  const counters = createCounters();
+  const server = createTcpServer({ env: world.env, handler, counters, guard }, served);
+  const stop = streams.listen({ address: host, port }, (socket) => server.accept(socket));
+  return {
+    uri,
+    counters,
+    tableSizes: () => server.tableSizes(),
+    async close() {
+      stop();
+      server.close();
+    },
+  };
 }
 
 /** Let virtual time pass until `promise` is settled. */

@@ -178,10 +178,51 @@ asyncio.run(main(sys.argv[1]))
 `;
 
 /** aiocoap observing; its stdout grows with each notification. */
-export function startAiocoapObserver(uri: string): RunningProcess {
+export function startAiocoapObserver(uri: string, env: Readonly<Record<string, string>> = {}): RunningProcess {
   return startProcess(join(dirname(aiocoapClientPath()), "python"), ["-c", AIOCOAP_OBSERVER, uri], {
-    env: aiocoapEnvironment({}),
+    env: aiocoapEnvironment({ env }),
   });
+}
+
+/** A server by the aiocoap library, over TCP alone: `/time`, observable, changes every half second; `/large` has 3 MB. */
+const AIOCOAP_TCP_SERVER = `
+import asyncio, datetime, sys, aiocoap
+from aiocoap import resource
+
+class Time(resource.ObservableResource):
+    async def tick(self):
+        while True:
+            await asyncio.sleep(0.5)
+            self.updated_state()
+    async def render_get(self, request):
+        return aiocoap.Message(payload=datetime.datetime.now().isoformat().encode())
+
+class Large(resource.Resource):
+    async def render_get(self, request):
+        return aiocoap.Message(payload=bytes(3000000))
+
+async def main(port):
+    root = resource.Site()
+    time = Time()
+    root.add_resource([".well-known", "core"], resource.WKCResource(root.get_resources_as_linkheader))
+    root.add_resource(["time"], time)
+    root.add_resource(["large"], Large())
+    await aiocoap.Context.create_server_context(root, bind=("::1", port), transports=["tcpserver"])
+    await time.tick()
+
+asyncio.run(main(int(sys.argv[1])))
+`;
+
+/** aiocoap as a server over TCP on `[::1]`. */
+export function startAiocoapServer(port: number): RunningProcess {
+  const python = join(dirname(aiocoapClientPath()), "python");
+  return startProcess(python, ["-c", AIOCOAP_TCP_SERVER, String(port)], { env: { PYTHONUNBUFFERED: "1" } });
+}
+
+/** libcoap's example server on `[::1]`, over UDP and TCP: `/time` is observable. */
+export function startCoapServer(port: number): RunningProcess {
+  const server = find(["coap-server", "coap-server-notls", "coap-server-openssl", "coap-server-gnutls"]);
+  return startProcess(existing(server, "libcoap"), ["-A", "::1", "-p", String(port)], {});
 }
 
 export interface CoapServer extends RunningProcess {

@@ -1,10 +1,12 @@
 import {
   createAmplificationGuard,
   DEFAULT_PORT,
+  DEFAULT_STREAM_LIMITS,
   type Environment,
   listenCoap,
   openCoapClient,
   parseCoapUri,
+  type StreamLimits,
   type TransportLimits,
 } from "@tributary/coap-transport";
 import { createReplicaPolicy } from "@tributary/resource-directory";
@@ -18,9 +20,10 @@ const ANY_ADDRESS: ReadonlySet<string> = new Set(["::", "0.0.0.0"]);
 /** Real sockets, bounded by the configured limits. Without `amplification` every source address is taken for true. */
 export function systemNetwork(
   env: Environment,
-  { registrationBytes, observers, exchanges, transfers, answers, verifiedPeers }: LimitsConfig,
+  config: LimitsConfig,
   amplification: AmplificationConfig = { freeBytes: 0, trusted: ["any"] },
 ): NodeNetwork {
+  const { registrationBytes, observers, exchanges, transfers, answers, verifiedPeers } = config;
   const guard = createAmplificationGuard(env, {
     freeBytes: amplification.freeBytes,
     isTrusted: createReplicaPolicy(amplification.trusted),
@@ -33,14 +36,28 @@ export function systemNetwork(
     maxTransfers: transfers,
     maxAnswers: answers,
   };
-  return {
-    listen: (uri, handler) => listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard }),
-    openClient: () => openCoapClient({ env }, {}),
+  const streamLimits: StreamLimits = {
+    ...DEFAULT_STREAM_LIMITS,
+    maxConnections: config.connections,
+    maxConnectionsPerAddress: config.connectionsPerAddress,
+    maxMessageBytes: config.messageBytes,
+    maxQueuedBytes: config.queueBytes,
+    maxRequestsPerConnection: config.connectionRequests,
   };
+  return {
+    listen: (uri, handler) =>
+      listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard, streamLimits }),
+    openClient: () => openCoapClient({ env }, { streamLimits: clientLimits(streamLimits) }),
+  };
+}
+
+/** Upstreams are few and configured: how many clients may connect says nothing of them. */
+function clientLimits(limits: StreamLimits): StreamLimits {
+  return { ...limits, maxConnections: DEFAULT_STREAM_LIMITS.maxConnections };
 }
 
 /** Whether "All CoAP Nodes" reaches this listener (RFC 7252 section 12.8): any address, default port. RFC 9176 section 4.1. */
 function isDiscoverable(uri: string): boolean {
-  const { host, port } = parseCoapUri(uri);
-  return ANY_ADDRESS.has(host) && port === DEFAULT_PORT;
+  const { scheme, host, port } = parseCoapUri(uri);
+  return scheme === "coap" && ANY_ADDRESS.has(host) && port === DEFAULT_PORT;
 }

@@ -6,7 +6,7 @@ import type { CoapOption } from "./types.js";
 export interface Block {
   readonly num: number;
   readonly more: boolean;
-  /** Size exponent 0 to 6: 16 to 1024 bytes. 7 is reserved over UDP (BERT of RFC 8323 over TCP). */
+  /** Size exponent 0 to 6: 16 to 1024 bytes. 7 is reserved over UDP, BERT over TCP. */
   readonly szx: number;
 }
 
@@ -14,6 +14,8 @@ export interface Block {
 export const MAX_BLOCK_NUM = 1_048_575;
 /** Size exponent of 1024 bytes, the largest over UDP. */
 export const MAX_SZX = 6;
+/** Over byte streams: several blocks of 1024 bytes in one message, numbered in that size (BERT, RFC 8323 section 6). */
+export const BERT_SZX = 7;
 
 export function decodeBlock(value: Uint8Array): Block {
   const number = decodeUint(value);

@@ -1,4 +1,4 @@
-import { type Block, blockOption, blockSize, MAX_SZX } from "./block-option.js";
+import { BERT_SZX, type Block, blockOption, blockSize } from "./block-option.js";
 import { CODE, OPTION } from "./constants.js";
 import type { Clock } from "./environment.js";
 import { ExpiringMap } from "./expiring-map.js";
@@ -7,6 +7,7 @@ import { type IncomingRequest, transferKey } from "./incoming-request.js";
 import { EMPTY_BYTES, type OutgoingMessage } from "./message.js";
 import { uintOption } from "./option-values.js";
 import { errorMessage } from "./outgoing-response.js";
+import type { Peer } from "./types.js";
 
 /** The body is whole, or here is what to answer for now. */
 export type Block1Outcome =
@@ -18,6 +19,8 @@ export interface Block1Assembly {
   accept(request: IncomingRequest, block: Block): Block1Outcome;
   /** The last block is to be sent again, with an Echo option: go back to before it came. */
   rewind(request: IncomingRequest): void;
+  /** Give up what comes from this peer. */
+  forgetPeer(peer: Peer): void;
   /** Bodies under way. */
   readonly size: number;
   close(): void;
@@ -41,7 +44,7 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
     const echoed = blockOption(OPTION.BLOCK1, {
       num: block.num,
       more: block.more,
-      szx: Math.min(block.szx, options.szx),
+      szx: block.szx === BERT_SZX ? block.szx : Math.min(block.szx, options.szx),
     });
     const limit = uintOption(OPTION.SIZE1, maxRequestBytes);
     return answer(errorMessage(CODE.REQUEST_ENTITY_TOO_LARGE, `more than ${maxRequestBytes} bytes`, [echoed, limit]));
@@ -67,9 +70,10 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
 
   function accept(request: IncomingRequest, block: Block): Block1Outcome {
     const { payload } = request;
-    if (block.szx > MAX_SZX) return answer(errorMessage(CODE.BAD_REQUEST, "reserved block size"));
+    const isBert = block.szx === BERT_SZX;
+    if (isBert && request.capacity === undefined) return answer(errorMessage(CODE.BAD_REQUEST, "reserved block size"));
     const size = blockSize(block.szx);
-    if (payload.length > size || (block.more && payload.length !== size)) {
+    if (!hasBlockLength(payload.length, block)) {
       return answer(errorMessage(CODE.BAD_REQUEST, "the payload is not of the block size"));
     }
     const key = transferKey(request);
@@ -92,7 +96,7 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
       uploads.delete(key);
       return { kind: "complete", payload: partial.bytes() };
     }
-    const szx = Math.min(block.szx, options.szx);
+    const szx = isBert ? block.szx : Math.min(block.szx, options.szx);
     const next = blockOption(OPTION.BLOCK1, { num: block.num, more: true, szx });
     return answer({ code: CODE.CONTINUE, options: [next], payload: EMPTY_BYTES });
   }
@@ -108,11 +112,19 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
   return {
     accept,
     rewind,
+    forgetPeer: (peer) => uploads.deleteWithPrefix(`${peer.key} `),
     get size() {
       return uploads.size;
     },
     close: () => uploads.clear(),
   };
+}
+
+/** RFC 7959 section 2.2, RFC 8323 section 6: all but the last are full. */
+function hasBlockLength(length: number, { more, szx }: Block): boolean {
+  const size = blockSize(szx);
+  if (szx === BERT_SZX) return !more || (length > 0 && length % size === 0);
+  return more ? length === size : length <= size;
 }
 
 function answer(message: OutgoingMessage): Block1Outcome {

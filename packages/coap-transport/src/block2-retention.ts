@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Block, blockOption, blockSize, findBlock, MAX_SZX, szxFor } from "./block-option.js";
+import { BERT_SZX, type Block, blockOption, blockSize, findBlock, szxFor } from "./block-option.js";
 import { CODE, OPTION } from "./constants.js";
 import type { Clock } from "./environment.js";
 import { ExpiringMap } from "./expiring-map.js";
@@ -9,7 +9,7 @@ import type { OutgoingMessage } from "./message.js";
 import { sortOptions } from "./option-codec.js";
 import { freshUintOption } from "./option-values.js";
 import { errorMessage } from "./outgoing-response.js";
-import type { CoapOption } from "./types.js";
+import type { CoapOption, Peer } from "./types.js";
 
 /** Response bodies kept while a client fetches them block by block (RFC 7959 section 2.4), one per peer and request. */
 export interface Block2Retention {
@@ -20,6 +20,8 @@ export interface Block2Retention {
    * when there is a rest, and how it is fetched.
    */
   begin(request: IncomingRequest, whole: OutgoingMessage, progress?: BlockProgress): OutgoingMessage;
+  /** Give up what is kept for this peer. */
+  forgetPeer(peer: Peer): void;
   /** Bodies kept. */
   readonly size: number;
   close(): void;
@@ -41,6 +43,8 @@ interface Retained {
 }
 
 const ETAG_BYTES = 8;
+/** Largest block that is not BERT. */
+const MAX_BLOCK_BYTES = 1024;
 
 export function createBlock2Retention(deps: { clock: Clock }, options: Block2RetentionOptions): Block2Retention {
   const preferredSzx = szxFor(options.blockSize);
@@ -50,23 +54,35 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     maxWeight: options.maxRetainedBytes,
   });
 
-  function slice(retained: Retained, asked: Block, asksSize: boolean): OutgoingMessage {
+  /** Bytes of the body that one message carries, asked for in blocks of this size. */
+  function sizeFor({ capacity }: IncomingRequest, szx: number): number {
+    if (szx === BERT_SZX && capacity !== undefined) return capacity.bertBytes;
+    return blockSize(Math.min(szx, preferredSzx, szxFor(capacity?.wholeBytes ?? MAX_BLOCK_BYTES)));
+  }
+
+  /** Size exponent where the client has no wish. */
+  function szxOf({ capacity }: IncomingRequest): number {
+    return (capacity?.bertBytes ?? 0) > 0 ? BERT_SZX : preferredSzx;
+  }
+
+  function slice(request: IncomingRequest, retained: Retained, asked: Block): OutgoingMessage {
     // RFC 7959 section 2.4: the offset is what the client's own size says; a smaller block may be sent from there.
     const offset = asked.num * blockSize(asked.szx);
-    const szx = Math.min(asked.szx, preferredSzx);
-    const size = blockSize(szx);
+    const size = sizeFor(request, asked.szx);
+    const szx = asked.szx === BERT_SZX ? BERT_SZX : szxFor(size);
     const { code, body } = retained;
     if (offset > 0 && offset >= body.length) return errorMessage(CODE.BAD_REQUEST, "block number out of range");
     const more = offset + size < body.length;
-    const own: CoapOption[] = [blockOption(OPTION.BLOCK2, { num: offset / size, more, szx })];
+    const own: CoapOption[] = [blockOption(OPTION.BLOCK2, { num: offset / blockSize(szx), more, szx })];
     // RFC 7959 section 4: the size goes with the first block, and when asked for.
-    if (asksSize || (asked.num === 0 && more)) own.push(freshUintOption(OPTION.SIZE2, body.length));
+    if (request.asksSize2 || (asked.num === 0 && more)) own.push(freshUintOption(OPTION.SIZE2, body.length));
     return { code, options: sortOptions([...retained.options, ...own]), payload: body.subarray(offset, offset + size) };
   }
 
   function begin(request: IncomingRequest, whole: OutgoingMessage, progress?: BlockProgress): OutgoingMessage {
-    const asked = request.block2 ?? { num: 0, more: false, szx: preferredSzx };
-    const size = blockSize(Math.min(asked.szx, preferredSzx));
+    const asked = request.block2 ?? { num: 0, more: false, szx: szxOf(request) };
+    const isFree = request.block2 === undefined && !request.asksSize2;
+    const size = (isFree ? request.capacity?.wholeBytes : undefined) ?? sizeFor(request, asked.szx);
     const fits = whole.payload.length <= size && asked.num === 0;
     if (fits && request.block2 === undefined && !request.asksSize2) return whole;
     if (asked.num > 0 && whole.code !== CODE.CONTENT) return whole;
@@ -76,15 +92,15 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
       bodies.set(transferKey(request), retained, whole.payload.length);
       progress?.onRetained();
     }
-    return slice(retained, asked, request.asksSize2);
+    return slice(request, retained, asked);
   }
 
   function resume(request: IncomingRequest, block: Block): OutgoingMessage | null {
-    if (block.szx > MAX_SZX) return errorMessage(CODE.BAD_REQUEST, "reserved block size");
+    if (block.szx === BERT_SZX && !allowsBert(request)) return errorMessage(CODE.BAD_REQUEST, "reserved block size");
     if (block.num === 0) return null;
     const retained = bodies.get(transferKey(request));
     if (retained === undefined) return null;
-    const answer = slice(retained, block, request.asksSize2);
+    const answer = slice(request, retained, block);
     const isLast = findBlock(answer.options, OPTION.BLOCK2)?.more === false;
     retained.progress?.onBlockAsked(isLast);
     return answer;
@@ -93,11 +109,17 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
   return {
     resume,
     begin,
+    forgetPeer: (peer) => bodies.deleteWithPrefix(`${peer.key} `),
     get size() {
       return bodies.size;
     },
     close: () => bodies.clear(),
   };
+}
+
+/** RFC 8323 section 6: size exponent 7 means something between peers that both announced it. */
+export function allowsBert({ capacity }: IncomingRequest): boolean {
+  return capacity !== undefined && capacity.bertBytes > 0;
 }
 
 /** Without an ETag a client could not tell blocks of two bodies apart: one is made from the bytes, once per body. */

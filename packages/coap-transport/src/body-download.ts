@@ -1,4 +1,4 @@
-import { type Block, blockOption, blockSize, findBlock, MAX_BLOCK_NUM, MAX_SZX } from "./block-option.js";
+import { BERT_SZX, type Block, blockOption, blockSize, findBlock, MAX_BLOCK_NUM, MAX_SZX } from "./block-option.js";
 import { etagOf, uintValue } from "./client-response.js";
 import { METHOD, OPTION } from "./constants.js";
 import { TransportError } from "./errors.js";
@@ -6,6 +6,7 @@ import { GrowingBytes } from "./growing-bytes.js";
 import { bytesEqual, EMPTY_BYTES, type Message } from "./message.js";
 import type { Ask } from "./request-operation.js";
 import { withOptions } from "./request-options.js";
+import { BERT_UNIT_BYTES, type StreamCapacity } from "./tcp-options.js";
 import type { CoapOption } from "./types.js";
 
 /** What the blocks belong to. */
@@ -15,6 +16,12 @@ export interface DownloadRequest {
   readonly options: readonly CoapOption[];
   /** Sent again when the transfer starts anew; not with later blocks. */
   readonly payload?: Uint8Array;
+}
+
+/** `capacity` present: blocks may be as large as a byte stream allows (BERT, RFC 8323 section 6). */
+export interface DownloadLimits {
+  readonly maxBodyBytes: number;
+  readonly capacity?: StreamCapacity | undefined;
 }
 
 /** A body that is of one piece: every block had the same ETag and followed the one before. */
@@ -36,11 +43,11 @@ export async function downloadBody(
   ask: Ask,
   request: DownloadRequest,
   first: Message,
-  options: { maxBodyBytes: number },
+  options: DownloadLimits,
 ): Promise<CompleteBody> {
   let head = first;
   for (let restarts = 0; ; restarts++) {
-    const outcome = await collect(ask, request, head, options.maxBodyBytes);
+    const outcome = await collect(ask, request, head, options);
     if (outcome.kind === "complete") return { head, payload: outcome.payload };
     if (restarts === MAX_RESTARTS || !SAFE_METHODS.includes(request.method)) {
       throw new TransportError("MALFORMED", "the body changed between its blocks");
@@ -52,12 +59,13 @@ export async function downloadBody(
 /** `changed`: another body; `fresh` is its beginning when the server sent that of itself. */
 type Collected = { kind: "complete"; payload: Uint8Array } | { kind: "changed"; fresh?: Message };
 
-async function collect(ask: Ask, request: DownloadRequest, head: Message, maxBodyBytes: number): Promise<Collected> {
+async function collect(ask: Ask, request: DownloadRequest, head: Message, limits: DownloadLimits): Promise<Collected> {
+  const { maxBodyBytes } = limits;
   checkSize(head, head.payload.length, maxBodyBytes);
   let block = findBlock(head.options, OPTION.BLOCK2);
   if (block === undefined) return { kind: "complete", payload: head.payload };
   if (block.num !== 0) throw new TransportError("MALFORMED", "the body does not start with its first block");
-  checkLength(block, head.payload);
+  checkLength(block, head.payload, limits);
   if (!block.more) return { kind: "complete", payload: head.payload };
   const body = new GrowingBytes();
   body.append(head.payload);
@@ -66,7 +74,7 @@ async function collect(ask: Ask, request: DownloadRequest, head: Message, maxBod
     const nextBlock = findBlock(next.options, OPTION.BLOCK2);
     if (next.code !== head.code || !hasSameEtag(head, next)) return { kind: "changed" };
     if (nextBlock === undefined || nextBlock.num === 0) return { kind: "changed", fresh: next };
-    checkLength(nextBlock, next.payload);
+    checkLength(nextBlock, next.payload, limits);
     if (nextBlock.num * blockSize(nextBlock.szx) !== body.length) {
       throw new TransportError("MALFORMED", "a block other than the one asked for");
     }
@@ -99,7 +107,13 @@ function hasSameEtag(one: Message, other: Message): boolean {
   return bytesEqual(expected, etagOf(other) ?? EMPTY_BYTES);
 }
 
-function checkLength(block: Block, payload: Uint8Array): void {
+function checkLength(block: Block, payload: Uint8Array, { capacity }: DownloadLimits): void {
+  if (capacity !== undefined && block.szx === BERT_SZX) {
+    // RFC 8323 section 6: any number of blocks of 1024 bytes, of which the very last may be smaller.
+    const isWhole = payload.length > 0 && payload.length % BERT_UNIT_BYTES === 0;
+    if (block.more && !isWhole) throw new TransportError("MALFORMED", "a BERT block is not a multiple of 1024 bytes");
+    return;
+  }
   const size = blockSize(block.szx);
   const fits = block.more ? payload.length === size : payload.length <= size;
   if (block.szx > MAX_SZX || !fits) throw new TransportError("MALFORMED", "a block is not of its size");

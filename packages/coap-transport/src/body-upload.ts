@@ -1,10 +1,11 @@
-import { blockOption, blockSize, findBlock, MAX_BLOCK_NUM } from "./block-option.js";
+import { BERT_SZX, blockOption, blockSize, findBlock, MAX_BLOCK_NUM } from "./block-option.js";
 import { CODE, OPTION } from "./constants.js";
 import { TransportError } from "./errors.js";
 import { isErrorCode, type Message } from "./message.js";
 import { freshUintOption } from "./option-values.js";
 import type { Ask } from "./request-operation.js";
 import { withOptions } from "./request-options.js";
+import type { StreamCapacity } from "./tcp-options.js";
 import type { CoapOption } from "./types.js";
 
 /** A request with a body. */
@@ -12,6 +13,12 @@ export interface UploadRequest {
   readonly method: number;
   readonly options: readonly CoapOption[];
   readonly payload: Uint8Array;
+}
+
+/** How large blocks are; `capacity` present: as large as a byte stream allows (BERT, RFC 8323 section 6). */
+export interface UploadLimits {
+  readonly szx: number;
+  readonly capacity?: StreamCapacity | undefined;
 }
 
 /** What to do after one pass over the blocks. */
@@ -23,13 +30,15 @@ type UploadOutcome = { kind: "response"; response: Message } | { kind: "smaller"
  * starts again, once.
  * @throws {TransportError} TOO_LARGE, and what `ask` throws.
  */
-export async function uploadBody(ask: Ask, request: UploadRequest, options: { szx: number }): Promise<Message> {
-  let { szx } = options;
+export async function uploadBody(ask: Ask, request: UploadRequest, options: UploadLimits): Promise<Message> {
+  let { capacity } = options;
+  let szx = (capacity?.bertBytes ?? 0) > 0 ? BERT_SZX : options.szx;
   let mayRestart = true;
   for (;;) {
-    const outcome = await sendOnce(ask, request, szx);
+    const outcome = await sendOnce(ask, request, szx, capacity);
     if (outcome.kind === "smaller") {
       szx = outcome.szx;
+      capacity = undefined; // from now on in blocks of that size, whatever would fit
     } else if (outcome.response.code === CODE.REQUEST_ENTITY_INCOMPLETE && mayRestart) {
       mayRestart = false;
     } else {
@@ -38,15 +47,27 @@ export async function uploadBody(ask: Ask, request: UploadRequest, options: { sz
   }
 }
 
-async function sendOnce(ask: Ask, request: UploadRequest, firstSzx: number): Promise<UploadOutcome> {
+/** Does a body go out in blocks? */
+export function needsBlocks(bodyBytes: number, { szx, capacity }: UploadLimits): boolean {
+  return bodyBytes > (capacity?.wholeBytes ?? blockSize(szx));
+}
+
+async function sendOnce(
+  ask: Ask,
+  request: UploadRequest,
+  firstSzx: number,
+  capacity?: StreamCapacity,
+): Promise<UploadOutcome> {
   const { method, payload } = request;
-  const isWhole = payload.length <= blockSize(firstSzx);
+  const isWhole = !needsBlocks(payload.length, { szx: firstSzx, capacity });
   let szx = firstSzx;
   let offset = 0;
   for (;;) {
-    const size = blockSize(szx);
+    const size = isWhole ? payload.length : sizeOf(szx, capacity);
     const more = offset + size < payload.length;
-    const options = isWhole ? request.options : withOptions(request.options, blockOptions(payload.length, offset, szx));
+    const options = isWhole
+      ? request.options
+      : withOptions(request.options, blockOptions(payload.length, { offset, size, szx }));
     const response = await ask({ code: method, options, payload: payload.subarray(offset, offset + size) });
     const hint = findBlock(response.options, OPTION.BLOCK1);
     if (response.code === CODE.REQUEST_ENTITY_TOO_LARGE && hint !== undefined && hint.szx < szx && offset === 0) {
@@ -61,9 +82,13 @@ async function sendOnce(ask: Ask, request: UploadRequest, firstSzx: number): Pro
   }
 }
 
-function blockOptions(total: number, offset: number, szx: number): CoapOption[] {
-  const size = blockSize(szx);
-  const num = offset / size;
+function sizeOf(szx: number, capacity: StreamCapacity | undefined): number {
+  return szx === BERT_SZX ? (capacity?.bertBytes ?? 0) : blockSize(szx);
+}
+
+function blockOptions(total: number, part: { offset: number; size: number; szx: number }): CoapOption[] {
+  const { offset, size, szx } = part;
+  const num = offset / blockSize(szx);
   if (num > MAX_BLOCK_NUM) throw new TransportError("TOO_LARGE", "more blocks than there are numbers");
   const block = blockOption(OPTION.BLOCK1, { num, more: offset + size < total, szx });
   return offset === 0 ? [block, freshUintOption(OPTION.SIZE1, total)] : [block];

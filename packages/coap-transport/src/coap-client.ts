@@ -1,6 +1,6 @@
-import { blockSize, szxFor } from "./block-option.js";
+import { szxFor } from "./block-option.js";
 import { downloadBody } from "./body-download.js";
-import { uploadBody } from "./body-upload.js";
+import { needsBlocks, uploadBody } from "./body-upload.js";
 import { toClientResponse } from "./client-response.js";
 import { type ParsedCoapUri, parseCoapUri } from "./coap-uri.js";
 import { DEFAULT_MAX_BODY_BYTES } from "./constants.js";
@@ -16,6 +16,7 @@ import { unreachable } from "./request-exchange.js";
 import { RequestOperation } from "./request-operation.js";
 import { etagOptions, requestOptions, withOptions } from "./request-options.js";
 import { RequestTags } from "./request-tags.js";
+import type { StreamCapacity } from "./tcp-options.js";
 import type {
   ClientRequest,
   ClientResponse,
@@ -32,6 +33,8 @@ export type Connect = (uri: ParsedCoapUri) => RequestChannel | Promise<RequestCh
 export interface ClientDeps {
   readonly env: Environment;
   readonly connect: Connect;
+  /** What can be asked. Default `coap` alone. */
+  readonly schemes?: readonly string[];
   /** Called once, by `close`, after everything under way was ended. */
   readonly onClose: () => void | Promise<void>;
 }
@@ -54,16 +57,19 @@ class Client implements CoapClient {
   }
 
   async request(request: ClientRequest, control: RequestControl = {}): Promise<ClientResponse> {
-    const uri = parseTarget(request.uri);
+    const uri = parseTarget(request.uri, this.#deps.schemes);
     return await this.#run(control, async (scope) => {
       const channel = await scope.join(this.#deps.connect(uri));
       const deps = { clock: this.#deps.env.clock, channel };
       const operation = scope.own(new RequestOperation(deps, request.confirmable ?? true));
-      const isInBlocks = (request.payload?.length ?? 0) > blockSize(this.#szx);
+      const isInBlocks = needsBlocks(request.payload?.length ?? 0, { szx: this.#szx, capacity: channel.capacity });
       const tag = isInBlocks ? this.#tags.take(`${request.method} ${request.uri}`) : null;
       try {
         const options = withOptions(requestOptions(uri, request), tag?.options ?? []);
-        const { head, payload } = await this.#transfer(operation, request, options, control);
+        const { head, payload } = await this.#transfer(operation, request, options, {
+          control,
+          capacity: channel.capacity,
+        });
         return toClientResponse(head, { payload, wireBytes: operation.wireBytes }, channel.peer);
       } finally {
         tag?.release();
@@ -82,7 +88,7 @@ class Client implements CoapClient {
     queueMicrotask(() => {
       observation.whenOver(this.#scope.add((error) => observation.fail(error)));
       void observation.start(async () => {
-        const uri = parseTarget(request.uri);
+        const uri = parseTarget(request.uri, this.#deps.schemes);
         return { channel: await connect(uri), options: requestOptions(uri, request) };
       });
     });
@@ -90,7 +96,7 @@ class Client implements CoapClient {
   }
 
   async ping(uri: string, control: RequestControl = {}): Promise<boolean> {
-    const target = parseTarget(uri);
+    const target = parseTarget(uri, this.#deps.schemes);
     try {
       await this.#run(control, async (scope) => ping(await scope.join(this.#deps.connect(target)), scope));
       return true;
@@ -115,14 +121,14 @@ class Client implements CoapClient {
     operation: RequestOperation,
     request: ClientRequest,
     options: ReturnType<typeof requestOptions>,
-    control: RequestControl,
+    { control, capacity }: { control: RequestControl; capacity: StreamCapacity | undefined },
   ): ReturnType<typeof downloadBody> {
     const { method, payload = EMPTY_BYTES, etags } = request;
     const ask = askWithEcho(operation.ask);
     const upload = { method, options: withOptions(options, etagOptions(etags)), payload };
-    const head = await uploadBody(ask, upload, { szx: this.#szx });
+    const head = await uploadBody(ask, upload, { szx: this.#szx, capacity });
     const maxBodyBytes = control.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
-    return await downloadBody(ask, { method, options, payload }, head, { maxBodyBytes });
+    return await downloadBody(ask, { method, options, payload }, head, { maxBodyBytes, capacity });
   }
 
   /** Run within the caller's limits and the life of this client. */
@@ -140,10 +146,10 @@ class Client implements CoapClient {
   }
 }
 
-/** What can be asked so far; other schemes have ways of their own. */
-function parseTarget(uri: string): ParsedCoapUri {
+/** Whatever `connect` can reach. */
+function parseTarget(uri: string, schemes: readonly string[] = ["coap"]): ParsedCoapUri {
   const target = parseCoapUri(uri);
-  if (target.scheme !== "coap")
+  if (!schemes.includes(target.scheme))
     throw new TransportError("BAD_URI", `scheme ${target.scheme} is not supported yet: ${uri}`);
   if (target.hostIsLiteral && isMulticastAddress(target.host)) {
     throw new TransportError("BAD_URI", `a multicast address has no single answer: ${uri}`);

@@ -2,6 +2,7 @@ import type { AmplificationGuard } from "./amplification-guard.js";
 import { createClient } from "./coap-client.js";
 import type { ParsedCoapUri } from "./coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "./constants.js";
+import { drain } from "./drain.js";
 import type { Environment } from "./environment.js";
 import { TransportError } from "./errors.js";
 import { parseIpAddress } from "./ip-address.js";
@@ -14,7 +15,7 @@ import type {
   TransportCounters,
   TransportLimits,
 } from "./types.js";
-import { createCounters, createUdpCore, type UdpCore } from "./udp-core.js";
+import { createCounters, createUdpCore } from "./udp-core.js";
 
 export interface CoapEndpointDeps {
   /** Taken over: closed with the endpoint. */
@@ -47,9 +48,6 @@ export interface CoapEndpoint extends CoapClient {
   close(drainMs?: number): Promise<void>;
 }
 
-/** How often a draining endpoint looks whether it is done. */
-const DRAIN_STEP_MS = 20;
-
 /** CoAP over one datagram socket (RFC 7252), with observation (RFC 7641) and block-wise transfer (RFC 7959). */
 export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpointOptions = {}): CoapEndpoint {
   const { socket, env } = deps;
@@ -72,7 +70,7 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
   const close = async (drainMs: number): Promise<void> => {
     core.stopAccepting();
     await client.close();
-    await drain(env, core, drainMs);
+    await drain(env, () => core.isServerIdle, drainMs);
     core.close();
   };
   return {
@@ -102,15 +100,4 @@ export async function addressOf(uri: ParsedCoapUri, resolve?: (host: string) => 
   const literal = parseIpAddress(resolved);
   if (literal === null) throw new TransportError("UNREACHABLE", `${uri.host} did not resolve to an address`);
   return literal.zone === undefined ? literal.address : `${literal.address}%${literal.zone}`;
-}
-
-async function drain(env: Environment, core: UdpCore, drainMs: number): Promise<void> {
-  const untilMs = env.clock.nowMs() + drainMs;
-  while (!core.isServerIdle) {
-    const leftMs = untilMs - env.clock.nowMs();
-    if (leftMs <= 0) return;
-    await new Promise<void>((resolve) => {
-      env.clock.setTimer(Math.min(leftMs, DRAIN_STEP_MS), resolve);
-    });
-  }
 }

@@ -66,6 +66,11 @@ export class ExpiringMap<V> {
     this.#weight -= entry.weight;
   }
 
+  /** Delete every entry whose key starts so. Takes time for each entry there is. */
+  deleteWithPrefix(prefix: string): void {
+    for (const key of this.#entries.keys()) if (key.startsWith(prefix)) this.delete(key);
+  }
+
   clear(): void {
     this.#timer?.cancel();
     this.#timer = null;

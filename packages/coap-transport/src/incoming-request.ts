@@ -3,6 +3,7 @@ import { type Block, decodeBlock } from "./block-option.js";
 import { CODE, METHOD, OPTION } from "./constants.js";
 import type { Message } from "./message.js";
 import { decodeText, decodeUint, isCritical } from "./option-values.js";
+import type { StreamCapacity } from "./tcp-options.js";
 import type { CoapOption, Peer, ServerRequest } from "./types.js";
 
 /** Where a request came from and through. */
@@ -13,6 +14,8 @@ export interface RequestContext {
   readonly local: { readonly address: string; readonly port: number };
   /** Absent: every source address is taken for true. */
   readonly guard?: AmplificationGuard;
+  /** How bodies go to the peer; absent over datagrams. */
+  readonly capacity?: StreamCapacity;
 }
 
 /** Why a request cannot be handled, as the response that says so. */
@@ -45,6 +48,7 @@ export class IncomingRequest implements ServerRequest {
   readonly local: { readonly address: string; readonly port: number };
 
   readonly token: Uint8Array;
+  readonly capacity: StreamCapacity | undefined;
   readonly wireBytes: number;
   block1?: Block;
   block2?: Block;
@@ -61,6 +65,7 @@ export class IncomingRequest implements ServerRequest {
     this.options = message.options;
     this.token = message.token;
     this.wireBytes = message.wireBytes;
+    this.capacity = context.capacity;
     this.#guard = context.guard;
     this.peer = context.peer;
     this.isMulticast = context.isMulticast;

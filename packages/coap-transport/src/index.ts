@@ -32,7 +32,11 @@ export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js
 export { openCoapClient } from "./open-client.js";
 export { decodeUint, encodeUint } from "./option-values.js";
 export { errorResponse } from "./outgoing-response.js";
+export type { StreamListener, StreamSocket } from "./stream-socket.js";
 export { silentLogger, systemClock } from "./system-environment.js";
+export type { ConnectStream } from "./tcp-client.js";
+export type { StreamLimits } from "./tcp-options.js";
+export { DEFAULT_STREAM_LIMITS } from "./tcp-options.js";
 export type {
   AnswerLife,
   ClientRequest,

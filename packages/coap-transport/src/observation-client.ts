@@ -9,7 +9,7 @@ import { EMPTY_BYTES, isErrorCode, type Message } from "./message.js";
 import { isFresher, type NotificationStamp } from "./notification-order.js";
 import { ObservationRegistration } from "./observation-registration.js";
 import { uintOption } from "./option-values.js";
-import type { RequestChannel, ResponseSink } from "./request-channel.js";
+import type { RequestChannel, ResponseSink, SendSink } from "./request-channel.js";
 import { RequestOperation } from "./request-operation.js";
 import { etagOptions, withEcho, withOptions } from "./request-options.js";
 import type { ClientRequest, CoapOption, Observation, ObservationListener } from "./types.js";
@@ -48,6 +48,12 @@ type Phase =
 /** Notifications of a series that wait for one that is being fetched; the peer sends the next when it was asked for the last block. */
 const MAX_WAITING = 4;
 
+const INDIFFERENT: SendSink = {
+  onAcknowledged: () => {},
+  onReset: () => {},
+  onTimeout: () => {},
+  onUnreachable: () => {},
+};
 const REGISTER = 0;
 const DEREGISTER = 1;
 
@@ -102,7 +108,9 @@ export class ClientObservation implements Observation, ResponseSink {
   }
 
   cancel(): void {
+    const phase = this.#phase;
     this.#finish();
+    if (phase.kind === "running") this.#withdraw(phase.connection);
   }
 
   async close(): Promise<void> {
@@ -118,6 +126,7 @@ export class ClientObservation implements Observation, ResponseSink {
         resolve();
       };
       channel.bind(token, {
+        onClosed: () => done(),
         onResponse(message, isPiggybacked) {
           // Only the answer to this; a notification under way is rejected, which ends the observation as well.
           if (!isPiggybacked && observeValue(message) !== undefined) return false;
@@ -131,6 +140,19 @@ export class ClientObservation implements Observation, ResponseSink {
 
   /** End with an error. */
   fail(error: Error): void {
+    const phase = this.#phase;
+    this.#end(error);
+    if (phase.kind === "running") this.#withdraw(phase.connection);
+  }
+
+  /** Where nothing can be rejected (RFC 8323 section 3.4), the peer has to be told; what it answers is of no interest. */
+  #withdraw(connection: Connection): void {
+    const { channel, token } = connection;
+    if (channel.isOrdered === true) channel.send(token, this.#message(connection, DEREGISTER), false, INDIFFERENT);
+  }
+
+  /** The connection is over, and the observation with it (RFC 8323 appendix A.4). */
+  onClosed(error: TransportError): void {
     this.#end(error);
   }
 
@@ -152,7 +174,8 @@ export class ClientObservation implements Observation, ResponseSink {
     if (isAnswer) this.#stopRegistration();
     const observe = observeValue(message);
     if (observe === undefined || isErrorCode(message.code)) this.#receive(phase.connection, message, undefined);
-    else if (this.#isNew(observe, isAnswer && isPiggybacked)) this.#receive(phase.connection, message, observe);
+    else if (phase.connection.channel.isOrdered === true || this.#isNew(observe, isAnswer && isPiggybacked))
+      this.#receive(phase.connection, message, observe);
     return true;
   }
 
@@ -208,11 +231,15 @@ export class ClientObservation implements Observation, ResponseSink {
       this.#deliver(connection, head, { payload: head.payload, wireBytes: head.wireBytes, observe });
       return;
     }
-    const operation = new RequestOperation({ clock: this.#deps.clock, channel: connection.channel }, true);
+    const { channel } = connection;
+    const operation = new RequestOperation({ clock: this.#deps.clock, channel }, true);
     this.#fetch = operation;
     const { method, payload = EMPTY_BYTES } = this.#options.request;
     const options = this.#echo === null ? connection.options : withEcho(connection.options, this.#echo);
-    downloadBody(askWithEcho(operation.ask), { method, options, payload }, head, { maxBodyBytes }).then(
+    downloadBody(askWithEcho(operation.ask), { method, options, payload }, head, {
+      maxBodyBytes,
+      capacity: channel.capacity,
+    }).then(
       (body) => {
         if (this.#fetch !== operation) return;
         this.#fetch = null;

@@ -24,6 +24,11 @@ export interface NotificationChannel {
   probe(peer: Peer, sink: DeliverySink): void;
   /** Send once and forget. */
   notifyOnce(peer: Peer, token: Uint8Array, message: OutgoingMessage): void;
+  /**
+   * The peer reads more slowly than it is written to: true when `resume` will be called once it has caught up, so that
+   * only then the newest state is asked for. Absent: never.
+   */
+  hold?(peer: Peer, resume: () => void): boolean;
 }
 
 /** An observation that starts with the answer to its registration. */
@@ -45,6 +50,9 @@ export interface ObserverTable {
   admit(request: IncomingRequest, source: ObservationSource): AdmittedObservation | null;
   /** The peer no longer observes with this token. */
   remove(peer: Peer, token: Uint8Array, reason: ObservationEnd): void;
+  /** The peer observes nothing any more. */
+  removePeer(peer: Peer, reason: ObservationEnd): void;
+  hasPeer(peer: Peer): boolean;
   readonly size: number;
   /** End all observations, each with a last word. */
   close(): void;
@@ -196,6 +204,7 @@ class ServerObservation implements Observer, DeliverySink {
 
   readonly #pull = (): void => {
     if (this.#phase !== "due" || this.#resource === null) return;
+    if (this.#deps.channel.hold?.(this.peer, this.#pull) === true) return;
     this.#phase = "pulling";
     this.#isAwake = false;
     try {
@@ -254,6 +263,7 @@ export function withObserve(message: OutgoingMessage, sequence: number): Outgoin
 
 export function createObserverTable(deps: ObserverTableDeps, options: ObserverTableOptions): ObserverTable {
   const observations = new Map<string, ServerObservation>();
+  const byPeer = new Map<string, Set<ServerObservation>>();
   const keyOf = (peer: Peer, token: Uint8Array): string => `${peer.key} ${tokenKey(token)}`;
 
   let silenceTimer: Timer | null = null;
@@ -271,6 +281,9 @@ export function createObserverTable(deps: ObserverTableDeps, options: ObserverTa
   function forget(observation: ServerObservation): void {
     const key = keyOf(observation.peer, observation.token);
     if (observations.get(key) === observation) observations.delete(key);
+    const others = byPeer.get(observation.peer.key);
+    others?.delete(observation);
+    if (others?.size === 0) byPeer.delete(observation.peer.key);
   }
 
   /** Above whatever was sent before under this token, also before a restart: wall time in ms goes slower than 2^23 in 128 s. */
@@ -291,12 +304,19 @@ export function createObserverTable(deps: ObserverTableDeps, options: ObserverTa
       const start = { sequence: observe, fetchPatienceMs: options.fetchPatienceMs };
       const observation = new ServerObservation(deps, request, start, forget);
       observations.set(key, observation);
+      const others = byPeer.get(request.peer.key);
+      if (others === undefined) byPeer.set(request.peer.key, new Set([observation]));
+      else others.add(observation);
       watchSilence();
       return { observe, progress: observation.fetch, attach: () => observation.attach(source) };
     },
     remove(peer, token, reason) {
       observations.get(keyOf(peer, token))?.finish(reason);
     },
+    removePeer(peer, reason) {
+      for (const observation of [...(byPeer.get(peer.key) ?? [])]) observation.finish(reason);
+    },
+    hasPeer: (peer) => byPeer.has(peer.key),
     close() {
       silenceTimer?.cancel();
       for (const observation of [...observations.values()]) {

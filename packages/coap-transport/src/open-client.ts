@@ -5,8 +5,11 @@ import type { ParsedCoapUri } from "./coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "./constants.js";
 import type { Environment, Timer } from "./environment.js";
 import { TransportError } from "./errors.js";
+import { connectTcp } from "./node-tcp.js";
 import { canonicalAddress, openUdpSocket } from "./node-udp.js";
 import type { RequestChannel } from "./request-channel.js";
+import { type ConnectStream, createTcpPeers } from "./tcp-client.js";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./tcp-options.js";
 import type { CoapClient, TransmissionParameters, TransportCounters, TransportLimits } from "./types.js";
 import { createCounters, createUdpCore, type UdpCore } from "./udp-core.js";
 
@@ -14,6 +17,8 @@ export interface OpenCoapClientDeps {
   readonly env: Environment;
   /** The address of a name. Default: the system's resolver. */
   readonly resolve?: (host: string) => Promise<string>;
+  /** Makes the connections of `coap+tcp`. Default: those of the system. */
+  readonly connectStream?: ConnectStream;
 }
 
 export interface OpenCoapClientOptions {
@@ -21,8 +26,12 @@ export interface OpenCoapClientOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Counters to count into; default: own ones. */
   readonly counters?: TransportCounters;
+  /** Bounds and times of `coap+tcp`. */
+  readonly streamLimits?: Partial<StreamLimits>;
 }
 
+/** What can be asked. */
+const SCHEMES = ["coap", "coap+tcp"];
 /** A socket without requests is closed after so long. */
 const IDLE_MS = 300_000;
 /** Beyond this number of sockets a shorter time is enough. */
@@ -41,10 +50,20 @@ export async function openCoapClient(
 ): Promise<CoapClient> {
   const sockets = new PeerSockets(deps.env, options);
   const resolve = deps.resolve ?? (async (host: string) => (await lookup(host)).address);
-  const connect = async (uri: ParsedCoapUri): Promise<RequestChannel> =>
-    await sockets.channelTo(canonicalAddress(await addressOf(uri, resolve)), uri.port);
+  const { env, connectStream = connectTcp } = deps;
+  const counters = options.counters ?? createCounters();
+  const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
+  const connections = createTcpPeers({ env, counters, connectStream }, streamLimits);
+  const connect = async (uri: ParsedCoapUri): Promise<RequestChannel> => {
+    const address = canonicalAddress(await addressOf(uri, resolve));
+    return await (uri.scheme === "coap" ? sockets : connections).channelTo(address, uri.port);
+  };
+  const onClose = async (): Promise<void> => {
+    connections.close();
+    await sockets.close();
+  };
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  return createClient({ env: deps.env, connect, onClose: () => sockets.close() }, limits);
+  return createClient({ env, connect, onClose, schemes: SCHEMES }, limits);
 }
 
 interface PeerSocket {

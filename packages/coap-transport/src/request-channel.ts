@@ -1,4 +1,6 @@
+import type { TransportError } from "./errors.js";
 import type { Message, OutgoingMessage } from "./message.js";
+import type { StreamCapacity } from "./tcp-options.js";
 import type { Peer } from "./types.js";
 
 /** Whoever waits for responses with some token. */
@@ -8,6 +10,8 @@ export interface ResponseSink {
    * to a request of ours rather than on its own. False rejects it (RFC 7252 section 4.2).
    */
   onResponse(message: Message, isPiggybacked: boolean): boolean;
+  /** The way to the peer has ended: nothing comes any more. */
+  onClosed(error: TransportError): void;
 }
 
 /** What became of a request message, as far as the layer below can tell. At most one call. */
@@ -22,6 +26,10 @@ export interface SendSink {
 /** The way to one peer, whatever the transport. */
 export interface RequestChannel {
   readonly peer: Peer;
+  /** Messages arrive in the order in which they were sent (RFC 8323 appendix A). Default false. */
+  readonly isOrdered?: boolean;
+  /** Byte streams carry larger messages and blocks; absent for datagrams. */
+  readonly capacity?: StreamCapacity;
   /** A token that is random and not in use towards this peer (RFC 7252 section 5.3.1). */
   newToken(): Uint8Array;
   /** Responses with `token` go to `sink` from now on. */

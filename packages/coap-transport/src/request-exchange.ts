@@ -40,6 +40,10 @@ export class RequestExchange implements ResponseSink, SendSink {
     return true;
   }
 
+  onClosed(error: TransportError): void {
+    this.finish(error);
+  }
+
   onAcknowledged(): void {
     this.#waitForResponse(); // RFC 7252 section 5.2.2: it comes on its own
   }
@@ -77,6 +81,7 @@ export class RequestExchange implements ResponseSink, SendSink {
 
 /** What the operating system says about a datagram that could not be sent or was refused. */
 export function unreachable(cause: Error): TransportError {
+  if (cause instanceof TransportError) return cause;
   const isTooLarge = "code" in cause && cause.code === "EMSGSIZE";
   return isTooLarge
     ? new TransportError("TOO_LARGE", "the request does not fit a datagram", { cause })

@@ -2,7 +2,7 @@ import type { AmplificationGuard } from "./amplification-guard.js";
 import { createAnswerAllowance } from "./answer-allowance.js";
 import { blockOption, MAX_SZX, szxFor } from "./block-option.js";
 import { createBlock1Assembly } from "./block1-assembly.js";
-import { type Block2Retention, createBlock2Retention } from "./block2-retention.js";
+import { allowsBert, type Block2Retention, createBlock2Retention } from "./block2-retention.js";
 import { CODE, METHOD, OPTION } from "./constants.js";
 import type { Environment } from "./environment.js";
 import { IncomingRequest, type RequestContext } from "./incoming-request.js";
@@ -42,6 +42,10 @@ export interface ServerDispatch {
   dispatch(message: Message, context: RequestContext): Reply | Promise<Reply>;
   /** End one observation, e.g. because its peer rejected the response that established it. */
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void;
+  /** The peer is gone for good, with its connection: whatever is kept for it is given up. */
+  forgetPeer(peer: Peer): void;
+  /** Does this peer observe anything? */
+  isObserver(peer: Peer): boolean;
   /** Requests whose handler has not answered yet. */
   readonly running: number;
   /** How much is in each table. */
@@ -131,6 +135,16 @@ class Dispatcher implements ServerDispatch {
     this.#observers.remove(peer, token, reason);
   }
 
+  forgetPeer(peer: Peer): void {
+    this.#observers.removePeer(peer, "closed");
+    this.#uploads.forgetPeer(peer);
+    this.#retention.forgetPeer(peer);
+  }
+
+  isObserver(peer: Peer): boolean {
+    return this.#observers.hasPeer(peer);
+  }
+
   tableSizes(): TableSizes {
     return {
       handlers: this.running,
@@ -152,7 +166,7 @@ class Dispatcher implements ServerDispatch {
     if (request.failure !== null) return this.#refuse(request, request.failure.code, request.failure.diagnostic);
     if (request.method > METHOD.IPATCH) return this.#refuse(request, CODE.METHOD_NOT_ALLOWED, "unknown method");
     const { block2 } = request;
-    if (block2 !== undefined && (block2.num > 0 || block2.szx > MAX_SZX)) {
+    if (block2 !== undefined && (block2.num > 0 || (block2.szx > MAX_SZX && !allowsBert(request)))) {
       const early = this.#answerLaterBlock(request);
       if (early !== null) return early;
     }

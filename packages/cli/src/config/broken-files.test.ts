@@ -132,13 +132,13 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     "3:16: concurrency is 0; write a whole number from 1 to 1024",
   ],
   "scheme-not-available": [
-    '3:5: listen "coap+tcp://[::]:5683": coap+tcp is not available yet; write coap://',
-    '4:5: listen "coaps+tcp://[::]": coaps+tcp is not available yet; write coap://',
+    '3:5: listen "coaps://[::]": coaps is not available yet; write coap://',
+    '4:5: listen "coaps+tcp://[::]": coaps+tcp is not available yet; write coap+tcp://',
     '5:5: listen "http://[::]": http is not CoAP; write coap://',
   ],
   several: [
     `1:7: name is "lp z"; ${NAME}`,
-    '2:10: listen "coap+tcp://[::]": coap+tcp is not available yet; write coap://',
+    '2:10: listen "coaps://[::]": coaps is not available yet; write coap://',
     '4:3: unknown key "timout" in lookup; did you mean "timeout"?',
     '6:15: name "local" is reserved for the registrations of the node itself; choose another',
     "7:7: coap://[2001:db8:23::1] is upstream 1 already; remove one of them",

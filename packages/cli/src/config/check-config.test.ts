@@ -25,7 +25,7 @@ describe("checkConfig", () => {
   test("every key is read", () => {
     expect(load("test/config/good/everything.yaml")).toMatchObject({
       name: "lp-z",
-      listen: ["coap://[::]", "coap://localhost:56830"],
+      listen: ["coap://[::]", "coap+tcp://[::]", "coap://localhost:56830"],
       http: { host: "::1", port: 8683 },
       lookup: {
         timeoutMs: 1500,
@@ -89,6 +89,11 @@ describe("checkConfig", () => {
         transfers: 30,
         answers: 35,
         verifiedPeers: 40,
+        connections: 50,
+        connectionsPerAddress: 6,
+        messageBytes: 65_536,
+        queueBytes: 70_000,
+        connectionRequests: 8,
       },
       log: { level: "debug", format: "json" },
     });
@@ -109,6 +114,11 @@ describe("checkConfig", () => {
         transfers: 1024,
         answers: 32_768,
         verifiedPeers: 10_000,
+        connections: 1024,
+        connectionsPerAddress: 128,
+        messageBytes: 131_072,
+        queueBytes: 1_048_576,
+        connectionRequests: 64,
       },
       log: { level: "info", format: "text" },
     });

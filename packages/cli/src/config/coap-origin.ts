@@ -12,10 +12,13 @@ export type OriginResult =
   | { readonly ok: true; readonly origin: CoapOrigin }
   | { readonly ok: false; readonly message: string };
 
-/** Schemes that a node can use today. */
-const AVAILABLE_SCHEME = "coap";
-/** Schemes that are specified (RFC 8323, RFC 7252 section 6.2) but not built yet. */
-const PLANNED_SCHEMES: ReadonlySet<string> = new Set(["coap+tcp", "coaps+tcp", "coaps"]);
+/** Schemes that a node can use today (RFC 7252 section 6.1, RFC 8323 section 8.1). */
+const AVAILABLE_SCHEMES: ReadonlySet<string> = new Set(["coap", "coap+tcp"]);
+/** Schemes that are specified (RFC 7252 section 6.2, RFC 8323 section 8.2) but not built yet, and what to write instead. */
+const PLANNED_SCHEMES: ReadonlyMap<string, string> = new Map([
+  ["coaps", "coap"],
+  ["coaps+tcp", "coap+tcp"],
+]);
 const EXAMPLE = "coap://[2001:db8::1]:5683";
 
 /** Read a URI that names a CoAP server and nothing below it. The message says what is wrong and what would be right. Pure. */
@@ -23,8 +26,9 @@ export function parseCoapOrigin(text: string): OriginResult {
   const shown = JSON.stringify(text);
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) return refuse(`${shown} is not a URI; write ${EXAMPLE}`);
-  if (PLANNED_SCHEMES.has(scheme)) return refuse(`${shown}: ${scheme} is not available yet; write coap://`);
-  if (scheme !== AVAILABLE_SCHEME) return refuse(`${shown}: ${scheme} is not CoAP; write coap://`);
+  const instead = PLANNED_SCHEMES.get(scheme);
+  if (instead !== undefined) return refuse(`${shown}: ${scheme} is not available yet; write ${instead}://`);
+  if (!AVAILABLE_SCHEMES.has(scheme)) return refuse(`${shown}: ${scheme} is not CoAP; write coap://`);
   try {
     const { host, hostIsLiteral, zone, port, path, query } = parseCoapUri(text);
     if (path.length > 0 || query.length > 0 || text.includes("?")) {

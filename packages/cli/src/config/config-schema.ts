@@ -146,6 +146,11 @@ const limitsShape = {
   transfers: optional("transfers", integer(1, 1_000_000)),
   answers: optional("answers", integer(0, 10_000_000)),
   "verified-peers": optional("verified-peers", integer(1, 10_000_000)),
+  connections: optional("connections", integer(1, 1_000_000)),
+  "connections-per-address": optional("connections-per-address", integer(1, 1_000_000)),
+  "message-bytes": optional("message-bytes", integer(1153, 67_108_864)),
+  "queue-bytes": optional("queue-bytes", integer(65_536, 1_073_741_824)),
+  "connection-requests": optional("connection-requests", integer(1, 1_000_000)),
 };
 
 const logShape = {

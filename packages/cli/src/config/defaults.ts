@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
+import { DEFAULT_STREAM_LIMITS } from "@tributary/coap-transport";
 import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
 import type {
@@ -33,6 +34,11 @@ const DEFAULT_LIMITS: LimitsConfig = {
   transfers: 1024,
   answers: 32_768,
   verifiedPeers: 10_000,
+  connections: DEFAULT_STREAM_LIMITS.maxConnections,
+  connectionsPerAddress: DEFAULT_STREAM_LIMITS.maxConnectionsPerAddress,
+  messageBytes: DEFAULT_STREAM_LIMITS.maxMessageBytes,
+  queueBytes: DEFAULT_STREAM_LIMITS.maxQueuedBytes,
+  connectionRequests: DEFAULT_STREAM_LIMITS.maxRequestsPerConnection,
 };
 /** Two retransmissions at least (RFC 7252 section 4.8). */
 const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
@@ -167,6 +173,11 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
     transfers: limits.transfers ?? DEFAULT_LIMITS.transfers,
     answers: limits.answers ?? DEFAULT_LIMITS.answers,
     verifiedPeers: limits["verified-peers"] ?? DEFAULT_LIMITS.verifiedPeers,
+    connections: limits.connections ?? DEFAULT_LIMITS.connections,
+    connectionsPerAddress: limits["connections-per-address"] ?? DEFAULT_LIMITS.connectionsPerAddress,
+    messageBytes: limits["message-bytes"] ?? DEFAULT_LIMITS.messageBytes,
+    queueBytes: limits["queue-bytes"] ?? DEFAULT_LIMITS.queueBytes,
+    connectionRequests: limits["connection-requests"] ?? DEFAULT_LIMITS.connectionRequests,
   };
 }
 

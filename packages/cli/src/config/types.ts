@@ -119,6 +119,12 @@ export interface LimitsConfig {
   /** Answers remembered for those who ask the same again, per listener address. */
   readonly answers: number;
   readonly verifiedPeers: number;
+  /** Of `coap+tcp`, per listener; see StreamLimits. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly messageBytes: number;
+  readonly queueBytes: number;
+  readonly connectionRequests: number;
 }
 
 export interface LogConfig {

@@ -3,11 +3,13 @@ import { lookup } from "node:dns/promises";
 import { type ParsedCoapUri, parseCoapUri, TransportError } from "@tributary/coap-transport";
 import { Agent, type CoapRequestParams, type IncomingMessage, type OutgoingMessage } from "coap";
 import { EndpointError } from "./errors.js";
+import { type Address, type Control, firstAnswer } from "./first-answer.js";
 import { GuardedSocket } from "./guarded-socket.js";
+import { createStreamRequests, type StreamRequests } from "./stream-requests.js";
 
 export interface EndpointRequest {
   readonly method: "GET" | "POST" | "DELETE";
-  /** Absolute `coap` URI. */
+  /** Absolute URI with scheme `coap` or `coap+tcp`. */
   readonly uri: string;
   /** Further Uri-Query items, decoded. */
   readonly query?: readonly string[];
@@ -53,16 +55,6 @@ interface Channel {
   readonly agent: Agent;
 }
 
-interface Address {
-  readonly address: string;
-  readonly family: number;
-}
-
-interface Control {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-}
-
 const LINK_FORMAT = 40;
 const ECHO = 252;
 /** Payloads beyond this go in blocks of this size (RFC 7959). */
@@ -75,6 +67,7 @@ const MAX_GROUP_ANSWERS = 32;
 
 export function createEndpointClient(): EndpointClient {
   const channels = new Map<number, Promise<Channel>>();
+  let streams: StreamRequests | null = null;
   const channelFor = (family: number): Promise<Channel> => {
     const known = channels.get(family) ?? openChannel(family);
     channels.set(family, known);
@@ -84,6 +77,10 @@ export function createEndpointClient(): EndpointClient {
     async request(request, control) {
       const uri = parseUri(request.uri);
       const addresses = await addressesOf(uri);
+      if (uri.scheme === "coap+tcp") {
+        streams ??= createStreamRequests();
+        return await streams.request(request, addresses, control);
+      }
       return await firstAnswer(addresses, control, async (address, each) => {
         const channel = await channelFor(address.family);
         const response = await exchange(channel, uri, address, request, each);
@@ -109,6 +106,7 @@ export function createEndpointClient(): EndpointClient {
           () => {},
         );
       channels.clear();
+      streams?.close();
     },
   };
 }
@@ -128,7 +126,8 @@ async function openChannel(family: number): Promise<Channel> {
 function parseUri(text: string): ParsedCoapUri {
   try {
     const uri = parseCoapUri(text);
-    if (uri.scheme !== "coap") throw new EndpointError("BAD_URI", `${uri.scheme} is not available yet: ${text}`);
+    if (uri.scheme !== "coap" && uri.scheme !== "coap+tcp")
+      throw new EndpointError("BAD_URI", `${uri.scheme} is not available yet: ${text}`);
     return uri;
   } catch (error) {
     if (error instanceof TransportError) throw new EndpointError("BAD_URI", error.message, { cause: error });
@@ -136,7 +135,7 @@ function parseUri(text: string): ParsedCoapUri {
   }
 }
 
-async function addressesOf(uri: ParsedCoapUri): Promise<Address[]> {
+export async function addressesOf(uri: ParsedCoapUri): Promise<Address[]> {
   if (uri.hostIsLiteral) {
     const zone = uri.zone === undefined ? "" : `%${uri.zone}`;
     return [{ address: uri.host + zone, family: uri.host.includes(":") ? 6 : 4 }];
@@ -145,24 +144,6 @@ async function addressesOf(uri: ParsedCoapUri): Promise<Address[]> {
     return (await lookup(uri.host, { all: true })).slice(0, MAX_ADDRESSES);
   } catch (cause) {
     throw new EndpointError("UNREACHABLE", `the name ${uri.host} has no address`, { cause });
-  }
-}
-
-/** Ask all addresses at once: a name such as localhost has some where nothing listens. The first answer counts. */
-async function firstAnswer(
-  addresses: readonly Address[],
-  { timeoutMs, signal }: Control,
-  ask: (address: Address, control: Control) => Promise<EndpointResponse>,
-): Promise<EndpointResponse> {
-  const losers = new AbortController();
-  const each = { timeoutMs, signal: AbortSignal.any([signal, losers.signal]) };
-  try {
-    return await Promise.any(addresses.map((address) => ask(address, each)));
-  } catch (error) {
-    if (error instanceof AggregateError && error.errors.length > 0) throw error.errors[0];
-    throw new EndpointError("UNREACHABLE", "the name has no address", { cause: error });
-  } finally {
-    losers.abort();
   }
 }
 

@@ -50,7 +50,7 @@ function findRegistration(uri: string, response: EndpointResponse): { readonly v
   if (found === undefined) return { kind: "refused", message: "it advertises no core.rd" };
   const value = resolveReference(uri, found.target);
   const { scheme } = splitUri(value);
-  if (scheme === "coap") return { value };
+  if (scheme === "coap" || scheme === "coap+tcp") return { value };
   return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
 }
 

@@ -5,5 +5,7 @@ export type { VirtualClock } from "./virtual-clock.js";
 export { createVirtualClock } from "./virtual-clock.js";
 export type { LinkConditions, NetworkAddress, NetworkEvent, VirtualNetwork } from "./virtual-network.js";
 export { createVirtualNetwork } from "./virtual-network.js";
+export type { VirtualStream, VirtualStreams, VirtualStreamsOptions } from "./virtual-streams.js";
+export { createVirtualStreams } from "./virtual-streams.js";
 export type { VirtualWorld } from "./virtual-world.js";
 export { createVirtualWorld } from "./virtual-world.js";

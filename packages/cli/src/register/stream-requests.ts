@@ -1,0 +1,66 @@
+import {
+  type ClientRequest,
+  type CoapClient,
+  formatCode,
+  METHOD,
+  openCoapClient,
+  silentLogger,
+  TransportError,
+} from "@tributary/coap-transport";
+import { systemEnvironment } from "../environment.js";
+import type { EndpointRequest, EndpointResponse } from "./endpoint-client.js";
+import { EndpointError, type EndpointErrorCode } from "./errors.js";
+import { type Address, type Control, firstAnswer } from "./first-answer.js";
+
+/** Requests over TCP (RFC 8323), from connections that are kept between them. */
+export interface StreamRequests {
+  /** @throws {EndpointError} */
+  request(request: EndpointRequest, addresses: readonly Address[], control: Control): Promise<EndpointResponse>;
+  close(): void;
+}
+
+const LINK_FORMAT = 40;
+const CODES: Readonly<Partial<Record<TransportError["code"], EndpointErrorCode>>> = {
+  TIMEOUT: "TIMEOUT",
+  RESET: "RESET",
+  ABORTED: "ABORTED",
+  BAD_URI: "BAD_URI",
+};
+
+export function createStreamRequests(): StreamRequests {
+  const env = systemEnvironment(silentLogger);
+  /** One for each address: which one a name stands for is decided before. */
+  const clients = new Map<string, Promise<CoapClient>>();
+  const clientAt = (address: string): Promise<CoapClient> => {
+    const known = clients.get(address) ?? openCoapClient({ env, resolve: async () => address });
+    clients.set(address, known);
+    return known;
+  };
+  return {
+    request: (request, addresses, control) =>
+      firstAnswer(addresses, control, async ({ address }, each) => ask(await clientAt(address), request, each)),
+    close() {
+      for (const opening of clients.values())
+        opening.then(
+          (client) => client.close(),
+          () => {},
+        );
+      clients.clear();
+    },
+  };
+}
+
+async function ask(client: CoapClient, request: EndpointRequest, control: Control): Promise<EndpointResponse> {
+  try {
+    const { code, payload, locationPath, locationQuery } = await client.request(messageOf(request), control);
+    return { code: formatCode(code), payload, locationPath, locationQuery };
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    throw new EndpointError(CODES[error.code] ?? "UNREACHABLE", error.message, { cause: error });
+  }
+}
+
+function messageOf({ method, uri, query = [], payload = "" }: EndpointRequest): ClientRequest {
+  const body = payload === "" ? {} : { payload: Buffer.from(payload), contentFormat: LINK_FORMAT };
+  return { method: METHOD[method], uri, query, ...(method === "GET" ? { accept: LINK_FORMAT } : {}), ...body };
+}

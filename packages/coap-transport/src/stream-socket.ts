@@ -1,0 +1,29 @@
+/** A byte stream to one peer as CoAP over TCP needs it; real ones are made in `node-tcp.ts`, simulated ones by tests. */
+export interface StreamSocket {
+  readonly local: { readonly address: string; readonly port: number };
+  /** Zone included, IPv4-mapped addresses as IPv4. */
+  readonly remote: { readonly address: string; readonly port: number };
+  /** Send, or keep until the peer takes it. Nothing happens after the end. */
+  write(bytes: Uint8Array): void;
+  /** Bytes that the system has not taken yet. */
+  readonly queuedBytes: number;
+  /** Stop, or go on with, `onBytes`. */
+  pause(): void;
+  resume(): void;
+  /** No more bytes of ours; what is queued still goes out. */
+  end(): void;
+  /** Gone at once; `onClosed` is called. */
+  destroy(): void;
+  /** These three are set once, before anything is received. */
+  onBytes: ((bytes: Uint8Array) => void) | null;
+  /** Everything written was taken by the system. Called after `queuedBytes` was above some hundred kilobytes at least. */
+  onDrained: (() => void) | null;
+  /** Called once; the peer's end, or an error, ends both directions. */
+  onClosed: ((error: Error | null) => void) | null;
+}
+
+/** Where streams come from. */
+export interface StreamListener {
+  readonly local: { readonly address: string; readonly port: number };
+  close(): void;
+}

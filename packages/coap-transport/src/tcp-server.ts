@@ -1,0 +1,165 @@
+import type { AmplificationGuard } from "./amplification-guard.js";
+import { CODE, DEFAULT_PARAMETERS } from "./constants.js";
+import type { Environment } from "./environment.js";
+import type { Message, OutgoingMessage } from "./message.js";
+import type { DeliverySink, NotificationChannel } from "./observers.js";
+import { errorMessage } from "./outgoing-response.js";
+import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
+import type { StreamSocket } from "./stream-socket.js";
+import { TcpConnection } from "./tcp-connection.js";
+import type { StreamLimits } from "./tcp-options.js";
+import { streamPeer } from "./tcp-peer.js";
+import type { Peer, RequestHandler, TableSizes, TransportCounters, TransportLimits } from "./types.js";
+
+/** Serves CoAP over the connections that it is given (RFC 8323). */
+export interface TcpServer {
+  /** A connection that somebody made to us; taken over, or closed at once when there are too many. */
+  accept(socket: StreamSocket): void;
+  /** No handler is running. */
+  readonly isIdle: boolean;
+  tableSizes(): TableSizes;
+  /** Read no more requests, take no more connections. */
+  stopAccepting(): void;
+  /** End observations with a last word, then every connection in good order. */
+  close(): void;
+}
+
+export interface TcpServerDeps {
+  readonly env: Environment;
+  readonly handler: RequestHandler;
+  readonly counters: TransportCounters;
+  /** Makes and checks Echo values where handlers want fresh ones; addresses need no proof here. */
+  readonly guard?: AmplificationGuard | undefined;
+}
+
+export interface TcpServerOptions {
+  readonly scheme: string;
+  readonly limits: TransportLimits;
+  readonly streamLimits: StreamLimits;
+}
+
+export function createTcpServer(deps: TcpServerDeps, options: TcpServerOptions): TcpServer {
+  return new Server(deps, options);
+}
+
+class Server implements TcpServer {
+  readonly #deps: TcpServerDeps;
+  readonly #options: TcpServerOptions;
+  readonly #dispatch: ServerDispatch;
+  readonly #connections = new Map<string, TcpConnection>();
+  readonly #perAddress = new Map<string, number>();
+  #isAccepting = true;
+
+  constructor(deps: TcpServerDeps, options: TcpServerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const { limits } = options;
+    const channel = this.#notificationChannel();
+    this.#dispatch = createServerDispatch({ ...deps, channel }, { limits, parameters: DEFAULT_PARAMETERS });
+  }
+
+  accept(socket: StreamSocket): void {
+    const { env, counters } = this.#deps;
+    const { streamLimits } = this.#options;
+    const peer = streamPeer(socket);
+    const fromThere = this.#perAddress.get(peer.address) ?? 0;
+    const isTooMany = this.#connections.size >= streamLimits.maxConnections;
+    if (!this.#isAccepting || isTooMany || fromThere >= streamLimits.maxConnectionsPerAddress) {
+      if (this.#isAccepting) countRejected(counters, isTooMany ? "connection-limit" : "connection-limit-per-address");
+      socket.destroy();
+      return;
+    }
+    this.#perAddress.set(peer.address, fromThere + 1);
+    const owner = {
+      onReady: () => {},
+      onRequest: (message: Message) => this.#handleRequest(connection, message, socket),
+      onResponse: () => false,
+      isInUse: () => this.#dispatch.isObserver(peer),
+      onClosed: () => this.#forget(peer),
+    };
+    const connection: TcpConnection = new TcpConnection({ socket, peer, env, counters, owner }, streamLimits);
+    this.#connections.set(peer.key, connection);
+  }
+
+  get isIdle(): boolean {
+    return this.#dispatch.running === 0;
+  }
+
+  tableSizes(): TableSizes {
+    return { ...this.#dispatch.tableSizes(), connections: this.#connections.size };
+  }
+
+  stopAccepting(): void {
+    this.#isAccepting = false;
+    for (const connection of this.#connections.values()) connection.stopAccepting();
+  }
+
+  close(): void {
+    this.stopAccepting();
+    this.#dispatch.close();
+    for (const connection of [...this.#connections.values()]) connection.release();
+  }
+
+  #forget(peer: Peer): void {
+    this.#connections.delete(peer.key);
+    const left = (this.#perAddress.get(peer.address) ?? 1) - 1;
+    if (left === 0) this.#perAddress.delete(peer.address);
+    else this.#perAddress.set(peer.address, left);
+    this.#dispatch.forgetPeer(peer);
+  }
+
+  #handleRequest(connection: TcpConnection, message: Message, socket: StreamSocket): void | Promise<void> {
+    const { scheme } = this.#options;
+    const { peer, capacity } = connection;
+    const context = { peer, isMulticast: false, scheme, local: socket.local, capacity };
+    const reply = this.#dispatch.dispatch(message, context);
+    if (reply instanceof Promise) return reply.then((settled) => this.#answer(connection, message.token, settled));
+    this.#answer(connection, message.token, reply);
+  }
+
+  #answer(connection: TcpConnection, token: Uint8Array, { message, afterSent }: Reply): void {
+    if (message !== null && !connection.send(token, message)) {
+      this.#dispatch.endObservation(connection.peer, token, "closed");
+      if (connection.isOpen) this.#refuseLarge(connection, token, message);
+      return;
+    }
+    afterSent?.();
+  }
+
+  /** Options alone may be more than a very small peer takes. */
+  #refuseLarge(connection: TcpConnection, token: Uint8Array, message: OutgoingMessage): void {
+    countRejected(this.#deps.counters, "too-large-for-peer");
+    const { code } = message;
+    this.#deps.env.logger.debug("an answer is larger than the peer takes", { code, peer: connection.peer.key });
+    connection.send(token, errorMessage(CODE.INTERNAL, "the answer is larger than your Max-Message-Size"));
+  }
+
+  /** What was written to the stream arrives, or the connection ends: delivered once it is there. */
+  #notificationChannel(): NotificationChannel {
+    const at = (peer: Peer): TcpConnection | undefined => this.#connections.get(peer.key);
+    return {
+      notify(peer, token, message, sink) {
+        let isCancelled = false;
+        const isSent = at(peer)?.send(token, message) ?? false;
+        queueMicrotask(() => {
+          if (isCancelled) return;
+          if (isSent) sink.onDelivered();
+          else sink.onUndelivered();
+        });
+        return {
+          cancel: () => {
+            isCancelled = true;
+          },
+        };
+      },
+      probe: (peer, sink) => void at(peer)?.ping((isAlive) => tellProbe(sink, isAlive)),
+      notifyOnce: (peer, token, message) => void at(peer)?.send(token, message),
+      hold: (peer, resume) => at(peer)?.hold(resume) ?? false,
+    };
+  }
+}
+
+function tellProbe(sink: DeliverySink, isAlive: boolean): void {
+  if (isAlive) sink.onDelivered();
+  else sink.onUndelivered();
+}

@@ -1,0 +1,90 @@
+import { createClient } from "../coap-client.js";
+import type { ParsedCoapUri } from "../coap-uri.js";
+import { DEFAULT_LIMITS } from "../constants.js";
+import { TransportError } from "../errors.js";
+import type { Message, OutgoingMessage } from "../message.js";
+import { createTcpPeers } from "../tcp-client.js";
+import { encodeFrame, StreamParser } from "../tcp-framing.js";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp-options.js";
+import { createTcpServer } from "../tcp-server.js";
+import type { CoapClient, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
+import { createCounters } from "../udp-core.js";
+import { createVirtualStreams, type VirtualStream, type VirtualStreamsOptions } from "./virtual-streams.js";
+import { createVirtualWorld } from "./virtual-world.js";
+
+const AT = { address: "2001:db8::1", port: 5683 };
+export const STREAM_URI = "coap+tcp://[2001:db8::1]";
+
+export interface StreamedServerOptions extends VirtualStreamsOptions {
+  readonly seed?: number;
+  readonly limits?: Partial<TransportLimits>;
+  readonly streamLimits?: Partial<StreamLimits>;
+}
+
+/** A server over virtual streams, with clients and peers that speak by hand. */
+export function serveStreams(handler: RequestHandler, options: StreamedServerOptions = {}) {
+  const errors: unknown[] = [];
+  const world = createVirtualWorld({ seed: options.seed ?? 1 });
+  const logger = { ...world.env.logger, error: (text: string, fields?: object) => errors.push([text, fields]) };
+  const env = { ...world.env, logger };
+  const streams = createVirtualStreams(world, options);
+  const counters = createCounters();
+  const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const server = createTcpServer({ env, handler, counters }, { scheme: "coap+tcp", limits, streamLimits });
+  const stop = streams.listen(AT, (socket) => server.accept(socket));
+  let ports = 40_000;
+
+  function openClient(own: Partial<StreamLimits> = {}): { client: CoapClient; counters: TransportCounters } {
+    const clientCounters = createCounters();
+    const connectStream = (address: string, port: number) =>
+      streams.connect({ address: "2001:db8::c", port: ++ports }, { address, port }).catch((cause: unknown) => {
+        throw new TransportError("UNREACHABLE", "refused", { cause });
+      });
+    const peers = createTcpPeers(
+      { env, counters: clientCounters, connectStream },
+      { ...DEFAULT_STREAM_LIMITS, ...own },
+    );
+    const connect = (uri: ParsedCoapUri) => peers.channelTo(uri.host, uri.port);
+    const deps = { env, connect, schemes: ["coap+tcp"], onClose: () => peers.close() };
+    return { client: createClient(deps, limits), counters: clientCounters };
+  }
+
+  return {
+    ...world,
+    env,
+    errors,
+    streams,
+    server,
+    counters,
+    openClient,
+    stop,
+    rawPeer: () => rawPeer(streams, ++ports),
+  };
+}
+
+/** A peer that says what it is told to. */
+export interface RawStreamPeer {
+  readonly socket: VirtualStream;
+  /** What came so far; `take` removes it. */
+  take(): Message[];
+  send(token: Uint8Array, message: Partial<OutgoingMessage>): void;
+}
+
+async function rawPeer(streams: ReturnType<typeof createVirtualStreams>, port: number): Promise<RawStreamPeer> {
+  const socket = await streams.connect({ address: "2001:db8::66", port }, AT);
+  const parser = new StreamParser({ maxMessageBytes: 10_000_000 });
+  const inbox: Message[] = [];
+  socket.onBytes = (bytes) => {
+    parser.push(bytes);
+    for (let next = parser.next(); next !== null && typeof next === "object"; next = parser.next()) {
+      inbox.push({ ...next, token: Uint8Array.from(next.token) });
+    }
+  };
+  return {
+    socket,
+    take: () => inbox.splice(0),
+    send: (token, message) =>
+      socket.write(encodeFrame(token, { code: 0, options: [], payload: new Uint8Array(), ...message })),
+  };
+}

@@ -146,7 +146,7 @@ class NodeDatagramSocket implements DatagramSocket {
     }
   }
 
-  send(datagram: Uint8Array, to: { address: string; port: number }): void {
+  send(datagram: Uint8Array, to: { address: string; port: number }, isReported = true): void {
     if (this.#isClosed) return;
     if (this.#isConnected) {
       this.#socket.send(datagram, this.#onSent);
@@ -154,7 +154,8 @@ class NodeDatagramSocket implements DatagramSocket {
     }
     const isMapped = this.#isIpv6 && !to.address.includes(":");
     const address = isMapped ? MAPPED + to.address : to.address;
-    this.#socket.send(datagram, 0, datagram.length, to.port, address, this.#onSent);
+    // A callback costs a turn of the event loop for each datagram.
+    this.#socket.send(datagram, 0, datagram.length, to.port, address, isReported ? this.#onSent : undefined);
   }
 
   close(): void {

@@ -2,7 +2,8 @@ import type { AmplificationGuard } from "./amplification-guard.js";
 import { AnswerMemory, type AnswerMemoryOptions } from "./answer-memory.js";
 import { MESSAGE_TYPE, METHOD, OPTION } from "./constants.js";
 import type { UdpMessage } from "./message-codec.js";
-import type { AnswerLife, Peer } from "./types.js";
+import type { PeerTable } from "./peer-table.js";
+import type { AnswerLife } from "./types.js";
 
 const HEADER_BYTES = 4;
 const MAX_TOKEN_BYTES = 8;
@@ -27,25 +28,30 @@ const NOT_REPEATABLE: readonly number[] = [
 export class RepeatedRequests {
   readonly #memory: AnswerMemory;
   readonly #guard: AmplificationGuard | undefined;
+  readonly #peers: PeerTable;
 
-  constructor(deps: { readonly guard: AmplificationGuard | undefined }, options: AnswerMemoryOptions) {
+  constructor(
+    deps: { readonly guard: AmplificationGuard | undefined; readonly peers: PeerTable },
+    options: AnswerMemoryOptions,
+  ) {
     this.#memory = new AnswerMemory(options);
     this.#guard = deps.guard;
+    this.#peers = deps.peers;
   }
 
   get size(): number {
     return this.#memory.size;
   }
 
-  /** The answer to a datagram, ready to be sent; null: it has to be read. `peerOf` is asked only where a proof is needed. */
-  answer(datagram: Buffer, address: string, peerOf: () => Peer): Buffer | null {
+  /** The answer to a datagram, ready to be sent; null: it has to be read. */
+  answer(datagram: Buffer, from: { readonly address: string; readonly port: number }): Buffer | null {
     const start = optionsStart(datagram);
-    if (start === 0 || this.#memory.size === 0 || address.includes("%")) return null;
+    if (start === 0 || from.address.includes("%")) return null;
     const known = this.#memory.get(datagram.toString("latin1", start));
     if (known === undefined) return null;
     const { bytes, code, life } = known;
     const length = start + bytes.length;
-    if (!this.#mayGo(length, datagram.length, peerOf)) return null;
+    if (!this.#mayGo(length, datagram.length, from)) return null;
     const answer = Buffer.allocUnsafe(length);
     datagram.copy(answer, 2, 2, start);
     answer[0] = (datagram[0] as number) | (MESSAGE_TYPE.ACK << 4);
@@ -69,10 +75,14 @@ export class RepeatedRequests {
     this.#memory.clear();
   }
 
-  #mayGo(answerBytes: number, requestBytes: number, peerOf: () => Peer): boolean {
+  #mayGo(
+    answerBytes: number,
+    requestBytes: number,
+    from: { readonly address: string; readonly port: number },
+  ): boolean {
     const guard = this.#guard;
     if (guard === undefined || answerBytes <= guard.allowance(requestBytes)) return true;
-    return guard.examine(peerOf(), undefined) !== "none";
+    return guard.examine(this.#peers.at(from.address, from.port).peer, undefined) !== "none";
   }
 }
 

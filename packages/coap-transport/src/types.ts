@@ -213,7 +213,8 @@ export interface CoapListener {
 /** A datagram socket as the message layer needs it; real ones are made in `node-udp.ts`, simulated ones by tests. */
 export interface DatagramSocket {
   readonly local: { readonly address: string; readonly port: number };
-  send(datagram: Uint8Array, to: { address: string; port: number }): void;
+  /** `isReported`: a failure is told by `onError`; default true. */
+  send(datagram: Uint8Array, to: { address: string; port: number }, isReported?: boolean): void;
   /** Set once by the message layer. `isMulticast` when known by the socket. */
   onDatagram: ((datagram: Uint8Array, from: { address: string; port: number }, isMulticast: boolean) => void) | null;
   onError: ((error: Error) => void) | null;

@@ -103,7 +103,7 @@ class Core implements UdpCore {
     this.#deduplication = deduplication;
     this.#requests = createUdpRequests({ random, exchanges, peers }, { parameters });
     const answers = { maxEntries: limits.maxAnswers, maxBytes: MAX_ANSWER_BYTES };
-    this.#repeated = new RepeatedRequests({ guard }, answers);
+    this.#repeated = new RepeatedRequests({ guard, peers }, answers);
     const serverDeps = { env, exchanges, deduplication, peers, counters, guard, transmit, repeated: this.#repeated };
     this.#server =
       handler === undefined ? null : createUdpServer({ ...serverDeps, handler }, { ...options, local: socket.local });
@@ -171,11 +171,10 @@ class Core implements UdpCore {
 
   #answerAgain(datagram: Uint8Array, from: { address: string; port: number }): boolean {
     if (!this.#isAccepting) return false;
-    const peerOf = () => this.#peers.at(from.address, from.port).peer;
-    const answer = this.#repeated.answer(asBuffer(datagram), from.address, peerOf);
+    const answer = this.#repeated.answer(asBuffer(datagram), from);
     if (answer === null) return false;
     this.#counters.sent++;
-    this.#deps.socket.send(answer, from);
+    this.#deps.socket.send(answer, from, false);
     return true;
   }
 

@@ -1,11 +1,11 @@
+import { EndpointTable } from "./endpoint-table.js";
 import type { KeyState } from "./stored-record.js";
 import { ownText, type StringPool } from "./string-pool.js";
 
 /** The (ep, d) pairs that have records; `d` absent is a value of its own (rule 5). */
 export class KeyTable {
   readonly #pool: StringPool;
-  readonly #withoutSector = new Map<string, KeyState>();
-  readonly #withSector = new Map<string, KeyState>();
+  readonly #byEndpoint = new EndpointTable<KeyState>(({ d }) => d);
   readonly #bySlot: (KeyState | undefined)[] = [];
   /** Slots of closed keys, used again so that they stay small numbers. */
   readonly #freeSlots: number[] = [];
@@ -20,7 +20,7 @@ export class KeyTable {
   }
 
   get(ep: string, d: string | undefined): KeyState | undefined {
-    return d === undefined ? this.#withoutSector.get(ep) : this.#withSector.get(sectoredText(ep, d));
+    return this.#byEndpoint.get(ep, d);
   }
 
   at(slot: number): KeyState | undefined {
@@ -33,20 +33,13 @@ export class KeyTable {
     const sector = d === undefined ? undefined : this.#pool.keep(d);
     const key: KeyState = { ep: ownText(ep), d: sector, slot, records: [], shown: null };
     this.#bySlot[slot] = key;
-    if (sector === undefined) this.#withoutSector.set(key.ep, key);
-    else this.#withSector.set(sectoredText(ep, sector), key);
+    this.#byEndpoint.set(key.ep, key);
     return key;
   }
 
   close(key: KeyState): void {
-    if (key.d === undefined) this.#withoutSector.delete(key.ep);
-    else this.#withSector.delete(sectoredText(key.ep, key.d));
+    this.#byEndpoint.delete(key.ep, key.d);
     this.#bySlot[key.slot] = undefined;
     this.#freeSlots.push(key.slot);
   }
-}
-
-/** One text per pair, whatever characters the names hold, because the length of the first is told. */
-function sectoredText(ep: string, d: string): string {
-  return [ep.length, ep, d].join("\n");
 }

@@ -7,7 +7,7 @@ import { createLocationIds } from "./location-ids.js";
 import { pathReference } from "./paths.js";
 import { accepted, type Result, refused } from "./refusal.js";
 import { resolveDocument } from "./registration-document.js";
-import { keyOf, Registry, type RegistryEntry } from "./registry.js";
+import { Registry, type RegistryEntry } from "./registry.js";
 import { restoreRegistrations } from "./restore-registrations.js";
 import { StoreAccess } from "./store-access.js";
 import type { RegistrationLimits, RegistrationStore, StoredRegistration } from "./types.js";
@@ -109,8 +109,8 @@ export class Registrar {
     return this.#registry.byId(id, this.#deps.env.clock.nowMs());
   }
 
-  byKey(key: string): RegistryEntry | undefined {
-    return this.#registry.byKey(key, this.#deps.env.clock.nowMs());
+  byEndpoint(endpoint: Pick<RegistrationContent, "ep" | "d">): RegistryEntry | undefined {
+    return this.#registry.byEndpoint(endpoint, this.#deps.env.clock.nowMs());
   }
 
   locationPath(id: string): readonly string[] {
@@ -119,7 +119,7 @@ export class Registrar {
 
   /** Register anew: the same (ep, d) keeps its location, everything else is replaced (RFC 9176 section 5). */
   register(content: RegistrationContent, links: readonly Link[], freshUntilMs = 0): Pending<StoredRegistration> {
-    const id = this.byKey(keyOf(content))?.stored.id ?? this.#ids.next((taken) => this.#registry.has(taken));
+    const id = this.byEndpoint(content)?.stored.id ?? this.#ids.next((taken) => this.#registry.has(taken));
     return this.save({ ...content, id }, links, freshUntilMs);
   }
 

@@ -1,3 +1,4 @@
+import { EndpointTable } from "@tributary/merge-engine";
 import type { StoredRegistration } from "./types.js";
 
 /** `live`: in the directory. `dormant`: expired, but revivable until `untilMs` (RFC 9176 section 5.3.3, LIF-05). */
@@ -21,7 +22,7 @@ export function keyOf({ ep, d }: Pick<StoredRegistration, "ep" | "d">): string {
 /** The registration resources of an RD by id and by (ep, d): the live ones, and the expired ones that may come back. */
 export class Registry {
   readonly #byId = new Map<string, RegistryEntry>();
-  readonly #byKey = new Map<string, string>();
+  readonly #byEndpoint = new EndpointTable<RegistryEntry>(({ stored }) => stored.d);
   /** Ids of dormant entries, the one that expired first at the front. */
   readonly #dormant = new Set<string>();
 
@@ -44,21 +45,24 @@ export class Registry {
   }
 
   /** The entry of an (ep, d), unless it is gone at `nowMs`. */
-  byKey(key: string, nowMs: number): RegistryEntry | undefined {
-    const id = this.#byKey.get(key);
-    return id === undefined ? undefined : this.byId(id, nowMs);
+  byEndpoint({ ep, d }: Pick<StoredRegistration, "ep" | "d">, nowMs: number): RegistryEntry | undefined {
+    const entry = this.#byEndpoint.get(ep, d);
+    return entry !== undefined && !isOverdue(entry, nowMs) ? entry : undefined;
   }
 
   putLive(stored: StoredRegistration, freshUntilMs: number): void {
     this.#dormant.delete(stored.id);
-    this.#byId.set(stored.id, { stored, phase: LIVE, freshUntilMs });
-    this.#byKey.set(keyOf(stored), stored.id);
+    this.#put({ stored, phase: LIVE, freshUntilMs });
   }
 
   putDormant(stored: StoredRegistration, untilMs: number): void {
-    this.#byId.set(stored.id, { stored, phase: { kind: "dormant", untilMs }, freshUntilMs: 0 });
-    this.#byKey.set(keyOf(stored), stored.id);
+    this.#put({ stored, phase: { kind: "dormant", untilMs }, freshUntilMs: 0 });
     this.#dormant.add(stored.id);
+  }
+
+  #put(entry: RegistryEntry): void {
+    this.#byId.set(entry.stored.id, entry);
+    this.#byEndpoint.set(entry.stored.ep, entry);
   }
 
   remove(id: string): void {
@@ -66,8 +70,8 @@ export class Registry {
     if (entry === undefined) return;
     this.#byId.delete(id);
     this.#dormant.delete(id);
-    const key = keyOf(entry.stored);
-    if (this.#byKey.get(key) === id) this.#byKey.delete(key);
+    const { ep, d } = entry.stored;
+    if (this.#byEndpoint.get(ep, d)?.stored.id === id) this.#byEndpoint.delete(ep, d);
   }
 
   /** The dormant entry that expired first. */

@@ -1,7 +1,7 @@
 import type { Environment } from "@tributary/coap-transport";
 import { parseLinkFormat } from "@tributary/link-model";
 import { dormantUntilMs } from "./dormant-collection.js";
-import { keyOf, type Registry } from "./registry.js";
+import type { Registry } from "./registry.js";
 import type { RegistrationStore, StoredRegistration } from "./types.js";
 
 export interface RestoreDeps {
@@ -34,7 +34,7 @@ async function restore({ env, registry, show, forget }: RestoreDeps, stored: Sto
   const renewedAtMs = nowMs - ageMs;
   const expiresAtMs = renewedAtMs + stored.ltS * 1000;
   const untilMs = dormantUntilMs(expiresAtMs, stored.ltS);
-  const known = registry.byKey(keyOf(stored), nowMs);
+  const known = registry.byEndpoint(stored, nowMs);
   // Two of one name are what a crash between two writes leaves behind: the younger one counts.
   if (nowMs >= untilMs || (known !== undefined && known.stored.renewedAtWallMs >= stored.renewedAtWallMs)) return false;
   if (known !== undefined) await forget(known.stored.id);

@@ -42,8 +42,8 @@ class SimpleRegistration {
 
   handle(request: ServerRequest, asked: RegistrationRequest): ServerResponse | Promise<ServerResponse> {
     const { registrar, refusals } = this.#deps;
-    const key = keyOf({ ...asked.parameters, ep: asked.ep });
-    const outcome = registrar.run(key, () => this.#refresh(key, asked));
+    const key = keyOf(endpointOf(asked));
+    const outcome = registrar.run(key, () => this.#refresh(asked));
     return andThen(outcome, (refreshed) => {
       if (refreshed === null) return this.#fetchAndRegister(request, key, asked);
       return refreshed.ok ? { code: CODE.CHANGED } : refusals.answer(refreshed.refusal);
@@ -51,12 +51,9 @@ class SimpleRegistration {
   }
 
   /** Renew from the document fetched before, while that is fresh (RFC 9176 section 5.1); null when it is not. */
-  #refresh(
-    key: string,
-    asked: RegistrationRequest,
-  ): Result<StoredRegistration> | Promise<Result<StoredRegistration>> | null {
+  #refresh(asked: RegistrationRequest): Result<StoredRegistration> | Promise<Result<StoredRegistration>> | null {
     const { registrar, nowMs } = this.#deps;
-    const entry = registrar.byKey(key);
+    const entry = registrar.byEndpoint(endpointOf(asked));
     if (entry === undefined || !isFromSameEndpoint(entry, asked) || nowMs() >= entry.freshUntilMs) return null;
     const content = registrationContent(asked, entry.stored.links, true);
     return registrar.save({ ...content, id: entry.stored.id }, null, entry.freshUntilMs);
@@ -68,11 +65,11 @@ class SimpleRegistration {
    */
   async #fetchAndRegister(request: ServerRequest, key: string, asked: RegistrationRequest): Promise<ServerResponse> {
     const { registrar, refusals, documents } = this.#deps;
-    const before = registrar.byKey(key)?.stored;
+    const before = registrar.byEndpoint(endpointOf(asked))?.stored;
     const fetched = await documents.fetch(request);
     if (!fetched.ok) return refusals.answer(fetched.refusal);
     const outcome = await registrar.run(key, () => {
-      const now = registrar.byKey(key);
+      const now = registrar.byEndpoint(endpointOf(asked));
       const isOvertaken = now !== undefined && now.stored !== before && !isFromSameEndpoint(now, asked);
       return isOvertaken ? OVERTAKEN : this.#register(asked, fetched.value);
     });
@@ -89,4 +86,8 @@ const OVERTAKEN = refused("conflict", "the endpoint was registered otherwise mea
 
 function isFromSameEndpoint({ stored }: RegistryEntry, asked: RegistrationRequest): boolean {
   return stored.isSimple && stored.base === asked.base.base && stored.zone === asked.base.zone;
+}
+
+function endpointOf({ ep, parameters: { d } }: RegistrationRequest): Pick<StoredRegistration, "ep" | "d"> {
+  return { ep, ...(d === undefined ? {} : { d }) };
 }

@@ -1,0 +1,45 @@
+/**
+ * Values by endpoint name and sector, absent being a sector of its own (rule 5). No text is made of the two: with a million
+ * endpoints that would take more memory than the table. Names that occur in one sector only take one entry.
+ */
+export class EndpointTable<V extends object> {
+  readonly #sectorOf: (value: V) => string | undefined;
+  readonly #byName = new Map<string, V | Map<string | undefined, V>>();
+
+  /** `sectorOf`: the sector that a value is kept under. */
+  constructor(sectorOf: (value: V) => string | undefined) {
+    this.#sectorOf = sectorOf;
+  }
+
+  get(ep: string, d: string | undefined): V | undefined {
+    const found = this.#byName.get(ep);
+    if (found === undefined) return undefined;
+    if (found instanceof Map) return found.get(d);
+    return this.#sectorOf(found) === d ? found : undefined;
+  }
+
+  set(ep: string, value: V): void {
+    const d = this.#sectorOf(value);
+    const found = this.#byName.get(ep);
+    if (found instanceof Map) found.set(d, value);
+    else if (found === undefined || this.#sectorOf(found) === d) this.#byName.set(ep, value);
+    else
+      this.#byName.set(
+        ep,
+        new Map([
+          [this.#sectorOf(found), found],
+          [d, value],
+        ]),
+      );
+  }
+
+  delete(ep: string, d: string | undefined): void {
+    const found = this.#byName.get(ep);
+    if (found instanceof Map) {
+      found.delete(d);
+      const [last] = found.values();
+      if (last === undefined) this.#byName.delete(ep);
+      else if (found.size === 1) this.#byName.set(ep, last);
+    } else if (found !== undefined && this.#sectorOf(found) === d) this.#byName.delete(ep);
+  }
+}

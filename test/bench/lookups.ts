@@ -21,7 +21,8 @@ const DISTINCT_REQUESTS = 20_000;
 /** Coprime to every size: visits registrations all over the directory. */
 const STRIDE = 7919;
 /** Long enough for every request to have come three times. */
-const WARM_UP_MS = 2_500;
+const WARM_UP_MS = { few: 1_000, many: 5_000 } as const;
+const FEW = 1_000;
 const MEASURE_MS = 2_000;
 /** Of the largest directory, resident: heap that a collection would free included. */
 const MAX_RESIDENT_BYTES = 2.5e9;
@@ -75,7 +76,8 @@ async function measureAll(
     const requests = Array.from({ length: Math.min(DISTINCT_REQUESTS, registrations) }, (_, turn) =>
       lookupDatagram(workload.path, workload.queryOf((turn * STRIDE) % registrations)),
     );
-    const measured = await load(server, requests, { warmUpMs: WARM_UP_MS, measureMs: MEASURE_MS });
+    const warmUpMs = requests.length > FEW ? WARM_UP_MS.many : WARM_UP_MS.few;
+    const measured = await load(server, requests, { warmUpMs, measureMs: MEASURE_MS });
     const echo = await measureEcho(measured.answerBytes, requests);
     const isSelective = SELECTIVE.includes(workload);
     const figure = {

@@ -9,7 +9,7 @@ import type { OutgoingMessage } from "./message.js";
 import { sortOptions } from "./option-codec.js";
 import { freshUintOption } from "./option-values.js";
 import { errorMessage } from "./outgoing-response.js";
-import type { CoapOption, Peer } from "./types.js";
+import type { CoapOption, Peer, UnfinishedBody } from "./types.js";
 
 /** Response bodies kept while a client fetches them block by block (RFC 7959 section 2.4), one per peer and request. */
 export interface Block2Retention {
@@ -38,11 +38,17 @@ export interface Block2RetentionOptions {
 interface Retained {
   readonly code: number;
   readonly options: readonly CoapOption[];
-  readonly body: Uint8Array;
+  readonly body: UnfinishedBody;
+  /** Its length is not known yet. */
+  readonly isUnfinished: boolean;
+  /** Bytes of it that are accounted for. */
+  weight: number;
   readonly progress: BlockProgress | undefined;
 }
 
 const ETAG_BYTES = 8;
+/** An unfinished body is weighed again when it has grown by so much. */
+const WEIGHED_BYTES = 65_536;
 /** Largest block that is not BERT. */
 const MAX_BLOCK_BYTES = 1024;
 
@@ -70,26 +76,50 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     const offset = asked.num * blockSize(asked.szx);
     const size = sizeFor(request, asked.szx);
     const szx = asked.szx === BERT_SZX ? BERT_SZX : szxFor(size);
-    const { code, body } = retained;
+    const { code } = retained;
+    // One byte more tells whether there is another block.
+    const body = retained.body.upTo(offset + size + 1);
     if (offset > 0 && offset >= body.length) return errorMessage(CODE.BAD_REQUEST, "block number out of range");
     const more = offset + size < body.length;
     const own: CoapOption[] = [blockOption(OPTION.BLOCK2, { num: offset / blockSize(szx), more, szx })];
     // RFC 7959 section 4: the size goes with the first block, and when asked for.
-    if (request.asksSize2 || (asked.num === 0 && more)) own.push(freshUintOption(OPTION.SIZE2, body.length));
+    const isSizeKnown = !retained.isUnfinished || !more;
+    if (isSizeKnown && (request.asksSize2 || (asked.num === 0 && more)))
+      own.push(freshUintOption(OPTION.SIZE2, body.length));
     return { code, options: sortOptions([...retained.options, ...own]), payload: body.subarray(offset, offset + size) };
+  }
+
+  /** A body that cannot be made to its end is no body: what was sent of it is void. */
+  function sliceOrGiveUp(key: string, request: IncomingRequest, retained: Retained, block: Block): OutgoingMessage {
+    try {
+      const answer = slice(request, retained, block);
+      const length = retained.body.upTo(0).length;
+      if (length - retained.weight >= WEIGHED_BYTES) {
+        retained.weight = length;
+        bodies.set(key, retained, length);
+      }
+      return answer;
+    } catch {
+      bodies.delete(key);
+      return errorMessage(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count");
+    }
   }
 
   function begin(request: IncomingRequest, whole: OutgoingMessage, progress?: BlockProgress): OutgoingMessage {
     const asked = request.block2 ?? { num: 0, more: false, szx: szxOf(request) };
     const isFree = request.block2 === undefined && !request.asksSize2;
     const size = (isFree ? request.capacity?.wholeBytes : undefined) ?? sizeFor(request, asked.szx);
-    const fits = whole.payload.length <= size && asked.num === 0;
-    if (fits && request.block2 === undefined && !request.asksSize2) return whole;
+    const isUnfinished = whole.rest !== undefined;
+    const payload = whole.rest?.upTo(size + 1) ?? whole.payload;
+    const fits = payload.length <= size && asked.num === 0;
+    if (fits && request.block2 === undefined && !request.asksSize2)
+      return isUnfinished ? { code: whole.code, options: whole.options, payload } : whole;
     if (asked.num > 0 && whole.code !== CODE.CONTENT) return whole;
     const options = fits ? whole.options : withEtag(whole);
-    const retained = { code: whole.code, options, body: whole.payload, progress };
+    const body = whole.rest ?? { upTo: () => payload };
+    const retained = { code: whole.code, options, body, isUnfinished, weight: payload.length, progress };
     if (!fits) {
-      bodies.set(transferKey(request), retained, whole.payload.length);
+      bodies.set(transferKey(request), retained, retained.weight);
       progress?.onRetained();
     }
     return slice(request, retained, asked);
@@ -98,9 +128,10 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
   function resume(request: IncomingRequest, block: Block): OutgoingMessage | null {
     if (block.szx === BERT_SZX && !allowsBert(request)) return errorMessage(CODE.BAD_REQUEST, "reserved block size");
     if (block.num === 0) return null;
-    const retained = bodies.get(transferKey(request));
+    const key = transferKey(request);
+    const retained = bodies.get(key);
     if (retained === undefined) return null;
-    const answer = slice(request, retained, block);
+    const answer = sliceOrGiveUp(key, request, retained, block);
     const isLast = findBlock(answer.options, OPTION.BLOCK2)?.more === false;
     retained.progress?.onBlockAsked(isLast);
     return answer;

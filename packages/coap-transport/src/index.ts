@@ -26,6 +26,7 @@ export {
 export type { Clock, Environment, Logger, Random, Timer } from "./environment.js";
 export type { TransportErrorCode } from "./errors.js";
 export { TransportError } from "./errors.js";
+export { GrowingBytes } from "./growing-bytes.js";
 export type { OpenUdpSocketOptions } from "./node-udp.js";
 export { openUdpSocket } from "./node-udp.js";
 export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js";
@@ -62,5 +63,6 @@ export type {
   TransportCounters,
   TransportEnvironment,
   TransportLimits,
+  UnfinishedBody,
 } from "./types.js";
 export { createCounters } from "./udp-core.js";

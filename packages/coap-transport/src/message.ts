@@ -1,4 +1,4 @@
-import type { CoapOption } from "./types.js";
+import type { CoapOption, UnfinishedBody } from "./types.js";
 
 /** A request or response as it arrived, whatever carried it. */
 export interface Message {
@@ -16,6 +16,8 @@ export interface OutgoingMessage {
   /** In ascending order of number (RFC 7252 section 3.1). */
   readonly options: readonly CoapOption[];
   readonly payload: Uint8Array;
+  /** See `ServerResponse`. */
+  readonly rest?: UnfinishedBody;
 }
 
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);

@@ -30,7 +30,9 @@ export function responseOptions(response: ServerResponse): CoapOption[] {
 
 /** The answer as one message. */
 export function responseMessage(response: ServerResponse): OutgoingMessage {
-  return { code: response.code, options: responseOptions(response), payload: response.payload ?? EMPTY_BYTES };
+  const { code, payload = EMPTY_BYTES, rest } = response;
+  const message = { code, options: responseOptions(response), payload };
+  return rest === undefined ? message : { ...message, rest };
 }
 
 /** RFC 7252 section 5.10.5: whole seconds in 32 bits. */

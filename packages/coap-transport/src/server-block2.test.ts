@@ -37,6 +37,62 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
   });
   const whole = (blocks: readonly UdpMessage[]) => Uint8Array.from(blocks.flatMap((message) => [...message.payload]));
 
+  /** A body of which no more exists than was asked for. */
+  function unfinished(length: number, failsAt = Number.POSITIVE_INFINITY) {
+    const body = pattern(length);
+    let made = 0;
+    const answer = (): ServerResponse => ({
+      code: CODE.CONTENT,
+      etag: Uint8Array.of(1),
+      payload: body.subarray(0, 100),
+      rest: {
+        upTo(bytes) {
+          if (bytes > failsAt) throw new Error("too much");
+          made = Math.max(made, Math.min(bytes, length));
+          return body.subarray(0, Math.max(100, made));
+        },
+      },
+    });
+    return { body, answer, made: () => made };
+  }
+
+  test("a body that is not finished leaves block by block, each as soon as it is made", async () => {
+    const { body, answer, made } = unfinished(5000);
+    const { served, calls } = serving(answer);
+    const client = served.peer();
+    const blocks: UdpMessage[] = [];
+    for (let num = 0; ; num++) {
+      const one = await ask(served, client, { token: [num], options: [block2(num, 5)] });
+      blocks.push(one);
+      expect(made(), "one byte more tells whether there is more").toBe(Math.min(5000, (num + 1) * 512 + 1));
+      expect(findOption(one.options, OPTION.SIZE2) === undefined || made() === 5000).toBe(true);
+      if (findBlock(one.options, BLOCK2)?.more !== true) break;
+    }
+    expect(whole(blocks)).toEqual(body);
+    expect(calls()).toBe(1);
+  });
+
+  test("one that is short after all goes whole", async () => {
+    const { body, answer } = unfinished(700);
+    const { served } = serving(answer);
+    const one = await ask(served, served.peer(), { token: [1] });
+    expect(one.payload).toEqual(body);
+    expect(findBlock(one.options, BLOCK2)).toBeUndefined();
+  });
+
+  test("one that cannot be made to its end is given up, with an error for the rest", async () => {
+    const { answer } = unfinished(5000, 2500);
+    const { served } = serving(answer);
+    const client = served.peer();
+    for (const num of [0, 1]) {
+      const one = await ask(served, client, { token: [num], options: [block2(num, 6)] });
+      expect(one.code).toBe(CODE.CONTENT);
+    }
+    const last = await ask(served, client, { token: [9], options: [block2(2, 6)] });
+    expect(last.code).toBe(CODE.UNAVAILABLE);
+    expect(served.endpoint.tableSizes()["retained-bodies"]).toBe(0);
+  });
+
   test.each([0, 1, 2, 3, 4, 5, 6])("LKP-32 COA-04 block size exponent %i, tokens all different", async (szx) => {
     const body = pattern(2500);
     const { served, calls } = serving(() => content(body));

@@ -68,6 +68,8 @@ export interface ServerResponse {
   readonly issuesEcho?: boolean;
   readonly options?: readonly CoapOption[];
   readonly payload?: Uint8Array;
+  /** `payload` is only the beginning of the body, and the rest is made as it is asked for. Needs an `etag`. */
+  readonly rest?: UnfinishedBody;
   /** Present on the 2.xx answer to an Observe 0 request when the observation is accepted. */
   readonly observation?: ObservationSource;
   /**
@@ -75,6 +77,12 @@ export interface ServerResponse {
    * handler returned, when the transport wants to remember it; null: it is not worth it after all.
    */
   readonly lasting?: () => AnswerLife | null;
+}
+
+/** A body that is made as it is sent: its first block leaves before the last one exists (RFC 7959 section 2.4). */
+export interface UnfinishedBody {
+  /** The body so far, from its beginning: at least `bytes` long, or whole. Throws what keeps it from being made. */
+  upTo(bytes: number): Uint8Array;
 }
 
 /** How long an answer holds. */

@@ -71,3 +71,5 @@ export type RefusalCause = keyof typeof REFUSAL_CODE;
 export const MAX_COPIES_UNDER_WAY = 1024;
 /** Answers to lookups without an exact criterion that are remembered at once. */
 export const MAX_BROAD_ANSWERS = 64;
+/** What is longer is sent while it is written. */
+export const HEAD_BYTES = 65_536;

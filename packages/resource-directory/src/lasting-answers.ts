@@ -44,6 +44,11 @@ export class LastingAnswers {
     return answer;
   }
 
+  /** How often everything was forgotten. */
+  get age(): number {
+    return this.#age;
+  }
+
   forgetAll(): void {
     this.#age++;
   }

@@ -10,7 +10,7 @@ import {
 import { type Attribute, parseLookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import { isSameTag } from "./body-hash.js";
-import { MAX_AGE_WITH_AGES_S, MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES } from "./constants.js";
+import { HEAD_BYTES, MAX_AGE_WITH_AGES_S, MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES } from "./constants.js";
 import type { FeedPublisher } from "./feed-publisher.js";
 import { LastingAnswers } from "./lasting-answers.js";
 import { AGE_ITEM, withLifetimeAges } from "./lifetime-age.js";
@@ -138,6 +138,8 @@ class LookupResource {
     const maxAgeS = showsAges ? Math.min(answer.maxAgeS ?? MAX_AGE_WITH_AGES_S, MAX_AGE_WITH_AGES_S) : answer.maxAgeS;
     const isUnproven = context.request.sourceProof === "none";
     try {
+      if (!isUnproven && answer.isLasting === true && !showsAges && this.#mayBeUnfinished(context, format))
+        return this.#begin(context, answer);
       const maxBytes = isUnproven ? MAX_UNPROVEN_ANSWER_BYTES : MAX_ANSWER_BYTES;
       const { payload, etag, skipped } = this.#writer.write(links, format, maxBytes);
       if (skipped > 0) env.logger.debug("links left out of an answer", { skipped, kind: this.#kind });
@@ -159,6 +161,35 @@ class LookupResource {
         response: errorResponse(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count"),
       };
     }
+  }
+
+  /** An observer is told whether the body has changed, and for that it has to be there. */
+  #mayBeUnfinished({ request }: LookupContext, format: number): boolean {
+    const { directory, env } = this.#deps;
+    const isAnythingDue = env.clock.nowMs() >= (directory.nextExpiryMs() ?? Number.POSITIVE_INFINITY);
+    return request.observe === undefined && format === CONTENT_FORMAT.LINK_FORMAT && !isAnythingDue;
+  }
+
+  /** Answer while it is written. A long one has the tag of the state that it is written from, not of its bytes. */
+  #begin(context: LookupContext, { links, maxAgeS }: LookupAnswer): LookupOutcome {
+    const begun = this.#writer.begin(links, HEAD_BYTES, MAX_ANSWER_BYTES);
+    const isUnfinished = "rest" in begun;
+    const etag = isUnfinished ? this.#stateTag(context) : begun.etag;
+    const response = {
+      code: CODE.CONTENT,
+      contentFormat: CONTENT_FORMAT.LINK_FORMAT,
+      etag,
+      payload: begun.payload,
+      ...(isUnfinished ? { rest: begun.rest } : {}),
+      ...(maxAgeS === undefined ? {} : { maxAgeS }),
+    };
+    const isLasting = !isUnfinished && context.request.peer.zone === undefined;
+    return { kind: "answer", origin: "local", etag, response, isLasting };
+  }
+
+  #stateTag({ items, request }: LookupContext): Uint8Array {
+    const state = [this.#observers.changes, this.#lasting.age, this.#kind, request.peer.zone ?? null, items];
+    return this.#writer.tagOf(JSON.stringify(state));
   }
 
   #respond(asked: AskedLookup, outcome: LookupOutcome, startMs: number): ServerResponse {

@@ -43,6 +43,11 @@ export class LookupObservers {
     deps.directory.on("visible", (change) => this.#onChange(change));
   }
 
+  /** How often what is shown has changed. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** Accept an observer of `asked`, who is being sent the answer with `etag` right now. */
   observe(asked: AskedLookup, etag: Uint8Array): ObservationSource {
     const answeredAt = this.#changes;

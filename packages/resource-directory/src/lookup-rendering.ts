@@ -1,4 +1,4 @@
-import { CONTENT_FORMAT } from "@tributary/coap-transport";
+import { CONTENT_FORMAT, GrowingBytes, type UnfinishedBody } from "@tributary/coap-transport";
 import { type Link, LinkModelError, serialiseLink, toLinkset } from "@tributary/link-model";
 import { bodyTag } from "./body-hash.js";
 
@@ -17,6 +17,19 @@ export interface BodyWriter {
   readonly offer: string;
   /** @throws {AnswerTooLarge} when it would take more than `maxBytes`, in time that is linear in those. */
   write(links: Iterable<Link>, format: number, maxBytes: number): WrittenBody;
+  /**
+   * The same in link format, but only as far as `headBytes`: what is longer goes on from there as it is asked for, and then `links`
+   * are looked at only then.
+   */
+  begin(links: Iterable<Link>, headBytes: number, maxBytes: number): WrittenBody | BegunBody;
+  /** An entity tag of this writer for whatever a text describes. */
+  tagOf(text: string): Uint8Array;
+}
+
+/** The beginning of a body. */
+export interface BegunBody {
+  readonly payload: Uint8Array;
+  readonly rest: UnfinishedBody;
 }
 
 /** An answer beyond what was allowed. */
@@ -43,7 +56,70 @@ export function createBodyWriter(options: {
       const payload = Buffer.from(text, "utf8");
       return { payload, etag: bodyTag(payload, seed), skipped };
     },
+    tagOf: (text) => bodyTag(Buffer.from(text, "utf8"), seed),
+    begin(links, headBytes, maxBytes) {
+      const body = new LinkFormatBody(links, maxBytes);
+      const payload = body.upTo(headBytes + 1);
+      if (payload.length > headBytes) return { payload, rest: body };
+      return { payload, etag: bodyTag(payload, seed), skipped: body.skipped };
+    },
   };
+}
+
+/** Text is encoded and kept in pieces of so many characters. */
+const PIECE_LENGTH = 16_384;
+
+/** A document that is written as it is read. */
+class LinkFormatBody implements UnfinishedBody {
+  skipped = 0;
+  readonly #links: Iterator<Link>;
+  readonly #maxBytes: number;
+  /** Most documents are one piece. */
+  #first: Uint8Array | null = null;
+  readonly #all = new GrowingBytes();
+  #isWhole = false;
+  #hasLinks = false;
+
+  constructor(links: Iterable<Link>, maxBytes: number) {
+    this.#links = links[Symbol.iterator]();
+    this.#maxBytes = maxBytes;
+  }
+
+  /** @throws {AnswerTooLarge} */
+  upTo(bytes: number): Uint8Array {
+    this.#first ??= Buffer.from(this.#piece(), "utf8");
+    if (this.#first.length >= bytes || (this.#isWhole && this.#all.length === 0)) return this.#first;
+    if (this.#all.length === 0) this.#all.append(this.#first);
+    while (!this.#isWhole && this.#all.length < bytes) this.#all.append(Buffer.from(this.#piece(), "utf8"));
+    if (this.#all.length > this.#maxBytes) throw new AnswerTooLarge();
+    return this.#all.bytes();
+  }
+
+  #piece(): string {
+    let text = "";
+    while (text.length < PIECE_LENGTH) {
+      const next = this.#links.next();
+      if (next.done === true) {
+        this.#isWhole = true;
+        break;
+      }
+      const written = this.#write(next.value);
+      if (written === null) continue;
+      text += this.#hasLinks ? `,${written}` : written;
+      this.#hasLinks = true;
+    }
+    return text;
+  }
+
+  #write(link: Link): string | null {
+    try {
+      return serialiseLink(link);
+    } catch (error) {
+      if (!(error instanceof LinkModelError)) throw error;
+      this.skipped++;
+      return null;
+    }
+  }
 }
 
 /** RFC 6690 section 2. One link that cannot be written must not cost the others. */

@@ -139,11 +139,11 @@ export function codeOf(answer: { readonly code: number }): string {
   return formatCode(answer.code);
 }
 
-export function textOf(answer: { readonly payload?: Uint8Array }): string {
-  return Buffer.from(answer.payload ?? []).toString("utf8");
+export function textOf({ payload, rest }: Pick<ServerResponse, "payload" | "rest">): string {
+  return Buffer.from(rest?.upTo(Number.POSITIVE_INFINITY) ?? payload ?? []).toString("utf8");
 }
 
-export function linksOf(answer: { readonly code: number; readonly payload?: Uint8Array }): Link[] {
+export function linksOf(answer: Pick<ServerResponse, "code" | "payload" | "rest">): Link[] {
   if (codeOf(answer) !== "2.05") throw new Error(`${codeOf(answer)} ${textOf(answer)}`);
   const text = textOf(answer);
   const parsed = parseLinkFormat(text);

@@ -10,6 +10,8 @@ import { type MeasuredProcess, startProcess, startServer } from "./measured-proc
 import { linksOf, lookupDatagram, registrationOf, SELECTIVE } from "./workload.ts";
 
 const REGISTRATIONS = 1_000;
+/** Every one of them has been compiled as far as it ever will be. */
+const WARM_UP_MS = 3_000;
 const AIOCOAP_RD = fileURLToPath(new URL("../../.test-peers/venv/bin/aiocoap-rd", import.meta.url));
 const LIBCOAP_SERVER = "/usr/bin/coap-server-notls";
 
@@ -92,7 +94,7 @@ export async function measurePeers(tell: Tell): Promise<Findings> {
 async function measured(
   starting: Promise<MeasuredProcess>,
   requests: readonly Buffer[],
-  options: LoadOptions = {},
+  options: LoadOptions = { warmUpMs: WARM_UP_MS },
 ): Promise<Load> {
   const server = await starting;
   try {

@@ -4,6 +4,7 @@ import { covers, type LookupInterface } from "@tributary/merge-engine";
 import { COPY_PATIENCE_MS, MAX_TOO_LARGE, TOO_LARGE_PAUSE_MS } from "./constants.js";
 import { conjunctionKey, QueryFamilies } from "./query-families.js";
 import type {
+  CapabilityReport,
   FamilyStatus,
   ForwardedAnswer,
   ForwardedListener,
@@ -149,7 +150,7 @@ class AutoUpstream implements Upstream {
       ...(Number.isFinite(lastChangeMs) ? { lastChangeMs } : {}),
       ...(followed?.lagMs === undefined ? {} : { lagMs: followed.lagMs }),
       feedBytes: statuses.reduce((sum, status) => sum + status.feedBytes, this.#bytesBefore),
-      capabilities: { ...asked.capabilities, feed: this.#feedCapability(asked, statuses) },
+      capabilities: { ...asked.capabilities, feed: this.#feedCapability(asked) },
       rejected: sumOf([this.#rejectedBefore, asked.rejected, ...statuses.map(({ rejected }) => rejected)]),
     };
   }
@@ -172,15 +173,13 @@ class AutoUpstream implements Upstream {
 
   /** An RD without a feed for this node is read as a whole, whatever is kept of it: then all of it is the family. */
   #hasFeed(): boolean {
-    const { feed } = this.status().capabilities;
+    const feed = this.#feedCapability(this.#asked.status());
     return feed !== "no" && feed !== "refused";
   }
 
-  #feedCapability(asked: UpstreamStatus, statuses: readonly UpstreamStatus[]) {
-    if (this.#isFeedRefused) return "refused";
-    return (
-      statuses.find(({ capabilities }) => capabilities.feed === "yes")?.capabilities.feed ?? asked.capabilities.feed
-    );
+  /** What discovery found out by asking, unless it was withdrawn since. */
+  #feedCapability({ capabilities }: UpstreamStatus): CapabilityReport["feed"] {
+    return this.#isFeedRefused ? "refused" : capabilities.feed;
   }
 
   #isWanted(filter: readonly Criterion[], nowMs: number): boolean {

@@ -1,18 +1,14 @@
 import type { Timer } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
-import type { FeedPosition } from "@tributary/replication";
 import { type Discovered, type DiscoveryOptions, discover, isFeedGiven, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed-follower.js";
-import { FeedReplica } from "./feed-replica.js";
 import type { Follower, FollowerDeps } from "./follower.js";
-import { ForeignReplica } from "./foreign-replica.js";
 import { type ForwardingDeps, forwardLookup, observeLookup } from "./forwarding.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
-import { ReplicaRecorder, type RestoredReplica } from "./replica-recorder.js";
 import { singleHopClient } from "./single-hop.js";
 import type {
   CapabilityReport,
@@ -25,6 +21,7 @@ import type {
   UpstreamOptions,
   UpstreamStatus,
 } from "./types.js";
+import { UpstreamReplica } from "./upstream-replica.js";
 
 /** Follow an RD. Nothing is sent before `start`. */
 export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions): Upstream {
@@ -50,15 +47,11 @@ class UpstreamShell implements Upstream {
   readonly #deps: UpstreamDeps;
   readonly #options: UpstreamOptions;
   readonly #remarks = new Remarks();
-  readonly #recorder: ReplicaRecorder | null;
+  readonly #replica: UpstreamReplica;
   readonly #rediscovery: Rediscovery;
-  /** What was there before a restart, until the RD is followed again. */
-  #restored: RestoredReplica | null = null;
   readonly #listeners = new Set<(status: UpstreamStatus) => void>();
   #state: UpstreamState = { kind: "idle" };
   #capabilities: CapabilityReport = UNKNOWN;
-  #feedReplica: FeedReplica | null = null;
-  #foreignReplica: ForeignReplica | null = null;
   #follower: Follower | null = null;
   #stopping: Promise<void> = Promise.resolve();
   #found: Discovered | null = null;
@@ -76,18 +69,15 @@ class UpstreamShell implements Upstream {
     this.name = options.name;
     this.#deps = deps;
     this.#options = options;
-    const { replicas, directory, env } = deps;
-    const isKept = replicas !== undefined && options.mode === "replicate";
+    this.#replica = new UpstreamReplica(deps, options, this.#remarks);
     this.#rediscovery = new Rediscovery(
-      { client: deps.client, env, onChange: (error) => this.#input({ kind: "failed", error }) },
+      { client: deps.client, env: deps.env, onChange: (error) => this.#input({ kind: "failed", error }) },
       this.#discoveryOptions(),
     );
-    this.#recorder = isKept ? new ReplicaRecorder({ store: replicas, directory, clock: env.clock }, options) : null;
   }
 
   start(): void {
-    this.#restored = this.#recorder?.restore() ?? null;
-    this.#wasComplete = this.#restored?.isComplete ?? false;
+    this.#wasComplete = this.#replica.restore();
     this.#input({ kind: "start" });
   }
 
@@ -149,9 +139,7 @@ class UpstreamShell implements Upstream {
     this.#abort.abort();
     this.#timer?.cancel();
     await this.#stopping;
-    this.#feedReplica?.close();
-    this.#recorder?.stop({ forget: !keepReplica });
-    if (!keepReplica) this.#deps.directory.closeSource(this.name, this.#now());
+    this.#replica.close({ isKept: keepReplica });
     this.#listeners.clear();
   }
 
@@ -202,7 +190,7 @@ class UpstreamShell implements Upstream {
 
   #noteComplete(): void {
     this.#wasComplete = true;
-    if (this.#found !== null) this.#recorder?.noteState(this.#found.authority, true);
+    if (this.#found !== null) this.#replica.noteState(this.#found.authority, true);
   }
 
   #perform(effect: UpstreamEffect): void {
@@ -298,50 +286,18 @@ class UpstreamShell implements Upstream {
     if (method === "none") return;
     const { directory } = this.#deps;
     directory.openSource(this.name, { authority: found.authority });
-    this.#recorder?.noteState(found.authority, this.#wasComplete);
+    this.#replica.noteState(found.authority, this.#wasComplete);
     if (method === "links") this.#rediscovery.watch(found);
     const deps = this.#followerDeps();
     this.#follower =
       method === "feed"
-        ? new FeedFollower(deps, this.#openFeedReplica())
-        : new LinkFollower(deps, this.#openForeignReplica());
+        ? new FeedFollower(deps, this.#replica.openForFeed())
+        : new LinkFollower(deps, this.#replica.openForLookups());
     // The last one may still be taking its leave; both talk about the same records.
     const follower = this.#follower;
     void this.#stopping.then(() => {
       if (this.#follower === follower) follower.start(found);
     });
-  }
-
-  #openFeedReplica(): FeedReplica {
-    const { name: source, filters, assumedLifetimeMs, defaultSector, isTier } = this.#options;
-    const options = {
-      source,
-      filters,
-      assumedLifetimeMs,
-      ...(defaultSector === undefined ? {} : { defaultSector }),
-      ...(isTier === true ? { tier: { nodeId: this.#deps.nodeId } } : {}),
-      ...(this.#restored === null ? {} : { restored: this.#restored }),
-      onPosition: (position: FeedPosition) => this.#recorder?.notePosition(position),
-      onGone: (href: string) => this.#recorder?.noteGone(href),
-    };
-    this.#restored = null;
-    this.#foreignReplica = null;
-    this.#feedReplica ??= new FeedReplica(this.#deps.directory, options, this.#remarks, this.#deps.env.clock);
-    this.#recorder?.noteFollowed();
-    return this.#feedReplica;
-  }
-
-  #openForeignReplica(): ForeignReplica {
-    const { name: source, filters, assumedLifetimeMs } = this.#options;
-    this.#feedReplica?.close();
-    this.#feedReplica = null;
-    this.#recorder?.noteWithoutFeed();
-    this.#foreignReplica ??= new ForeignReplica(
-      this.#deps.directory,
-      { source, filters, assumedLifetimeMs },
-      this.#remarks,
-    );
-    return this.#foreignReplica;
   }
 
   #stopFollowing(): void {

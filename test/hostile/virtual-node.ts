@@ -1,27 +1,27 @@
 import { createHash } from "node:crypto";
 import {
-  type AmplificationGuard,
   type CoapEndpointOptions,
   createAmplificationGuard,
   createCoapEndpoint,
-  createCounters,
   type DatagramSocket,
-  DEFAULT_LIMITS,
   DEFAULT_STREAM_LIMITS,
   type Logger,
   parseCoapUri,
-  type RequestHandler,
   type StreamLimits,
   silentLogger,
   type TransportLimits,
 } from "@tributary/coap-transport";
-import { createVirtualWorld, type VirtualStreams, type VirtualWorld } from "@tributary/coap-transport/testing";
+import {
+  createVirtualWorld,
+  serveStreamsAt,
+  type VirtualStreams,
+  type VirtualWorld,
+} from "@tributary/coap-transport/testing";
 import { createReplicaPolicy } from "@tributary/resource-directory";
 import { checkConfig } from "../../packages/cli/src/config/check-config.js";
 import type { NodeConfig } from "../../packages/cli/src/config/types.js";
 import { createNode } from "../../packages/cli/src/node/create-node.js";
-import type { Node, NodeListener, NodeNetwork } from "../../packages/cli/src/node/types.js";
-import { createTcpServer, type TcpServerOptions } from "../../packages/coap-transport/src/tcp-server.js";
+import type { Node, NodeNetwork } from "../../packages/cli/src/node/types.js";
 import { Finding } from "./surface.ts";
 
 /** A world whose logger takes an error for what it is: input must not cause any. */
@@ -89,9 +89,8 @@ export async function openVirtualNode(world: VirtualWorld, options: VirtualNodeO
     async listen(uri, handler) {
       const { scheme, host, port } = parseCoapUri(uri);
       if (scheme === "coap+tcp" && options.streams !== undefined) {
-        const streamLimits = streamLimitsOf(limits);
-        const served = { scheme, limits: { ...DEFAULT_LIMITS, ...transportLimits }, streamLimits };
-        return listenStreams(world, options.streams, { uri, host, port, handler, guard, served });
+        const served = { guard, limits: transportLimits, streamLimits: streamLimitsOf(limits) };
+        return serveStreamsAt({ ...world, streams: options.streams, handler }, { address: host, port }, served);
       }
       const socket = wrap(world.network.open(host, port, { groups: ["ff02::fd"] }));
       const served: CoapEndpointOptions = { handler, guard, limits: transportLimits };
@@ -116,31 +115,6 @@ function streamLimitsOf(limits: NodeConfig["limits"]): StreamLimits {
     maxMessageBytes: limits.messageBytes,
     maxQueuedBytes: limits.queueBytes,
     maxRequestsPerConnection: limits.connectionRequests,
-  };
-}
-
-interface StreamsListener {
-  readonly uri: string;
-  readonly host: string;
-  readonly port: number;
-  readonly handler: RequestHandler;
-  readonly guard: AmplificationGuard;
-  readonly served: TcpServerOptions;
-}
-
-function listenStreams(world: VirtualWorld, streams: VirtualStreams, options: StreamsListener): NodeListener {
-  const { uri, host, port, handler, guard, served } = options;
-  const counters = createCounters();
-  const server = createTcpServer({ env: world.env, handler, counters, guard }, served);
-  const stop = streams.listen({ address: host, port }, (socket) => server.accept(socket));
-  return {
-    uri,
-    counters,
-    tableSizes: () => server.tableSizes(),
-    async close() {
-      stop();
-      server.close();
-    },
   };
 }
 

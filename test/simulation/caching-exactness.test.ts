@@ -22,7 +22,10 @@ class Pair {
   readonly errors: string[] = [];
 
   constructor(seed: number) {
-    this.federation = new Federation(seed, [RD, LP], { note() {}, violation: (text) => this.errors.push(text) });
+    this.federation = new Federation(
+      { seed, nodes: [RD, LP], scheme: "coap" },
+      { note() {}, violation: (text) => this.errors.push(text) },
+    );
   }
 
   async start(): Promise<void> {

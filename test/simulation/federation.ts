@@ -2,16 +2,26 @@ import {
   type CoapClient,
   type CoapEndpoint,
   createCoapEndpoint,
+  type Environment,
   type Logger,
   parseCoapUri,
+  type RequestHandler,
 } from "@tributary/coap-transport";
-import { createVirtualWorld, type VirtualWorld } from "@tributary/coap-transport/testing";
+import {
+  createVirtualStreams,
+  createVirtualWorld,
+  openStreamClient,
+  seededRandom,
+  serveStreamsAt,
+  type VirtualStreams,
+  type VirtualWorld,
+} from "@tributary/coap-transport/testing";
 import { checkConfig } from "../../packages/cli/src/config/check-config.ts";
 import { createNode } from "../../packages/cli/src/node/create-node.ts";
-import type { Node, NodeNetwork, NodeState } from "../../packages/cli/src/node/types.ts";
+import type { Node, NodeListener, NodeNetwork, NodeState } from "../../packages/cli/src/node/types.ts";
 import { DurableRegistrations, DurableReplicas } from "./durable-state.ts";
 import { Ledger } from "./ledger.ts";
-import type { NodePlan } from "./scenario.ts";
+import type { NodePlan, Plan, Scheme } from "./scenario.ts";
 
 /** One node of the federation: up, or crashed. */
 interface Host {
@@ -24,9 +34,13 @@ interface Host {
 
 interface RunningProcess {
   readonly node: Node;
-  readonly endpoints: CoapEndpoint[];
-  readonly sockets: { close(): void }[];
+  readonly sockets: readonly { close(): void }[];
   isAlive: boolean;
+}
+
+/** What stands between a node and the network. */
+interface Doors extends NodeNetwork {
+  readonly sockets: { close(): void }[];
 }
 
 /** What happened, in order, for people. */
@@ -39,24 +53,35 @@ export interface Journal {
 export const PROBE_ADDRESS = "2001:db8:f::1";
 const PERFECT = { delayMs: 1, jitterMs: 0, loss: 0, duplication: 0, maxDatagramBytes: 65_507 };
 
-/** A federation of real nodes in virtual time, each with an address of its own, listening on port 5683. */
+/**
+ * A federation of real nodes in virtual time, each with an address of its own, listening on port 5683. With scheme `coap+tcp`
+ * nodes and endpoints speak that to each other; the network's conditions hold for streams as well.
+ */
 export class Federation {
   readonly world: VirtualWorld;
   readonly ledger: Ledger;
   readonly probe: CoapEndpoint;
+  readonly #scheme: Scheme;
+  readonly #streams: VirtualStreams;
+  readonly #dice: () => number;
   readonly #journal: Journal;
   readonly #hosts = new Map<string, Host>();
 
-  constructor(seed: number, plans: readonly NodePlan[], journal: Journal) {
+  constructor({ seed, nodes, scheme }: Pick<Plan, "seed" | "nodes" | "scheme">, journal: Journal) {
     this.world = createVirtualWorld({ seed });
+    this.#scheme = scheme;
+    this.#dice = seededRandom(seed * 31 + 7);
+    const { network, clock } = this.world;
+    const transit = (from: string, to: string) => network.transit(from, to);
+    this.#streams = createVirtualStreams({ clock, random: this.#dice }, { transit });
     this.#journal = journal;
     this.ledger = new Ledger({
       nowMs: () => this.world.clock.nowMs(),
       wallMs: () => this.world.clock.wallMs(),
       ...bound(journal),
     });
-    for (const plan of plans) this.#hosts.set(plan.name, { plan, process: null, starts: 0, ...this.#newDisk() });
-    this.probe = this.openEndpoint(PROBE_ADDRESS, 5683);
+    for (const plan of nodes) this.#hosts.set(plan.name, { plan, process: null, starts: 0, ...this.#newDisk() });
+    this.probe = this.#openSocket(PROBE_ADDRESS, 5683);
     this.shieldProbe();
   }
 
@@ -66,7 +91,12 @@ export class Federation {
   }
 
   /** A CoAP client on an address of its own. */
-  openEndpoint(address: string, port: number): CoapEndpoint {
+  openEndpoint(address: string, port: number): CoapClient {
+    if (this.#scheme === "coap") return this.#openSocket(address, port);
+    return openStreamClient({ env: this.world.env, streams: this.#streams }, { address, port });
+  }
+
+  #openSocket(address: string, port: number): CoapEndpoint {
     return createCoapEndpoint({ socket: this.world.network.open(address, port), env: this.world.env });
   }
 
@@ -79,7 +109,7 @@ export class Federation {
   }
 
   originOf(name: string): string {
-    return `coap://[${this.#host(name).plan.address}]`;
+    return `${this.#scheme}://[${this.#host(name).plan.address}]`;
   }
 
   isUp(name: string): boolean {
@@ -95,40 +125,45 @@ export class Federation {
     if (host.process !== null) return;
     host.starts++;
     const { plan } = host;
-    const endpoints: CoapEndpoint[] = [];
-    const sockets: { close(): void }[] = [];
     const life = { isAlive: true };
     const logger = this.#loggerOf(plan.name, () => life.isAlive);
     const env = { ...this.world.env, logger };
+    const network = this.#doorsOf(plan, env, (handler) =>
+      plan.isRd ? this.ledger.watch(plan.name, handler, () => life.isAlive) : handler,
+    );
+    this.#streams.powerUp(plan.address);
+    const nodeId = `${plan.name}-${host.starts}`.padEnd(16, "0");
+    if (plan.isRd && plan.hasDisk) this.ledger.restart(plan.name, host.registrations.registrations.values());
+    const state = plan.hasDisk ? this.#stateOf(host, () => life.isAlive) : {};
+    const config = configOf(plan, [...this.#hosts.values()], this.#scheme);
+    const node = await createNode({ env, network, nodeId, state }, config);
+    host.process = Object.assign(life, { node, sockets: network.sockets });
+    this.#journal.note(`${name} started`);
+  }
+
+  #doorsOf(plan: NodePlan, env: Environment, watched: (handler: RequestHandler) => RequestHandler): Doors {
+    const sockets: { close(): void }[] = [];
+    const streams = this.#streams;
     const open = (port: number) => {
       const socket = this.world.network.open(plan.address, port);
       sockets.push(socket);
       return socket;
     };
-    const network: NodeNetwork = {
-      listen: async (uri, handler) => {
-        const watched = plan.isRd ? this.ledger.watch(plan.name, handler, () => life.isAlive) : handler;
-        const endpoint = createCoapEndpoint({ socket: open(parseCoapUri(uri).port), env }, { handler: watched });
-        endpoints.push(endpoint);
-        return {
-          uri,
-          counters: endpoint.counters,
-          tableSizes: () => endpoint.tableSizes(),
-          close: (drainMs = 0) => endpoint.close(drainMs),
-        };
+    return {
+      sockets,
+      listen: async (uri, handler): Promise<NodeListener> => {
+        const { scheme, port } = parseCoapUri(uri);
+        const at = { address: plan.address, port };
+        if (scheme === "coap+tcp") return serveStreamsAt({ env, streams, handler: watched(handler) }, at);
+        const endpoint = createCoapEndpoint({ socket: open(port), env }, { handler: watched(handler) });
+        return Object.assign(endpoint, { uri });
       },
       openClient: async (): Promise<CoapClient> => {
-        const endpoint = createCoapEndpoint({ socket: open(plan.clientPort), env });
-        endpoints.push(endpoint);
-        return endpoint;
+        const from = { address: plan.address, port: plan.clientPort };
+        if (this.#scheme === "coap+tcp") return openStreamClient({ env, streams }, from);
+        return createCoapEndpoint({ socket: open(plan.clientPort), env });
       },
     };
-    const nodeId = `${plan.name}-${host.starts}`.padEnd(16, "0");
-    if (plan.isRd && plan.hasDisk) this.ledger.restart(plan.name, host.registrations.registrations.values());
-    const state = plan.hasDisk ? this.#stateOf(host, () => life.isAlive) : {};
-    const node = await createNode({ env, network, nodeId, state }, configOf(plan, [...this.#hosts.values()]));
-    host.process = Object.assign(life, { node, endpoints, sockets });
-    this.#journal.note(`${name} started`);
   }
 
   /** The process is gone from one moment to the next: nothing is said any more, nothing is kept. */
@@ -139,6 +174,7 @@ export class Federation {
     host.process = null;
     process.isAlive = false;
     for (const socket of process.sockets) socket.close();
+    this.#streams.crash(host.plan.address, this.#dice() < 0.5);
     if (isDiskLost) Object.assign(host, this.#newDisk());
     if (host.plan.isRd && (isDiskLost || !host.plan.hasDisk)) this.ledger.lose(name);
     this.#journal.note(`${name} crashed${isDiskLost && host.plan.hasDisk ? ", and its disk is lost" : ""}`);
@@ -181,16 +217,18 @@ function bound(journal: Journal): Journal {
   return { note: (text) => journal.note(text), violation: (text) => journal.violation(text) };
 }
 
-function configOf(plan: NodePlan, hosts: readonly Host[]) {
-  const uri = (name: string) => `coap://[${hosts.find((host) => host.plan.name === name)?.plan.address}]`;
+function configOf(plan: NodePlan, hosts: readonly Host[], scheme: Scheme) {
+  const uri = (name: string) => `${scheme}://[${hosts.find((host) => host.plan.name === name)?.plan.address}]`;
   const upstreams = (plan.upstreams ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}", mode: ${plan.mode} }`);
   const tiers = (plan.tiers ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}", tier: true }`);
   // Families come and go while questions are asked; what is cached would be older than the oracle allows.
   const auto = "auto: { threshold: 3, cold: 30s }, cache: { entries: 0 }";
+  // Whoever checks the answers asks over UDP, on a network of which only that link is perfect.
+  const listened = scheme === "coap" ? [scheme] : ["coap", scheme];
   const replicas = plan.isRd ? "" : ', replicas: ["any"]';
   const lines = [
     `name: ${plan.name}`,
-    `listen: ["coap://[${plan.address}]:5683"]`,
+    `listen: [${listened.map((one) => `"${one}://[${plan.address}]:5683"`).join(", ")}]`,
     "http: false",
     ...(plan.isRd ? ['registration: { replicas: ["any"] }'] : []),
     ...(plan.upstreams === null

@@ -215,8 +215,8 @@ function readQuery(items: readonly string[]) {
   return found;
 }
 
-function implicitBase({ peer }: ServerRequest): string {
-  return `coap://[${peer.address}]${peer.port === 5683 ? "" : `:${peer.port}`}`;
+function implicitBase({ scheme, peer }: ServerRequest): string {
+  return `${scheme}://[${peer.address}]${peer.port === 5683 ? "" : `:${peer.port}`}`;
 }
 
 /** RFC 9176 section 6.1: targets and anchors are resolved against the base. The simulation sends absolute paths only. */

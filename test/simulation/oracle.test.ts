@@ -38,6 +38,7 @@ function roamed() {
       path: ["rd"],
       query: ["ep=node", "lt=60"],
       payload: new TextEncoder().encode(links),
+      scheme: "coap",
       peer: { address: "2001:db8:3::1", port: 5683 },
     } as unknown as ServerRequest;
     const answer = () => ({ code: CODE.CREATED, locationPath: ["reg", href] });
@@ -46,7 +47,7 @@ function roamed() {
   register("rd-1", "a", "</old>");
   nowMs = 10_000;
   register("rd-2", "b", "</new>");
-  return { oracle: new Oracle(ledger, [...RDS, LP]), violations };
+  return { oracle: new Oracle(ledger, { nodes: [...RDS, LP], scheme: "coap" }), violations };
 }
 
 test.each([

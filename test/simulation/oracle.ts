@@ -1,6 +1,6 @@
 import { type Link, parseLinkFormat } from "@tributary/link-model";
 import { endOf, keyOf, type Ledger, type LedgerLink, type LedgerRecord, type Pair } from "./ledger.ts";
-import type { NodePlan } from "./scenario.ts";
+import type { NodePlan, Plan, Scheme } from "./scenario.ts";
 
 /** A lookup of the battery. */
 export interface Question {
@@ -24,9 +24,11 @@ const END_SLACK_MS = 2_000;
 export class Oracle {
   readonly #ledger: Ledger;
   readonly #nodes: ReadonlyMap<string, NodePlan>;
+  readonly #scheme: Scheme;
 
-  constructor(ledger: Ledger, nodes: readonly NodePlan[]) {
+  constructor(ledger: Ledger, { nodes, scheme }: Pick<Plan, "nodes" | "scheme">) {
     this.#ledger = ledger;
+    this.#scheme = scheme;
     this.#nodes = new Map(nodes.map((node) => [node.name, node]));
   }
 
@@ -128,13 +130,17 @@ export class Oracle {
   }
 
   #shownHref(lp: NodePlan, { rd, href }: LedgerRecord): string {
-    return rd === lp.name ? href : `coap://[${this.#nodes.get(rd)?.address}]${href}`;
+    return rd === lp.name ? href : `${this.#originOf(rd)}${href}`;
+  }
+
+  #originOf(rd: string): string {
+    return `${this.#scheme}://[${this.#nodes.get(rd)?.address}]`;
   }
 
   #placeOf(lp: NodePlan, target: string): { rd: string; href: string } | undefined {
     if (target.startsWith("/")) return { rd: lp.name, href: target };
     for (const rd of followed(lp)) {
-      const origin = `coap://[${this.#nodes.get(rd)?.address}]`;
+      const origin = this.#originOf(rd);
       if (target.startsWith(`${origin}/`)) return { rd, href: target.slice(origin.length) };
     }
     return undefined;
@@ -180,5 +186,5 @@ function keyOfLink({ attributes }: Link): string {
 }
 
 function baseOf({ target }: Link): string {
-  return /^coap:\/\/\[[^\]]*\]/.exec(target)?.[0] ?? target;
+  return /^coap(\+tcp)?:\/\/\[[^\]]*\]/.exec(target)?.[0] ?? target;
 }

@@ -1,3 +1,5 @@
+import type { Scheme } from "./scenario.ts";
+
 /** A mistake that somebody might make: one place in the sources, and what would stand there. */
 export interface PlantedBug {
   readonly name: string;
@@ -5,6 +7,8 @@ export interface PlantedBug {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** What has to be spoken for it to show. Default `coap`. */
+  readonly scheme?: Scheme;
 }
 
 /** Mistakes in the merge rules and in the feed, each of which the simulation has to notice. */
@@ -56,5 +60,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: "upstream-sync/src/upstream.ts",
     find: '() => this.#input({ kind: "retry" }));',
     replace: "() => undefined);",
+  },
+  {
+    name: "a connection that is over is used again",
+    file: "coap-transport/src/tcp-client.ts",
+    find: "              forget(key, entry());",
+    replace: "",
+    scheme: "coap+tcp",
   },
 ];

@@ -1,4 +1,4 @@
-import { CODE, CONTENT_FORMAT, type CoapEndpoint, METHOD } from "@tributary/coap-transport";
+import { CODE, CONTENT_FORMAT, type CoapClient, METHOD } from "@tributary/coap-transport";
 import { Calm } from "./calm.ts";
 import { Federation, type Journal } from "./federation.ts";
 import { Oracle, type Question } from "./oracle.ts";
@@ -12,6 +12,7 @@ import {
   type Plan,
   RESOURCE_TYPES,
   type ScenarioSize,
+  type Scheme,
 } from "./scenario.ts";
 
 export interface Outcome {
@@ -35,11 +36,12 @@ const PAGE_SIZE = 7;
 
 export interface SimulationOptions {
   readonly size?: ScenarioSize;
+  readonly scheme?: Scheme;
 }
 
 /** Play the scenario of a seed. */
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<Outcome> {
-  return new Simulation(createPlan(seed, options.size)).run();
+  return new Simulation(createPlan(seed, options.size, options.scheme)).run();
 }
 
 class Simulation {
@@ -57,8 +59,8 @@ class Simulation {
     this.#plan = plan;
     this.#calm = new Calm(plan.nodes);
     const journal: Journal = { note: (text) => this.#note(text), violation: (text) => this.#violation(text) };
-    this.#federation = new Federation(plan.seed, plan.nodes, journal);
-    this.#oracle = new Oracle(this.#federation.ledger, plan.nodes);
+    this.#federation = new Federation(plan, journal);
+    this.#oracle = new Oracle(this.#federation.ledger, plan);
     this.#endpoints = plan.endpoints.map((endpoint) => new SimulatedEndpoint(endpoint, this.#federation));
   }
 
@@ -265,7 +267,7 @@ class Simulation {
 class SimulatedEndpoint {
   readonly #plan: EndpointPlan;
   readonly #federation: Federation;
-  readonly #client: CoapEndpoint;
+  readonly #client: CoapClient;
   readonly #locations = new Map<string, string>();
   #last: Extract<Deed, { kind: "register" }> | null = null;
 
@@ -311,7 +313,7 @@ class SimulatedEndpoint {
         `ep=${ep}`,
         ...(d === undefined ? [] : [`d=${d}`]),
         `lt=${ltS}`,
-        ...(isBaseExplicit ? [`base=coap://[${address}]`] : []),
+        ...(isBaseExplicit ? [`base=${new URL(origin).protocol}//[${address}]`] : []),
         `et=${et}`,
       ],
       contentFormat: CONTENT_FORMAT.LINK_FORMAT,

@@ -1,6 +1,9 @@
 import type { Random } from "@tributary/coap-transport";
 import { seededRandom } from "@tributary/coap-transport/testing";
 
+/** What nodes and endpoints speak to each other. */
+export type Scheme = "coap" | "coap+tcp";
+
 export interface NodePlan {
   readonly name: string;
   readonly address: string;
@@ -66,6 +69,7 @@ export interface Episode {
 
 export interface Plan {
   readonly seed: number;
+  readonly scheme: Scheme;
   readonly nodes: readonly NodePlan[];
   readonly endpoints: readonly EndpointPlan[];
   readonly episodes: readonly Episode[];
@@ -88,7 +92,7 @@ export const ENDPOINT_TYPES = ["urn:ex:lamp", "urn:ex:meter", "urn:ex:gate"] as 
 export const RESOURCE_TYPES = ["temperature", "light", "door"] as const;
 
 /** The world and what happens in it: a function of the seed. */
-export function createPlan(seed: number, size: ScenarioSize = SMALL): Plan {
+export function createPlan(seed: number, size: ScenarioSize = SMALL, scheme: Scheme = "coap"): Plan {
   const dice = new Dice(seededRandom(seed * 7919 + 17));
   const nodes = planNodes(dice, size);
   const endpoints = planEndpoints(dice, dice.within(size.endpoints));
@@ -96,7 +100,7 @@ export function createPlan(seed: number, size: ScenarioSize = SMALL): Plan {
   const episodes = Array.from({ length: dice.within(size.episodes) }, () =>
     planEpisode(dice, nodes, endpoints, revision),
   );
-  return { seed, nodes, endpoints, episodes };
+  return { seed, scheme, nodes, endpoints, episodes };
 }
 
 class Dice {

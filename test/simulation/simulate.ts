@@ -5,7 +5,7 @@
  *     npm run simulate -- --seeds 200 --from 5000 --full
  *     npm run simulate -- --seed 17                # one seed, with everything that happened
  *
- * `--full`: 3 to 5 RDs, 2 to 4 LPs, up to 200 endpoints. `--plant NAME`: with a mistake of `planted-bugs.ts` in the sources.
+ * `--full`: 3 to 5 RDs, 2 to 4 LPs, up to 200 endpoints. `--tcp`: CoAP over TCP. `--plant NAME`: with a mistake of `planted-bugs.ts` in the sources.
  * Exit status 1 when a seed fails.
  */
 import { registerHooks } from "node:module";
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     plant: { type: "string" },
     "stop-at-first": { type: "boolean", default: false },
     full: { type: "boolean", default: false },
+    tcp: { type: "boolean", default: false },
   },
 });
 if (values.plant !== undefined) {
@@ -56,7 +57,7 @@ registerHooks({
 const { simulate } = await import("./run.ts");
 const { FULL, SMALL } = await import("./scenario.ts");
 
-const options = { size: values.full ? FULL : SMALL };
+const options = { size: values.full ? FULL : SMALL, scheme: values.tcp ? "coap+tcp" : "coap" } as const;
 const first = Number(values.seed ?? values.from);
 const count = values.seed === undefined ? Number(values.seeds) : 1;
 const failed: number[] = [];

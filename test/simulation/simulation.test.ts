@@ -9,6 +9,7 @@ import { FULL } from "./scenario.ts";
 const SIMULATE = fileURLToPath(new URL("./simulate.ts", import.meta.url));
 /** Seeds of small federations, in blocks. */
 const BLOCKS = Array.from({ length: 10 }, (_, index) => ({ first: 50 * index + 1, last: 50 * (index + 1) }));
+const STREAM_BLOCKS = BLOCKS.slice(0, 5);
 /** Federations with up to 5 RDs, 4 LPs and 200 endpoints; among them those that have found something. */
 const FULL_SEEDS = [
   1, // a notification that was under way for seconds made a registration younger than it was
@@ -18,6 +19,10 @@ const FULL_SEEDS = [
   40, // a notification in blocks and the next one kept each other out, for ever
   130, // the first reading of a restarted RD's clock was believed to have come at once
 ];
+
+function seedsOf({ first, last }: { first: number; last: number }): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
 
 function report(outcomes: readonly Outcome[], flags: string): string {
   const failed = outcomes.filter(({ violations }) => violations.length > 0);
@@ -39,10 +44,18 @@ async function simulateAll(seeds: readonly number[], options: SimulationOptions 
 describe("a federation that goes through loss, partitions and crashes", () => {
   test.each(BLOCKS)(
     "is right again after healing, and never shows what has ended: seeds $first to $last",
-    async ({ first, last }) => {
-      const seeds = Array.from({ length: last - first + 1 }, (_, index) => first + index);
-      const outcomes = await simulateAll(seeds);
+    async (block) => {
+      const outcomes = await simulateAll(seedsOf(block));
       expect(report(outcomes, "")).toBe("");
+      expect(outcomes.every(({ checks }) => checks > 50)).toBe(true);
+    },
+  );
+
+  test.each(STREAM_BLOCKS)(
+    "does so over TCP, where streams stall and are reset: seeds $first to $last",
+    async (block) => {
+      const outcomes = await simulateAll(seedsOf(block), { scheme: "coap+tcp" });
+      expect(report(outcomes, " --tcp")).toBe("");
       expect(outcomes.every(({ checks }) => checks > 50)).toBe(true);
     },
   );
@@ -54,8 +67,9 @@ describe("a federation that goes through loss, partitions and crashes", () => {
 
 describe("the simulation notices when", () => {
   const run = promisify(execFile);
-  test.each(PLANTED_BUGS)("$name", async ({ name }) => {
-    const args = [SIMULATE, "--seeds", "250", "--stop-at-first", "--plant", name];
+  test.each(PLANTED_BUGS)("$name", async ({ name, scheme = "coap" }) => {
+    const spoken = scheme === "coap" ? [] : ["--tcp"];
+    const args = [SIMULATE, "--seeds", "250", "--stop-at-first", "--plant", name, ...spoken];
     const failure = await run(process.execPath, args).catch((error: { code: unknown; stdout: string }) => error);
     expect(failure).toMatchObject({ code: 1, stdout: expect.stringMatching(/^seed \d+: \d+ violations/m) });
   });

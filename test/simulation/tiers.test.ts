@@ -55,10 +55,13 @@ class World {
       upstreams: proxy.rds.map(rdName),
       tiers: proxy.tiers.map(proxyName),
     }));
-    this.federation = new Federation(seed, [...rds, ...proxies], {
-      note() {},
-      violation: (text) => this.errors.push(text),
-    });
+    this.federation = new Federation(
+      { seed, nodes: [...rds, ...proxies], scheme: "coap" },
+      {
+        note() {},
+        violation: (text) => this.errors.push(text),
+      },
+    );
     this.names = [...rds, ...proxies].map(({ name }) => name);
   }
 

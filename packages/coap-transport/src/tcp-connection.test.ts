@@ -156,7 +156,7 @@ describe("bounds", () => {
     const served = serveStreams(hello, { streamLimits: { maxConnections: 3, maxConnectionsPerAddress: 2 } });
     const { clock, counters, server, streams } = served;
     const connect = async (address: string) => {
-      const opening = streams.connect({ address, port: 1 }, { address: "2001:db8::1", port: 5683 });
+      const opening = streams.connect({ address, port: 0 }, { address: "2001:db8::1", port: 5683 });
       await clock.advance(1);
       const socket = await opening;
       await clock.advance(2);

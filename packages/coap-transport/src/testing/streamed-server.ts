@@ -1,14 +1,8 @@
-import { createClient } from "../coap-client.js";
-import type { ParsedCoapUri } from "../coap-uri.js";
-import { DEFAULT_LIMITS } from "../constants.js";
-import { TransportError } from "../errors.js";
 import type { Message, OutgoingMessage } from "../message.js";
-import { createTcpPeers } from "../tcp-client.js";
 import { encodeFrame, StreamParser } from "../tcp-framing.js";
-import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp-options.js";
-import { createTcpServer } from "../tcp-server.js";
+import type { StreamLimits } from "../tcp-options.js";
 import type { CoapClient, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
-import { createCounters } from "../udp-core.js";
+import { openStreamClient, serveStreamsAt } from "./stream-endpoints.js";
 import { createVirtualStreams, type VirtualStream, type VirtualStreamsOptions } from "./virtual-streams.js";
 import { createVirtualWorld } from "./virtual-world.js";
 
@@ -28,26 +22,16 @@ export function serveStreams(handler: RequestHandler, options: StreamedServerOpt
   const logger = { ...world.env.logger, error: (text: string, fields?: object) => errors.push([text, fields]) };
   const env = { ...world.env, logger };
   const streams = createVirtualStreams(world, options);
-  const counters = createCounters();
-  const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const server = createTcpServer({ env, handler, counters }, { scheme: "coap+tcp", limits, streamLimits });
-  const stop = streams.listen(AT, (socket) => server.accept(socket));
+  const served = serveStreamsAt({ env, streams, handler }, AT, options);
   let ports = 40_000;
 
   function openClient(own: Partial<StreamLimits> = {}): { client: CoapClient; counters: TransportCounters } {
-    const clientCounters = createCounters();
-    const connectStream = (address: string, port: number) =>
-      streams.connect({ address: "2001:db8::c", port: ++ports }, { address, port }).catch((cause: unknown) => {
-        throw new TransportError("UNREACHABLE", "refused", { cause });
-      });
-    const peers = createTcpPeers(
-      { env, counters: clientCounters, connectStream },
-      { ...DEFAULT_STREAM_LIMITS, ...own },
+    const client = openStreamClient(
+      { env, streams },
+      { address: "2001:db8::c", port: 0 },
+      { ...options, streamLimits: own },
     );
-    const connect = (uri: ParsedCoapUri) => peers.channelTo(uri.host, uri.port);
-    const deps = { env, connect, schemes: ["coap+tcp"], onClose: () => peers.close() };
-    return { client: createClient(deps, limits), counters: clientCounters };
+    return { client, counters: client.counters };
   }
 
   return {
@@ -55,10 +39,10 @@ export function serveStreams(handler: RequestHandler, options: StreamedServerOpt
     env,
     errors,
     streams,
-    server,
-    counters,
+    server: served.server,
+    counters: served.counters,
     openClient,
-    stop,
+    stop: served.stopListening,
     rawPeer: () => rawPeer(streams, ++ports),
   };
 }

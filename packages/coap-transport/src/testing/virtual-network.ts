@@ -46,6 +46,8 @@ export interface VirtualNetwork {
   partition(...sets: readonly (readonly string[])[]): void;
   /** End the partition and forget the conditions of single links. */
   heal(): void;
+  /** How long something now takes from one address to another, ms; null: it is lost. For what is no datagram. */
+  transit(from: string, to: string): number | null;
   /** Decides on each datagram before the conditions do: false drops it. Null to decide nothing. */
   filter: ((from: NetworkAddress, to: NetworkAddress, datagram: Uint8Array) => boolean) | null;
   /** Sees everything. */
@@ -138,6 +140,16 @@ class Network implements VirtualNetwork {
     this.#links.clear();
   }
 
+  transit(from: string, to: string): number | null {
+    const { loss, delayMs, jitterMs } = this.#conditionsOf(from, to);
+    if (this.#isCut(from, to) || this.#random() < loss) return null;
+    return delayMs + this.#random() * jitterMs;
+  }
+
+  #conditionsOf(from: string, to: string): LinkConditions {
+    return this.#links.get(linkKey(from, to)) ?? this.#conditions;
+  }
+
   send(socket: VirtualSocket, datagram: Uint8Array, to: NetworkAddress): void {
     const from = socket.local;
     if (this.#sockets.get(keyOf(from)) !== socket) return; // closed
@@ -155,7 +167,7 @@ class Network implements VirtualNetwork {
 
   /** `to` is where the sender sent it, `at` the socket that it is for. */
   #sendOne(socket: VirtualSocket, to: NetworkAddress, at: NetworkAddress, bytes: Uint8Array): void {
-    const conditions = this.#links.get(linkKey(socket.local.address, at.address)) ?? this.#conditions;
+    const conditions = this.#conditionsOf(socket.local.address, at.address);
     if (this.filter?.(socket.local, to, bytes) === false) {
       this.#report(socket.local, to, bytes, "lost");
       return;

@@ -1,0 +1,69 @@
+import type { AmplificationGuard } from "../amplification-guard.js";
+import { createClient } from "../coap-client.js";
+import type { CoapListenerHandle } from "../coap-listener.js";
+import type { ParsedCoapUri } from "../coap-uri.js";
+import { DEFAULT_LIMITS } from "../constants.js";
+import type { Environment } from "../environment.js";
+import { TransportError } from "../errors.js";
+import { createTcpPeers } from "../tcp-client.js";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp-options.js";
+import { createTcpServer, type TcpServer } from "../tcp-server.js";
+import type { CoapClient, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
+import { createCounters } from "../udp-core.js";
+import type { VirtualStreams } from "./virtual-streams.js";
+
+export interface StreamEndpointDeps {
+  readonly env: Environment;
+  readonly streams: VirtualStreams;
+}
+
+export interface StreamEndpointOptions {
+  readonly limits?: Partial<TransportLimits>;
+  readonly streamLimits?: Partial<StreamLimits>;
+  readonly guard?: AmplificationGuard;
+}
+
+/** Serve CoAP over virtual streams, as `listenCoap` does over those of the system. */
+export function serveStreamsAt(
+  deps: StreamEndpointDeps & { readonly handler: RequestHandler },
+  at: { readonly address: string; readonly port: number },
+  options: StreamEndpointOptions = {},
+): CoapListenerHandle & { readonly server: TcpServer; stopListening(): void } {
+  const { env, handler, streams } = deps;
+  const { guard } = options;
+  const counters = createCounters();
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
+  const server = createTcpServer({ env, handler, counters, guard }, { scheme: "coap+tcp", limits, streamLimits });
+  const stopListening = streams.listen(at, (socket) => server.accept(socket));
+  return {
+    uri: `coap+tcp://[${at.address}]:${at.port}`,
+    server,
+    stopListening,
+    counters,
+    tableSizes: () => server.tableSizes(),
+    async close() {
+      stopListening();
+      server.close();
+    },
+  };
+}
+
+/** A client for `coap+tcp` over virtual streams; port 0 takes another port for each connection. */
+export function openStreamClient(
+  { env, streams }: StreamEndpointDeps,
+  from: { readonly address: string; readonly port: number },
+  options: StreamEndpointOptions = {},
+): CoapClient & { readonly counters: TransportCounters } {
+  const counters = createCounters();
+  const connectStream = (address: string, port: number) =>
+    streams.connect(from, { address, port }).catch((cause: unknown) => {
+      throw new TransportError("UNREACHABLE", `the peer cannot be reached: ${cause}`, { cause });
+    });
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
+  const peers = createTcpPeers({ env, counters, connectStream }, streamLimits);
+  const connect = (uri: ParsedCoapUri) => peers.channelTo(uri.host, uri.port);
+  const client = createClient({ env, connect, schemes: ["coap+tcp"], onClose: () => peers.close() }, limits);
+  return Object.assign(client, { counters });
+}

@@ -12,8 +12,6 @@ export interface RequestContext {
   readonly isMulticast: boolean;
   readonly scheme: string;
   readonly local: { readonly address: string; readonly port: number };
-  /** Absent: every source address is taken for true. */
-  readonly guard?: AmplificationGuard;
   /** How bodies go to the peer; absent over datagrams. */
   readonly capacity?: StreamCapacity;
 }
@@ -59,14 +57,15 @@ export class IncomingRequest implements ServerRequest {
   readonly #guard: AmplificationGuard | undefined;
   #sourceProof: SourceProof | undefined;
 
-  constructor(message: Message, context: RequestContext) {
+  /** Without `guard` every source address is taken for true. */
+  constructor(message: Message, context: RequestContext, guard?: AmplificationGuard) {
     this.method = message.code;
     this.payload = message.payload;
     this.options = message.options;
     this.token = message.token;
     this.wireBytes = message.wireBytes;
     this.capacity = context.capacity;
-    this.#guard = context.guard;
+    this.#guard = guard;
     this.peer = context.peer;
     this.isMulticast = context.isMulticast;
     this.scheme = context.scheme;

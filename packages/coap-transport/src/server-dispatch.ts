@@ -112,8 +112,7 @@ class Dispatcher implements ServerDispatch {
   }
 
   dispatch(message: Message, context: RequestContext): Reply | Promise<Reply> {
-    const { guard } = this.#deps;
-    const request = new IncomingRequest(message, guard === undefined ? context : { ...context, guard });
+    const request = new IncomingRequest(message, context, this.#deps.guard);
     // An Echo value counts with whatever request it comes.
     if (request.echo !== undefined) this.#allowance.isUnlimited(request);
     const early = this.#answerEarly(request);

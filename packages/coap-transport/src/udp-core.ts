@@ -5,6 +5,7 @@ import type { Environment } from "./environment.js";
 import { createExchangeTable } from "./exchange-table.js";
 import { isRequestCode, isResponseCode } from "./message.js";
 import { emptyMessage, parseDatagram, type UdpMessage } from "./message-codec.js";
+import { asBuffer } from "./option-values.js";
 import { createPeerTable, type PeerRecord } from "./peer-table.js";
 import { RepeatedRequests } from "./repeated-requests.js";
 import type { RequestChannel } from "./request-channel.js";
@@ -276,10 +277,6 @@ class Core implements UdpCore {
     }
     return this.#exchanges.solePeer();
   }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function isObserve({ number }: { readonly number: number }): boolean {

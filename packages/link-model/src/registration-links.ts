@@ -55,7 +55,7 @@ export function checkBase(base: string): string | undefined {
 
 function checkAuthority(authority: string): string | undefined {
   const host = authority.slice(authority.lastIndexOf("@") + 1);
-  const literal = /^\[([^\]]*)\](?::\d{0,5})?$/.exec(host);
+  const literal = host.startsWith("[") ? /^\[([^\]]*)\](?::\d{0,5})?$/.exec(host) : null;
   if (literal !== null) {
     if (literal[1]?.includes("%")) return "base must not have a zone identifier";
     return /^(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\..+)$/.test(literal[1] ?? "")

@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkBase, checkLimitedLinkFormat, resolveLink } from "./registration-links.js";
-import { isAbsoluteUri, isPathAbsolute, originOf, resolveReference } from "./uri.js";
+import { isAbsoluteUri, isPathAbsolute, originOf, resolveReference, splitUri } from "./uri.js";
 
 /** RFC 3986 sections 5.4.1 and 5.4.2, base http://a/b/c/d;p?q. */
 const EXAMPLES = `
@@ -108,4 +109,42 @@ test("forms of references", () => {
   expect([isAbsoluteUri("coap:x"), isAbsoluteUri("/a:b"), isAbsoluteUri("1a:b")]).toEqual([true, false, false]);
   expect([isPathAbsolute("/"), isPathAbsolute("//h"), isPathAbsolute("a")]).toEqual([true, false, false]);
   expect([originOf("coap://h:1/x?y"), originOf("urn:x")]).toEqual(["coap://h:1", undefined]);
+});
+
+describe("RFC 3986 appendix B", () => {
+  /** Its regular expression, with the scheme held to its grammar. */
+  const REFERENCE = /^(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#([\s\S]*))?$/;
+  const piece = fc.constantFrom(
+    "coap",
+    "a",
+    "Z",
+    "9",
+    "+",
+    "-",
+    ".",
+    ":",
+    "/",
+    "//",
+    "?",
+    "#",
+    "[::1]",
+    "@",
+    "é",
+    "\n",
+    " ",
+  );
+  const reference = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(""));
+
+  test("any text is taken apart as it says", () => {
+    fc.assert(
+      fc.property(reference, (text) => {
+        const [, scheme, authority, path, query, fragment] = REFERENCE.exec(text) ?? [];
+        expect(splitUri(text)).toEqual({ scheme, authority, path, query, fragment });
+        expect(isAbsoluteUri(text)).toBe(scheme !== undefined);
+        const hasOrigin = scheme !== undefined && authority !== undefined;
+        expect(originOf(text)).toBe(hasOrigin ? `${scheme}://${authority}` : undefined);
+      }),
+      { numRuns: 2000 },
+    );
+  });
 });

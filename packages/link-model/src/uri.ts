@@ -7,20 +7,62 @@ export interface UriComponents {
   readonly fragment: string | undefined;
 }
 
-/** RFC 3986 appendix B, with the scheme held to its grammar so that `a:b/c` is absolute and `/a:b` is not. */
-const REFERENCE = /^(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#([\s\S]*))?$/;
-
-/** Split a URI reference. Pure. */
+/** Split a URI reference as by RFC 3986 appendix B, with the scheme held to its grammar: `a:b/c` is absolute and `/a:b` is not. Pure. */
 export function splitUri(reference: string): UriComponents {
-  const match = REFERENCE.exec(reference);
-  return { scheme: match?.[1], authority: match?.[2], path: match?.[3] ?? "", query: match?.[4], fragment: match?.[5] };
+  const colon = schemeLength(reference);
+  const scheme = colon < 0 ? undefined : reference.slice(0, colon);
+  const start = colon + 1;
+  const authorityEnd = endOfAuthority(reference, start);
+  const authority = authorityEnd < 0 ? undefined : reference.slice(start + 2, authorityEnd);
+  const pathStart = authorityEnd < 0 ? start : authorityEnd;
+  const hash = reference.indexOf("#", pathStart);
+  const fragment = hash < 0 ? undefined : reference.slice(hash + 1);
+  const queryEnd = hash < 0 ? reference.length : hash;
+  const mark = reference.indexOf("?", pathStart);
+  const hasQuery = mark >= 0 && mark < queryEnd;
+  const path = reference.slice(pathStart, hasQuery ? mark : queryEnd);
+  return { scheme, authority, path, query: hasQuery ? reference.slice(mark + 1, queryEnd) : undefined, fragment };
 }
 
-const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/;
+/** Length of the scheme at the start of `text`, without its colon; -1 when there is none. */
+function schemeLength(text: string): number {
+  for (let at = 0; ; at++) {
+    const code = text.charCodeAt(at);
+    if (isLetter(code)) continue;
+    if (at === 0) return -1;
+    if (code === COLON) return at;
+    const isDigit = code >= 0x30 && code <= 0x39;
+    if (!isDigit && code !== PLUS && code !== HYPHEN && code !== DOT) return -1;
+  }
+}
+
+/** Where the authority ends that begins with two slashes at `start`; -1 when none does. */
+function endOfAuthority(text: string, start: number): number {
+  if (text.charCodeAt(start) !== SLASH || text.charCodeAt(start + 1) !== SLASH) return -1;
+  let at = start + 2;
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === SLASH || code === QUESTION_MARK || code === HASH) break;
+  }
+  return at;
+}
+
+function isLetter(code: number): boolean {
+  const lower = code | 0x20;
+  return lower >= 0x61 && lower <= 0x7a && code < 0x80;
+}
+
+const COLON = 0x3a;
+const PLUS = 0x2b;
+const HYPHEN = 0x2d;
+const DOT = 0x2e;
+const SLASH = 0x2f;
+const QUESTION_MARK = 0x3f;
+const HASH = 0x23;
 
 /** Whether `text` has a scheme (RFC 3986 section 4.3, fragment allowed). Pure. */
 export function isAbsoluteUri(text: string): boolean {
-  return SCHEME.test(text);
+  return schemeLength(text) > 0;
 }
 
 /** Whether `text` is an absolute-path reference (RFC 3986 section 4.2): one slash, not two. Pure. */
@@ -30,21 +72,20 @@ export function isPathAbsolute(text: string): boolean {
 
 /** `scheme://authority` of an absolute URI, as written; undefined when there is no authority. Pure. */
 export function originOf(uri: string): string | undefined {
-  const { scheme, authority } = splitUri(uri);
-  return scheme === undefined || authority === undefined ? undefined : `${scheme}://${authority}`;
+  const colon = schemeLength(uri);
+  const end = colon < 0 ? -1 : endOfAuthority(uri, colon + 1);
+  return end < 0 ? undefined : uri.slice(0, end);
 }
 
 /** Resolve a URI reference against an absolute base (RFC 3986 section 5.2, strict). Pure. */
 export function resolveReference(base: string, reference: string): string {
-  if (isPathAbsolute(reference) && !MAY_HAVE_DOTS.test(reference)) {
+  // Without anything that could be a dot segment; a false alarm only costs the long way.
+  if (isPathAbsolute(reference) && !reference.includes("/.")) {
     const origin = originOf(base);
     if (origin !== undefined) return origin + reference;
   }
   return recompose(transform(splitUri(base), splitUri(reference)));
 }
-
-/** Anything that could be a dot segment; a false alarm only costs the long way. */
-const MAY_HAVE_DOTS = /\/\./;
 
 /** RFC 3986 section 5.2.2. */
 function transform(base: UriComponents, reference: UriComponents): UriComponents {

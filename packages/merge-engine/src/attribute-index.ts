@@ -6,8 +6,11 @@ import { SortedChunks } from "./sorted-chunks.js";
 import type { Source, StoredRecord } from "./stored-record.js";
 import { ownText } from "./string-pool.js";
 
-/** Names with their values by which a criterion can meet a registration or one of its links. */
-export type TokenSet = ReadonlyMap<string, ReadonlySet<string>>;
+/** By what criteria can meet a registration or one of its links: name, value, name, value… Some may come twice. */
+export type TokenList = readonly string[];
+
+/** So many of the last entries of a list are looked at for the same token, two for each. */
+const RECENT = 32;
 
 interface Token {
   readonly value: string;
@@ -29,18 +32,16 @@ export class AttributeIndex {
   }
 
   /** What `slot` is found by was `before` and is `after`; what is in both is not touched. */
-  change(slot: number, before: TokenSet | null, after: TokenSet | null): void {
-    if (before !== null) {
-      for (const [name, values] of before) {
-        const kept = after?.get(name);
-        for (const value of values) if (kept === undefined || !kept.has(value)) this.#delete(name, value, slot);
-      }
+  change(slot: number, before: TokenList | null, after: TokenList | null): void {
+    const isKept = before === null || after === null ? isNever : membership(after);
+    const isKnown = before === null || after === null ? isNever : membership(before);
+    for (let at = 0; before !== null && at < before.length; at += 2) {
+      const [name, value] = [before[at] as string, before[at + 1] as string];
+      if (!isKept(name, value)) this.#delete(name, value, slot);
     }
-    if (after !== null) {
-      for (const [name, values] of after) {
-        const known = before?.get(name);
-        for (const value of values) if (known === undefined || !known.has(value)) this.#add(name, value, slot);
-      }
+    for (let at = 0; after !== null && at < after.length; at += 2) {
+      const [name, value] = [after[at] as string, after[at + 1] as string];
+      if (!isKnown(name, value)) this.#add(name, value, slot);
     }
   }
 
@@ -89,35 +90,54 @@ export function hrefTokenName(source: Source): string {
 }
 
 /** Everything that the endpoint and link criteria can find a record by, except its `ep`, which the order of keys finds. */
-export function tokensOf(record: StoredRecord): TokenSet {
-  const tokens = new Map<string, Set<string>>();
-  const visit = (name: string, value: string): void => {
-    const values = tokens.get(name);
-    if (values === undefined) tokens.set(name, new Set([value]));
-    else values.add(value);
-  };
-  const visitValues = (name: string, value: string | null): void => {
-    // Criteria of these names never look at attributes: see matching.ts.
-    if (name === "href" || name === "provenance") return;
-    if (value === null || !RELATION_ATTRIBUTES.has(name) || !value.includes(" ")) visit(name, value ?? "");
-    else for (const one of value.split(" ")) if (one !== "") visit(name, ownText(one));
-  };
-  visit(hrefTokenName(record.source), record.href);
-  visit("base", record.base);
-  if (record.key.d !== undefined) visit("d", record.key.d);
+export function tokensOf(record: StoredRecord): TokenList {
+  const tokens: string[] = [];
+  addToken(tokens, hrefTokenName(record.source), record.href);
+  addToken(tokens, "base", record.base);
+  if (record.key.d !== undefined) addToken(tokens, "d", record.key.d);
   for (let at = 0; at < record.attributes.length; at += 2) {
     const name = record.attributes[at] as string;
-    if (!AGE_ATTRIBUTES.has(name)) visitValues(name, record.attributes[at + 1] as string | null);
+    if (!AGE_ATTRIBUTES.has(name)) addAttribute(tokens, name, record.attributes[at + 1] as string | null);
   }
   visitPackedLinks(
     record.links,
     (target) => {
-      if (isAbsoluteUri(target)) visit("href", target);
+      if (isAbsoluteUri(target)) addToken(tokens, "href", target);
     },
-    visitValues,
+    (name, value) => addAttribute(tokens, name, value),
   );
   return tokens;
 }
+
+function addAttribute(tokens: string[], name: string, value: string | null): void {
+  // Criteria of these names never look at attributes: see matching.ts.
+  if (name === "href" || name === "provenance") return;
+  if (value === null || !RELATION_ATTRIBUTES.has(name) || !value.includes(" ")) addToken(tokens, name, value ?? "");
+  else for (const one of value.split(" ")) if (one !== "") addToken(tokens, name, ownText(one));
+}
+
+/** Links of one registration are often alike: what was just said is not said again. The index takes it twice all the same. */
+function addToken(tokens: string[], name: string, value: string): void {
+  const { length } = tokens;
+  for (let at = Math.max(0, length - RECENT); at < length; at += 2) {
+    if (tokens[at] === name && tokens[at + 1] === value) return;
+  }
+  tokens.push(name, value);
+}
+
+/** Asks whether a list has a token. */
+function membership(tokens: TokenList): (name: string, value: string) => boolean {
+  const byName = new Map<string, Set<string>>();
+  for (let at = 0; at < tokens.length; at += 2) {
+    const [name, value] = [tokens[at] as string, tokens[at + 1] as string];
+    const values = byName.get(name);
+    if (values === undefined) byName.set(name, new Set([value]));
+    else values.add(value);
+  }
+  return (name, value) => byName.get(name)?.has(value) ?? false;
+}
+
+const isNever = (): boolean => false;
 
 function isSmaller(one: Token, other: Token): boolean {
   return one.value < other.value;

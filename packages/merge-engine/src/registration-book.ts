@@ -1,4 +1,4 @@
-import { type TokenSet, tokensOf } from "./attribute-index.js";
+import { type TokenList, tokensOf } from "./attribute-index.js";
 import { ChangeEvents, type Notice } from "./change-events.js";
 import { MergeError } from "./errors.js";
 import { ExpiryHeap } from "./expiry-heap.js";
@@ -18,7 +18,7 @@ interface Shown {
   /** For listeners; undefined when there are none, or nothing was shown. */
   readonly registration: SourcedRegistration | undefined;
   /** What it was found by, when the change overwrites that. */
-  readonly tokens?: TokenSet;
+  readonly tokens?: TokenList;
 }
 
 /** What became of a record. */
@@ -129,7 +129,7 @@ export class RegistrationBook {
     source.records.set(record.href, record);
     this.#total++;
     this.heap.schedule(record);
-    this.#settle(record, before, ADDED, nowMs);
+    this.#settle(record, before, ADDED, nowMs, registration);
   }
 
   #open({ ep, d }: Registration, nowMs: number): KeyState {
@@ -152,7 +152,8 @@ export class RegistrationBook {
     const before = this.#shown(record.key, record);
     record.write(registration, this.#pool);
     this.#setTimes(record, registration);
-    this.#settle(record, before, { kind: "replaced", cause: "updated", endpointChanged, linksChanged }, nowMs);
+    const told: Told = { kind: "replaced", cause: "updated", endpointChanged, linksChanged };
+    this.#settle(record, before, told, nowMs, registration);
   }
 
   #setTimes(record: StoredRecord, { renewedAtMs, expiresAtMs }: Times): void {
@@ -179,8 +180,8 @@ export class RegistrationBook {
     return { record: shown, registration, tokens: tokensOf(shown) };
   }
 
-  /** Show what rule 1 says for the key of `changed`, and tell. */
-  #settle(changed: StoredRecord, before: Shown, told: Told, nowMs: number): void {
+  /** Show what rule 1 says for the key of `changed`, and tell. `written`: what it was changed to. */
+  #settle(changed: StoredRecord, before: Shown, told: Told, nowMs: number, written?: Registration): void {
     const { key } = changed;
     const previous = before.record;
     const winner = firstLive(key.records, nowMs);
@@ -195,16 +196,16 @@ export class RegistrationBook {
       this.union.close(key);
       this.keys.close(key);
     }
-    this.#tell(changed, before, told, nowMs);
+    this.#tell(changed, before, told, nowMs, written);
   }
 
-  #tell(changed: StoredRecord, before: Shown, told: Told, atMs: number): void {
+  #tell(changed: StoredRecord, before: Shown, told: Told, atMs: number, written?: Registration): void {
     const { events } = this;
     const { shown } = changed.key;
-    const isRenewed = told.kind === "renewed" && before.record === changed;
+    const known = told.kind === "renewed" && before.record === changed ? before.registration : written;
     const registration =
       events.hasListeners("source") || (shown === changed && events.hasListeners("visible"))
-        ? snapshot(changed, isRenewed ? before.registration : undefined)
+        ? snapshot(changed, known)
         : undefined;
     const notices: Notice[] = [];
     if (registration !== undefined) {

@@ -119,23 +119,24 @@ export class RecordReader {
   }
 }
 
-/** The record as it is now, independent of what becomes of it. `same`: an earlier one that differs at most in its times. */
-export function snapshot(record: StoredRecord, same?: SourcedRegistration): SourcedRegistration {
-  const { source, key, href, base, ltMs, renewedAtMs, expiresAtMs, isExact, zone, via } = record;
-  return {
+/** The record as it is now, independent of what becomes of it. `same`: has the same attributes and links, unpacked. */
+export function snapshot(record: StoredRecord, same?: Pick<Registration, "attributes" | "links">): SourcedRegistration {
+  const { source, key, base, ltMs, renewedAtMs, expiresAtMs, isExact, zone, via } = record;
+  const taken: { -readonly [Field in keyof SourcedRegistration]: SourcedRegistration[Field] } = {
     source: source.name,
-    href,
+    href: record.href,
     shownHref: record.shownHref,
     ep: key.ep,
-    ...(key.d === undefined ? undefined : { d: key.d }),
     base,
     attributes: same?.attributes ?? unpackAttributes(record.attributes),
     links: same?.links ?? unpackLinks(record.links),
-    ...(ltMs === undefined ? undefined : { ltMs }),
     renewedAtMs,
     expiresAtMs,
     expiry: isExact ? "exact" : "assumed",
-    ...(zone === undefined ? undefined : { zone }),
-    ...(via === undefined ? undefined : { via }),
   };
+  if (key.d !== undefined) taken.d = key.d;
+  if (ltMs !== undefined) taken.ltMs = ltMs;
+  if (zone !== undefined) taken.zone = zone;
+  if (via !== undefined) taken.via = via;
+  return taken;
 }

@@ -1,5 +1,5 @@
 import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
-import { AttributeIndex, type TokenSet } from "./attribute-index.js";
+import { AttributeIndex, type TokenList } from "./attribute-index.js";
 import { type Selection, selectByCriterion } from "./candidates.js";
 import { MARKED_SHARE, MIN_SORTED, SORTED_SHARE } from "./constants.js";
 import type { ExpiryHeap } from "./expiry-heap.js";
@@ -40,7 +40,7 @@ export class VisibleUnion {
   }
 
   /** The registration that is shown for a key was found by `before`, the one that is now by `after`. */
-  reindex(key: KeyState, before: TokenSet | null, after: TokenSet | null): void {
+  reindex(key: KeyState, before: TokenList | null, after: TokenList | null): void {
     this.#index.change(key.slot, before, after);
   }
 

@@ -6,6 +6,8 @@ export interface Watching {
   readonly criteria: readonly Criterion[];
 }
 
+const NOBODY: readonly never[] = [];
+
 /**
  * Finds who waits for a registration without asking everyone: by one exact criterion of each, name and value; those who
  * have none are asked one by one.
@@ -30,18 +32,23 @@ export class ObserverIndex<T extends Watching> {
   }
 
   /** Everyone whose criteria the registration meets as on the endpoint interface: a superset for resource lookups. */
-  *concernedBy(registration: SourcedRegistration): Generator<T> {
-    for (const watching of this.#candidates(registration)) {
-      if (registrationMatches(watching.criteria, registration)) yield watching;
-    }
-  }
-
-  *#candidates(registration: SourcedRegistration): Generator<T> {
-    yield* this.#scanned;
+  concernedBy(registration: SourcedRegistration): readonly T[] {
+    if (this.#scanned.size === 0 && this.#byName.size === 0) return NOBODY;
+    const concerned: T[] = [];
+    const judge = (watching: T): void => {
+      if (registrationMatches(watching.criteria, registration)) concerned.push(watching);
+    };
+    this.#scanned.forEach(judge);
     for (const [name, byValue] of this.#byName) {
-      const values = new Set(valuesOf(name, registration));
-      for (const value of values) yield* byValue.get(value) ?? [];
+      // A value that a registration has several times finds the same watchers each time.
+      const found = new Set<Set<T>>();
+      visitValues(name, registration, (value) => {
+        const watching = byValue.get(value);
+        if (watching !== undefined) found.add(watching);
+      });
+      for (const watching of found) watching.forEach(judge);
     }
+    return concerned;
   }
 
   #open(watching: T): Set<T> {
@@ -62,23 +69,23 @@ function handleOf({ criteria }: Watching): Criterion | undefined {
 }
 
 /** Every value of a registration that a criterion of this name is compared with (RFC 9176 section 6.2). */
-function* valuesOf(name: string, registration: SourcedRegistration): Generator<string> {
-  if (name === "ep") yield registration.ep;
-  else if (name === "d") yield registration.d ?? "";
-  else if (name === "base") yield registration.base;
-  else if (name === "rt") yield "core.rd-ep";
-  else if (name === "href" || name === "provenance") yield registration.shownHref;
-  yield* attributeValues(name, registration.attributes);
+function visitValues(name: string, registration: SourcedRegistration, visit: (value: string) => void): void {
+  if (name === "ep") visit(registration.ep);
+  else if (name === "d") visit(registration.d ?? "");
+  else if (name === "base") visit(registration.base);
+  else if (name === "rt") visit("core.rd-ep");
+  else if (name === "href" || name === "provenance") visit(registration.shownHref);
+  visitAttribute(name, registration.attributes, visit);
   for (const { target, attributes } of registration.links) {
-    if (name === "href") yield target;
-    yield* attributeValues(name, attributes);
+    if (name === "href") visit(target);
+    visitAttribute(name, attributes, visit);
   }
 }
 
-function* attributeValues(name: string, attributes: readonly Attribute[]): Generator<string> {
+function visitAttribute(name: string, attributes: readonly Attribute[], visit: (value: string) => void): void {
   for (const [attributeName, value] of attributes) {
     if (attributeName !== name || value === null) continue;
-    if (RELATION_ATTRIBUTES.has(name)) yield* value.split(" ");
-    else yield value;
+    if (RELATION_ATTRIBUTES.has(name)) for (const one of value.split(" ")) visit(one);
+    else visit(value);
   }
 }

@@ -19,6 +19,8 @@ export const FORWARDED_BASE = "implicit-base";
 export const FORWARDED_BASE_ITEM = `${FORWARDED_BASE}=`;
 
 const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
+/** No other URI has to be taken apart to know that its host is not such an address, in whatever spelling. */
+const MAY_BE_LINK_LOCAL = /\[fe[89ab]/i;
 
 /** `scheme://address[:port]` of the sender (RFC 9176 section 5): default port left out, no zone. Pure. */
 export function implicitBase({ scheme, peer }: Pick<ServerRequest, "scheme" | "peer">): RegistrationBase {
@@ -34,7 +36,7 @@ export function implicitBase({ scheme, peer }: Pick<ServerRequest, "scheme" | "p
 export function explicitBase(base: string, peer: Peer): Result<RegistrationBase> {
   const problem = checkBase(base);
   if (problem !== undefined) return refused("bad-request", problem);
-  const literal = addressLiteral(base);
+  const literal = MAY_BE_LINK_LOCAL.test(base) ? addressLiteral(base) : null;
   if (literal === null || !LINK_LOCAL.test(literal)) return accepted({ base, isBaseExplicit: true });
   if (literal !== peer.address) return refused("bad-request", "base is an address of another link");
   return accepted({ base, isBaseExplicit: true, zone: peer.zone ?? "" });

@@ -12,6 +12,14 @@ export interface HostPlan {
   readonly address: string;
 }
 
+/** The hosts of the draft's figure (section 6.2) with their addresses. */
+export const FIGURE_HOSTS = [
+  { name: "host1", address: "2001:db8:23::1/64" },
+  { name: "host2", address: "2001:db8:23::2/64" },
+  { name: "host3", address: "2001:db8:23::3/64" },
+  { name: "host4", address: "2001:db8:4::4/64" },
+] as const;
+
 let networks = 0;
 
 /**

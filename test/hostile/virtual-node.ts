@@ -118,6 +118,34 @@ function streamLimitsOf(limits: NodeConfig["limits"]): StreamLimits {
   };
 }
 
+/** What is left in the tables of a node without upstreams once everything is over, whatever it speaks. */
+const IDLE_TABLES: Readonly<Record<string, number>> = {
+  handlers: 0,
+  observers: 0,
+  uploads: 0,
+  "retained-bodies": 0,
+  requests: 0,
+  queued: 0,
+  "simple-fetches": 0,
+  "cached-answers": 0,
+  "cached-bytes": 0,
+  "observed-answers": 0,
+  "forwarded-requests": 0,
+  forwarded: 0,
+  "forwarded-observations": 0,
+  "forwarded-documents": 0,
+  dormant: 100_000,
+};
+
+/** @throws {Finding} when more is left in a table than there, or in `most`. */
+export function assertAtRest(node: Node, most: Readonly<Record<string, number>>): void {
+  for (const [table, size] of Object.entries(node.tableSizes())) {
+    const bound = most[table] ?? IDLE_TABLES[table];
+    if (bound === undefined) throw new Finding(`table ${table} has no bound here`);
+    if (size > bound) throw new Finding(`${size} entries are left in table ${table}, at most ${bound} may be`);
+  }
+}
+
 /** Let virtual time pass until `promise` is settled. */
 export async function settled<T>(world: VirtualWorld, promise: Promise<T>): Promise<T> {
   let isSettled = false;

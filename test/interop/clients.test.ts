@@ -1,19 +1,8 @@
 import coap from "coap";
 import { expect, onTestFinished, test } from "vitest";
 import { openNode, openTestClient } from "../harness/nodes.js";
-import {
-  aiocoapClient,
-  coapClient,
-  describeWithPeers,
-  eventually,
-  startAiocoapObserver,
-  startCoapObserver,
-} from "../peers/peers.js";
-
-const LINKS = Array.from(
-  { length: 60 },
-  (_, index) => `</sensors/${index}>;rt="ex.sensor";title="Sensor number ${index}"`,
-).join(",");
+import { coapClient, describeWithPeers, eventually, startAiocoapObserver, startCoapObserver } from "../peers/peers.js";
+import { SIXTY_LINKS, useRdByAiocoap } from "./aiocoap-session.js";
 
 describeWithPeers(["libcoap", "aiocoap"], "clients that were not written for this", () => {
   test("libcoap: discovery, registration in blocks, lookup in blocks, update, removal, errors", async () => {
@@ -23,7 +12,7 @@ describeWithPeers(["libcoap", "aiocoap"], "clients that were not written for thi
     const discovery = (await ask("get", "/.well-known/core?rt=core.rd*")).stdout;
     for (const type of ["core.rd", "core.rd-lookup-ep", "core.rd-lookup-res"])
       expect(discovery).toContain(`rt="${type}"`);
-    await ask("post", "/rd?ep=big&base=coap://h", "-t", "40", "-b", "64", "-e", LINKS);
+    await ask("post", "/rd?ep=big&base=coap://h", "-t", "40", "-b", "64", "-e", SIXTY_LINKS);
     const whole = (await ask("get", "/rd-lookup/res?ep=big", "-b", "128")).stdout;
     expect(whole.match(/<coap:\/\/h\/sensors\//g)).toHaveLength(60);
     const href = /<(.*?)>/.exec((await ask("get", "/rd-lookup/ep?ep=big")).stdout)?.[1] ?? "";
@@ -36,14 +25,12 @@ describeWithPeers(["libcoap", "aiocoap"], "clients that were not written for thi
 
   test("aiocoap: discovery, registration, lookup in blocks, removal", async () => {
     const node = await openNode("registration: {}");
-    const ask = (method: string, path: string, ...more: string[]) =>
-      aiocoapClient(["-m", method, ...more, `${node.uri}${path}`]);
-    expect((await ask("GET", "/.well-known/core")).stdout).toContain("core.rd-lookup-ep");
-    await ask("POST", "/rd?ep=big&base=coap://h", "--content-format", "application/link-format", "--payload", LINKS);
-    expect((await ask("GET", "/rd-lookup/res?ep=big")).stdout.match(/sensors\//g)).toHaveLength(60);
-    const href = /<(\/reg\/.*?)>/.exec((await ask("GET", "/rd-lookup/ep?ep=big")).stdout)?.[1] ?? "";
-    await ask("DELETE", href);
-    expect((await ask("GET", "/rd-lookup/ep?ep=big")).stdout.trim()).toBe("");
+    const session = await useRdByAiocoap(node.uri);
+    expect(session).toMatchObject({
+      discovered: expect.stringContaining("core.rd-lookup-ep"),
+      sensors: 60,
+      afterRemoval: "",
+    });
   });
 
   test("OBS-01 OBS-02 COA-06 libcoap, aiocoap and coap observe a lookup at a proxy and are told of changes at the RD", async () => {

@@ -13,11 +13,8 @@ import {
   startCoapObserver,
   startCoapServer,
 } from "../peers/peers.js";
+import { SIXTY_LINKS, useRdByAiocoap } from "./aiocoap-session.js";
 
-const LINKS = Array.from(
-  { length: 60 },
-  (_, index) => `</sensors/${index}>;rt="ex.sensor";title="Sensor number ${index}"`,
-).join(",");
 const TCP = { AIOCOAP_CLIENT_TRANSPORT: "tcpclient", AIOCOAP_SERVER_TRANSPORT: "tcpserver" };
 
 describeWithPeers(["libcoap", "aiocoap"], "CoAP over TCP with programs that were not written for this", () => {
@@ -26,7 +23,7 @@ describeWithPeers(["libcoap", "aiocoap"], "CoAP over TCP with programs that were
     const ask = async (method: string, path: string, ...more: string[]) =>
       coapClient(["-m", method, ...more, `${node.uri}${path}`]);
     expect((await ask("get", "/.well-known/core?rt=core.rd*")).stdout).toContain('rt="core.rd-lookup-ep"');
-    await ask("post", "/rd?ep=big&base=coap://h", "-t", "40", "-e", LINKS);
+    await ask("post", "/rd?ep=big&base=coap://h", "-t", "40", "-e", SIXTY_LINKS);
     const whole = (await ask("get", "/rd-lookup/res?ep=big")).stdout;
     expect(whole.match(/<coap:\/\/h\/sensors\//g)).toHaveLength(60);
     const href = /<(.*?)>/.exec((await ask("get", "/rd-lookup/ep?ep=big")).stdout)?.[1] ?? "";
@@ -38,20 +35,19 @@ describeWithPeers(["libcoap", "aiocoap"], "CoAP over TCP with programs that were
 
   test("COA-07 aiocoap: discovery, registration, lookup, removal", async () => {
     const node = await openNode("registration: {}", systemClock(), "coap+tcp");
-    const ask = (method: string, path: string, ...more: string[]) =>
-      aiocoapClient(["-m", method, ...more, `${node.uri}${path}`], { env: TCP });
-    expect((await ask("GET", "/.well-known/core")).stdout).toContain("core.rd-lookup-ep");
-    await ask("POST", "/rd?ep=big&base=coap://h", "--content-format", "application/link-format", "--payload", LINKS);
-    expect((await ask("GET", "/rd-lookup/res?ep=big")).stdout.match(/sensors\//g)).toHaveLength(60);
-    const href = /<(\/reg\/.*?)>/.exec((await ask("GET", "/rd-lookup/ep?ep=big")).stdout)?.[1] ?? "";
-    await ask("DELETE", href);
-    expect((await ask("GET", "/rd-lookup/ep?ep=big")).stdout.trim()).toBe("");
+    const session = await useRdByAiocoap(node.uri, TCP);
+    expect(session).toMatchObject({
+      discovered: expect.stringContaining("core.rd-lookup-ep"),
+      sensors: 60,
+      afterRemoval: "",
+    });
   });
 
   test("COA-08 aiocoap fetches a document beyond its largest message", async () => {
     const node = await openNode("registration: {}", systemClock(), "coap+tcp");
     const client = await openTestClient();
-    for (let index = 0; index < 400; index++) await client.register(node.uri, [`ep=e${index}`, "base=coap://h"], LINKS);
+    for (let index = 0; index < 400; index++)
+      await client.register(node.uri, [`ep=e${index}`, "base=coap://h"], SIXTY_LINKS);
     const whole = await aiocoapClient(["-m", "GET", `${node.uri}/rd-lookup/res`], { env: TCP, timeoutMs: 20_000 });
     expect(whole.stdout.match(/sensors\//g)).toHaveLength(400 * 60); // some 1.8 MB
   });

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { NamespaceNetwork } from "../harness/namespaces.js";
+import { FIGURE_HOSTS, NamespaceNetwork } from "../harness/namespaces.js";
 import {
   aiocoapClient,
   coapClient,
@@ -27,10 +27,7 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     timeout: 180_000,
   }, async () => {
     const network = new NamespaceNetwork([
-      { name: "host1", address: "2001:db8:23::1/64" },
-      { name: "host2", address: "2001:db8:23::2/64" },
-      { name: "host3", address: "2001:db8:23::3/64" },
-      { name: "host4", address: "2001:db8:4::4/64" },
+      ...FIGURE_HOSTS,
       // A client at each site.
       ...HOSTS.map((_, index) => ({ name: `at${index + 1}`, address: `2001:db8:c::${index + 1}/64` })),
     ]);

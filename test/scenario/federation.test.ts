@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { NamespaceNetwork } from "../harness/namespaces.js";
+import { FIGURE_HOSTS, NamespaceNetwork } from "../harness/namespaces.js";
 import { coapClient, describeWithPeers, eventually, PINNED_NODE, runProcess, startTributary } from "../peers/peers.js";
 
 const example = (name: string) => fileURLToPath(new URL(`../../deploy/examples/${name}.yaml`, import.meta.url));
@@ -17,13 +17,7 @@ describeWithPeers(["libcoap", "netns"], "draft 6.2, the figure with its addresse
   test("LPX-01 LPX-02 LPX-04 LPX-06 LPX-09 LPX-10 LPX-11 endpoint1 moves, an RD dies, a site is cut off", {
     timeout: 120_000,
   }, async () => {
-    const network = new NamespaceNetwork([
-      { name: "host1", address: "2001:db8:23::1/64" },
-      { name: "host2", address: "2001:db8:23::2/64" },
-      { name: "host3", address: "2001:db8:23::3/64" },
-      { name: "host4", address: "2001:db8:4::4/64" },
-      { name: "endp", address: "2001:db8:23::e1/64" },
-    ]);
+    const network = new NamespaceNetwork([...FIGURE_HOSTS, { name: "endp", address: "2001:db8:23::e1/64" }]);
     const start = (host: string, file: string) =>
       startTributary({ configFile: example(file), netns: network.host(host) });
     await start("host1", "host1-rd-a-lp-x");

@@ -29,7 +29,7 @@ class Pair {
   }
 
   async start(): Promise<void> {
-    for (const name of ["rd-1", "lp-1"]) await this.#wait(this.federation.start(name));
+    for (const name of ["rd-1", "lp-1"]) await this.federation.settled(this.federation.start(name));
     await this.advance(5_000);
     // A copy takes longer than a lookup, so that some are asked while it is under way.
     const { network } = this.federation.world;
@@ -77,28 +77,18 @@ class Pair {
   }
 
   async close(): Promise<void> {
-    await this.#wait(this.federation.close());
+    await this.federation.settled(this.federation.close());
   }
 
   #request(method: number, node: string, path: string, query: readonly string[], payload = "") {
     const uri = `${this.federation.originOf(node)}/${path}`;
     const body = { contentFormat: CONTENT_FORMAT.LINK_FORMAT, payload: new TextEncoder().encode(payload) };
-    return this.#wait(
+    return this.federation.settled(
       this.federation.probe.request(
         { method, uri, query, ...(method === METHOD.POST ? body : {}) },
         { timeoutMs: 90_000 },
       ),
     );
-  }
-
-  async #wait<T>(promise: Promise<T>): Promise<T> {
-    let isOver = false;
-    const watched = promise.finally(() => {
-      isOver = true;
-    });
-    watched.catch(() => undefined);
-    await this.federation.world.clock.runUntil(() => isOver, 100_000);
-    return watched;
   }
 }
 

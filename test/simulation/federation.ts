@@ -182,6 +182,16 @@ export class Federation {
     process.node.close().catch((error: unknown) => this.#journal.violation(`${name} could not be closed: ${error}`));
   }
 
+  /** Let time pass until `promise` is settled. */
+  settled<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const settle = () => {
+      isSettled = true;
+    };
+    promise.then(settle, settle);
+    return this.world.clock.runUntil(() => isSettled).then(() => promise);
+  }
+
   async close(): Promise<void> {
     for (const [name, { process }] of this.#hosts) if (process !== null) this.crash(name);
     await this.probe.close();

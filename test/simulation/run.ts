@@ -66,7 +66,7 @@ class Simulation {
 
   async run(): Promise<Outcome> {
     const { clock } = this.#federation.world;
-    for (const { name } of this.#plan.nodes) await this.#wait(this.#federation.start(name));
+    for (const { name } of this.#plan.nodes) await this.#federation.settled(this.#federation.start(name));
     for (const [index, episode] of this.#plan.episodes.entries()) {
       this.#note(`episode ${index + 1}`);
       await this.#play(episode);
@@ -142,7 +142,7 @@ class Simulation {
         this.#federation.crash(deed.node, deed.isDiskLost);
         return;
       case "start":
-        await this.#wait(this.#federation.start(deed.node));
+        await this.#federation.settled(this.#federation.start(deed.node));
         return;
       case "wall-jump":
         clock.jumpWall(deed.ms);
@@ -215,7 +215,7 @@ class Simulation {
 
   /** The text of an answer that has to come. */
   async #answer(node: NodePlan, kind: "ep" | "res", query: readonly string[]): Promise<string> {
-    const { code, text } = await this.#wait(this.#ask(node, kind, query));
+    const { code, text } = await this.#federation.settled(this.#ask(node, kind, query));
     if (code !== CODE.CONTENT) this.#violation(`after healing, ${node.name} answered a lookup with code ${code}`);
     return text;
   }
@@ -225,15 +225,6 @@ class Simulation {
     const request = { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT };
     const response = await this.#federation.probe.request(request, { timeoutMs: 20_000 });
     return { code: response.code, text: new TextDecoder().decode(response.payload) };
-  }
-
-  #wait<T>(promise: Promise<T>): Promise<T> {
-    let isDone = false;
-    const done = () => {
-      isDone = true;
-    };
-    promise.then(done, done);
-    return this.#federation.world.clock.runUntil(() => isDone).then(() => promise);
   }
 
   #follow(work: Promise<void>): void {

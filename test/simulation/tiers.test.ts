@@ -76,7 +76,8 @@ class World {
   }
 
   async startAll(): Promise<void> {
-    for (const name of this.names) if (!this.federation.isUp(name)) await this.#wait(this.federation.start(name));
+    for (const name of this.names)
+      if (!this.federation.isUp(name)) await this.federation.settled(this.federation.start(name));
   }
 
   async do(step: Step): Promise<void> {
@@ -95,7 +96,7 @@ class World {
         const name = proxyName(step.proxy % this.#topology.proxies.length);
         this.federation.crash(name);
         await this.advance(5_000);
-        await this.#wait(this.federation.start(name));
+        await this.federation.settled(this.federation.start(name));
         return;
       }
       case "cut": {
@@ -178,7 +179,7 @@ class World {
   }
 
   close(): Promise<void> {
-    return this.#wait(this.federation.close());
+    return this.federation.settled(this.federation.close());
   }
 
   #request(method: number, uri: string, query: readonly string[] = [], payload?: string) {
@@ -186,17 +187,9 @@ class World {
       payload === undefined
         ? {}
         : { contentFormat: CONTENT_FORMAT.LINK_FORMAT, payload: new TextEncoder().encode(payload) };
-    return this.#wait(this.federation.probe.request({ method, uri, query, ...body }, { timeoutMs: 90_000 }));
-  }
-
-  async #wait<T>(promise: Promise<T>): Promise<T> {
-    let isOver = false;
-    const watched = promise.finally(() => {
-      isOver = true;
-    });
-    watched.catch(() => undefined);
-    await this.federation.world.clock.runUntil(() => isOver, 100_000);
-    return watched;
+    return this.federation.settled(
+      this.federation.probe.request({ method, uri, query, ...body }, { timeoutMs: 90_000 }),
+    );
   }
 }
 

@@ -1,32 +1,15 @@
 import { createSocket, type Socket } from "node:dgram";
 import { describe, expect, test } from "vitest";
 import { createCoapEndpoint } from "./coap-endpoint.js";
-import { type CoapListenerHandle, listenCoap } from "./coap-listener.js";
+import { listenCoap } from "./coap-listener.js";
 import { CODE, METHOD } from "./constants.js";
-import type { Environment } from "./environment.js";
 import { openUdpSocket } from "./node-udp.js";
 import { openCoapClient } from "./open-client.js";
-import { silentLogger, systemClock } from "./system-environment.js";
-import type { CoapClient, Observer, RequestHandler, ServerResponse } from "./types.js";
+import { REAL_ENVIRONMENT as env, withRealServer } from "./testing/real-server.js";
+import type { Observer, RequestHandler, ServerResponse } from "./types.js";
 
-const env: Environment = { clock: systemClock(), random: Math.random, logger: silentLogger };
 const text = (response: { payload: Uint8Array }): string => Buffer.from(response.payload).toString();
 const whoAsks: RequestHandler = (request) => ({ code: CODE.CONTENT, payload: Buffer.from(request.peer.address) });
-
-async function withServer(
-  uri: string,
-  handler: RequestHandler,
-  run: (client: CoapClient, listener: CoapListenerHandle) => Promise<void>,
-): Promise<void> {
-  const listener = await listenCoap({ env, handler }, { uri });
-  const client = await openCoapClient({ env });
-  try {
-    await run(client, listener);
-  } finally {
-    await client.close();
-    await listener.close();
-  }
-}
 
 function portOf(uri: string): number {
   return Number(uri.slice(uri.lastIndexOf(":") + 1));
@@ -39,7 +22,7 @@ describe("over real sockets", () => {
     { name: "IPv4", uri: "coap://127.0.0.1:0", peer: "127.0.0.1" },
     { name: "IPv6", uri: "coap://[::1]:0", peer: "::1" },
   ])("$name", async ({ uri, peer }) => {
-    await withServer(uri, whoAsks, async (client, listener) => {
+    await withRealServer(uri, whoAsks, async (client, listener) => {
       expect(text(await client.request({ method: METHOD.GET, uri: `${listener.uri}/x` }))).toBe(peer);
       expect(await client.ping(listener.uri)).toBe(true);
       expect(listener.counters.received).toBe(2);
@@ -47,7 +30,7 @@ describe("over real sockets", () => {
   });
 
   test("the IPv6 wildcard serves both families; IPv4 peers have IPv4 addresses", async () => {
-    await withServer("coap://[::]:0", whoAsks, async (client, listener) => {
+    await withRealServer("coap://[::]:0", whoAsks, async (client, listener) => {
       const port = portOf(listener.uri);
       expect(listener.uri).toBe(`coap://[::]:${port}`);
       expect(text(await client.request({ method: METHOD.GET, uri: `coap://127.0.0.1:${port}` }))).toBe("127.0.0.1");
@@ -59,7 +42,7 @@ describe("over real sockets", () => {
   });
 
   test("localhost is both loopback addresses on one port", async () => {
-    await withServer("coap://localhost:0", whoAsks, async (client, listener) => {
+    await withRealServer("coap://localhost:0", whoAsks, async (client, listener) => {
       const port = portOf(listener.uri);
       expect(listener.uri).toBe(`coap://localhost:${port}`);
       expect(text(await client.request({ method: METHOD.GET, uri: `coap://127.0.0.1:${port}` }))).toBe("127.0.0.1");
@@ -69,7 +52,7 @@ describe("over real sockets", () => {
   });
 
   test("a port in use: BIND_FAILED, in words", async () => {
-    await withServer("coap://127.0.0.1:0", whoAsks, async (_client, listener) => {
+    await withRealServer("coap://127.0.0.1:0", whoAsks, async (_client, listener) => {
       await expect(listenCoap({ env, handler: whoAsks }, { uri: listener.uri })).rejects.toMatchObject({
         code: "BIND_FAILED",
         message: expect.stringMatching(/127\.0\.0\.1 port \d+: it is in use/),
@@ -109,7 +92,7 @@ describe("over real sockets", () => {
       code: CODE.CONTENT,
       payload: request.method === METHOD.GET ? body : request.payload,
     });
-    await withServer("coap://[::1]:0", echo, async (client, listener) => {
+    await withRealServer("coap://[::1]:0", echo, async (client, listener) => {
       const down = await client.request({ method: METHOD.GET, uri: listener.uri });
       expect(Buffer.compare(down.payload, body)).toBe(0);
       const up = await client.request({ method: METHOD.POST, uri: listener.uri, payload: body.subarray(0, 80_000) });
@@ -154,7 +137,7 @@ describe("over real sockets", () => {
         },
       },
     });
-    await withServer("coap://[::1]:0", handler, async (client, listener) => {
+    await withRealServer("coap://[::1]:0", handler, async (client, listener) => {
       const seen: string[] = [];
       let arrived = (): void => {};
       const next = (): Promise<void> => new Promise((resolve) => (arrived = resolve));

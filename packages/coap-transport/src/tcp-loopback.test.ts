@@ -2,33 +2,17 @@ import { connect, type Socket } from "node:net";
 import { expect, test } from "vitest";
 import { type CoapListenerHandle, listenCoap } from "./coap-listener.js";
 import { CODE, METHOD } from "./constants.js";
-import type { Environment } from "./environment.js";
 import { openCoapClient } from "./open-client.js";
-import { silentLogger, systemClock } from "./system-environment.js";
 import { fromHex } from "./testing/raw-peer.js";
+import { REAL_ENVIRONMENT as env, withRealServer } from "./testing/real-server.js";
 import type { CoapClient, Observer, RequestHandler } from "./types.js";
 
-const env: Environment = { clock: systemClock(), random: Math.random, logger: silentLogger };
+const ANY_PORT = "coap+tcp://127.0.0.1:0";
 const text = (response: { payload: Uint8Array }): string => Buffer.from(response.payload).toString();
 const whoAsks: RequestHandler = ({ peer, scheme }) => ({
   code: CODE.CONTENT,
   payload: Buffer.from(`${scheme} ${peer.transport} ${peer.address}`),
 });
-
-async function withServer(
-  handler: RequestHandler,
-  run: (client: CoapClient, listener: CoapListenerHandle) => Promise<void>,
-  uri = "coap+tcp://127.0.0.1:0",
-): Promise<void> {
-  const listener = await listenCoap({ env, handler }, { uri });
-  const client = await openCoapClient({ env });
-  try {
-    await run(client, listener);
-  } finally {
-    await client.close();
-    await listener.close();
-  }
-}
 
 test.each([
   { name: "IPv4", uri: "coap+tcp://127.0.0.1:0", peer: "127.0.0.1" },
@@ -39,11 +23,11 @@ test.each([
     expect(await client.ping(listener.uri)).toBe(true);
     expect(listener.tableSizes()).toMatchObject({ connections: 1 });
   };
-  await withServer(whoAsks, ask, uri);
+  await withRealServer(uri, whoAsks, ask);
 });
 
 test("a port in use: BIND_FAILED, in words", async () => {
-  await withServer(whoAsks, async (_client, listener) => {
+  await withRealServer(ANY_PORT, whoAsks, async (_client, listener) => {
     await expect(listenCoap({ env, handler: whoAsks }, { uri: listener.uri })).rejects.toMatchObject({
       code: "BIND_FAILED",
       message: expect.stringMatching(/127\.0\.0\.1 port \d+: it is in use/),
@@ -57,7 +41,7 @@ test("COA-08 5 MB both ways: in BERT blocks", async () => {
     code: CODE.CONTENT,
     payload: request.method === METHOD.GET ? body : request.payload,
   });
-  await withServer(echo, async (client, listener) => {
+  await withRealServer(ANY_PORT, echo, async (client, listener) => {
     const down = await client.request({ method: METHOD.GET, uri: listener.uri });
     expect(Buffer.compare(down.payload, body)).toBe(0);
     const before = listener.counters.received;
@@ -106,7 +90,7 @@ test("a client that sends 5,000 requests in one go is answered 5,000 times, in b
     atOnce--;
     return { code: CODE.CONTENT };
   };
-  await withServer(handler, async (_client, listener) => {
+  await withRealServer(ANY_PORT, handler, async (_client, listener) => {
     const socket = await rawConnection(listener);
     let received = 0;
     const done = new Promise<void>((resolve) => {

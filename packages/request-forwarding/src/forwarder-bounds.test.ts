@@ -12,17 +12,9 @@ import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
 import { buildRequest } from "../../resource-directory/src/testing/built-request.js";
 import { createRequestForwarding } from "./request-forwarding.js";
-import { addressOf, type NodePlan, openGroup, settled } from "./testing/shared-address.js";
+import { addressOf, FIGURE, type NodePlan, openGroup, settled } from "./testing/shared-address.js";
 
-/** RD-A and LP-X on one host, RD-B and RD-C alone, LP-Z alone. */
-const GROUP = {
-  host1: { rd: true, lp: true },
-  host2: { rd: true },
-  host3: { rd: true },
-  host4: { lp: true, peers: ["host3", "host2", "host1"] },
-} as const satisfies Record<string, NodePlan>;
-
-function open(plans: Readonly<Record<string, NodePlan>> = GROUP) {
+function open(plans: Readonly<Record<string, NodePlan>> = FIGURE) {
   const world = createVirtualWorld();
   return { world, ...openGroup(world, plans) };
 }
@@ -150,7 +142,7 @@ describe("bounds and refusals", () => {
   });
 
   test("few wait for a peer that is known to be silent, the others get 5.04 at once", async () => {
-    const group = open({ ...GROUP, host4: { ...GROUP.host4, options: { concurrency: 64 } } });
+    const group = open({ ...FIGURE, host4: { ...FIGURE.host4, options: { concurrency: 64 } } });
     group.silence("host3");
     const { world, client } = group;
     const post = () => client.request({ method: 2, uri: `coap://[${addressOf("host4")}]/reg/host3/1` });

@@ -1,17 +1,9 @@
 import { CODE, createAmplificationGuard, METHOD, type ServerResponse } from "@tributary/coap-transport";
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
-import { addressOf, CLIENT, type NodePlan, openGroup } from "./testing/shared-address.js";
+import { addressOf, CLIENT, FIGURE, type NodePlan, openGroup } from "./testing/shared-address.js";
 
-/** RD-A and LP-X on one host, RD-B and RD-C alone, LP-Z alone. */
-const GROUP = {
-  host1: { rd: true, lp: true },
-  host2: { rd: true },
-  host3: { rd: true },
-  host4: { lp: true, peers: ["host3", "host2", "host1"] },
-} as const satisfies Record<string, NodePlan>;
-
-function open(plans: Readonly<Record<string, NodePlan>> = GROUP) {
+function open(plans: Readonly<Record<string, NodePlan>> = FIGURE) {
   const world = createVirtualWorld();
   return { world, ...openGroup(world, plans) };
 }

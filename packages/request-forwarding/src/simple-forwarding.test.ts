@@ -2,23 +2,15 @@ import { CODE, createCoapEndpoint, type ServerResponse } from "@tributary/coap-t
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
 import { buildRequest } from "../../resource-directory/src/testing/built-request.js";
-import { addressOf, type NodePlan, openGroup, settled } from "./testing/shared-address.js";
+import { addressOf, FIGURE, type NodePlan, openGroup, settled } from "./testing/shared-address.js";
 
-/** RD-A and LP-X on one host, RD-B and RD-C alone, LP-Z alone. */
-const GROUP = {
-  host1: { rd: true, lp: true },
-  host2: { rd: true },
-  host3: { rd: true },
-  host4: { lp: true, peers: ["host3", "host2", "host1"] },
-} as const satisfies Record<string, NodePlan>;
-
-function open(plans: Readonly<Record<string, NodePlan>> = GROUP) {
+function open(plans: Readonly<Record<string, NodePlan>> = FIGURE) {
   const world = createVirtualWorld();
   return { world, ...openGroup(world, plans) };
 }
 
 describe("RFC 9176 section 5.1: simple registration at a node without RD", () => {
-  function withEndpoint(core: ServerResponse, plans: Readonly<Record<string, NodePlan>> = GROUP) {
+  function withEndpoint(core: ServerResponse, plans: Readonly<Record<string, NodePlan>> = FIGURE) {
     const group = open(plans);
     const fetches: string[] = [];
     const endpoint = createCoapEndpoint(

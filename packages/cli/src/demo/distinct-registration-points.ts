@@ -1,9 +1,7 @@
 import type { DemoHosts } from "./demo-hosts.js";
+import { type FigureHost as HostName, introduceHosts, untilFollowing } from "./draft-figure.js";
 import type { Narrator } from "./narrator.js";
 import { defineScenario, type Stage } from "./scenario.js";
-
-/** The hosts of the draft's figure (section 6.2). */
-type HostName = "host1" | "host2" | "host3" | "host4";
 
 const SECTOR = "facility23.eu.example.com";
 const PROXIES = { "LP-X": "host1", "LP-Y": "host2", "LP-Z": "host4" } as const satisfies Record<string, HostName>;
@@ -54,14 +52,9 @@ class Story {
     const { env, uris } = this.#hosts;
     const narrator = this.#narrator;
     narrator.title("Three RDs and three lookup proxies (draft 6.2)");
-    narrator.say(`host1 ${uris.host1}  RD-A and LP-X`);
-    narrator.say(`host2 ${uris.host2}  RD-B and LP-Y`);
-    narrator.say(`host3 ${uris.host3}  RD-C`);
-    narrator.say(`host4 ${uris.host4}  LP-Z`);
+    introduceHosts(narrator, uris);
     const startMs = env.clock.nowMs();
-    await narrator.until("the proxies follow their RDs", () =>
-      PROXY_NAMES.every((proxy) => this.#upstreams(proxy).every(({ phase }) => phase === "live")),
-    );
+    await untilFollowing(narrator, this.#hosts, Object.values(PROXIES));
     narrator.say(`Every proxy found its RDs by discovery and copied them: ${narrator.since(startMs)}.`);
   }
 

@@ -1,8 +1,7 @@
 import type { DemoHosts } from "./demo-hosts.js";
+import { type FigureHost as HostName, introduceHosts, untilFollowing } from "./draft-figure.js";
 import type { Narrator } from "./narrator.js";
 import { defineScenario, type Stage } from "./scenario.js";
-
-type HostName = "host1" | "host2" | "host3" | "host4";
 
 const ENDPOINT = "ep=endpoint1&d=facility23.eu.example.com";
 const RDS: readonly HostName[] = ["host1", "host2", "host3"];
@@ -60,19 +59,9 @@ class Story {
     const { uris } = this.#hosts;
     const narrator = this.#narrator;
     narrator.title("Three RDs and three lookup proxies with one address (draft 6.2.2)");
-    narrator.say(`host1 ${uris.host1}  RD-A and LP-X`);
-    narrator.say(`host2 ${uris.host2}  RD-B and LP-Y`);
-    narrator.say(`host3 ${uris.host3}  RD-C`);
-    narrator.say(`host4 ${uris.host4}  LP-Z`);
+    introduceHosts(narrator, uris);
     narrator.say("Routing would take each client to the closest of them; here the port says which one that is.");
-    await narrator.until("the proxies follow their RDs", () =>
-      PROXIES.every((host) =>
-        this.#hosts
-          .node(host)
-          .upstreams()
-          .every(({ phase }) => phase === "live"),
-      ),
-    );
+    await untilFollowing(narrator, this.#hosts, PROXIES);
   }
 
   async #discover(): Promise<void> {

@@ -67,6 +67,14 @@ export interface Answer {
   readonly response: ClientResponse;
 }
 
+/** The group of the draft's figure (section 6.2): RD-A and LP-X on one host, RD-B and RD-C alone, LP-Z alone. */
+export const FIGURE = {
+  host1: { rd: true, lp: true },
+  host2: { rd: true },
+  host3: { rd: true },
+  host4: { lp: true, peers: ["host3", "host2", "host1"] },
+} as const satisfies Record<string, NodePlan>;
+
 export const CLIENT = "2001:db8::c:1";
 
 export function addressOf(name: string): string {

@@ -5,7 +5,8 @@
  */
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createEndpointClient, type EndpointResponse } from "../../packages/cli/dist/register/endpoint-client.js";
+import { createEndpointClient } from "../../packages/cli/dist/register/endpoint-client.js";
+import type { EndpointResponse } from "../../packages/cli/dist/register/endpoint-exchange.js";
 import { seededRandom } from "../../packages/coap-transport/src/testing/seeded-random.ts";
 import type { JournalEntry } from "./journal.ts";
 

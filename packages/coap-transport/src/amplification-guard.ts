@@ -1,12 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Clock } from "./environment.js";
-import type { Peer } from "./types.js";
-
-/**
- * What is known of a source address. `trusted` by configuration, or by a transport that proves it · `fresh` this very
- * request carries an Echo value made for its sender lately (RFC 9175 section 2.3) · `seen` an earlier one did · `none`.
- */
-export type SourceProof = "trusted" | "fresh" | "seen" | "none";
+import type { Peer, SourceProof } from "./types.js";
 
 /** Keeps a server on UDP from being used to flood others (RFC 7252 section 11.3, RFC 9175 section 2.4 and 2.6). */
 export interface AmplificationGuard {

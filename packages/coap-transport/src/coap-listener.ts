@@ -9,12 +9,11 @@ import { openUdpSocket } from "./node-udp.js";
 import { listenCoapTcp } from "./tcp-listener.js";
 import type { StreamLimits } from "./tcp-options.js";
 import type {
-  CoapListener,
+  CoapListenerHandle,
   DatagramSocket,
   RequestHandler,
   TableSizes,
   TransmissionParameters,
-  TransportCounters,
   TransportLimits,
 } from "./types.js";
 import { createCounters } from "./udp-core.js";
@@ -41,13 +40,6 @@ export interface ListenCoapOptions {
   readonly guard?: AmplificationGuard | undefined;
   /** Bounds and times of `coap+tcp`. */
   readonly streamLimits?: Partial<StreamLimits>;
-}
-
-/** A listener with what it counted over all its addresses. */
-export interface CoapListenerHandle extends CoapListener {
-  readonly counters: TransportCounters;
-  /** How much is in each table, summed over its addresses; verified peers are those of the guard. */
-  tableSizes(): TableSizes;
 }
 
 /**

@@ -1,14 +1,6 @@
 import type { Clock } from "./environment.js";
 import { EMPTY_BYTES } from "./message.js";
-import type { PeerRecord } from "./peer-table.js";
-
-/** A message received lately. Holds bytes and nothing that runs. */
-export interface DeduplicationEntry {
-  readonly expiresAtMs: number;
-  readonly fingerprint: number;
-  /** What was answered and is sent again for a duplicate; empty: nothing (yet). */
-  answer: Uint8Array;
-}
+import type { DeduplicationEntry, PeerRecord } from "./peer-record.js";
 
 /**
  * Messages received lately, so that a duplicate is answered alike and executed once (RFC 7252 section 4.5). A ring: the

@@ -1,26 +1,8 @@
 import type { Clock, Random, Timer } from "./environment.js";
 import { writeMessageId } from "./message-codec.js";
-import { type PeerRecord, takeMessageId } from "./peer-table.js";
+import type { PeerRecord, ReliableMessage, ReliableSink } from "./peer-record.js";
+import { takeMessageId } from "./peer-table.js";
 import type { TransmissionParameters, TransportCounters } from "./types.js";
-
-/** What became of a message. At most one of the first three is called, and none after `cancel`. */
-export interface ReliableSink {
-  /** ACK came, empty or with a response in it. */
-  onAcknowledged(): void;
-  /** RST came. */
-  onReset(): void;
-  /** All retransmissions went unanswered. Never called for a non-confirmable message. */
-  onTimeout(): void;
-  /** The network says that the peer cannot be reached; the message is then given up. Without this it is sent on. */
-  onUnreachable?(error: Error): void;
-}
-
-/** A message on its way (RFC 7252 section 4.2, 4.3). */
-export interface ReliableMessage {
-  readonly record: PeerRecord;
-  readonly sink: ReliableSink;
-  cancel(): void;
-}
 
 /** Messages sent that wait for ACK or RST, per peer and message id, with retransmission and NSTART. */
 export interface ExchangeTable {

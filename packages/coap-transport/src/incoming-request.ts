@@ -1,10 +1,10 @@
-import type { AmplificationGuard, SourceProof } from "./amplification-guard.js";
+import type { AmplificationGuard } from "./amplification-guard.js";
 import { type Block, decodeBlock } from "./block-option.js";
 import { CODE, METHOD, OPTION } from "./constants.js";
 import type { Message } from "./message.js";
 import { decodeText, decodeUint, isCritical } from "./option-values.js";
 import type { StreamCapacity } from "./tcp-options.js";
-import type { CoapOption, Peer, ServerRequest } from "./types.js";
+import type { CoapOption, Peer, ServerRequest, SourceProof } from "./types.js";
 
 /** Where a request came from and through. */
 export interface RequestContext {

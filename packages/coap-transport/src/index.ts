@@ -2,12 +2,11 @@ export type {
   AmplificationGuard,
   AmplificationGuardDeps,
   AmplificationGuardOptions,
-  SourceProof,
 } from "./amplification-guard.js";
 export { createAmplificationGuard } from "./amplification-guard.js";
 export type { CoapEndpoint, CoapEndpointDeps, CoapEndpointOptions } from "./coap-endpoint.js";
 export { createCoapEndpoint } from "./coap-endpoint.js";
-export type { CoapListenerHandle, ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./coap-listener.js";
+export type { ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./coap-listener.js";
 export { listenCoap } from "./coap-listener.js";
 export type { ParsedCoapUri } from "./coap-uri.js";
 export { formatAuthority, parseCoapUri } from "./coap-uri.js";
@@ -27,7 +26,7 @@ export type { Clock, Environment, Logger, Random, Timer } from "./environment.js
 export type { TransportErrorCode } from "./errors.js";
 export { TransportError } from "./errors.js";
 export { GrowingBytes } from "./growing-bytes.js";
-export type { OpenUdpSocketOptions } from "./node-udp.js";
+
 export { openUdpSocket } from "./node-udp.js";
 export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js";
 export { openCoapClient } from "./open-client.js";
@@ -44,6 +43,7 @@ export type {
   ClientResponse,
   CoapClient,
   CoapListener,
+  CoapListenerHandle,
   CoapOption,
   DatagramSocket,
   Observation,
@@ -58,6 +58,7 @@ export type {
   RequestHandler,
   ServerRequest,
   ServerResponse,
+  SourceProof,
   TableSizes,
   TransmissionParameters,
   TransportCounters,
@@ -66,3 +67,4 @@ export type {
   UnfinishedBody,
 } from "./types.js";
 export { createCounters } from "./udp-core.js";
+export type { OpenUdpSocketOptions } from "./udp-socket-options.js";

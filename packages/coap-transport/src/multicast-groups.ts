@@ -1,6 +1,6 @@
 import type { Socket } from "node:dgram";
 import { networkInterfaces } from "node:os";
-import type { OpenUdpSocketOptions } from "./node-udp.js";
+import type { OpenUdpSocketOptions } from "./udp-socket-options.js";
 
 type Bind = (address: string, port: number, options: OpenUdpSocketOptions) => Promise<Socket>;
 

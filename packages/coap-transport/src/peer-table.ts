@@ -1,24 +1,5 @@
-import type { DeduplicationEntry } from "./deduplication.js";
-import type { ReliableMessage } from "./exchange-table.js";
+import type { PeerRecord } from "./peer-record.js";
 import type { Peer } from "./types.js";
-
-/** What is remembered of one peer between datagrams. */
-export interface PeerRecord {
-  readonly peer: Peer;
-  /** Where datagrams to it go: the address with its zone. */
-  readonly to: { readonly address: string; readonly port: number };
-  /** Messages received, by message id. */
-  readonly recent: Map<number, DeduplicationEntry>;
-  /** Messages sent that an ACK or RST may still come for, by message id. */
-  readonly outstanding: Map<number, ReliableMessage>;
-  /** Confirmable messages under way; the others in `outstanding` are not confirmable. */
-  confirmableCount: number;
-  /** Confirmable messages that wait for their turn. */
-  readonly waiting: Set<ReliableMessage>;
-  nextMessageId: number;
-  /** Heard of again since the table last looked for peers to forget. */
-  isInUse: boolean;
-}
 
 /** The peers of one socket, bounded: those idle and not heard of lately are forgotten first. */
 export interface PeerTable {

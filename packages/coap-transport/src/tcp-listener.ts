@@ -1,6 +1,5 @@
 import type { AmplificationGuard } from "./amplification-guard.js";
 import { hostText, openOnAll } from "./bound-addresses.js";
-import type { CoapListenerHandle } from "./coap-listener.js";
 import type { ParsedCoapUri } from "./coap-uri.js";
 import { DEFAULT_LIMITS } from "./constants.js";
 import { drain } from "./drain.js";
@@ -8,7 +7,7 @@ import type { Environment } from "./environment.js";
 import { listenTcp } from "./node-tcp.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./tcp-options.js";
 import { createTcpServer } from "./tcp-server.js";
-import type { RequestHandler, TransportLimits } from "./types.js";
+import type { CoapListenerHandle, RequestHandler, TransportLimits } from "./types.js";
 import { createCounters } from "./udp-core.js";
 
 export interface TcpListenerOptions {

@@ -1,11 +1,11 @@
 import { connect, type Socket } from "node:net";
 import { expect, test } from "vitest";
-import { type CoapListenerHandle, listenCoap } from "./coap-listener.js";
+import { listenCoap } from "./coap-listener.js";
 import { CODE, METHOD } from "./constants.js";
 import { openCoapClient } from "./open-client.js";
 import { fromHex } from "./testing/raw-peer.js";
 import { REAL_ENVIRONMENT as env, withRealServer } from "./testing/real-server.js";
-import type { CoapClient, Observer, RequestHandler } from "./types.js";
+import type { CoapClient, CoapListenerHandle, Observer, RequestHandler } from "./types.js";
 
 const ANY_PORT = "coap+tcp://127.0.0.1:0";
 const text = (response: { payload: Uint8Array }): string => Buffer.from(response.payload).toString();

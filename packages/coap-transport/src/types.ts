@@ -1,4 +1,3 @@
-import type { SourceProof } from "./amplification-guard.js";
 import type { Environment } from "./environment.js";
 
 /** A CoAP option as on the wire. */
@@ -18,6 +17,12 @@ export interface Peer {
   readonly zone?: string;
   readonly port: number;
 }
+
+/**
+ * What is known of a source address. `trusted` by configuration, or by a transport that proves it · `fresh` this very
+ * request carries an Echo value made for its sender lately (RFC 9175 section 2.3) · `seen` an earlier one did · `none`.
+ */
+export type SourceProof = "trusted" | "fresh" | "seen" | "none";
 
 /** A complete request as a handler sees it: block-wise transfer, deduplication and option checks are done. */
 export interface ServerRequest {
@@ -216,6 +221,13 @@ export interface CoapListener {
   readonly uri: string;
   /** Stop accepting, end observations, wait for running exchanges up to `drainMs`. Idempotent. */
   close(drainMs?: number): Promise<void>;
+}
+
+/** A listener with what it counted over all its addresses. */
+export interface CoapListenerHandle extends CoapListener {
+  readonly counters: TransportCounters;
+  /** How much is in each table, summed over its addresses; verified peers are those of the guard. */
+  tableSizes(): TableSizes;
 }
 
 /** A datagram socket as the message layer needs it; real ones are made in `node-udp.ts`, simulated ones by tests. */

@@ -3,7 +3,8 @@ import type { Random } from "./environment.js";
 import type { ExchangeTable } from "./exchange-table.js";
 import { tokenKey } from "./message.js";
 import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
-import type { PeerRecord, PeerTable } from "./peer-table.js";
+import type { PeerRecord } from "./peer-record.js";
+import type { PeerTable } from "./peer-table.js";
 import type { RequestChannel, ResponseSink } from "./request-channel.js";
 import type { Peer, TransmissionParameters } from "./types.js";
 

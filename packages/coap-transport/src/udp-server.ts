@@ -2,12 +2,13 @@ import type { AmplificationGuard } from "./amplification-guard.js";
 import { MESSAGE_TYPE } from "./constants.js";
 import type { Deduplication } from "./deduplication.js";
 import type { Environment, Timer } from "./environment.js";
-import type { ExchangeTable, ReliableMessage, ReliableSink } from "./exchange-table.js";
+import type { ExchangeTable } from "./exchange-table.js";
 import type { RequestContext } from "./incoming-request.js";
 import type { OutgoingMessage } from "./message.js";
 import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
 import type { DeliverySink, NotificationChannel } from "./observers.js";
-import type { PeerRecord, PeerTable } from "./peer-table.js";
+import type { PeerRecord, ReliableMessage, ReliableSink } from "./peer-record.js";
+import type { PeerTable } from "./peer-table.js";
 import type { RepeatedRequests } from "./repeated-requests.js";
 import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
 import type {

@@ -15,8 +15,8 @@ import type {
   KeptHistory,
   LoggedChange,
   LogPosition,
-  Version,
 } from "./types.js";
+import type { Version } from "./version.js";
 import { assertVersion, formatVersion } from "./version.js";
 
 /**

@@ -1,4 +1,5 @@
-import type { FeedKind, Version } from "./types.js";
+import type { FeedKind } from "./types.js";
+import type { Version } from "./version.js";
 
 /** What a patch said about one half of a registration, waiting for the other half to catch up. */
 export interface Staged<T> {

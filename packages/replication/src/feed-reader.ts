@@ -21,8 +21,8 @@ import type {
   FeedReaderOptions,
   HeldRegistrations,
   ReplicaChange,
-  Version,
 } from "./types.js";
+import type { Version } from "./version.js";
 
 /**
  * Make the reader of both feeds of one RD (design section 3). Pure.

@@ -20,6 +20,6 @@ export type {
   LoggedChange,
   LogPosition,
   ReplicaChange,
-  Version,
 } from "./types.js";
+export type { Version } from "./version.js";
 export { formatVersion, parseVersion, versionFromETag, versionToETag } from "./version.js";

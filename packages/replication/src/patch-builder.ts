@@ -1,5 +1,6 @@
 import jsonPatch from "fast-json-patch";
-import type { FeedCursor, FeedKind, FeedPatch, Version } from "./types.js";
+import type { FeedCursor, FeedKind, FeedPatch } from "./types.js";
+import type { Version } from "./version.js";
 import { formatVersion } from "./version.js";
 
 /** Member of the feed document that holds the registrations. */

@@ -1,7 +1,8 @@
 import jsonPatch, { type Operation } from "fast-json-patch";
 import { MAX_OPERATIONS } from "./constants.js";
 import { COLLECTION } from "./patch-builder.js";
-import type { FeedKind, Version } from "./types.js";
+import type { FeedKind } from "./types.js";
+import type { Version } from "./version.js";
 import { formatVersion, parseVersion } from "./version.js";
 
 /** What the reader knows of an entry while a patch is applied: its JSON value, or undefined when the feed has none. */

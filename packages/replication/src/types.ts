@@ -1,18 +1,10 @@
 import type { Criterion } from "@tributary/link-model";
 import type { Registration } from "@tributary/merge-engine";
 import type { AskedAt, RemoteClock } from "./remote-clock.js";
+import type { Version } from "./version.js";
 
 /** The two feeds of an RD (draft 6.2): endpoint records by `href=/*`, links by `provenance=/*`. */
 export type FeedKind = "ep" | "res";
-
-/**
- * Position in the history of an RD, written `<epoch>-<n>` in hexadecimal. Both feeds of an RD count in the same history.
- * `epoch` (24 bits) changes when the RD loses its history; `counter` (40 bits) grows by one with every change.
- */
-export interface Version {
-  readonly epoch: number;
-  readonly counter: number;
-}
 
 /** What happened to one registration of the RD. */
 export interface LoggedChange {

@@ -1,6 +1,14 @@
 import { COUNTER_LIMIT, EPOCH_LIMIT } from "./constants.js";
 import { ReplicationError } from "./errors.js";
-import type { Version } from "./types.js";
+
+/**
+ * Position in the history of an RD, written `<epoch>-<n>` in hexadecimal. Both feeds of an RD count in the same history.
+ * `epoch` (24 bits) changes when the RD loses its history; `counter` (40 bits) grows by one with every change.
+ */
+export interface Version {
+  readonly epoch: number;
+  readonly counter: number;
+}
 
 const VERSION_TEXT = /^([0-9a-f]{1,6})-([0-9a-f]{1,10})$/;
 

@@ -1,10 +1,6 @@
 import type { Clock } from "@tributary/coap-transport";
-import {
-  createEndpointClient,
-  type EndpointClient,
-  type EndpointRequest,
-  type EndpointResponse,
-} from "../register/endpoint-client.js";
+import { createEndpointClient, type EndpointClient } from "../register/endpoint-client.js";
+import type { EndpointRequest, EndpointResponse } from "../register/endpoint-exchange.js";
 
 const REQUEST_TIMEOUT_MS = 5000;
 /** Longest wait for a change to arrive everywhere; it takes milliseconds. */

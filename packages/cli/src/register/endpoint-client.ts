@@ -2,28 +2,11 @@ import type { Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { type ParsedCoapUri, parseCoapUri, TransportError } from "@tributary/coap-transport";
 import { Agent, type CoapRequestParams, type IncomingMessage, type OutgoingMessage } from "coap";
+import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
 import { type Address, type Control, firstAnswer } from "./first-answer.js";
 import { GuardedSocket } from "./guarded-socket.js";
 import { createStreamRequests, type StreamRequests } from "./stream-requests.js";
-
-export interface EndpointRequest {
-  readonly method: "GET" | "POST" | "DELETE";
-  /** Absolute URI with scheme `coap` or `coap+tcp`. */
-  readonly uri: string;
-  /** Further Uri-Query items, decoded. */
-  readonly query?: readonly string[];
-  /** Link-format text. */
-  readonly payload?: string;
-}
-
-export interface EndpointResponse {
-  /** E.g. `2.05`. */
-  readonly code: string;
-  readonly payload: Uint8Array;
-  readonly locationPath: readonly string[];
-  readonly locationQuery: readonly string[];
-}
 
 /** An answer to a multicast request, and where it came from. */
 export interface GroupResponse extends EndpointResponse {

@@ -1,6 +1,7 @@
 import { formatAuthority } from "@tributary/coap-transport";
 import { type Link, parseLinkFormatTolerantly, resolveReference, splitUri, valuesOf } from "@tributary/link-model";
-import type { EndpointClient, EndpointResponse } from "./endpoint-client.js";
+import type { EndpointClient } from "./endpoint-client.js";
+import type { EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
 import type { Failure } from "./keep-alive.js";
 

@@ -8,7 +8,7 @@ import {
   TransportError,
 } from "@tributary/coap-transport";
 import { systemEnvironment } from "../environment.js";
-import type { EndpointRequest, EndpointResponse } from "./endpoint-client.js";
+import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError, type EndpointErrorCode } from "./errors.js";
 import { type Address, type Control, firstAnswer } from "./first-answer.js";
 

@@ -1,8 +1,8 @@
-import { type CoapListenerHandle, listenCoap } from "../coap-listener.js";
+import { listenCoap } from "../coap-listener.js";
 import type { Environment } from "../environment.js";
 import { openCoapClient } from "../open-client.js";
 import { silentLogger, systemClock } from "../system-environment.js";
-import type { CoapClient, RequestHandler } from "../types.js";
+import type { CoapClient, CoapListenerHandle, RequestHandler } from "../types.js";
 
 /** Of the machine. */
 export const REAL_ENVIRONMENT: Environment = { clock: systemClock(), random: Math.random, logger: silentLogger };

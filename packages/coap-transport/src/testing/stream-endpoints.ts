@@ -1,6 +1,5 @@
 import type { AmplificationGuard } from "../amplification-guard.js";
 import { createClient } from "../coap-client.js";
-import type { CoapListenerHandle } from "../coap-listener.js";
 import type { ParsedCoapUri } from "../coap-uri.js";
 import { DEFAULT_LIMITS } from "../constants.js";
 import type { Environment } from "../environment.js";
@@ -8,7 +7,7 @@ import { TransportError } from "../errors.js";
 import { createTcpPeers } from "../tcp-client.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp-options.js";
 import { createTcpServer, type TcpServer } from "../tcp-server.js";
-import type { CoapClient, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
+import type { CoapClient, CoapListenerHandle, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
 import { createCounters } from "../udp-core.js";
 import type { VirtualStreams } from "./virtual-streams.js";
 

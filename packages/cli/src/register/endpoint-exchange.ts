@@ -1,0 +1,17 @@
+export interface EndpointRequest {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Absolute URI with scheme `coap` or `coap+tcp`. */
+  readonly uri: string;
+  /** Further Uri-Query items, decoded. */
+  readonly query?: readonly string[];
+  /** Link-format text. */
+  readonly payload?: string;
+}
+
+export interface EndpointResponse {
+  /** E.g. `2.05`. */
+  readonly code: string;
+  readonly payload: Uint8Array;
+  readonly locationPath: readonly string[];
+  readonly locationQuery: readonly string[];
+}

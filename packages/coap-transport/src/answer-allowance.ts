@@ -3,7 +3,7 @@ import { blockSize, MAX_SZX, szxFor } from "./block-option.js";
 import { CODE, METHOD, OPTION } from "./constants.js";
 import type { IncomingRequest } from "./incoming-request.js";
 import { EMPTY_BYTES, isErrorCode, type OutgoingMessage } from "./message.js";
-import { datagramLengthBound } from "./message-codec.js";
+import { datagramLength } from "./message-codec.js";
 
 /** How much may be answered to whom (RFC 9175 section 2.4). */
 export interface AnswerAllowance {
@@ -39,7 +39,7 @@ export function createAnswerAllowance(
 
   /** The size first: most answers are small, and then nobody has to be looked up. */
   function fits(request: IncomingRequest, message: OutgoingMessage): boolean {
-    return datagramLengthBound(request.token, message) <= allowed(request) || isUnlimited(request);
+    return datagramLength(request.token, message) <= allowed(request) || isUnlimited(request);
   }
 
   function allowed(request: IncomingRequest): number {
@@ -60,7 +60,7 @@ export function createAnswerAllowance(
     if (!SAFE_METHODS.includes(request.method) || isErrorCode(whole.code)) return false;
     const size = Math.min(blockSize(request.block2?.szx ?? MAX_SZX), maxBlockBytes);
     if (whole.payload.length <= size) return !fits(request, whole);
-    const bare = datagramLengthBound(request.token, { ...whole, payload: EMPTY_BYTES });
+    const bare = datagramLength(request.token, { ...whole, payload: EMPTY_BYTES });
     return bare + BLOCK_OPTIONS_BYTES + size > allowed(request) && !isUnlimited(request);
   }
 
@@ -77,7 +77,7 @@ export function createAnswerAllowance(
     },
     shrinkBlocks(request, whole) {
       if (SAFE_METHODS.includes(request.method) || isErrorCode(whole.code) || fits(request, whole)) return;
-      const bare = datagramLengthBound(request.token, { ...whole, payload: EMPTY_BYTES });
+      const bare = datagramLength(request.token, { ...whole, payload: EMPTY_BYTES });
       const szx = szxFor(allowed(request) - bare - BLOCK_OPTIONS_BYTES);
       const asked = request.block2 ?? { num: 0, more: false, szx: MAX_SZX };
       if (blockSize(szx) < blockSize(asked.szx)) request.block2 = { ...asked, szx };

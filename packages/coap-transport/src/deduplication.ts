@@ -22,12 +22,6 @@ export interface DeduplicationOptions {
   readonly lifetimeMs: number;
 }
 
-interface Slot {
-  readonly record: PeerRecord;
-  readonly messageId: number;
-  readonly entry: DeduplicationEntry;
-}
-
 /** Entries that expired are dropped this many at a time, with each new one. */
 const SWEEP_STEP = 4;
 
@@ -38,7 +32,7 @@ export function createDeduplication(deps: { clock: Clock }, options: Deduplicati
 class Ring implements Deduplication {
   readonly #clock: Clock;
   readonly #options: DeduplicationOptions;
-  readonly #slots: (Slot | undefined)[];
+  readonly #entries: (DeduplicationEntry | undefined)[] = [];
   #head = 0;
   #size = 0;
   #bytes = 0;
@@ -46,7 +40,6 @@ class Ring implements Deduplication {
   constructor(clock: Clock, options: DeduplicationOptions) {
     this.#clock = clock;
     this.#options = options;
-    this.#slots = [];
   }
 
   get size(): number {
@@ -65,11 +58,11 @@ class Ring implements Deduplication {
     const known = this.known(record, messageId, datagram);
     if (known !== null) return known;
     const nowMs = this.#clock.nowMs();
-    const fingerprint = fingerprintOf(datagram);
     this.#sweep(nowMs);
-    const entry = { expiresAtMs: nowMs + this.#options.lifetimeMs, fingerprint, answer: EMPTY_BYTES };
+    const expiresAtMs = nowMs + this.#options.lifetimeMs;
+    const entry = { record, messageId, expiresAtMs, fingerprint: fingerprintOf(datagram), answer: EMPTY_BYTES };
     record.recent.set(messageId, entry);
-    this.#slots[(this.#head + this.#size) % this.#options.maxEntries] = { record, messageId, entry };
+    this.#entries[(this.#head + this.#size) % this.#options.maxEntries] = entry;
     this.#size++;
     return null;
   }
@@ -85,21 +78,22 @@ class Ring implements Deduplication {
   #sweep(nowMs: number): void {
     if (this.#size === this.#options.maxEntries) this.#dropOldest();
     for (let step = 0; step < SWEEP_STEP; step++) {
-      const slot = this.#slots[this.#head];
-      if (slot === undefined || slot.entry.expiresAtMs > nowMs) return;
+      const oldest = this.#entries[this.#head];
+      if (oldest === undefined || oldest.expiresAtMs > nowMs) return;
       this.#dropOldest();
     }
   }
 
   #dropOldest(): void {
-    const slot = this.#slots[this.#head];
-    if (slot === undefined) return;
-    this.#slots[this.#head] = undefined;
+    const oldest = this.#entries[this.#head];
+    if (oldest === undefined) return;
+    this.#entries[this.#head] = undefined;
     this.#head = (this.#head + 1) % this.#options.maxEntries;
     this.#size--;
-    this.#bytes -= slot.entry.answer.length;
-    slot.entry.answer = EMPTY_BYTES;
-    if (slot.record.recent.get(slot.messageId) === slot.entry) slot.record.recent.delete(slot.messageId);
+    this.#bytes -= oldest.answer.length;
+    oldest.answer = EMPTY_BYTES;
+    const { record, messageId } = oldest;
+    if (record.recent.get(messageId) === oldest) record.recent.delete(messageId);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { MESSAGE_TYPE } from "./constants.js";
 import type { Message, OutgoingMessage } from "./message.js";
-import { optionsLengthBound, readOptions, writeOptions } from "./option-codec.js";
+import { optionsLength, readOptions, writeOptions } from "./option-codec.js";
 import type { CoapOption } from "./types.js";
 
 /** A message as CoAP over UDP frames it (RFC 7252 section 3). */
@@ -60,24 +60,23 @@ export function encodeDatagram(
   message: OutgoingMessage,
 ): Uint8Array {
   const { code, options, payload } = message;
-  const bound = HEADER_BYTES + token.length + optionsLengthBound(options) + 1 + payload.length;
-  const datagram = Buffer.allocUnsafe(bound);
+  const datagram = Buffer.allocUnsafe(datagramLength(token, message));
   datagram[0] = 64 | (type << 4) | token.length;
   datagram[1] = code;
   writeMessageId(datagram, messageId);
   for (let index = 0; index < token.length; index++) datagram[HEADER_BYTES + index] = token[index] as number;
-  let end = writeOptions(datagram, HEADER_BYTES + token.length, options);
+  const end = writeOptions(datagram, HEADER_BYTES + token.length, options);
   if (payload.length > 0) {
     datagram[end] = 0xff;
     datagram.set(payload, end + 1);
-    end += 1 + payload.length;
   }
-  return end === bound ? datagram : datagram.subarray(0, end);
+  return datagram;
 }
 
-/** Bytes that `encodeDatagram` makes of the message, or a few more than that. Pure. */
-export function datagramLengthBound(token: Uint8Array, { options, payload }: OutgoingMessage): number {
-  return HEADER_BYTES + token.length + optionsLengthBound(options) + 1 + payload.length;
+/** Bytes that `encodeDatagram` makes of the message. Pure. */
+export function datagramLength(token: Uint8Array, { options, payload }: OutgoingMessage): number {
+  const payloadLength = payload.length === 0 ? 0 : 1 + payload.length;
+  return HEADER_BYTES + token.length + optionsLength(options) + payloadLength;
 }
 
 /** Put a message id into a datagram made by `encodeDatagram`. */

@@ -43,11 +43,21 @@ function readExtended(bytes: Uint8Array, offset: number, nibble: number): number
   return -1;
 }
 
-/** Bytes that `writeOptions` will take at most. */
-export function optionsLengthBound(options: readonly CoapOption[]): number {
-  let length = 0;
-  for (const option of options) length += 5 + option.value.length;
-  return length;
+/** Bytes that `writeOptions` will take. */
+export function optionsLength(options: readonly CoapOption[]): number {
+  let total = 0;
+  let previous = 0;
+  for (const { number, value } of options) {
+    const { length } = value;
+    total += 1 + extendedLength(number - previous) + extendedLength(length) + length;
+    previous = number;
+  }
+  return total;
+}
+
+function extendedLength(value: number): number {
+  if (value < 13) return 0;
+  return value < 269 ? 1 : 2;
 }
 
 /** Write options, ascending by number, into `target` at `offset`; returns the offset behind them. */

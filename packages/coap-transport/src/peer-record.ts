@@ -39,6 +39,8 @@ export interface ReliableMessage {
 
 /** A message received lately. Holds bytes and nothing that runs. */
 export interface DeduplicationEntry {
+  readonly record: PeerRecord;
+  readonly messageId: number;
   readonly expiresAtMs: number;
   readonly fingerprint: number;
   /** What was answered and is sent again for a duplicate; empty: nothing (yet). */

@@ -1,5 +1,5 @@
 import { EMPTY_BYTES, type Message, type OutgoingMessage } from "./message.js";
-import { optionsLengthBound, readOptions, writeOptions } from "./option-codec.js";
+import { optionsLength, readOptions, writeOptions } from "./option-codec.js";
 import type { CoapOption } from "./types.js";
 
 /** Why a stream cannot be read any further. */
@@ -13,8 +13,6 @@ const MAX_TOKEN_BYTES = 8;
 const LENGTH_BASE_8 = 13;
 const LENGTH_BASE_16 = 269;
 const LENGTH_BASE_32 = 65_805;
-/** Length nibble and token length, extended length, code. */
-const MAX_HEADER_BYTES = 6;
 const MIN_CAPACITY_BYTES = 1024;
 
 /**
@@ -112,25 +110,19 @@ export class StreamParser {
 
 /** Write one message as CoAP over TCP frames it (RFC 8323 section 3.2). Pure. */
 export function encodeFrame(token: Uint8Array, { code, options, payload }: OutgoingMessage): Uint8Array {
-  const payloadBytes = payload.length === 0 ? 0 : 1 + payload.length;
-  const bound = MAX_HEADER_BYTES + token.length + optionsLengthBound(options) + payloadBytes;
-  const bytes = Buffer.allocUnsafe(bound);
-  // How long the header is depends on the options: they are written behind the longest one.
-  const optionsStart = MAX_HEADER_BYTES + token.length;
-  let end = writeOptions(bytes, optionsStart, options);
+  const length = optionsLength(options) + (payload.length === 0 ? 0 : 1 + payload.length);
+  const extension = extensionBytes(length);
+  const bytes = Buffer.allocUnsafe(2 + extension + token.length + length);
+  bytes[0] = ((extension === 0 ? length : 12 + Math.log2(extension) + 1) << 4) | token.length;
+  writeExtension(bytes, 1, length, extension);
+  bytes[1 + extension] = code;
+  bytes.set(token, 2 + extension);
+  const end = writeOptions(bytes, 2 + extension + token.length, options);
   if (payload.length > 0) {
     bytes[end] = 0xff;
     bytes.set(payload, end + 1);
-    end += payloadBytes;
   }
-  const length = end - optionsStart;
-  const extension = extensionBytes(length);
-  const start = MAX_HEADER_BYTES - 2 - extension;
-  bytes[start] = ((extension === 0 ? length : 12 + Math.log2(extension) + 1) << 4) | token.length;
-  writeExtension(bytes, start + 1, length, extension);
-  bytes[MAX_HEADER_BYTES - 1] = code;
-  bytes.set(token, MAX_HEADER_BYTES);
-  return bytes.subarray(start, end);
+  return bytes;
 }
 
 function extensionBytes(length: number): 0 | 1 | 2 | 4 {

@@ -150,10 +150,10 @@ class Core implements UdpCore {
     this.#deps.socket.close();
   }
 
-  readonly #transmit = (record: PeerRecord, datagram: Uint8Array): void => {
+  readonly #transmit = (record: PeerRecord, datagram: Uint8Array, isReported = true): void => {
     if (this.#isClosed) return;
     this.#counters.sent++;
-    this.#deps.socket.send(datagram, record.to);
+    this.#deps.socket.send(datagram, record.to, isReported);
   };
 
   readonly #onDatagram = (

@@ -39,7 +39,8 @@ export interface UdpServerDeps {
   readonly peers: PeerTable;
   readonly counters: TransportCounters;
   readonly guard?: AmplificationGuard | undefined;
-  readonly transmit: (record: PeerRecord, datagram: Uint8Array) => void;
+  /** `isReported`: what the system says against it is told to whoever waits for this peer. */
+  readonly transmit: (record: PeerRecord, datagram: Uint8Array, isReported: boolean) => void;
   readonly repeated: RepeatedRequests;
 }
 
@@ -119,7 +120,8 @@ class Server implements UdpServer {
 
   #acknowledge(record: PeerRecord, request: UdpMessage, datagram: Uint8Array): void {
     this.#deps.deduplication.setAnswer(record, request.messageId, datagram);
-    this.#deps.transmit(record, datagram);
+    // Nobody waits for an acknowledgement: a client that misses it asks again.
+    this.#deps.transmit(record, datagram, false);
   }
 
   /** A handler that takes its time: an empty ACK before the client repeats itself (RFC 7252 section 5.2.2). */

@@ -3,7 +3,7 @@ import { AGE_ATTRIBUTES } from "./constants.js";
 import { visitPackedLinks } from "./packed-links.js";
 import { type Posting, withoutSlot, withSlot } from "./postings.js";
 import { SortedChunks } from "./sorted-chunks.js";
-import type { Source, StoredRecord } from "./stored-record.js";
+import type { StoredRecord } from "./stored-record.js";
 import { ownText } from "./string-pool.js";
 
 /** By what criteria can meet a registration or one of its links: name, value, name, value… Some may come twice. */
@@ -85,14 +85,14 @@ export class AttributeIndex {
  * The name by which the registration resources of a source are indexed, without the authority, which may change. An attribute
  * could only have the same name by intent, and would only add candidates.
  */
-export function hrefTokenName(source: Source): string {
-  return `\u0000${source.name}`;
+export function hrefTokenName(source: string): string {
+  return `\u0000${source}`;
 }
 
 /** Everything that the endpoint and link criteria can find a record by, except its `ep`, which the order of keys finds. */
 export function tokensOf(record: StoredRecord): TokenList {
   const tokens: string[] = [];
-  addToken(tokens, hrefTokenName(record.source), record.href);
+  addToken(tokens, record.source.hrefToken, record.href);
   addToken(tokens, "base", record.base);
   if (record.key.d !== undefined) addToken(tokens, "d", record.key.d);
   for (let at = 0; at < record.attributes.length; at += 2) {

@@ -1,5 +1,5 @@
 import type { Criterion } from "@tributary/link-model";
-import { type AttributeIndex, hrefTokenName } from "./attribute-index.js";
+import type { AttributeIndex } from "./attribute-index.js";
 import { ENDPOINT_RESOURCE_TYPE } from "./constants.js";
 import { forEachSlot, type Posting, postingSize } from "./postings.js";
 import type { SortedChunks } from "./sorted-chunks.js";
@@ -90,7 +90,7 @@ function* keysByName({ value, isPrefix }: Criterion, order: SortedChunks<KeyStat
 function* hrefPostings({ value, isPrefix }: Criterion, { index, sources }: SelectionDeps): Generator<Posting> {
   for (const source of sources.values()) {
     const authority = source.authority ?? "";
-    const name = hrefTokenName(source);
+    const name = source.hrefToken;
     if (authority !== "" && !value.startsWith("/"))
       yield* isPrefix ? index.withPrefix(name, value) : only(index.exact(name, value));
     if (value.startsWith(authority)) {

@@ -1,4 +1,5 @@
 import { isAbsoluteUri, isPathAbsolute, type Link, type LookupQuery } from "@tributary/link-model";
+import { hrefTokenName } from "./attribute-index.js";
 import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constants.js";
 import { MergeError } from "./errors.js";
 import { RegistrationBook } from "./registration-book.js";
@@ -48,6 +49,7 @@ class MergedDirectory implements Directory {
     else {
       const source = {
         name,
+        hrefToken: hrefTokenName(name),
         authority,
         isConnected: false,
         records: new Map(),

@@ -1,11 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { hrefTokenName } from "./attribute-index.js";
 import { RegistrationBook } from "./registration-book.js";
 import type { Source } from "./stored-record.js";
 import { registration } from "./testing/directories.js";
 
 function sourceOf(book: RegistrationBook, name: string): Source {
-  const source = { name, authority: null, isConnected: true, records: new Map(), overdue: new Set<never>(), shown: 0 };
+  const source: Source = {
+    name,
+    hrefToken: hrefTokenName(name),
+    authority: null,
+    isConnected: true,
+    records: new Map(),
+    overdue: new Set(),
+    shown: 0,
+  };
   book.sources.set(name, source);
   return source;
 }

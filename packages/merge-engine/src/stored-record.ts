@@ -13,6 +13,8 @@ import type { Registration, SourcedRegistration } from "./types.js";
 /** One source of the directory. */
 export interface Source {
   readonly name: string;
+  /** Name by which its registration resources are indexed. */
+  readonly hrefToken: string;
   authority: string | null;
   isConnected: boolean;
   readonly records: Map<string, StoredRecord>;

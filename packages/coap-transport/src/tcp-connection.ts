@@ -1,3 +1,4 @@
+import { ConnectionWatch, type WatchedConnection } from "./connection-watch.js";
 import type { Environment, Timer } from "./environment.js";
 import { TransportError } from "./errors.js";
 import { isRequestCode, isResponseCode, type Message, type OutgoingMessage } from "./message.js";
@@ -50,11 +51,10 @@ export class TcpConnection {
   #phase: Phase = "handshake";
   #isReading = true;
   #isParsing = false;
-  #isPinged = false;
   #takesRequests = true;
+  readonly #watch: ConnectionWatch;
+  /** Of the handshake, and of the end. */
   #timer: Timer;
-  #heardAtMs: number;
-  #usedAtMs: number;
 
   constructor(deps: ConnectionDeps, limits: StreamLimits) {
     this.peer = deps.peer;
@@ -63,8 +63,14 @@ export class TcpConnection {
     this.#parser = new StreamParser(limits);
     this.#capacity = capacityFor(this.#peerCan, limits.maxMessageBytes);
     const { clock } = deps.env;
-    this.#heardAtMs = clock.nowMs();
-    this.#usedAtMs = this.#heardAtMs;
+    const watched: WatchedConnection = {
+      isInUse: () => this.#running.size > 0 || this.#deps.owner.isInUse(),
+      isBlocked: () => this.isBlocked,
+      ping: () => this.#write(new Uint8Array(), signals.ping()),
+      release: () => this.release(),
+      giveUp: (cause) => this.#drop(cause, "no sign of life"),
+    };
+    this.#watch = new ConnectionWatch(clock, watched, limits);
     this.#timer = clock.setTimer(limits.handshakeMs, () => this.#drop("handshake-timeout", "no CSM came in time"));
     const { socket } = deps;
     socket.onBytes = (bytes) => this.#receive(bytes);
@@ -95,7 +101,7 @@ export class TcpConnection {
   /** False when the message is larger than the peer takes, or the connection is over: nothing was sent. */
   send(token: Uint8Array, message: OutgoingMessage): boolean {
     if (this.#phase !== "open" && this.#phase !== "handshake") return false;
-    this.#usedAtMs = this.#deps.env.clock.nowMs();
+    this.#watch.used();
     return this.#write(token, message);
   }
 
@@ -135,8 +141,7 @@ export class TcpConnection {
 
   #receive(bytes: Uint8Array): void {
     if (this.#phase === "closed" || this.#phase === "ending") return;
-    this.#heardAtMs = this.#deps.env.clock.nowMs();
-    this.#isPinged = false;
+    this.#watch.heard();
     this.#parser.push(bytes);
     this.#read();
   }
@@ -185,14 +190,14 @@ export class TcpConnection {
     } else if (signals.isSignalCode(code)) this.#handleSignal(message);
     else if (isRequestCode(code)) this.#handleRequest(message);
     else if (isResponseCode(code)) {
-      this.#usedAtMs = this.#heardAtMs;
+      this.#watch.used();
       if (!this.#deps.owner.onResponse(message)) countRejected(this.#deps.counters, "unexpected-response");
     } else this.#abort("malformed", "reserved class of codes");
   }
 
   #handleRequest(message: Message): void {
     if (!this.#takesRequests) return;
-    this.#usedAtMs = this.#heardAtMs;
+    this.#watch.used();
     const answered = this.#deps.owner.onRequest(message);
     if (answered instanceof Promise) this.#track(answered);
   }
@@ -244,7 +249,7 @@ export class TcpConnection {
     if (this.#phase !== "handshake") return;
     this.#phase = "open";
     this.#timer.cancel();
-    this.#watch();
+    this.#watch.start();
     this.#deps.owner.onReady();
   }
 
@@ -263,35 +268,10 @@ export class TcpConnection {
     for (const settle of waiting) settle(isAlive);
   }
 
-  /** Look after a connection once in a while: who is silent is pinged, what is of no use is released. */
-  #watch(): void {
-    this.#timer = this.#deps.env.clock.setTimer(this.#limits.keepAliveMs / 2, () => {
-      const { keepAliveMs, idleMs } = this.#limits;
-      const nowMs = this.#deps.env.clock.nowMs();
-      const silentMs = nowMs - this.#heardAtMs;
-      // Whoever is not read from cannot show that it is there; whoever reads nothing for so long is given up likewise.
-      if (silentMs >= 2 * keepAliveMs && (this.#isPinged || this.isBlocked)) {
-        this.#drop(this.isBlocked ? "stalled" : "keep-alive-timeout", "no sign of life");
-        return;
-      }
-      const isInUse = this.#running.size > 0 || this.#deps.owner.isInUse();
-      if (isInUse) this.#usedAtMs = Math.max(this.#usedAtMs, nowMs - idleMs / 2);
-      else if (nowMs - this.#usedAtMs >= idleMs) {
-        this.release();
-        return;
-      }
-      if (isInUse && silentMs >= keepAliveMs && !this.#isPinged) {
-        this.#isPinged = true;
-        this.#write(new Uint8Array(), signals.ping());
-      }
-      this.#watch();
-    });
-  }
-
   #onDrained(): void {
     if (this.#phase === "closed") return;
     // What the peer took of us shows that it is there as well as what it says.
-    this.#heardAtMs = this.#deps.env.clock.nowMs();
+    this.#watch.heard();
     const held = [...this.#held];
     this.#held.clear();
     for (const resume of held) {
@@ -341,6 +321,7 @@ export class TcpConnection {
     const before = this.#phase;
     this.#phase = phase === "ending" && before === "closed" ? before : phase;
     this.#timer.cancel();
+    this.#watch.stop();
     if (before === "ending" || before === "closed") return;
     this.#held.clear();
     this.#settlePings(false);

@@ -262,11 +262,10 @@ class RunningNode implements Node {
 
   #rejected(): ReadonlyMap<string, number> {
     const sum = new Map<string, number>(this.#registrations?.rejected ?? []);
-    const states = [this.#kept, this.#replicas, this.#forwarding].map((state) => ({
-      rejected: state?.rejected ?? new Map(),
-    }));
-    const parts = [...this.#listeners.map(({ counters }) => counters), ...this.upstreams(), ...states];
-    for (const { rejected } of parts) {
+    const states = [this.#kept, this.#replicas, this.#forwarding].map((state) => state?.rejected ?? new Map());
+    const upstreams = this.#upstreams?.rejected() ?? new Map();
+    const parts = [...this.#listeners.map(({ counters }) => counters.rejected), upstreams, ...states];
+    for (const rejected of parts) {
       for (const [cause, count] of rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);
     }
     return sum;

@@ -41,6 +41,8 @@ interface Followed {
 export class UpstreamSet {
   readonly #deps: UpstreamSetDeps;
   readonly #followed = new Map<string, Followed>();
+  /** What upstreams that are followed no more were found to reject: counters never go back. */
+  readonly #rejectedBefore = new Map<string, number>();
   #list: readonly Upstream[] = [];
 
   constructor(deps: UpstreamSetDeps) {
@@ -49,6 +51,13 @@ export class UpstreamSet {
 
   list(): readonly Upstream[] {
     return this.#list;
+  }
+
+  /** Documents and records that were not taken over, by cause, ever. */
+  rejected(): ReadonlyMap<string, number> {
+    const sum = new Map(this.#rejectedBefore);
+    for (const { upstream } of this.#followed.values()) addCounts(sum, upstream.status().rejected);
+    return sum;
   }
 
   /** Follow exactly `configs`: what is unchanged goes on undisturbed, what left takes its records along. */
@@ -65,6 +74,7 @@ export class UpstreamSet {
       const keepReplica = next !== undefined && next.uri === config.uri && next.mode === "replicate";
       await upstream.close({ keepReplica });
       this.#followed.delete(name);
+      addCounts(this.#rejectedBefore, upstream.status().rejected);
       (next === undefined ? changes.removed : changes.changed).push(name);
     }
     for (const name of this.#deps.replicas?.sources() ?? []) if (!wanted.has(name)) this.#deps.replicas?.forget(name);
@@ -99,6 +109,10 @@ export class UpstreamSet {
     upstream.onStatus(() => this.#deps.onCoverageChange());
     upstream.start();
   }
+}
+
+function addCounts(sum: Map<string, number>, counts: ReadonlyMap<string, number>): void {
+  for (const [cause, count] of counts) sum.set(cause, (sum.get(cause) ?? 0) + count);
 }
 
 function isSame(one: UpstreamConfig, other: UpstreamConfig): boolean {

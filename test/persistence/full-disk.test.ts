@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { firstValue } from "../../packages/link-model/dist/index.js";
 import { openTestClient, type TestClient } from "../harness/nodes.js";
-import { freePort, requirePeers, startTributary, temporaryFolder } from "../peers/peers.js";
+import { freePort, requirePeers, startTributary, temporaryFolder, untilWritten } from "../peers/peers.js";
 
 const DISK_BYTES = 6_000_000;
 const BALLAST_BYTES = 4_000_000;
@@ -66,7 +66,7 @@ test("a full disk refuses registrations, takes nothing away, and is over when th
   rmSync(join(disk, "ballast"));
   const late = refused[0] as string;
   expect(await registered(client, rd, late)).toBe(true);
-  expect(first.stderr()).toContain("the registration store works again");
+  await untilWritten(first, "stderr", /the registration store works again/);
   await first.kill("SIGKILL");
   await startTributary({ config });
   expect(await endpoints(client, rd)).toEqual([...acknowledged, late].sort());

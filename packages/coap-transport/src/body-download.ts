@@ -24,7 +24,7 @@ export interface DownloadLimits {
   readonly capacity?: StreamCapacity | undefined;
 }
 
-/** A body that is of one piece: every block had the same ETag and followed the one before. */
+/** A body of one piece: each block followed the one before, and no two said that they belong to different ones. */
 export interface CompleteBody {
   /** The response with the first block. */
   readonly head: Message;
@@ -69,11 +69,14 @@ async function collect(ask: Ask, request: DownloadRequest, head: Message, limits
   if (!block.more) return { kind: "complete", payload: head.payload };
   const body = new GrowingBytes();
   body.append(head.payload);
+  const representation = new Representation(head);
   while (block.more) {
     const next = await ask(nextMessage(request, body.length, block.szx));
     const nextBlock = findBlock(next.options, OPTION.BLOCK2);
-    if (next.code !== head.code || !hasSameEtag(head, next)) return { kind: "changed" };
-    if (nextBlock === undefined || nextBlock.num === 0) return { kind: "changed", fresh: next };
+    if (!representation.includes(next)) return { kind: "changed" };
+    // Without Block2 it is no block at all, and whether it is the whole of another body shows only when that is asked for.
+    if (nextBlock === undefined) return { kind: "changed" };
+    if (nextBlock.num === 0) return { kind: "changed", fresh: next };
     checkLength(nextBlock, next.payload, limits);
     if (nextBlock.num * blockSize(nextBlock.szx) !== body.length) {
       throw new TransportError("MALFORMED", "a block other than the one asked for");
@@ -102,9 +105,43 @@ function startMessage(request: DownloadRequest, szx: number) {
   };
 }
 
-function hasSameEtag(one: Message, other: Message): boolean {
-  const expected = etagOf(one) ?? EMPTY_BYTES;
-  return bytesEqual(expected, etagOf(other) ?? EMPTY_BYTES);
+/**
+ * What the blocks so far say about the representation that they belong to. An option that a block lacks says nothing
+ * (RFC 7252 section 5.10.6.1): some servers give the ETag, Content-Format or Size2 with the first block only.
+ */
+class Representation {
+  readonly #code: number;
+  #etag: Uint8Array | undefined;
+  #contentFormat: number | undefined;
+  #size: number | undefined;
+
+  constructor(head: Message) {
+    this.#code = head.code;
+    this.#note(head);
+  }
+
+  /** Whether `next` may be a block of the same representation (RFC 7959 section 2.4); remembers what it adds. */
+  includes(next: Message): boolean {
+    const etag = etagOf(next);
+    if (next.code !== this.#code) return false;
+    if (etag !== undefined && this.#etag !== undefined && !bytesEqual(etag, this.#etag)) return false;
+    if (areDifferent(this.#contentFormat, uintValue(next.options, OPTION.CONTENT_FORMAT, 2))) return false;
+    // Size2 is an estimate (RFC 7959 section 4): it counts only where no two ETags vouch for the blocks.
+    const isVouchedFor = etag !== undefined && this.#etag !== undefined;
+    if (!isVouchedFor && areDifferent(this.#size, uintValue(next.options, OPTION.SIZE2, 4))) return false;
+    this.#note(next);
+    return true;
+  }
+
+  #note(message: Message): void {
+    this.#etag ??= etagOf(message);
+    this.#contentFormat ??= uintValue(message.options, OPTION.CONTENT_FORMAT, 2);
+    this.#size ??= uintValue(message.options, OPTION.SIZE2, 4);
+  }
+}
+
+function areDifferent(one: number | undefined, other: number | undefined): boolean {
+  return one !== undefined && other !== undefined && one !== other;
 }
 
 function checkLength(block: Block, payload: Uint8Array, { capacity }: DownloadLimits): void {

@@ -4,6 +4,7 @@ import { createCoapEndpoint } from "./coap-endpoint.js";
 import { CODE, METHOD, OPTION } from "./constants.js";
 import { encodeUint } from "./option-values.js";
 import { BLOCK2, blockOf, exchange, numOf, pattern, SERVER, URI } from "./testing/block-server.js";
+import type { RawMessage } from "./testing/raw-peer.js";
 import { ENDPOINT_ADDRESS } from "./testing/served-endpoint.js";
 import { createVirtualWorld } from "./testing/virtual-world.js";
 
@@ -48,6 +49,77 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
     const { error, requests } = await exchange((request, turn) => blockOf(pattern(300, turn), numOf(request), 2, turn));
     expect(error?.code).toBe("MALFORMED");
     expect(requests.filter((request) => numOf(request) === 0)).toHaveLength(4);
+  });
+
+  describe("blocks belong together unless they say otherwise", () => {
+    const body = pattern(300, 1);
+    const other = pattern(300, 2);
+    const option = (number: number, value: number) => ({ number, value: encodeUint(value) });
+    const without = (block: RawMessage, number: number): RawMessage => ({
+      ...block,
+      options: (block.options ?? []).filter((one) => one.number !== number),
+    });
+    const saying = (block: RawMessage, number: number, value: number): RawMessage => ({
+      ...block,
+      options: [...(without(block, number).options ?? []), option(number, value)],
+    });
+
+    test.each<{ name: string; block: (num: number) => RawMessage }>([
+      { name: "ETag with the first block only", block: (num) => blockOf(body, num, 2, num === 0 ? 1 : null) },
+      { name: "ETag with every block but the first", block: (num) => blockOf(body, num, 2, num === 0 ? null : 1) },
+      { name: "ETag with every other block", block: (num) => blockOf(body, num, 2, num % 2 === 0 ? 1 : null) },
+      {
+        name: "Content-Format with the first block only",
+        block: (num) =>
+          num === 0 ? blockOf(body, num, 2, 1) : without(blockOf(body, num, 2, 1), OPTION.CONTENT_FORMAT),
+      },
+      {
+        name: "an estimate of the size that gets better, under one ETag",
+        block: (num) => saying(blockOf(body, num, 2, 1), OPTION.SIZE2, 290 + num),
+      },
+      {
+        name: "Size2 with the first block only",
+        block: (num) =>
+          num === 0 ? saying(blockOf(body, num, 2, null), OPTION.SIZE2, 300) : blockOf(body, num, 2, null),
+      },
+    ])("$name: one body, asked for once", async ({ block }) => {
+      const { response, requests } = await exchange((request) => block(numOf(request)));
+      expect(response?.payload).toEqual(body);
+      expect(response?.contentFormat).toBe(40);
+      expect(requests).toHaveLength(5);
+    });
+
+    test.each<{ name: string; changed: (num: number) => RawMessage; first: (num: number) => RawMessage }>([
+      {
+        name: "an ETag that was not there with the first block differs from the one before",
+        first: (num) => blockOf(body, num, 2, num === 0 ? null : 1),
+        changed: (num) => blockOf(other, num, 2, 2),
+      },
+      {
+        name: "another Content-Format",
+        first: (num) => blockOf(body, num, 2, null),
+        changed: (num) => saying(blockOf(other, num, 2, null), OPTION.CONTENT_FORMAT, 50),
+      },
+      {
+        name: "another size, and no ETag",
+        first: (num) => saying(blockOf(body, num, 2, null), OPTION.SIZE2, 300),
+        changed: (num) => saying(blockOf(other, num, 2, null), OPTION.SIZE2, 301),
+      },
+    ])("$name: fetched anew", async ({ first, changed }) => {
+      const { response } = await exchange((request, turn) => (turn < 3 ? first : changed)(numOf(request)));
+      expect(response?.payload).toEqual(other);
+    });
+
+    test("a server that turns to smaller blocks on the way is followed", async () => {
+      const { response, requests } = await exchange((request) => {
+        const asked = findBlock(request.options, BLOCK2);
+        if (asked === undefined) return blockOf(body, 0, 2, null);
+        const offset = asked.num << (asked.szx + 4);
+        return blockOf(body, offset >> 4, 0, null);
+      });
+      expect(response?.payload).toEqual(body);
+      expect(requests.length).toBeGreaterThan(10);
+    });
   });
 
   test("a body that shrank to one datagram on the way is taken as it is", async () => {

@@ -20,6 +20,8 @@ export interface AttributionDeps {
   readonly signal: AbortSignal;
   /** Every link of the RD, read at this moment; null when it does not show them all at once. */
   readonly readWhole: () => Promise<readonly Link[] | null>;
+  /** Whether 4.04 to a query means, at this RD, that nothing matches. Never rejects. */
+  readonly isNotFoundNothing: () => Promise<boolean>;
 }
 
 /** Asks an RD that does not speak the feed which links belong to which registration (design section 4). */
@@ -195,7 +197,7 @@ export class Attribution {
 
   async #get(uri: string, query: readonly string[]): Promise<readonly Link[]> {
     const response = await get(this.#deps.client, uri, query, this.#deps.timeoutMs, this.#deps.signal);
-    if (response.code === CODE.NOT_FOUND && query.length > 0) return [];
+    if (response.code === CODE.NOT_FOUND && query.length > 0 && (await this.#deps.isNotFoundNothing())) return [];
     assertContent(response);
     return parseLinkFormatTolerantly(response.payload).links;
   }

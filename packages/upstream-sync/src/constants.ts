@@ -59,6 +59,8 @@ export const LONGEST_CLOCK_PAUSE_MS = 60_000;
 export const MAX_KEPT_ASIDE = 1_000_000;
 /** Mean interval at which an RD that is followed without its feed is discovered anew, ms. */
 export const REDISCOVERY_MS = 600_000;
+/** What was discovered within this time is not asked for again to be confirmed, ms. */
+export const RECENT_DISCOVERY_MS = 2_000;
 /** Criteria of the longest query that is generalised, and families watched at once. */
 export const MAX_FAMILY_CRITERIA = 8;
 export const MAX_WATCHED_FAMILIES = 4096;

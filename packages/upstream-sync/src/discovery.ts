@@ -144,6 +144,27 @@ async function askForLinks(
   }
 }
 
+/** Codes of a resource that is not there, or is another one than it was taken for (RFC 7252 section 5.9). */
+const DENYING_CODES: readonly number[] = [CODE.NOT_FOUND, CODE.METHOD_NOT_ALLOWED, CODE.NOT_IMPLEMENTED];
+
+/** Whether a response to a GET denies that the resource is the lookup as which it was advertised. Pure. */
+export function deniesLookup(code: number): boolean {
+  return DENYING_CODES.includes(code);
+}
+
+export function lookupUri(found: Pick<Discovered, "endpointLookup" | "resourceLookup">, kind: "ep" | "res"): string {
+  return kind === "ep" ? found.endpointLookup : found.resourceLookup;
+}
+
+/** The error of a lookup that is not where discovery found it: reason to discover again (RFC 9176 section 4.3). Pure. */
+export function lookupGone(kind: "ep" | "res", code: number): UpstreamError {
+  const name = kind === "ep" ? "endpoint" : "resource";
+  return new UpstreamError(
+    "UPSTREAM_LOOKUP_GONE",
+    `its ${name} lookup, which it advertised, answers ${formatCode(code)}`,
+  );
+}
+
 /** One query was turned down, by an error code or by RST: that says nothing about the RD as a whole (design section 4). */
 export function isMereRefusal(error: unknown): boolean {
   return error instanceof UpstreamError && error.code === "UPSTREAM_REFUSED" && error.retryAfterMs === undefined;

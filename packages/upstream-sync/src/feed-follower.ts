@@ -18,7 +18,7 @@ import {
   LONGEST_HEARTBEAT_MS,
   MALFORMED_PAUSE_MS,
 } from "./constants.js";
-import { type Discovered, feedSelector, retryAfter, toUpstreamError } from "./discovery.js";
+import { type Discovered, deniesLookup, feedSelector, lookupGone, retryAfter, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { FeedReplica } from "./feed-replica.js";
 import type { Follower, FollowerDeps } from "./follower.js";
@@ -88,14 +88,18 @@ export class FeedFollower implements Follower {
       this.#apply(kind, member, response.payload, asked);
     } else if (response.code === CODE.VALID) {
       this.#settle();
-    } else this.#refused(response);
+    } else this.#refused(kind, response);
     this.#clockWatch?.check();
   }
 
-  #refused(response: ClientResponse): void {
+  #refused(kind: FeedKind, response: ClientResponse): void {
     const reason = `${formatCode(response.code)} ${new TextDecoder().decode(response.payload.subarray(0, 200))}`.trim();
     if (response.code === CODE.UNAVAILABLE) {
       this.#fail(new UpstreamError("UPSTREAM_REFUSED", reason, retryAfter(response)));
+      return;
+    }
+    if (deniesLookup(response.code)) {
+      this.#fail(lookupGone(kind, response.code));
       return;
     }
     const isRefusal = response.code === CODE.FORBIDDEN || response.code === CODE.UNAUTHORIZED;

@@ -2,6 +2,7 @@ import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
 import type { Discovered } from "./discovery.js";
 import type { UpstreamError } from "./errors.js";
+import type { NotFoundMeaning } from "./not-found-meaning.js";
 import type { Remarks } from "./remarks.js";
 import type { CapabilityReport, UpstreamOptions } from "./types.js";
 
@@ -28,6 +29,12 @@ export interface FollowerDeps {
   readonly options: UpstreamOptions;
   readonly remarks: Remarks;
   readonly events: FollowerEvents;
+  readonly notFound: NotFoundMeaning;
+  /**
+   * Resolves when the RD still advertises the lookups that it is followed by, as far as was found out a moment ago.
+   * @throws {UpstreamError} when it does not, or does not say.
+   */
+  readonly confirmDiscovery: () => Promise<void>;
   /** Record what was found out about the RD. */
   readonly report: (capabilities: Partial<CapabilityReport>) => void;
 }

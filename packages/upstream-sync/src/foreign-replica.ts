@@ -44,6 +44,15 @@ export class ForeignReplica {
     return this.#records.size;
   }
 
+  /** Whether any registration that is held stands in a document as the registration of the same endpoint. */
+  hasAnyOf(endpoints: ReadonlyMap<string, ForeignEndpoint>): boolean {
+    for (const { href, ep, d } of endpoints.values()) {
+      const held = this.#records.get(href)?.endpoint;
+      if (held !== undefined && held.ep === ep && held.d === d) return true;
+    }
+    return false;
+  }
+
   /**
    * Take over an endpoint document; returns the registrations whose links have to be asked for. What a document that is not
    * whole does not show stays.

@@ -9,7 +9,7 @@ import {
 } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { MAX_DOCUMENT_BYTES } from "./constants.js";
-import { assertContent, type Discovered, toUpstreamError } from "./discovery.js";
+import { assertContent, type Discovered, deniesLookup, lookupGone, lookupUri, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { localPath } from "./foreign-documents.js";
 import type {
@@ -106,15 +106,11 @@ export function observeLookup(
 function lookupRequest(deps: ForwardingDeps, kind: LookupInterface, items: readonly string[], { etag }: HeldAnswer) {
   return {
     method: METHOD.GET,
-    uri: lookupUri(deps, kind),
+    uri: lookupUri(deps.found, kind),
     query: ownItems(kind, items, deps),
     accept: CONTENT_FORMAT.LINK_FORMAT,
     ...(etag === undefined ? {} : { etags: [etag] }),
   };
-}
-
-function lookupUri({ found }: ForwardingDeps, kind: LookupInterface): string {
-  return kind === "ep" ? found.endpointLookup : found.resourceLookup;
 }
 
 /** @throws {UpstreamError} UPSTREAM_REFUSED */
@@ -126,9 +122,10 @@ function readAnswer(
 ): ForwardedAnswer | UnchangedAnswer {
   const { maxAgeS, etag, payload } = response;
   if (response.code === CODE.VALID && held !== undefined) return { isUnchanged: true, maxAgeS };
+  if (deniesLookup(response.code)) throw lookupGone(kind, response.code);
   assertContent(response);
   const received = parseLinkFormatTolerantly(payload).links;
-  const uri = lookupUri(deps, kind);
+  const uri = lookupUri(deps.found, kind);
   const links = received.filter((link) => isOwn(kind, link, uri, deps)).map((link) => transcode(link, uri, deps));
   const answer = { links, received: received.length, maxAgeS, bytes: payload.length };
   return etag === undefined ? answer : { ...answer, etag };

@@ -2,7 +2,7 @@ import type { Link } from "@tributary/link-model";
 import type { Attribution } from "./attribution.js";
 import { BLIND_CHECKS } from "./constants.js";
 import type { FollowerDeps } from "./follower.js";
-import { type ForeignEndpoint, readEndpointDocument } from "./foreign-documents.js";
+import { type EndpointDocument, type ForeignEndpoint, readEndpointDocument } from "./foreign-documents.js";
 import type { ForeignReplica } from "./foreign-replica.js";
 import type { LookupDocument, LookupReader } from "./lookup-reader.js";
 
@@ -28,17 +28,29 @@ export class LinkCheck {
     return this.#parts.signal.aborted;
   }
 
-  /** True when anything changed. @throws {UpstreamError} when the RD does not answer any more. */
-  async takeEndpoints({ links, isWhole }: LookupDocument): Promise<boolean> {
-    const { env, remarks, options } = this.#deps;
-    const { defaultSector } = options;
-    const uri = this.#parts.reader.uri("ep");
-    const context = defaultSector === undefined ? { uri } : { uri, defaultSector };
-    const { endpoints, leftOut } = readEndpointDocument(links, context);
+  /** True when anything changed. @throws {UpstreamError} when the RD does not answer any more, or is another one now. */
+  async takeEndpoints(document: LookupDocument): Promise<boolean> {
+    const { env, remarks } = this.#deps;
+    const { replica, reader } = this.#parts;
+    let read = this.#read(document);
+    if (document.isWhole && replica.size > 0 && !replica.hasAnyOf(read.endpoints)) {
+      // Nothing is left of what was there: another program may have taken the place of the RD.
+      await this.#deps.confirmDiscovery();
+      read = this.#read(await reader.readEndpoints());
+      if (this.#isStopped) return false;
+    }
+    const { endpoints, leftOut, isWhole } = read;
     for (const reason of leftOut) remarks.reject("upstream-record", reason);
-    const { changes, toAttribute } = this.#parts.replica.takeEndpoints(endpoints, isWhole, env.clock.nowMs());
+    const { changes, toAttribute } = replica.takeEndpoints(endpoints, isWhole, env.clock.nowMs());
     const isAttributed = await this.#attribute(toAttribute);
     return changes > 0 || isAttributed;
+  }
+
+  #read({ links, isWhole }: LookupDocument): EndpointDocument & { readonly isWhole: boolean } {
+    const { defaultSector } = this.#deps.options;
+    const uri = this.#parts.reader.uri("ep");
+    const context = defaultSector === undefined ? { uri } : { uri, defaultSector };
+    return { ...readEndpointDocument(links, context), isWhole };
   }
 
   /**
@@ -52,13 +64,13 @@ export class LinkCheck {
     if (suspects === undefined) return false;
     let isChanged = false;
     // New links that point nowhere are mostly those of a new registration.
-    if (suspects.length === 0) isChanged = await this.takeEndpoints(await reader.readEndpoints(replica.size > 0));
+    if (suspects.length === 0) isChanged = await this.takeEndpoints(await reader.readEndpoints());
     else isChanged = await this.#attribute(suspects);
     if (this.#isStopped || replica.suspects(whole) === undefined) return isChanged;
 
     // It changed in between, or registrations are concerned to which nothing points: read both anew and ask for all of them.
-    if (await this.takeEndpoints(await reader.readEndpoints(replica.size > 0))) isChanged = true;
-    const latest = await reader.readResources(replica.size > 0);
+    if (await this.takeEndpoints(await reader.readEndpoints())) isChanged = true;
+    const latest = await reader.readResources();
     suspects = latest === null || this.#isStopped ? undefined : replica.suspects(latest);
     if (latest === null || suspects === undefined) return isChanged;
     const concerned = suspects.length === 0 ? replica.endpoints() : suspects;

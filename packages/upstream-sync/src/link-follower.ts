@@ -16,7 +16,7 @@ import {
   MAX_DOCUMENT_BYTES,
   SURPRISES_UNTIL_DEAD,
 } from "./constants.js";
-import { type Discovered, toUpstreamError } from "./discovery.js";
+import { type Discovered, deniesLookup, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { replicatedLink } from "./foreign-documents.js";
@@ -45,8 +45,6 @@ export class LinkFollower implements Follower {
   #timer: Timer | null = null;
   #intervalMs = FIRST_RECONCILE_MS;
   #surprises = 0;
-  /** Readings in a row that showed links and no endpoint. */
-  #contradictions = 0;
   #isObserved = false;
   #isComplete = false;
 
@@ -74,7 +72,8 @@ export class LinkFollower implements Follower {
       timeoutMs: HEARTBEAT_TIMEOUT_MS,
       concurrency: options.concurrency,
       signal,
-      readWhole: () => reader.readResources(this.#isComplete),
+      readWhole: () => reader.readResources(),
+      isNotFoundNothing: () => this.#learnNotFound(),
     });
     this.#reader = reader;
     this.#check = new LinkCheck(this.#deps, { replica: this.#replica, reader, attribution, signal });
@@ -101,11 +100,8 @@ export class LinkFollower implements Follower {
     this.#isReconciling = true;
     this.#timer?.cancel();
     try {
-      const hadSome = this.#isComplete && this.#replica.size > 0;
-      const ep = await this.#reader.readEndpoints(hadSome);
-      const res = await this.#reader.readResources(hadSome);
+      const { ep, res } = await this.#readBoth();
       if (this.#isStopped) return;
-      this.#assertAgreement(ep.links, res);
       this.#deps.events.receiving();
       const isSurprise = await this.#workIn({ ep, res });
       if (this.#isStopped) return;
@@ -120,14 +116,25 @@ export class LinkFollower implements Follower {
   }
 
   /**
-   * Links belong to endpoints. An endpoint lookup that goes on showing none of them is not where discovery said, or is not
-   * there any more: worth to be discovered anew. Once may be a registration between the two readings.
+   * Read both documents. Links belong to endpoints: an endpoint lookup that shows none of them, twice, is not where discovery
+   * said, or is not there any more. Once may be a registration between the two readings. @throws {UpstreamError}
    */
-  #assertAgreement(ep: readonly Link[], res: readonly Link[] | null): void {
-    const contradicts = ep.length === 0 && res !== null && res.length > 0;
-    this.#contradictions = contradicts ? this.#contradictions + 1 : 0;
-    if (this.#contradictions >= CONTRADICTIONS_UNTIL_MOVED)
-      throw new UpstreamError("UPSTREAM_UNREADABLE", "it shows links and no endpoint; its lookups may have moved");
+  async #readBoth(): Promise<{ ep: LookupDocument; res: readonly Link[] | null }> {
+    for (let tries = 1; ; tries++) {
+      const ep = await this.#reader.readEndpoints();
+      const res = await this.#reader.readResources();
+      const contradicts = ep.links.length === 0 && res !== null && res.length > 0;
+      if (!contradicts || this.#isStopped) return { ep, res };
+      if (tries >= CONTRADICTIONS_UNTIL_MOVED)
+        throw new UpstreamError("UPSTREAM_UNREADABLE", "it shows links and no endpoint; its lookups may have moved");
+    }
+  }
+
+  /** Whether 4.04 means that nothing matches; to be asked while the RD shows registrations. Never rejects. */
+  #learnNotFound(): Promise<boolean> {
+    const { client, notFound } = this.#deps;
+    const control = { client, timeoutMs: HEARTBEAT_TIMEOUT_MS, signal: this.#abort.signal };
+    return notFound.learn(this.#reader.uri("ep"), control);
   }
 
   #fail(error: unknown): void {
@@ -189,6 +196,7 @@ export class LinkFollower implements Follower {
       this.#isObserved = true;
       this.#deps.report({ observe: "yes" });
     }
+    if (deniesLookup(response.code)) void this.#reconcile();
     if (response.code !== CODE.CONTENT) return;
     const links = this.#reader.readNotification(kind, response);
     // Cut off, or no link format at all: read the document in blocks instead of believing half of it.
@@ -259,6 +267,7 @@ export class LinkFollower implements Follower {
   async #probe(ep: readonly Link[]): Promise<void> {
     const { report } = this.#deps;
     const ask = (query: string) => this.#reader.count("ep", query).catch(() => -1);
+    if (ep.length > 0) await this.#learnNotFound();
     if (ep.length > 0) report({ hrefFilter: (await ask("href=/*")) === ep.length ? "yes" : "no" });
     if (ep.length > 1) report({ paging: (await ask("count=1")) === 1 ? "yes" : "no" });
   }

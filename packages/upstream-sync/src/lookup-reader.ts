@@ -2,7 +2,7 @@ import { type ClientResponse, CODE, CONTENT_FORMAT } from "@tributary/coap-trans
 import { type Link, parseLinkFormatTolerantly } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { HEARTBEAT_TIMEOUT_MS } from "./constants.js";
-import { assertContent, type Discovered, get, isMereRefusal } from "./discovery.js";
+import { assertContent, type Discovered, deniesLookup, get, isMereRefusal, lookupGone } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { FollowerDeps } from "./follower.js";
 import { replicatedLink } from "./foreign-documents.js";
@@ -18,6 +18,7 @@ export class LookupReader {
   readonly #deps: FollowerDeps;
   readonly #found: Discovered;
   readonly #signal: AbortSignal;
+  #showedResources = false;
 
   constructor(deps: FollowerDeps, found: Discovered, signal: AbortSignal) {
     this.#deps = deps;
@@ -30,34 +31,39 @@ export class LookupReader {
   }
 
   /**
-   * All registrations. `isKnownToExist`: there was something before, so that 4.04 means that the lookup is elsewhere now;
-   * without it, 4.04 is how some RDs say that nothing is registered. @throws {UpstreamError}
+   * All registrations. 4.04 is nothing at all only at an RD that is known to answer so where nothing matches.
+   * @throws {UpstreamError} `UPSTREAM_LOOKUP_GONE` when the lookup is not there.
    */
-  readEndpoints(isKnownToExist: boolean): Promise<LookupDocument> {
-    return this.#read("ep", isKnownToExist);
+  readEndpoints(): Promise<LookupDocument> {
+    return this.#read("ep");
   }
 
-  async #read(kind: LookupInterface, isKnownToExist: boolean): Promise<LookupDocument> {
+  async #read(kind: LookupInterface): Promise<LookupDocument> {
     const response = await get(this.#deps.client, this.uri(kind), [], HEARTBEAT_TIMEOUT_MS, this.#signal);
     this.#deps.events.contact();
     this.#deps.events.bytes(response.wireBytes);
-    if (response.code === CODE.NOT_FOUND && !isKnownToExist) return { links: [], isWhole: true };
+    if (response.code === CODE.NOT_FOUND && this.#deps.notFound.isNothing) return { links: [], isWhole: true };
+    if (deniesLookup(response.code)) throw lookupGone(kind, response.code);
     assertContent(response);
     this.#deps.report({ etag: response.etag === undefined ? "no" : "yes" });
     return this.#parse(kind, response);
   }
 
-  /** Every link of the RD as it is replicated; null when it does not show them all, which does not mean that it is down. */
-  async readResources(isKnownToExist: boolean): Promise<readonly Link[] | null> {
+  /**
+   * Every link of the RD as it is replicated; null when it does not show them all, which does not mean that it is down.
+   * @throws {UpstreamError} `UPSTREAM_LOOKUP_GONE` when a lookup that did show them is not there any more.
+   */
+  async readResources(): Promise<readonly Link[] | null> {
     try {
-      const { links, isWhole } = await this.#read("res", isKnownToExist);
+      const { links, isWhole } = await this.#read("res");
+      this.#showedResources = true;
       return isWhole ? links.map((link) => replicatedLink(link, this.#found.resourceLookup)) : null;
     } catch (error) {
-      if (!isMereRefusal(error)) throw error;
-      this.#deps.remarks.reject(
-        "upstream-unreadable",
-        `its whole resource lookup cannot be read: ${(error as UpstreamError).message}`,
-      );
+      const { code, message } = error as UpstreamError;
+      // Discovery has just named it: one that was never there will not be there after another discovery.
+      const isTolerable = isMereRefusal(error) || (code === "UPSTREAM_LOOKUP_GONE" && !this.#showedResources);
+      if (!isTolerable) throw error;
+      this.#deps.remarks.reject("upstream-unreadable", `its whole resource lookup cannot be read: ${message}`);
       return null;
     }
   }

@@ -37,6 +37,15 @@ export class Rediscovery {
     this.#abort.abort();
   }
 
+  /** @throws {UpstreamError} when the RD advertises other lookups than `found`, none, or does not answer. */
+  async confirm(found: Discovered, signal: AbortSignal): Promise<void> {
+    const result = await discover(this.#deps.client, this.#options, signal);
+    if (result.kind !== "found" || !hasSameLookups(result.found, found))
+      throw new UpstreamError("UPSTREAM_LOOKUP_GONE", CHANGED);
+    if (result.found.isTributary !== found.isTributary)
+      throw new UpstreamError("UPSTREAM_LOOKUP_GONE", "it is another program than before");
+  }
+
   #schedule(found: Discovered, signal: AbortSignal): void {
     const { clock, random } = this.#deps.env;
     this.#timer = clock.setTimer(REDISCOVERY_MS * (0.8 + 0.4 * random()), () => void this.#look(found, signal));
@@ -53,10 +62,15 @@ export class Rediscovery {
     const result = await discover(this.#deps.client, this.#options, signal);
     if (result.kind !== "found") return null;
     const now = result.found;
-    const isSame = now.endpointLookup === found.endpointLookup && now.resourceLookup === found.resourceLookup;
-    if (!isSame) return "it advertises other lookups than before";
+    if (!hasSameLookups(now, found)) return CHANGED;
     const { timeoutMs } = this.#options;
     const isOffered = now.hasFeed && (await isFeedGiven(this.#deps.client, now, { signal, timeoutMs }));
     return isOffered ? "it gives its feed now" : null;
   }
+}
+
+const CHANGED = "it advertises other lookups than before";
+
+function hasSameLookups(one: Discovered, other: Discovered): boolean {
+  return one.endpointLookup === other.endpointLookup && one.resourceLookup === other.resourceLookup;
 }

@@ -1,12 +1,22 @@
-import type { Timer } from "@tributary/coap-transport";
+import { CODE, DEFAULT_MAX_AGE_S, type Timer } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
-import { type Discovered, type DiscoveryOptions, discover, isFeedGiven, toUpstreamError } from "./discovery.js";
+import { RECENT_DISCOVERY_MS } from "./constants.js";
+import {
+  type Discovered,
+  type DiscoveryOptions,
+  discover,
+  isFeedGiven,
+  lookupGone,
+  lookupUri,
+  toUpstreamError,
+} from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed-follower.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { type ForwardingDeps, forwardLookup, observeLookup } from "./forwarding.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
+import { NotFoundMeaning } from "./not-found-meaning.js";
 import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
 import { singleHopClient } from "./single-hop.js";
@@ -55,6 +65,10 @@ class UpstreamShell implements Upstream {
   #follower: Follower | null = null;
   #stopping: Promise<void> = Promise.resolve();
   #found: Discovered | null = null;
+  #discoveredMs = Number.NEGATIVE_INFINITY;
+  readonly #notFound: NotFoundMeaning;
+  /** A lookup that was advertised and not there when it was asked; asked again before the RD counts as found. */
+  #missedLookup: LookupInterface | null = null;
   #abort = new AbortController();
   #timer: Timer | null = null;
   #wasComplete = false;
@@ -69,6 +83,7 @@ class UpstreamShell implements Upstream {
     this.name = options.name;
     this.#deps = deps;
     this.#options = options;
+    this.#notFound = new NotFoundMeaning(deps.env);
     this.#replica = new UpstreamReplica(deps, options, this.#remarks);
     this.#rediscovery = new Rediscovery(
       { client: deps.client, env: deps.env, onChange: (error) => this.#input({ kind: "failed", error }) },
@@ -95,11 +110,32 @@ class UpstreamShell implements Upstream {
     try {
       return await forwardLookup(this.#forwardingDeps(signal), kind, items, { etag });
     } catch (error) {
+      if (isLookupGone(error)) return await this.#nothingOrGone(kind, items, error, signal);
       // One that nobody waits for any more tells something only if there was time to answer.
       const hadTime = this.#now() - startMs >= this.#options.timeoutMs / 2;
       if (hadTime || signal?.aborted !== true) this.#notAnswered(error);
       throw error;
     }
+  }
+
+  /**
+   * A query was answered as if there were no such lookup: nothing matches it if the lookup answers others; else it is looked
+   * for anew. @throws {UpstreamError}
+   */
+  async #nothingOrGone(
+    kind: LookupInterface,
+    items: readonly string[],
+    error: UpstreamError,
+    signal?: AbortSignal,
+  ): Promise<ForwardedAnswer> {
+    const { client, found, ...control } = this.#forwardingDeps(signal);
+    const isThere = await this.#notFound.isThere(lookupUri(found, kind), { client, ...control });
+    if (isThere && items.length > 0) this.#notFound.noteProof();
+    if (isThere || (this.#notFound.isNothing && (await this.#isStillAdvertised(found))))
+      return { links: [], received: 0, maxAgeS: DEFAULT_MAX_AGE_S, bytes: 0 };
+    this.#missedLookup = kind;
+    this.#input({ kind: "failed", error });
+    throw error;
   }
 
   observe(
@@ -236,6 +272,7 @@ class UpstreamShell implements Upstream {
     try {
       const result = await discover(this.#deps.client, this.#discoveryOptions(), this.#abort.signal);
       this.#lastContactMs = this.#now();
+      if (result.kind === "found") await this.#assertThere(result.found);
       if (result.kind === "found") this.#discovered(result.found, await this.#feedCapability(result.found));
       else if (result.kind === "refused") this.#input({ kind: "refused", reason: result.reason });
       else
@@ -251,6 +288,32 @@ class UpstreamShell implements Upstream {
     }
   }
 
+  /** One that is only asked has no follower to find out that a lookup goes on missing. @throws {UpstreamError} */
+  async #assertThere(found: Discovered): Promise<void> {
+    const kind = this.#missedLookup;
+    if (kind === null || this.#options.mode !== "forward") return;
+    const { client } = this.#deps;
+    const control = { client, timeoutMs: this.#options.timeoutMs, signal: this.#abort.signal };
+    this.#notFound.forLookups(found.endpointLookup, found.resourceLookup);
+    const isThere = this.#notFound.isNothing || (await this.#notFound.isThere(lookupUri(found, kind), control));
+    if (!isThere) throw lookupGone(kind, CODE.NOT_FOUND);
+    this.#missedLookup = null;
+  }
+
+  async #isStillAdvertised(found: Discovered): Promise<boolean> {
+    return this.#confirmDiscovery(found).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** @throws {UpstreamError} */
+  async #confirmDiscovery(found: Discovered): Promise<void> {
+    if (this.#now() - this.#discoveredMs <= RECENT_DISCOVERY_MS) return;
+    await this.#rediscovery.confirm(found, this.#abort.signal);
+    this.#discoveredMs = this.#now();
+  }
+
   /** One that is only asked is asked for ages too (design section 5, rule 1), if it tells them to this peer. */
   async #feedCapability(found: Discovered): Promise<CapabilityReport["feed"]> {
     if (!found.hasFeed) return "no";
@@ -262,7 +325,9 @@ class UpstreamShell implements Upstream {
 
   #discovered(found: Discovered, feed: CapabilityReport["feed"]): void {
     this.#found = found;
+    this.#discoveredMs = this.#now();
     const { endpointLookup, resourceLookup, registration } = found;
+    this.#notFound.forLookups(endpointLookup, resourceLookup);
     // What was found out before may not hold any more: it may be another program behind the same address.
     this.#capabilities = {
       ...UNKNOWN,
@@ -288,7 +353,7 @@ class UpstreamShell implements Upstream {
     directory.openSource(this.name, { authority: found.authority });
     this.#replica.noteState(found.authority, this.#wasComplete);
     if (method === "links") this.#rediscovery.watch(found);
-    const deps = this.#followerDeps();
+    const deps = this.#followerDeps(found);
     this.#follower =
       method === "feed"
         ? new FeedFollower(deps, this.#replica.openForFeed())
@@ -309,14 +374,16 @@ class UpstreamShell implements Upstream {
     this.#stopping = Promise.all([this.#stopping, follower.stop(isReachable)]).then(() => undefined);
   }
 
-  #followerDeps(): FollowerDeps {
+  #followerDeps(found: Discovered): FollowerDeps {
     const { client, directory, env } = this.#deps;
     return {
-      client: singleHopClient(client, this.#found),
+      client: singleHopClient(client, found),
       directory,
       env,
       options: this.#options,
       remarks: this.#remarks,
+      notFound: this.#notFound,
+      confirmDiscovery: () => this.#confirmDiscovery(found),
       report: (capabilities) => {
         this.#capabilities = { ...this.#capabilities, ...capabilities };
       },
@@ -342,4 +409,8 @@ class UpstreamShell implements Upstream {
     this.#remarks.add(isRefusal ? `it refuses the feed: ${reason}` : `it offers a feed but answers ${reason}`);
     this.#input({ kind: "feed-unavailable", reason, isRefusal });
   }
+}
+
+function isLookupGone(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.code === "UPSTREAM_LOOKUP_GONE";
 }

@@ -38,6 +38,8 @@ export interface Quirks {
   readonly blockSize?: number;
   /** Leave Content-Format out of empty answers. */
   readonly bareEmpty?: boolean;
+  /** Code of a lookup that matches nothing, instead of 2.05. */
+  readonly emptyCode?: number;
   readonly discovery?: string;
   /** Answer of a lookup instead of the real one. */
   readonly answer?: (kind: "ep" | "res", query: readonly string[]) => ServerResponse | undefined;
@@ -167,7 +169,7 @@ export class ForeignRd {
     if (kind === null && entry !== undefined) return this.#content(entry.links.map((link) => `<${link}`).join(","));
     if (kind === null) return { code: CODE.NOT_FOUND };
     this.requests.push([kind, ...(request.query.length === 0 ? [] : [request.query.join("&")])].join("?"));
-    const answer = this.quirks.answer?.(kind, request.query) ?? this.#content(this.document(kind, request.query));
+    const answer = this.quirks.answer?.(kind, request.query) ?? this.#found(this.document(kind, request.query));
     if (request.observe !== 0 || this.quirks.observe === "ignored" || answer.code !== CODE.CONTENT) return answer;
     return { ...answer, observation: { attach: (observer) => this.#attach(kind, request.query, observer) } };
   }
@@ -183,7 +185,7 @@ export class ForeignRd {
         const now = override ?? this.document(kind, query);
         if (now === sent) return null;
         sent = now;
-        return this.#content(now);
+        return this.#found(now);
       },
       closed: () => {
         this.#observers = this.#observers.filter((other) => other !== one);
@@ -196,6 +198,11 @@ export class ForeignRd {
       this.quirks.discovery ??
       `</resourcedirectory/>;rt="core.rd",</${epPath.join("/")}>;rt="core.rd-lookup-ep";ct="40",</${resPath.join("/")}>;rt="core.rd-lookup-res";ct="40"`
     );
+  }
+
+  #found(body: string): ServerResponse {
+    const { emptyCode } = this.quirks;
+    return body === "" && emptyCode !== undefined ? { code: emptyCode } : this.#content(body);
   }
 
   #content(body: string): ServerResponse {

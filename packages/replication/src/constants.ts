@@ -6,8 +6,16 @@ export const COUNTER_LIMIT = 2 ** 40;
 export const DEFAULT_MAX_TOMBSTONES = 100_000;
 /** Log items looked at for one patch, so that a narrow filter over a large history does not hold up the process. */
 export const MAX_ITEMS_PER_PATCH = 20_000;
-/** Operations accepted in one patch; a 64 KiB patch cannot hold more. */
-export const MAX_OPERATIONS = 20_000;
+/** Operations accepted in one patch; a patch of 64 KiB cannot hold more. */
+export const MAX_OPERATIONS = 2_000;
+/** Largest patch about more than one registration, bytes. */
+export const MAX_SHARED_PATCH_BYTES = 65_536;
+/** Largest patch that a reader accepts, bytes: one registration at its limits, with links resolved against a long base. */
+export const MAX_PATCH_BYTES = 1_048_576;
+/** What a patch may make a reader recall of entries that it holds, UTF-16 units. */
+export const MAX_RECALLED_BYTES = MAX_PATCH_BYTES;
+/** Levels of objects and arrays in a feed document: document, collection, entry, link, attribute values. */
+export const MAX_DOCUMENT_DEPTH = 5;
 /** Halves of registrations that wait for the other feed: an RD that sends one feed alone must not fill the memory. */
 export const MAX_STAGED = 1_048_576;
 /** Record problems reported from one patch. */

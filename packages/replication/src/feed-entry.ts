@@ -1,6 +1,7 @@
 import { type Attribute, isAbsoluteUri, isPathAbsolute, type Link } from "@tributary/link-model";
 import type { Registration } from "@tributary/merge-engine";
 import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES } from "./constants.js";
+import { isBareObject } from "./feed-operations.js";
 
 /** The half of a registration that the endpoint feed carries. */
 export type EndpointPart = Omit<Registration, "links">;
@@ -44,6 +45,13 @@ export function endpointEntryText(registration: Registration, nowMs: number): st
   text += `,"lt-age":${lifetimeAgeS(registration, nowMs)}`;
   if (registration.via !== undefined) text += `,"${VIA_MEMBER}":${JSON.stringify(registration.via)}`;
   return `${text}${attributesText(registration.attributes, RESERVED_MEMBERS)}}`;
+}
+
+/** JSON text of the times of an entry, in both forms in which they may be told. Pure. */
+export function timesText(part: EndpointPart, nowMs: number): string {
+  const remainingS = Math.max(0, Math.floor((part.expiresAtMs - nowMs) / 1000));
+  const lt = part.ltMs === undefined ? "" : `"lt":${Math.floor(part.ltMs / 1000)},`;
+  return `{${lt}"lt-age":${lifetimeAgeS(part, nowMs)},"lt-remaining":${remainingS}}`;
 }
 
 const LINK_MEMBERS: ReadonlySet<string> = new Set(["href"]);
@@ -92,7 +100,7 @@ export function readEndpointEntry(href: string, entry: unknown, context: EntryCo
   const { tier } = context;
   const isPlace = isPathAbsolute(href) || (tier !== undefined && isAbsoluteUri(href));
   if (!isPlace) return refused(href, "is not a path on the RD");
-  if (!isObject(entry)) return refused(href, "is not an object");
+  if (!isBareObject(entry)) return refused(href, "is not an object");
   const { ep, d } = entry;
   const base = entry.base ?? entry.con;
   if (typeof ep !== "string" || ep === "") return refused(href, "has no endpoint name");
@@ -144,7 +152,7 @@ export function readLinksEntry(href: string, entry: unknown): PartResult<readonl
   if (!Array.isArray(entry)) return refused(href, "is not an array of links");
   const links: Link[] = [];
   for (const item of entry) {
-    if (!isObject(item) || typeof item.href !== "string") return refused(href, "holds a link without href");
+    if (!isBareObject(item) || typeof item.href !== "string") return refused(href, "holds a link without href");
     const attributes = readAttributes(item, LINK_MEMBERS);
     if (attributes === null) return refused(href, "holds an attribute that is neither string, array nor true");
     links.push({ target: item.href, attributes });
@@ -167,10 +175,6 @@ function readAttributes(entry: Readonly<Record<string, unknown>>, except: Readon
 
 function seconds(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function refused(href: string, what: string): { readonly ok: false; readonly message: string } {

@@ -9,10 +9,12 @@ import {
   readEndpointEntry,
   readLinksEntry,
   readTimes,
+  timesText,
 } from "./feed-entry.js";
 import { FeedHalf, type Staged } from "./feed-half.js";
+import { parseFeedPatch } from "./feed-operations.js";
 import { type AskedAt, parseClockReading, RemoteClock } from "./remote-clock.js";
-import { applyToSparseDocument, type SparseOutcome } from "./sparse-document.js";
+import { applyToSparseDocument, type Recall, type SparseOutcome } from "./sparse-document.js";
 import type {
   FeedKind,
   FeedOutcome,
@@ -93,13 +95,13 @@ class JoiningFeedReader implements FeedReader {
     held: HeldRegistrations,
     asked?: AskedAt,
   ): FeedOutcome {
-    const text = typeof patch === "string" ? patch : decodeUtf8(patch);
-    if (text === null) return { kind: "malformed", message: "the patch is not UTF-8" };
+    const content = parseFeedPatch(kind, patch);
+    if (typeof content === "string") return { kind: "malformed", message: content };
     const { staged, version } = this.#half(kind);
     if (version !== null && staged.size >= (this.#options.maxStaged ?? MAX_STAGED))
       return { kind: "malformed", message: "one feed is too far ahead of the other" };
-    const outcome = applyToSparseDocument(kind, text, this.#half(kind), (href) =>
-      this.#presentEntry(kind, href, receivedAtMs, held),
+    const outcome = applyToSparseDocument(kind, content, this.#half(kind), (href, recall) =>
+      this.#presentEntry(kind, href, recall, receivedAtMs, held),
     );
     if (outcome.kind !== "applied") return outcome;
     const half = this.#half(kind);
@@ -235,29 +237,29 @@ class JoiningFeedReader implements FeedReader {
     return true;
   }
 
-  /** The entry as the document has it now, for operations that build on it. */
-  #presentEntry(kind: FeedKind, href: string, nowMs: number, held: HeldRegistrations): unknown {
+  /** The entry as the document has it now, as far as operations build on it. */
+  #presentEntry(
+    kind: FeedKind,
+    href: string,
+    recall: Recall,
+    nowMs: number,
+    held: HeldRegistrations,
+  ): string | undefined {
     const half = this.#half(kind);
     const staged = half.staged.get(href);
     if (staged !== undefined && staged.value === null) return undefined;
     const before = half.covers(href) ? held.get(href) : undefined;
     if (kind === "ep") {
       const part = (staged?.value as EndpointPart | undefined) ?? before;
-      return part === undefined ? undefined : JSON.parse(endpointEntryText({ ...part, links: [] }, nowMs));
+      if (part === undefined) return undefined;
+      return recall === "whole" ? endpointEntryText({ ...part, links: [] }, nowMs) : timesText(part, nowMs);
     }
     const links = (staged?.value as readonly Link[] | undefined) ?? before?.links;
-    return links === undefined ? undefined : JSON.parse(linksEntryText({ links } as Registration));
+    if (links === undefined) return undefined;
+    return recall === "whole" ? linksEntryText({ links } as Registration) : "[]";
   }
 }
 
 function note(problems: string[], message: string): void {
   if (problems.length < MAX_PROBLEMS) problems.push(message);
-}
-
-function decodeUtf8(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
 }

@@ -1,9 +1,10 @@
 export { createChangeLog } from "./change-log.js";
-export { COUNTER_LIMIT, EPOCH_LIMIT } from "./constants.js";
+export { COUNTER_LIMIT, EPOCH_LIMIT, MAX_PATCH_BYTES } from "./constants.js";
 export { ReplicationError, type ReplicationErrorCode } from "./errors.js";
+export { readClock } from "./feed-clock.js";
 export { lifetimeAgeS } from "./feed-entry.js";
 export { createFeedReader } from "./feed-reader.js";
-export { type AskedAt, type ClockReading, parseClockReading, RemoteClock } from "./remote-clock.js";
+export { type AskedAt, type ClockReading, RemoteClock } from "./remote-clock.js";
 export type {
   ChangeLog,
   ChangeLogOptions,

@@ -1,5 +1,5 @@
 import { CODE, CONTENT_FORMAT, METHOD, type Timer } from "@tributary/coap-transport";
-import { parseClockReading } from "@tributary/replication";
+import { MAX_PATCH_BYTES, readClock } from "@tributary/replication";
 import {
   CLOCK_UNCERTAINTY_MS,
   FIRST_CLOCK_PAUSE_MS,
@@ -55,24 +55,16 @@ export class ClockWatch {
     try {
       const response = await client.request(
         { method: METHOD.GET, uri: this.#found.endpointLookup, query, accept: CONTENT_FORMAT.JSON_PATCH },
-        { timeoutMs: HEARTBEAT_TIMEOUT_MS, signal: this.#abort.signal },
+        { timeoutMs: HEARTBEAT_TIMEOUT_MS, signal: this.#abort.signal, maxBodyBytes: MAX_PATCH_BYTES },
       );
       events.contact();
       events.bytes(response.wireBytes);
-      const reading = response.code === CODE.CONTENT ? readingOf(response.payload) : null;
+      const reading = response.code === CODE.CONTENT ? readClock(response.payload) : null;
       if (reading !== null) this.#replica.noteClock(reading, env.clock.nowMs(), askedAtMs);
     } catch {
       // Whether the RD is gone shows with the feed itself.
     }
     this.#timer = null;
     this.check();
-  }
-}
-
-function readingOf(patch: Uint8Array) {
-  try {
-    return parseClockReading(JSON.parse(new TextDecoder().decode(patch))?.[0]?.value?.clock);
-  } catch {
-    return null;
   }
 }

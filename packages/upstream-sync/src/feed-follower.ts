@@ -6,9 +6,10 @@ import {
   METHOD,
   type Observation,
   type Timer,
+  TransportError,
 } from "@tributary/coap-transport";
 import { formatCriterion } from "@tributary/link-model";
-import { type AskedAt, type FeedKind, formatVersion, versionToETag } from "@tributary/replication";
+import { type AskedAt, type FeedKind, formatVersion, MAX_PATCH_BYTES, versionToETag } from "@tributary/replication";
 import { ClockWatch } from "./clock-watch.js";
 import {
   FEED_POLL_MS,
@@ -227,7 +228,7 @@ class FeedSubscription {
         },
         onEnd: (reason) => this.#end(reason),
       },
-      { timeoutMs: HEARTBEAT_TIMEOUT_MS, isSeries: true },
+      { timeoutMs: HEARTBEAT_TIMEOUT_MS, isSeries: true, maxBodyBytes: MAX_PATCH_BYTES },
     );
   }
 
@@ -297,6 +298,8 @@ class FeedSubscription {
     if (this.#isClosed || reason === "error-response") return;
     if (reason !== "not-observable") {
       this.#timer?.cancel();
+      if (reason instanceof TransportError && reason.code === "TOO_LARGE")
+        this.#deps.remarks.reject("upstream-unreadable", `feed ${this.kind}: ${reason.message}`);
       this.#events.failed(toUpstreamError(reason));
       return;
     }

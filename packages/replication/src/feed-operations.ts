@@ -1,0 +1,145 @@
+import jsonPatch from "fast-json-patch";
+import { MAX_DOCUMENT_DEPTH, MAX_OPERATIONS, MAX_PATCH_BYTES, MAX_SHARED_PATCH_BYTES } from "./constants.js";
+import { COLLECTION, utf8Length } from "./patch-builder.js";
+import type { FeedKind } from "./types.js";
+
+/** What an operation of a feed patch is about. */
+export type OperationTarget =
+  | { readonly kind: "member" }
+  /** A whole entry. */
+  | { readonly kind: "entry"; readonly href: string }
+  /** The age of an entry of the endpoint feed. */
+  | { readonly kind: "age"; readonly href: string; readonly member: "lt-age" | "lt-remaining" };
+
+/** One operation of a feed patch (docs/protocol.md). */
+export interface FeedOperation {
+  readonly op: "test" | "add" | "replace" | "remove";
+  /** JSON Pointer (RFC 6901). */
+  readonly path: string;
+  /** JSON value whose objects have no prototype; undefined for `remove`. */
+  readonly value: unknown;
+  readonly target: OperationTarget;
+}
+
+/** A JSON object of the feed. It has no prototype, so that no name that an upstream chooses means anything but itself. */
+export type BareObject = Record<string, unknown>;
+
+/** A feed patch, reduced to what the protocol allows. */
+export interface FeedPatchContent {
+  /** The document that `replace ""` starts with; null when the patch builds on a version. */
+  readonly document: unknown;
+  readonly isFresh: boolean;
+  /** All other operations, in order. */
+  readonly operations: readonly FeedOperation[];
+}
+
+const OPERATIONS: ReadonlySet<unknown> = new Set(["test", "add", "replace", "remove"]);
+const MEMBERS: ReadonlySet<string> = new Set(["/version", "/complete", "/clock"]);
+const AGES: ReadonlySet<string> = new Set(["lt-age", "lt-remaining"]);
+
+/** Levels of the feed document above the value of an operation. */
+const DEPTH: Readonly<Record<OperationTarget["kind"], number>> = { member: 1, entry: 2, age: 3 };
+
+/**
+ * Parses a feed patch and refuses, with the reason, whatever docs/protocol.md does not provide for: other operations
+ * (`move` and `copy` make much out of little), other paths (JSON Pointers of a stranger must not be walked through objects
+ * of the program), and more bytes than a patch may have. Pure; never throws.
+ */
+export function parseFeedPatch(kind: FeedKind, patch: Uint8Array | string): FeedPatchContent | string {
+  const byteLength = typeof patch === "string" ? utf8Length(patch) : patch.length;
+  if (byteLength > MAX_PATCH_BYTES) return `the patch has more than ${MAX_PATCH_BYTES} bytes`;
+  const text = typeof patch === "string" ? patch : decodeUtf8(patch);
+  if (text === null) return "the patch is not UTF-8";
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return "the patch is not JSON";
+  }
+  if (!Array.isArray(parsed) || parsed.length === 0) return "the patch is not a list of operations";
+  if (parsed.length > MAX_OPERATIONS) return `the patch has more than ${MAX_OPERATIONS} operations`;
+  const content = readOperations(kind, parsed);
+  if (typeof content !== "string" && byteLength > MAX_SHARED_PATCH_BYTES && countEntries(kind, content) > 1)
+    return `the patch has more than ${MAX_SHARED_PATCH_BYTES} bytes and is about more than one registration`;
+  return content;
+}
+
+function readOperations(kind: FeedKind, items: readonly unknown[]): FeedPatchContent | string {
+  const [first, ...rest] = items;
+  const isFresh = isOperation(first) && first.op === "replace" && first.path === "";
+  const operations: FeedOperation[] = [];
+  for (const item of isFresh ? rest : items) {
+    const operation = readOperation(kind, item);
+    if (typeof operation === "string") return operation;
+    operations.push(operation);
+  }
+  if (isFresh) return { document: withoutPrototypes(first.value), isFresh, operations };
+  const [start] = operations;
+  if (start?.op !== "test" || start.path !== "/version") return "the first operation is not `test /version`";
+  return { document: null, isFresh, operations };
+}
+
+function readOperation(kind: FeedKind, item: unknown): FeedOperation | string {
+  if (!isOperation(item)) return "an operation is not an object with `op` and `path`";
+  const { op, path } = item;
+  if (!OPERATIONS.has(op)) return `\`${clipped(op)}\` is not an operation of a feed`;
+  if (op !== "remove" && !Object.hasOwn(item, "value")) return `\`${op}\` has no value`;
+  const target = readTarget(kind, path);
+  if (target === null) return `the path ${clipped(path)} is not part of this feed`;
+  const value = op === "remove" ? undefined : withoutPrototypes(item.value, DEPTH[target.kind]);
+  return { op: op as FeedOperation["op"], path, value, target };
+}
+
+function readTarget(kind: FeedKind, path: string): OperationTarget | null {
+  if (MEMBERS.has(path)) return { kind: "member" };
+  const parts = path.split("/", 5);
+  if (parts[0] !== "" || parts[1] !== COLLECTION[kind] || parts[2] === undefined) return null;
+  const href = jsonPatch.unescapePathComponent(parts[2]);
+  if (parts.length === 3) return { kind: "entry", href };
+  const member = parts[3] as string;
+  if (kind !== "ep" || parts.length !== 4 || !AGES.has(member)) return null;
+  return { kind: "age", href, member: member as "lt-age" | "lt-remaining" };
+}
+
+function countEntries(kind: FeedKind, { document, operations }: FeedPatchContent): number {
+  const hrefs = new Set<string>();
+  for (const { target } of operations) if (target.kind !== "member") hrefs.add(target.href);
+  const entries = isBareObject(document) ? document[COLLECTION[kind]] : undefined;
+  return hrefs.size + (isBareObject(entries) ? Object.keys(entries).length : 0);
+}
+
+function isOperation(item: unknown): item is { readonly op: string; readonly path: string; readonly value?: unknown } {
+  if (typeof item !== "object" || item === null || Array.isArray(item)) return false;
+  const { op, path } = item as { op?: unknown; path?: unknown };
+  return typeof op === "string" && typeof path === "string";
+}
+
+/** Whether a value read here is a JSON object. Pure. */
+export function isBareObject(value: unknown): value is BareObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * A JSON value with objects that have no prototype. What is nested deeper than a feed document is becomes `null`, which is
+ * no valid part of an entry: that entry is left out, the others are taken. Pure.
+ */
+export function withoutPrototypes(value: unknown, depth = 0): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_DOCUMENT_DEPTH) return null;
+  if (Array.isArray(value)) return value.map((item) => withoutPrototypes(item, depth + 1));
+  const object = Object.create(null) as BareObject;
+  for (const name of Object.keys(value)) object[name] = withoutPrototypes((value as BareObject)[name], depth + 1);
+  return object;
+}
+
+function clipped(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+function decodeUtf8(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}

@@ -104,10 +104,11 @@ export class Ledger {
       if (isAlive()) this.#see(rd, request, response);
       return response;
     };
-    return (request) => {
+    const watched = (request: ServerRequest) => {
       const response = handler(request);
       return response instanceof Promise ? response.then((settled) => see(request, settled)) : see(request, response);
     };
+    return Object.assign(watched, { evaluatesPreconditions: handler.evaluatesPreconditions === true });
   }
 
   #see(rd: string, request: ServerRequest, response: ServerResponse): void {

@@ -1,7 +1,7 @@
 import { findOption } from "./block-option.js";
 import { DEFAULT_MAX_AGE_S, OPTION } from "./constants.js";
 import type { Message } from "./message.js";
-import { decodeText, decodeUint, isCritical } from "./option-values.js";
+import { decodeText, decodeUint, isCritical, reservedLocationOption } from "./option-values.js";
 import type { ClientResponse, CoapOption, Peer } from "./types.js";
 
 /** Critical options that mean something in a response; all others refuse it (RFC 7252 section 5.4.1). */
@@ -15,7 +15,7 @@ export function hasUnknownCritical(options: readonly CoapOption[]): boolean {
     if (isCritical(number) && !isKnown) return true;
     previous = number;
   }
-  return false;
+  return reservedLocationOption(options) !== null;
 }
 
 /** The value of an option of format uint, absent when missing or longer than allowed (then ignored, section 5.4.3). */

@@ -2,9 +2,9 @@ import type { AmplificationGuard } from "./amplification-guard.js";
 import { type Block, decodeBlock } from "./block-option.js";
 import { CODE, METHOD, OPTION } from "./constants.js";
 import type { Message } from "./message.js";
-import { decodeText, decodeUint, isCritical } from "./option-values.js";
+import { decodeText, decodeUint, isCritical, reservedLocationOption } from "./option-values.js";
 import type { StreamCapacity } from "./tcp-options.js";
-import type { CoapOption, Peer, ServerRequest, SourceProof } from "./types.js";
+import type { CoapOption, Peer, Precondition, ServerRequest, SourceProof } from "./types.js";
 
 /** Where a request came from and through. */
 export interface RequestContext {
@@ -38,6 +38,7 @@ export class IncomingRequest implements ServerRequest {
   observe?: number;
   echo?: Uint8Array;
   hopLimit?: number;
+  precondition?: Precondition;
   payload: Uint8Array;
   readonly options: readonly CoapOption[];
   readonly peer: Peer;
@@ -75,6 +76,9 @@ export class IncomingRequest implements ServerRequest {
       // RFC 7252 sections 5.4.1, 5.4.3, 5.4.5: unknown, of wrong length, or repeated without right.
       if (isCritical(option.number)) this.#fail(CODE.BAD_OPTION, `critical option ${option.number} not understood`);
     }
+    const reserved = reservedLocationOption(message.options);
+    if (reserved !== null)
+      this.#fail(CODE.BAD_OPTION, `option ${reserved} beside Location-Path or Location-Query not understood`);
   }
 
   /** Found out when it matters: most answers are small enough for anybody. */
@@ -96,9 +100,9 @@ export class IncomingRequest implements ServerRequest {
         if (value.length >= 1 && value.length <= 8) this.etags = [...this.etags, value];
         return true;
       case OPTION.IF_MATCH:
-        return value.length <= 8;
+        return value.length <= 8 && this.#addPrecondition(value);
       case OPTION.IF_NONE_MATCH:
-        return value.length === 0;
+        return value.length === 0 && this.precondition?.ifNoneMatch !== true && this.#addPrecondition(null);
       case OPTION.PROXY_URI:
       case OPTION.PROXY_SCHEME:
         this.#fail(CODE.PROXYING_NOT_SUPPORTED, "not a proxy");
@@ -166,6 +170,13 @@ export class IncomingRequest implements ServerRequest {
     const text = decodeText(value);
     if (text === null) this.#fail(CODE.BAD_REQUEST, "a Uri-Path or Uri-Query is not UTF-8");
     else texts.push(text);
+    return true;
+  }
+
+  /** `tag`: a value of If-Match, or null for If-None-Match. */
+  #addPrecondition(tag: Uint8Array | null): boolean {
+    const { ifMatch, ifNoneMatch } = this.precondition ?? { ifMatch: [], ifNoneMatch: false };
+    this.precondition = tag === null ? { ifMatch, ifNoneMatch: true } : { ifMatch: [...ifMatch, tag], ifNoneMatch };
     return true;
   }
 

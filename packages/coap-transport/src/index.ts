@@ -32,6 +32,7 @@ export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js
 export { openCoapClient } from "./open-client.js";
 export { decodeUint, encodeUint } from "./option-values.js";
 export { errorResponse } from "./outgoing-response.js";
+export { meetsPrecondition, type PreconditionTarget } from "./preconditions.js";
 export type { StreamListener, StreamSocket } from "./stream-socket.js";
 export { silentLogger, systemClock } from "./system-environment.js";
 export type { ConnectStream } from "./tcp-client.js";
@@ -54,6 +55,7 @@ export type {
   ObservedResource,
   Observer,
   Peer,
+  Precondition,
   RequestControl,
   RequestHandler,
   ServerRequest,

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { OPTION } from "./constants.js";
 import { EMPTY_BYTES } from "./message.js";
 import type { CoapOption } from "./types.js";
 
@@ -69,6 +70,20 @@ function decodeUtf8(value: Uint8Array): string | null {
 /** The same bytes, with the methods of a Buffer. */
 export function asBuffer(value: Uint8Array): Buffer {
   return value instanceof Buffer ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+}
+
+/** Numbers kept free for options that say more about a Location (RFC 7252 section 5.10.7). */
+const RESERVED_FOR_LOCATION: readonly number[] = [128, 132, 136, 140];
+
+/**
+ * The first reserved option that stands beside Location-Path or Location-Query, or null. It changes what they mean and is to be
+ * treated as a critical option that is not understood; alone such an option is elective (RFC 7252 section 5.10.7).
+ */
+export function reservedLocationOption(options: readonly CoapOption[]): number | null {
+  const reserved = options.find(({ number }) => RESERVED_FOR_LOCATION.includes(number));
+  if (reserved === undefined) return null;
+  const hasLocation = options.some(({ number }) => number === OPTION.LOCATION_PATH || number === OPTION.LOCATION_QUERY);
+  return hasLocation ? reserved.number : null;
 }
 
 /** Is an option that is not understood to be refused rather than ignored (RFC 7252 section 5.4.1)? */

@@ -11,6 +11,7 @@ import { type AdmittedObservation, createObserverTable, type NotificationChannel
 import { sortOptions } from "./option-codec.js";
 import { uintOption } from "./option-values.js";
 import { errorMessage, responseMessage } from "./outgoing-response.js";
+import { meetsPrecondition, targetOf } from "./preconditions.js";
 import type {
   AnswerLife,
   ObservationEnd,
@@ -164,6 +165,8 @@ class Dispatcher implements ServerDispatch {
   #answerEarly(request: IncomingRequest): Reply | null {
     if (request.failure !== null) return this.#refuse(request, request.failure.code, request.failure.diagnostic);
     if (request.method > METHOD.IPATCH) return this.#refuse(request, CODE.METHOD_NOT_ALLOWED, "unknown method");
+    if (request.precondition !== undefined && !this.#evaluatesPrecondition(request))
+      return this.#refuse(request, CODE.BAD_OPTION, "If-Match and If-None-Match are not supported here");
     const { block2 } = request;
     if (block2 !== undefined && (block2.num > 0 || (block2.szx > MAX_SZX && !allowsBert(request)))) {
       const early = this.#answerLaterBlock(request);
@@ -175,6 +178,11 @@ class Dispatcher implements ServerDispatch {
     countRejected(this.#deps.counters, "overload");
     const busy = uintOption(OPTION.MAX_AGE, OVERLOAD_MAX_AGE_S);
     return this.#reply(request, errorMessage(CODE.UNAVAILABLE, "too many requests at once", [busy]));
+  }
+
+  /** Safe requests are evaluated by their response; before anything is changed only the handler knows what there is. */
+  #evaluatesPrecondition({ method }: IncomingRequest): boolean {
+    return SAFE_METHODS.includes(method) || this.#deps.handler.evaluatesPreconditions === true;
   }
 
   /** Blocks behind the first come from the retained body; only what is safe is done anew when that is gone. */
@@ -216,6 +224,12 @@ class Dispatcher implements ServerDispatch {
   }
 
   #finish(request: IncomingRequest, response: ServerResponse): Reply {
+    const { precondition } = request;
+    if (precondition !== undefined && SAFE_METHODS.includes(request.method)) {
+      const isMet = meetsPrecondition(precondition, targetOf(response));
+      if (!isMet && response.code < CODE.BAD_REQUEST)
+        return this.#refuse(request, CODE.PRECONDITION_FAILED, "the condition is not met");
+    }
     const whole = responseMessage(this.#withEcho(request, response));
     if (this.#allowance.needsProof(request, whole)) return this.#reply(request, this.#allowance.challenge(request));
     const accepted = this.#admit(request, response);

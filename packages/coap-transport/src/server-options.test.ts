@@ -1,9 +1,72 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { CODE, METHOD, OPTION } from "./constants.js";
 import { encodeUint, uintOption } from "./option-values.js";
 import { ACK, hello, NON, text } from "./testing/greeting-server.js";
 import { serveEndpoint } from "./testing/served-endpoint.js";
 import type { ServerRequest } from "./types.js";
+
+const ONE = Uint8Array.of(1);
+const LOCATION = { number: OPTION.LOCATION_PATH, value: ONE };
+const NONE_MATCH = { number: OPTION.IF_NONE_MATCH, value: new Uint8Array(0) };
+const match = (...bytes: number[]) => ({ number: OPTION.IF_MATCH, value: Uint8Array.from(bytes) });
+
+describe("RFC 7252 section 5.10.8: conditional requests", () => {
+  const tagged = { code: CODE.CONTENT, etag: Uint8Array.of(7, 7), payload: Buffer.from("x") };
+  const absent = { code: CODE.NOT_FOUND };
+  test.each([
+    { name: "If-Match with the tag", options: [match(7, 7)], found: tagged, code: CODE.CONTENT },
+    { name: "If-Match with one of several tags", options: [match(1), match(7, 7)], found: tagged, code: CODE.CONTENT },
+    { name: "empty If-Match of what exists", options: [match()], found: tagged, code: CODE.CONTENT },
+    { name: "If-Match with another tag", options: [match(7)], found: tagged, code: CODE.PRECONDITION_FAILED },
+    { name: "If-Match of what has no tag", options: [match(7)], found: hello(), code: CODE.PRECONDITION_FAILED },
+    { name: "If-Match of what is not there", options: [match()], found: absent, code: CODE.NOT_FOUND },
+    { name: "If-None-Match of what exists", options: [NONE_MATCH], found: tagged, code: CODE.PRECONDITION_FAILED },
+    { name: "If-None-Match of what is not there", options: [NONE_MATCH], found: absent, code: CODE.NOT_FOUND },
+    { name: "both, of what exists", options: [match(), NONE_MATCH], found: tagged, code: CODE.PRECONDITION_FAILED },
+  ])("GET: $name", async ({ options, found, code }) => {
+    const { clock, peer } = serveEndpoint({ handler: () => found });
+    const client = peer();
+    client.send({ options });
+    await clock.advance(10);
+    expect(client.take()).toMatchObject({ type: ACK, code });
+  });
+
+  test("an observation whose condition is not met is not begun", async () => {
+    const attach = vi.fn();
+    const { clock, peer, endpoint } = serveEndpoint({ handler: () => ({ ...tagged, observation: { attach } }) });
+    const client = peer();
+    client.send({ options: [match(1), uintOption(OPTION.OBSERVE, 0)] });
+    await clock.advance(10);
+    expect(client.take()).toMatchObject({ code: CODE.PRECONDITION_FAILED });
+    expect(attach).not.toHaveBeenCalled();
+    expect(endpoint.tableSizes().observers).toBe(0);
+  });
+
+  test.each([
+    { name: "If-Match", option: match() },
+    { name: "If-None-Match", option: NONE_MATCH },
+  ])("a change with $name is refused where the handler does not evaluate it", async ({ option }) => {
+    const plain = vi.fn(hello);
+    const { clock, peer } = serveEndpoint({ handler: plain });
+    const client = peer();
+    client.send({ code: METHOD.DELETE, options: [option] });
+    await clock.advance(10);
+    expect(client.take()).toMatchObject({ type: ACK, code: CODE.BAD_OPTION });
+    expect(plain).not.toHaveBeenCalled();
+  });
+
+  test("a handler that evaluates conditions is given them", async () => {
+    let seen: ServerRequest | undefined;
+    const handler = (request: ServerRequest) => {
+      seen = request;
+      return { code: CODE.DELETED };
+    };
+    const { clock, peer } = serveEndpoint({ handler: Object.assign(handler, { evaluatesPreconditions: true }) });
+    peer().send({ code: METHOD.DELETE, options: [match(1), match(2), NONE_MATCH] });
+    await clock.advance(10);
+    expect(seen?.precondition).toEqual({ ifMatch: [Uint8Array.of(1), Uint8Array.of(2)], ifNoneMatch: true });
+  });
+});
 
 describe("RFC 7252 section 5.4: options", () => {
   test.each([
@@ -38,7 +101,25 @@ describe("RFC 7252 section 5.4: options", () => {
       options: [{ number: 3, value: Buffer.from("rd.example") }, uintOption(7, 5683)],
       code: CODE.CONTENT,
     },
-    { name: "If-Match", options: [{ number: 1, value: Uint8Array.of(1) }], code: CODE.CONTENT },
+    { name: "If-Match of 9 bytes", options: [{ number: 1, value: new Uint8Array(9) }], code: CODE.BAD_OPTION },
+    {
+      name: "repeated If-None-Match",
+      options: [NONE_MATCH, NONE_MATCH],
+      code: CODE.BAD_OPTION,
+    },
+    ...[128, 132, 136, 140].flatMap((number) => [
+      { name: `${number} beside Location-Path`, options: [LOCATION, { number, value: ONE }], code: CODE.BAD_OPTION },
+      { name: `${number} alone`, options: [{ number, value: ONE }], code: CODE.CONTENT },
+    ]),
+    {
+      name: "136 beside Location-Query",
+      options: [
+        { number: OPTION.LOCATION_QUERY, value: ONE },
+        { number: 136, value: ONE },
+      ],
+      code: CODE.BAD_OPTION,
+    },
+    { name: "Location-Path alone", options: [LOCATION], code: CODE.CONTENT },
     { name: "Content-Format of 3 bytes", options: [{ number: 12, value: new Uint8Array(3) }], code: CODE.CONTENT },
     { name: "ETag of 9 bytes", options: [{ number: 4, value: new Uint8Array(9) }], code: CODE.CONTENT },
     { name: "Observe 2", options: [uintOption(6, 2)], code: CODE.CONTENT },

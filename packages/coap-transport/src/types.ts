@@ -24,6 +24,13 @@ export interface Peer {
  */
 export type SourceProof = "trusted" | "fresh" | "seen" | "none";
 
+/** Conditions of a request (RFC 7252 section 5.10.8). */
+export interface Precondition {
+  /** Values of If-Match; an empty value stands for any representation; none: the option is absent. */
+  readonly ifMatch: readonly Uint8Array[];
+  readonly ifNoneMatch: boolean;
+}
+
 /** A complete request as a handler sees it: block-wise transfer, deduplication and option checks are done. */
 export interface ServerRequest {
   /** Request code, 0.01 to 0.07; see METHOD. */
@@ -43,6 +50,8 @@ export interface ServerRequest {
   /** What is known of the source address (RFC 9175 section 2.4); absent: nobody looked. */
   readonly sourceProof?: SourceProof;
   readonly hopLimit?: number;
+  /** If-Match and If-None-Match; absent: the request is unconditional. See `RequestHandler.evaluatesPreconditions`. */
+  readonly precondition?: Precondition;
   readonly payload: Uint8Array;
   /** Every option as received, for forwarding and rare options. */
   readonly options: readonly CoapOption[];
@@ -128,7 +137,14 @@ export interface ObservedResource {
 
 export type ObservationEnd = "deregistered" | "replaced" | "reset" | "timeout" | "ended" | "closed";
 
-export type RequestHandler = (request: ServerRequest) => ServerResponse | Promise<ServerResponse>;
+export interface RequestHandler {
+  (request: ServerRequest): ServerResponse | Promise<ServerResponse>;
+  /**
+   * The handler evaluates `ServerRequest.precondition` of requests that change something. Such requests to any other handler are
+   * answered with 4.02: a condition is never accepted without effect. Conditions of safe requests are evaluated by the transport.
+   */
+  readonly evaluatesPreconditions?: boolean;
+}
 
 /** A request that this node sends. */
 export interface ClientRequest {

@@ -19,3 +19,4 @@ export type {
   TolerantParseResult,
 } from "./types.js";
 export { isAbsoluteUri, isPathAbsolute, originOf, resolveReference, splitUri, type UriComponents } from "./uri.js";
+export { checkIriReference, checkUriReference } from "./uri-grammar.js";

@@ -1,5 +1,6 @@
 import type { Attribute, Link } from "./types.js";
 import { isAbsoluteUri, isPathAbsolute, resolveReference, splitUri } from "./uri.js";
+import { checkIriReference, checkUriReference } from "./uri-grammar.js";
 
 /**
  * A link as lookups show it (RFC 9176 section 6.1): a relative target is resolved against the base, a full URI stays
@@ -26,42 +27,36 @@ function isRelativeAnchor([name, value]: Attribute): boolean {
  */
 export function checkLimitedLinkFormat(links: readonly Link[]): string | undefined {
   for (const link of links) {
-    if (!isLimited(link.target)) return `target <${link.target}> is neither a full URI nor an absolute path`;
+    const problem = limitedProblem(link.target);
+    if (problem !== undefined) return `target <${link.target}> ${problem}`;
     for (const [name, value] of link.attributes) {
-      if (name === "anchor" && !isLimited(value ?? ""))
-        return `anchor "${value ?? ""}" of <${link.target}> is neither a full URI nor an absolute path`;
+      const anchorProblem = name === "anchor" ? limitedProblem(value ?? "") : undefined;
+      if (anchorProblem !== undefined) return `anchor "${value ?? ""}" of <${link.target}> ${anchorProblem}`;
     }
   }
   return undefined;
 }
 
-function isLimited(reference: string): boolean {
-  return isPathAbsolute(reference) || isAbsoluteUri(reference);
+function limitedProblem(reference: string): string | undefined {
+  if (!isPathAbsolute(reference) && !isAbsoluteUri(reference)) return "is neither a full URI nor an absolute path";
+  const problem = checkIriReference(reference);
+  return problem === undefined ? undefined : `is no URI reference: ${problem}`;
 }
 
 /**
- * Check a registration base URI (RFC 9176 section 5): absolute, with a host, without query, fragment or zone identifier.
+ * Checks a registration base (RFC 9176 section 5): a URI (RFC 3986) with a host, without query, fragment or zone identifier.
  * Returns a diagnostic or undefined. Pure.
  */
 export function checkBase(base: string): string | undefined {
   if (!isAbsoluteUri(base)) return "base has no scheme";
-  if (/[\s<>"\u0000-\u001f\u007f]/.test(base)) return "base holds a character that no URI can have";
   const { authority, query, fragment } = splitUri(base);
-  if (authority === undefined || authority === "") return "base has no host";
+  if (authority === undefined || hostOf(authority) === "") return "base has no host";
   if (query !== undefined) return "base must not have a query";
   if (fragment !== undefined) return "base must not have a fragment";
-  return checkAuthority(authority);
+  const problem = checkUriReference(base);
+  return problem === undefined ? undefined : `base is no URI: ${problem}`;
 }
 
-function checkAuthority(authority: string): string | undefined {
-  const host = authority.slice(authority.lastIndexOf("@") + 1);
-  const literal = host.startsWith("[") ? /^\[([^\]]*)\](?::\d{0,5})?$/.exec(host) : null;
-  if (literal !== null) {
-    if (literal[1]?.includes("%")) return "base must not have a zone identifier";
-    return /^(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\..+)$/.test(literal[1] ?? "")
-      ? undefined
-      : "base has a host that is not an address";
-  }
-  if (/[[\]]/.test(host)) return "base has a host that is not an address";
-  return /^[^:]+(?::\d{0,5})?$/.test(host) ? undefined : "base has a host or port that cannot be read";
+function hostOf(authority: string): string {
+  return authority.slice(authority.lastIndexOf("@") + 1).replace(/:[0-9]*$/, "");
 }

@@ -18,17 +18,8 @@ export type PartResult<T> =
 /** Proxies that a registration came through. Not a name that an attribute can have (RFC 8288 section 3). */
 export const VIA_MEMBER = "@via";
 
-/** Members of an endpoint entry that are not endpoint attributes. `con` is the draft's name of `base`. */
-const RESERVED_MEMBERS: ReadonlySet<string> = new Set([
-  "ep",
-  "d",
-  "base",
-  "con",
-  "lt",
-  "lt-age",
-  "lt-remaining",
-  VIA_MEMBER,
-]);
+/** Members of an endpoint entry that are not endpoint attributes. */
+const RESERVED_MEMBERS: ReadonlySet<string> = new Set(["ep", "d", "base", "lt", "lt-age", "lt-remaining", VIA_MEMBER]);
 
 /** Age of the last renewal in whole seconds, 0..lt (draft 5.2). Pure. */
 export function lifetimeAgeS(registration: Pick<Registration, "renewedAtMs" | "ltMs">, nowMs: number): number {
@@ -53,6 +44,9 @@ export function timesText(part: EndpointPart, nowMs: number): string {
   const lt = part.ltMs === undefined ? "" : `"lt":${Math.floor(part.ltMs / 1000)},`;
   return `{${lt}"lt-age":${lifetimeAgeS(part, nowMs)},"lt-remaining":${remainingS}}`;
 }
+
+/** `con` is what the draft calls `base`; beside a `base` it is an endpoint attribute like any other. */
+const RESERVED_WITHOUT_BASE: ReadonlySet<string> = new Set([...RESERVED_MEMBERS, "con"]);
 
 const LINK_MEMBERS: ReadonlySet<string> = new Set(["href"]);
 
@@ -106,7 +100,7 @@ export function readEndpointEntry(href: string, entry: unknown, context: EntryCo
   if (typeof ep !== "string" || ep === "") return refused(href, "has no endpoint name");
   if (typeof base !== "string" || base === "") return refused(href, "has no base");
   if (d !== undefined && typeof d !== "string") return refused(href, "has a sector that is not a string");
-  const attributes = readAttributes(entry, RESERVED_MEMBERS);
+  const attributes = readAttributes(entry, entry.base === undefined ? RESERVED_WITHOUT_BASE : RESERVED_MEMBERS);
   if (attributes === null) return refused(href, "has an attribute that is neither string, array nor true");
   const route = tier === undefined ? {} : readRoute(entry[VIA_MEMBER]);
   if (route === null) return refused(href, "has a route that is no list of nodes, or too long a one");

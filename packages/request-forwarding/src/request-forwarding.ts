@@ -30,6 +30,7 @@ export function createRequestForwarding(deps: ForwardingDeps, options: Forwardin
   const registrationResources: SiteResource = {
     path: [REGISTRATIONS_SEGMENT],
     isSubtree: true,
+    exists: () => "elsewhere",
     handle: guarded((request) => forwardRegistration(forwarder, routing.registrationResource(request.path), request)),
   };
   return {
@@ -62,6 +63,7 @@ function registrationInterfaces(
         ["ct", "40"],
       ],
       handle: guarded((request) => forwardRegistration(forwarder, route, request)),
+      exists: () => "elsewhere",
     },
     {
       path: [".well-known", "rd"],

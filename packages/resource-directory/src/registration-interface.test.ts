@@ -310,10 +310,26 @@ describe("RFC 9176 section 5: registration", () => {
     expect(endpointLink(served, "ep=e3")?.target).toBe(locations[3]);
   });
 
-  test("parameters that belong to other drafts are refused rather than misunderstood", () => {
+  test.each([
+    { name: "a parameter of other drafts", item: "proxy=on", shown: ["proxy", "on"] },
+    { name: "one without a value", item: "proxy", shown: ["proxy", null] },
+    { name: "the former name of base", item: "con=coap://192.0.2.9:5683", shown: ["con", "coap://192.0.2.9:5683"] },
+    { name: "a name of nobody", item: "ex.floor=3", shown: ["ex.floor", "3"] },
+    { name: "an empty value", item: "ex.floor=", shown: ["ex.floor", ""] },
+    { name: "a name that JavaScript objects have", item: "constructor=x", shown: ["constructor", "x"] },
+  ])("RFC 9176 section 5: $name is stored and shown", ({ item, shown }) => {
     const served = serve();
-    expect(codeOf(served.ask("POST", "/rd?ep=a&con=coap://h"))).toBe("4.00");
-    expect(codeOf(served.ask("POST", "/rd?ep=a&proxy"))).toBe("4.00");
+    served.register(`ep=a&${item}&et=board`);
+    expect(endpointLink(served, "ep=a")?.attributes).toContainEqual(shown);
+    const [name, value] = shown;
+    expect(served.lookup("ep", value === null ? "ep=a" : `${name}=${value}`)).toHaveLength(1);
+    expect(served.lookup("ep", `${name}=other`)).toHaveLength(0);
+  });
+
+  test("`con` beside `base` does not become the base", () => {
+    const served = serve();
+    served.register("ep=a&con=coap://old&base=coap://new", "</x>");
+    expect(served.lookup("res", "ep=a")[0]?.target).toBe("coap://new/x");
   });
 
   test("an endpoint name is a name, whatever it is", () => {

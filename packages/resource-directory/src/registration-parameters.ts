@@ -17,8 +17,8 @@ export interface RegistrationParameters {
 }
 
 /**
- * Names that lookups give a meaning of their own (REG-20), or that would be taken for reports of the RD about itself;
- * `con` is what older drafts called `base`, and `proxy` (draft 6.3) asks for something that is not offered.
+ * Names that lookups give a meaning of their own (REG-20), or that would be taken for reports of the RD about itself. All others
+ * that mean nothing here are stored and shown (RFC 9176 section 5).
  */
 const REFUSED_NAMES: ReadonlySet<string> = new Set([
   "page",
@@ -31,8 +31,6 @@ const REFUSED_NAMES: ReadonlySet<string> = new Set([
   "lt-age",
   "lt-remaining",
   "provenance",
-  "con",
-  "proxy",
 ]);
 
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;

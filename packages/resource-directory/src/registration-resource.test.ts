@@ -1,3 +1,4 @@
+import { OPTION } from "@tributary/coap-transport";
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
 import { codeOf, openClient, serveDirectory, textOf } from "./testing/served-directory.js";
@@ -260,5 +261,58 @@ describe("RFC 9176 section 5.3: lifetime", () => {
     expect(codeOf(await client.request("POST", location))).toBe("2.04");
     expect(codeOf(await client.request("DELETE", location))).toBe("2.02");
     expect(lookup("ep")).toEqual([]);
+  });
+});
+
+describe("RFC 7252 section 5.10.8: conditional requests", () => {
+  const ifMatch = (...tags: Uint8Array[]) => tags.map((value) => ({ number: OPTION.IF_MATCH, value }));
+  const ANY = new Uint8Array(0);
+  const NONE_MATCH = [{ number: OPTION.IF_NONE_MATCH, value: ANY }];
+  const TAG = Uint8Array.of(0x55, 0x44);
+
+  test.each([
+    { name: "DELETE, a tag", method: "DELETE", options: ifMatch(TAG), code: "4.12" },
+    { name: "DELETE, several tags", method: "DELETE", options: ifMatch(TAG, Uint8Array.of(1)), code: "4.12" },
+    { name: "DELETE, if it exists", method: "DELETE", options: ifMatch(ANY), code: "2.02" },
+    { name: "DELETE, if it does not exist", method: "DELETE", options: NONE_MATCH, code: "4.12" },
+    { name: "update, a tag", method: "POST", options: ifMatch(TAG), code: "4.12" },
+    { name: "update, if it exists", method: "POST", options: ifMatch(ANY), code: "2.04" },
+    { name: "update, if it does not exist", method: "POST", options: NONE_MATCH, code: "4.12" },
+  ] as const)("$name: $code, and nothing else happens", async ({ method, options, code }) => {
+    const { world, register, directory, clock } = serve();
+    const location = register("ep=a&lt=100");
+    await clock.advance(1000);
+    const response = await openClient(world).request(method, location, { options });
+    expect(codeOf(response)).toBe(code);
+    const held = directory.get("local", location);
+    const expected = { "2.02": undefined, "2.04": true, "4.12": false }[code];
+    expect(held === undefined ? undefined : held.renewedAtMs > 0).toBe(expected);
+  });
+
+  test("a registration that ended does not exist, though an update would bring it back", async () => {
+    const { world, register, clock } = serve();
+    const location = register("ep=a&lt=60");
+    await clock.advance(61_000);
+    const client = openClient(world);
+    expect(codeOf(await client.request("POST", location, { options: ifMatch(ANY) }))).toBe("4.12");
+    expect(codeOf(await client.request("POST", location))).toBe("2.04");
+  });
+
+  test("what was never there is 4.12 for If-Match and 4.04 else", async () => {
+    const client = openClient(serve().world);
+    expect(codeOf(await client.request("DELETE", "/reg/none", { options: ifMatch(ANY) }))).toBe("4.12");
+    expect(codeOf(await client.request("DELETE", "/reg/none", { options: NONE_MATCH }))).toBe("4.04");
+  });
+
+  test("the registration interface and the lookups exist, whatever is registered", async () => {
+    const { world, lookup } = serve();
+    const client = openClient(world);
+    expect(codeOf(await client.request("POST", "/rd?ep=a", { options: NONE_MATCH }))).toBe("4.12");
+    expect(lookup("ep")).toEqual([]);
+    expect(codeOf(await client.request("POST", "/rd?ep=a", { options: ifMatch(ANY) }))).toBe("2.01");
+    expect(codeOf(await client.request("GET", "/rd-lookup/ep", { options: NONE_MATCH }))).toBe("4.12");
+    const { etag } = await client.request("GET", "/rd-lookup/ep");
+    expect(codeOf(await client.request("GET", "/rd-lookup/ep", { options: ifMatch(etag ?? ANY) }))).toBe("2.05");
+    expect(codeOf(await client.request("GET", "/rd-lookup/ep", { options: ifMatch(TAG) }))).toBe("4.12");
   });
 });

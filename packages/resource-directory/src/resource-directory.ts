@@ -57,6 +57,8 @@ export function createResourceDirectory(
       path: resourcePath,
       isSubtree: true,
       handle: whileOpen(createRegistrationResource(handlers, { resourcePath, limits })),
+      exists: ({ path }) =>
+        path.length === resourcePath.length + 1 && registrar.byId(path.at(-1) ?? "")?.phase.kind === "live",
     },
   ];
   return {

@@ -1,4 +1,12 @@
-import { CODE, errorResponse, METHOD, type RequestHandler, type ServerRequest } from "@tributary/coap-transport";
+import {
+  CODE,
+  errorResponse,
+  METHOD,
+  meetsPrecondition,
+  type RequestHandler,
+  type ServerRequest,
+  type ServerResponse,
+} from "@tributary/coap-transport";
 import { pathReference } from "./paths.js";
 import type { SiteOptions, SiteResource } from "./types.js";
 import { createWellKnownCore } from "./well-known-core.js";
@@ -6,8 +14,8 @@ import { createWellKnownCore } from "./well-known-core.js";
 /** One path segment of the site, with what is served there. */
 interface Branch {
   readonly branches: Map<string, Branch>;
-  exact?: RequestHandler;
-  subtree?: RequestHandler;
+  exact?: SiteResource;
+  subtree?: SiteResource;
 }
 
 /** Characters of a path shown in a diagnostic. */
@@ -22,13 +30,25 @@ export function createSite(resources: readonly SiteResource[], options: SiteOpti
   const wellKnown: SiteResource = { path: [".well-known", "core"], handle: createWellKnownCore(resources, options) };
   for (const resource of [wellKnown, ...resources]) {
     const branch = grow(root, resource.path);
-    branch.exact = resource.handle;
-    if (resource.isSubtree) branch.subtree = resource.handle;
+    branch.exact = resource;
+    if (resource.isSubtree) branch.subtree = resource;
   }
-  return (request) => {
-    const handle = find(root, request.path);
-    return handle === undefined ? notFound(request) : handle(request);
+  const handle = (request: ServerRequest) => {
+    const resource = find(root, request.path);
+    if (resource === undefined) return notFound(request);
+    return (request.precondition === undefined ? null : unmetCondition(resource, request)) ?? resource.handle(request);
   };
+  return Object.assign(handle, { evaluatesPreconditions: true });
+}
+
+/** Refusal of a request whose condition is not met; nothing that changes has an entity-tag. */
+function unmetCondition({ exists }: SiteResource, request: ServerRequest): ServerResponse | null {
+  const { method, precondition } = request;
+  // What a safe request finds is compared by the transport.
+  if (precondition === undefined || method === METHOD.GET || method === METHOD.FETCH) return null;
+  const found = exists?.(request) ?? true;
+  if (found === "elsewhere" || meetsPrecondition(precondition, { exists: found })) return null;
+  return errorResponse(CODE.PRECONDITION_FAILED, "the condition is not met");
 }
 
 function grow(root: Branch, path: readonly string[]): Branch {
@@ -44,7 +64,7 @@ function grow(root: Branch, path: readonly string[]): Branch {
   return branch;
 }
 
-function find(root: Branch, path: readonly string[]): RequestHandler | undefined {
+function find(root: Branch, path: readonly string[]): SiteResource | undefined {
   let branch: Branch | undefined = root;
   let subtree = root.subtree;
   for (const segment of path) {

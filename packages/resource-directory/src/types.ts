@@ -94,6 +94,11 @@ export interface SiteResource {
   /** How `/.well-known/core` shows it; absent: not shown. */
   readonly attributes?: readonly Attribute[];
   readonly handle: RequestHandler;
+  /**
+   * Is there a resource at the path of the request? For the conditions of requests that change something (RFC 7252 section
+   * 5.10.8). Absent: yes. `elsewhere`: the node that the request is forwarded to decides.
+   */
+  readonly exists?: (request: ServerRequest) => boolean | "elsewhere";
 }
 
 export interface SiteOptions {

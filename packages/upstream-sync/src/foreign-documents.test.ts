@@ -13,6 +13,13 @@ describe("endpoint lookups of RDs that were not written for this", () => {
     ]).toEqual([{ href: "/reg/8/", ep: "n1", base: "coap://[::1]:56516", attributes: [["et", "oic.d"]] }]);
   });
 
+  test("con beside base is an attribute like any other", () => {
+    const [endpoint] = read('</1>;ep="n";base="coap://new";con="coap://old"').endpoints.values();
+    expect(endpoint).toMatchObject({ base: "coap://new", attributes: [["con", "coap://old"]] });
+    const [older] = read('</1>;ep="n";con="coap://old"').endpoints.values();
+    expect(older).toMatchObject({ base: "coap://old", attributes: [] });
+  });
+
   test("AGE-05 lt with lt-remaining, and the draft's con", () => {
     expect([...read('</1>;ep="n";con="coap://h";lt=100;lt-remaining=60').endpoints.values()]).toEqual([
       { href: "/1", ep: "n", base: "coap://h", attributes: [], ltS: 100, ageS: 40 },

@@ -41,7 +41,6 @@ const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set([
   "ep",
   "d",
   "base",
-  "con",
   "rt",
   "lt",
   "lt-age",
@@ -68,7 +67,9 @@ function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | s
   if (href === null) return "entries that are registered elsewhere are left out";
   const ep = firstValue(link, "ep");
   const d = firstValue(link, "d");
-  const base = firstValue(link, "base") ?? firstValue(link, "con");
+  // `con` is what older RDs call `base`; beside a `base` it is an endpoint attribute like any other.
+  const ownBase = firstValue(link, "base");
+  const base = ownBase ?? firstValue(link, "con");
   if (typeof ep !== "string" || ep === "") return "entries without endpoint name are left out";
   if (typeof base !== "string" || base === "") return "entries without base are left out";
   const ltS = wholeSeconds(lastValue(link, "lt"));
@@ -81,7 +82,9 @@ function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | s
     ep,
     ...(typeof d !== "string" ? {} : d === context.defaultSector ? { shownSector: d } : { d }),
     base,
-    attributes: link.attributes.filter(([name]) => !NOT_ENDPOINT_ATTRIBUTES.has(name)),
+    attributes: link.attributes.filter(
+      ([name]) => !NOT_ENDPOINT_ATTRIBUTES.has(name) && (name !== "con" || typeof ownBase === "string"),
+    ),
     ...(ltS === undefined ? {} : { ltS }),
     ...(ageS === undefined ? {} : { ageS }),
   };

@@ -160,7 +160,10 @@ function openNode(world: TestWorld, name: string, plans: Readonly<Record<string,
   let site: RequestHandler = () => ({ code: CODE.UNAVAILABLE });
   const endpoint = createCoapEndpoint(
     { socket, env: world.env },
-    { handler: (request) => site(request), guard: plan.guard },
+    {
+      handler: Object.assign((request: ServerRequest) => site(request), { evaluatesPreconditions: true }),
+      guard: plan.guard,
+    },
   );
   const forwarding = createRequestForwarding(
     { client: endpoint, env: world.env },

@@ -9,6 +9,7 @@ import {
   formatCode,
   METHOD,
   type RequestHandler,
+  type ServerRequest,
   type ServerResponse,
 } from "@tributary/coap-transport";
 import { type Link, parseLinkFormat } from "@tributary/link-model";
@@ -92,7 +93,10 @@ export function serveDirectory(world: TestWorld, options: ServedDirectoryOptions
   let handler: RequestHandler = () => ({ code: 163 });
   const endpoint = createCoapEndpoint(
     { socket: world.network.open(DIRECTORY_ADDRESS, 5683), env },
-    { handler: (request) => handler(request), guard: options.guard },
+    {
+      handler: Object.assign((request: ServerRequest) => handler(request), { evaluatesPreconditions: true }),
+      guard: options.guard,
+    },
   );
   const rd = createResourceDirectory(
     { directory, store: options.store ?? createMemoryStore(), client: endpoint, env },

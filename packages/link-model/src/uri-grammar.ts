@@ -1,0 +1,94 @@
+import { splitUri } from "./uri.js";
+
+/** Largest port number that UDP and TCP have. */
+const MAX_PORT = 65_535;
+/** What may stand in the components of a URI besides percent-encoded octets and what only some of them allow (RFC 3986 appendix A). */
+const COMMON = "A-Za-z0-9\\-._~!$&'()*+,;=";
+/** Characters beyond ASCII that IRIs have and URIs have not (RFC 3987 section 2.2): no controls, no surrogate without its other half. */
+const BEYOND_ASCII = "\\u{a0}-\\u{d7ff}\\u{e000}-\\u{fdcf}\\u{fdf0}-\\u{ffef}\\u{10000}-\\u{efffd}";
+
+/** Whether each component has only characters and percent-encoded octets that its grammar allows. */
+interface Grammar {
+  readonly userinfo: RegExp;
+  readonly name: RegExp;
+  readonly path: RegExp;
+  readonly query: RegExp;
+}
+
+const URI: Grammar = grammar("");
+const IRI: Grammar = grammar(BEYOND_ASCII);
+
+function grammar(more: string): Grammar {
+  const component = (others: string): RegExp => new RegExp(`^(?:[${COMMON}${others}${more}]|%[0-9A-Fa-f]{2})*$`, "u");
+  return { userinfo: component(":"), name: component(""), path: component(":@/"), query: component(":@/?") };
+}
+
+/**
+ * Checks a URI or a relative reference against the grammar of RFC 3986. Returns what is wrong, as a clause such as "its port is
+ * larger than 65535", or undefined. Pure.
+ */
+export function checkUriReference(reference: string): string | undefined {
+  return check(reference, URI);
+}
+
+/** The same for the references of links, which may be IRIs: characters beyond ASCII may stand as they are (RFC 3987). Pure. */
+export function checkIriReference(reference: string): string | undefined {
+  return check(reference, IRI);
+}
+
+/** Most references are ASCII letters, digits and few others without an authority: nothing of them has to be looked at apart. */
+const PLAIN_PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@/]*)?$/;
+
+function check(reference: string, { userinfo, name, path, query }: Grammar): string | undefined {
+  if (PLAIN_PATH.test(reference)) return undefined;
+  const parts = splitUri(reference);
+  if (!path.test(parts.path)) return "its path holds a character or a percent sign that no URI can have";
+  if (parts.query !== undefined && !query.test(parts.query))
+    return "its query holds a character or a percent sign that no URI can have";
+  if (parts.fragment !== undefined && !query.test(parts.fragment))
+    return "its fragment holds a character or a percent sign that no URI can have";
+  return parts.authority === undefined ? undefined : checkAuthority(parts.authority, userinfo, name);
+}
+
+/** RFC 3986 section 3.2. */
+function checkAuthority(authority: string, userinfo: RegExp, name: RegExp): string | undefined {
+  const at = authority.lastIndexOf("@");
+  if (at >= 0 && !userinfo.test(authority.slice(0, at)))
+    return "its user information holds a character that no URI can have";
+  const [, literal, host, port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([0-9]*))?$/.exec(authority.slice(at + 1)) ?? [];
+  if (literal === undefined && host === undefined) return "its host or port cannot be read";
+  if (port !== undefined && Number(port) > MAX_PORT) return `its port is larger than ${MAX_PORT}`;
+  if (literal !== undefined) return checkLiteral(literal);
+  return name.test(host ?? "") ? undefined : "its host holds a character or a percent sign that no URI can have";
+}
+
+function checkLiteral(literal: string): string | undefined {
+  if (literal.includes("%")) return "it has a zone identifier";
+  const isFuture = /^[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+$/.test(literal);
+  return isFuture || isIpv6Address(literal) ? undefined : "its host is not an IP address";
+}
+
+/** Whether `text` is an IPv6 address without zone (RFC 3986 section 3.2.2). Pure. */
+export function isIpv6Address(text: string): boolean {
+  const halves = text.split("::");
+  if (halves.length > 2) return false;
+  const [head, tail] = halves.map((half) => (half === "" ? [] : half.split(":")));
+  const groups = [...(head ?? []), ...(tail ?? [])];
+  const last = groups.at(-1);
+  let count = groups.length;
+  // The last 32 bits may be written as an IPv4 address, at the very end only.
+  if (last?.includes(".")) {
+    if (tail !== undefined && tail.length === 0) return false;
+    if (!isIpv4Address(last)) return false;
+    groups.pop();
+    count++;
+  }
+  if (!groups.every((group) => /^[0-9A-Fa-f]{1,4}$/.test(group))) return false;
+  // `::` stands for at least one group.
+  return tail === undefined ? count === 8 : count <= 7;
+}
+
+function isIpv4Address(text: string): boolean {
+  const parts = text.split(".");
+  return parts.length === 4 && parts.every((part) => /^(?:0|[1-9][0-9]{0,2})$/.test(part) && Number(part) <= 255);
+}

@@ -43,6 +43,8 @@ class SmallDirectory {
   readonly ports = new Set<number>();
   readonly registered = new Map<string, { query: readonly string[]; payload: string }>();
   isForgetful = false;
+  /** Location-Path of all registrations; null: one of its own for each. */
+  location: readonly string[] | null = null;
   #nextId = 1;
 
   readonly handler: RequestHandler = (request) => {
@@ -56,9 +58,9 @@ class SmallDirectory {
   };
 
   #register({ query, payload }: ServerRequest): ServerResponse {
-    const id = String(this.#nextId++);
-    this.registered.set(`reg/${id}`, { query, payload: new TextDecoder().decode(payload) });
-    return { code: CODE.CREATED, locationPath: ["reg", id] };
+    const locationPath = this.location ?? ["reg", String(this.#nextId++)];
+    this.registered.set(locationPath.join("/"), { query, payload: new TextDecoder().decode(payload) });
+    return { code: CODE.CREATED, locationPath };
   }
 
   #registration({ method }: ServerRequest, path: string): ServerResponse {
@@ -232,6 +234,39 @@ describe("tributary register", () => {
     await io.line(/^registered/);
     directory.isForgetful = true;
     expect(await io.line(/^registered/, 1)).toBe(`registered ${uri}/reg/2`);
+  });
+
+  test.each([
+    { name: "an empty first segment", location: ["", "x"], path: "//x" },
+    { name: "what looks like another host", location: ["", "other.example", "reg"], path: "//other.example/reg" },
+    { name: "an empty last segment", location: ["reg", "1", ""], path: "/reg/1/" },
+    { name: "a slash within a segment", location: ["reg", "a/b"], path: "/reg/a%2Fb" },
+    { name: "a scheme within a segment", location: ["coap:", "", "h"], path: "/coap://h" },
+    { name: "a question mark and a percent sign", location: ["a?b", "100%", "#"], path: "/a%3Fb/100%25/%23" },
+  ])("RFC 7252 section 6.5: a Location with $name is on the same RD", async ({ location, path }) => {
+    const directory = new SmallDirectory();
+    directory.location = location;
+    const { uri } = await listen(directory.handler);
+    const { io, done } = start("--at", uri, "--lt", "1");
+    expect(await io.line(/^registered/)).toBe(`registered ${uri}${path}`);
+    await expect.poll(() => directory.log, { timeout: 5000 }).toContain(`2 ${location.join("/")}`);
+    io.stop();
+    expect(await done).toBe(0);
+    expect(directory.log.at(-1)).toBe(`4 ${location.join("/")}`);
+  });
+
+  test.each([
+    { name: "..", location: ["reg", "..", "rd"] },
+    { name: ".", location: ["reg", ".", "1"] },
+    { name: "nothing", location: [] },
+  ])("RFC 7252 section 5.10.7: a Location with $name is refused, and nothing is sent there", async ({ location }) => {
+    const directory = new SmallDirectory();
+    directory.location = location;
+    const { uri } = await listen(directory.handler);
+    const { io, done } = start("--at", uri, "--lt", "1");
+    expect(await done).toBe(1);
+    expect(io.errors.join()).toContain("Location");
+    expect(directory.log).toEqual(["1 .well-known/core", "2 rd"]);
   });
 
   test("when nobody answers the command fails and says why", async () => {

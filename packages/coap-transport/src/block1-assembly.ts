@@ -4,7 +4,7 @@ import type { Clock } from "./environment.js";
 import { ExpiringMap } from "./expiring-map.js";
 import { GrowingBytes } from "./growing-bytes.js";
 import { type IncomingRequest, transferKey } from "./incoming-request.js";
-import { EMPTY_BYTES, type OutgoingMessage } from "./message.js";
+import { bytesEqual, EMPTY_BYTES, type OutgoingMessage } from "./message.js";
 import { uintOption } from "./option-values.js";
 import { errorMessage } from "./outgoing-response.js";
 import type { Peer } from "./types.js";
@@ -35,9 +35,27 @@ export interface Block1AssemblyOptions {
   readonly szx: number;
 }
 
+/**
+ * Bytes of whole bodies that are kept because the response to the last block may be lost: a client that repeats that block under a
+ * new message id then gets the response of another run of the request, as if it had sent the whole body again.
+ */
+const MAX_FINISHED_BYTES = 1_048_576;
+
 export function createBlock1Assembly(deps: { clock: Clock }, options: Block1AssemblyOptions): Block1Assembly {
   const { maxRequestBytes, maxTransfers, lifetimeMs } = options;
   const uploads = new ExpiringMap<GrowingBytes>(deps, { lifetimeMs, maxEntries: maxTransfers });
+
+  const finished = new ExpiringMap<Uint8Array>(deps, {
+    lifetimeMs,
+    maxEntries: maxTransfers,
+    maxWeight: MAX_FINISHED_BYTES,
+  });
+
+  function finish(key: string, payload: Uint8Array): Block1Outcome {
+    uploads.delete(key);
+    finished.set(key, payload, payload.length);
+    return { kind: "complete", payload };
+  }
 
   function tooLarge(block: Block): Block1Outcome {
     // RFC 7959 section 2.9.3: say how much would be accepted.
@@ -54,10 +72,18 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
     return answer(errorMessage(CODE.REQUEST_ENTITY_INCOMPLETE, "a block is missing, start again"));
   }
 
+  /** The body that a last block ends, when it ended it before. */
+  function repeated(key: string, block: Block, payload: Uint8Array): Block1Outcome | null {
+    const body = block.more ? undefined : finished.get(key);
+    const offset = block.num * blockSize(block.szx);
+    const isItsEnd = body !== undefined && bytesEqual(body.subarray(offset), payload);
+    return isItsEnd ? { kind: "complete", payload: body } : null;
+  }
+
   function resume(key: string, block: Block, payload: Uint8Array): GrowingBytes | Block1Outcome {
     const offset = block.num * blockSize(block.szx);
     const partial = uploads.get(key);
-    if (partial === undefined) return incomplete();
+    if (partial === undefined) return repeated(key, block, payload) ?? incomplete();
     if (offset === partial.length) {
       partial.append(payload);
       return partial;
@@ -91,11 +117,9 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
     if (block.num === 0) {
       partial.append(payload);
       uploads.set(key, partial);
+      finished.delete(key);
     }
-    if (!block.more) {
-      uploads.delete(key);
-      return { kind: "complete", payload: partial.bytes() };
-    }
+    if (!block.more) return finish(key, partial.bytes());
     const szx = isBert ? block.szx : Math.min(block.szx, options.szx);
     const next = blockOption(OPTION.BLOCK1, { num: block.num, more: true, szx });
     return answer({ code: CODE.CONTINUE, options: [next], payload: EMPTY_BYTES });
@@ -112,11 +136,17 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
   return {
     accept,
     rewind,
-    forgetPeer: (peer) => uploads.deleteWithPrefix(`${peer.key} `),
+    forgetPeer(peer) {
+      uploads.deleteWithPrefix(`${peer.key} `);
+      finished.deleteWithPrefix(`${peer.key} `);
+    },
     get size() {
       return uploads.size;
     },
-    close: () => uploads.clear(),
+    close() {
+      uploads.clear();
+      finished.clear();
+    },
   };
 }
 

@@ -69,11 +69,14 @@ export function toClientResponse(
   };
 }
 
+/** Values of a repeated option as text; none when one of them is not UTF-8, since the rest would name something else. */
 function texts(options: readonly CoapOption[], number: number): string[] {
   const found: string[] = [];
   for (const option of options) {
-    const text = option.number === number ? decodeText(option.value) : null;
-    if (text !== null) found.push(text);
+    if (option.number !== number) continue;
+    const text = decodeText(option.value);
+    if (text === null) return [];
+    found.push(text);
   }
   return found;
 }

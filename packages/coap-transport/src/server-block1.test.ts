@@ -111,6 +111,48 @@ describe("RFC 7959 section 2.5: requests in blocks", () => {
     expect(bodies.map((entry) => entry.payload)).toEqual([body]);
   });
 
+  test("the last block sent again under a new message id: the request is run again with the whole body", async () => {
+    const { served, bodies, block } = collecting();
+    const client = served.peer();
+    const body = pattern(200);
+    for (const num of [0, 1, 2, 3]) await block(client, body, num, 2);
+    expect((await block(client, body, 3, 2)).code).toBe(CODE.CREATED);
+    expect(bodies.map(({ payload }) => payload)).toEqual([body, body]);
+  });
+
+  test.each([
+    { name: "another last block", change: { payload: pattern(8, 9) } },
+    { name: "another query", change: { query: ["ep=other"] } },
+    { name: "another Request-Tag", change: { options: [uintOption(OPTION.REQUEST_TAG, 7)] } },
+  ])("$name than before is no repetition: 4.08", async ({ change }) => {
+    const { served, bodies, block } = collecting();
+    const client = served.peer();
+    const body = pattern(200);
+    for (const num of [0, 1, 2, 3]) await block(client, body, num, 2);
+    expect((await block(client, body, 3, 2, change)).code).toBe(CODE.REQUEST_ENTITY_INCOMPLETE);
+    expect(bodies).toHaveLength(1);
+  });
+
+  test("a body that is under way again is not taken for the one before", async () => {
+    const { served, bodies, block } = collecting();
+    const client = served.peer();
+    const body = pattern(200);
+    for (const num of [0, 1, 2, 3, 0]) await block(client, body, num, 2);
+    expect((await block(client, body, 3, 2)).code).toBe(CODE.REQUEST_ENTITY_INCOMPLETE);
+    expect(bodies).toHaveLength(1);
+  });
+
+  test("bodies that were finished are kept up to a number of bytes, the latest ones", async () => {
+    const { served, block } = collecting();
+    const body = pattern(80_000);
+    const clients = Array.from({ length: 15 }, (_, at) => served.peer(`2001:db8::${at + 10}`));
+    for (const client of clients) for (let num = 0; num * 1024 < body.length; num++) await block(client, body, num, 6);
+    const codes: number[] = [];
+    for (const client of clients) codes.push((await block(client, body, 78, 6)).code);
+    expect(codes[0]).toBe(CODE.REQUEST_ENTITY_INCOMPLETE);
+    expect(codes.filter((code) => code === CODE.CREATED)).toHaveLength(Math.floor(1_048_576 / body.length));
+  });
+
   test("REG-29 COA-01 lost and repeated messages: one request", async () => {
     const { served, bodies, block } = collecting();
     const client = served.peer();

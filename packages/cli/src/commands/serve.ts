@@ -103,7 +103,8 @@ async function startHttp(
     ...(config.lookup === undefined ? [] : (["lp"] as const)),
   ];
   const routes = createRoutes({ node, metrics, clock: env.clock, version: readVersion(), roles });
-  return await startHttpServer({ handler: createRouter(env, routes), logger: env.logger }, config.http);
+  const handler = createRouter(env, routes, { names: [config.name, config.http.host, ...config.httpNames] });
+  return await startHttpServer({ handler, logger: env.logger }, config.http);
 }
 
 /** Reads the configuration again at each call, one after the other. What is wrong leaves the node as it is. */

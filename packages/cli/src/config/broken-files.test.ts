@@ -11,6 +11,7 @@ const NOT_ROLE =
 const EMPTY = 'the file is empty; write at least "registration: {}", or start without a file';
 const NAME = "write 1 to 63 letters, digits or one of . _ : ~ % [ ] -";
 const DURATION = "write a number with ms, s, m, h or d, such as 500ms or 2s";
+const HOST_NAME = 'write a host name without scheme and port, such as "lp.example.com"';
 const HTTP = 'write "host:port" such as "127.0.0.1:8683" or "[::1]:8683", or false';
 const DEFICIENT =
   "not YAML: deficient indentation; close the bracket or quote before, and indent entries of one mapping alike";
@@ -68,6 +69,12 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '6:16: filters is "d=x"; write a list: ["d=facility23"]',
   ],
   "bad-http": [`1:7: http is 8683; ${HTTP}`],
+  "bad-http-names": [
+    `2:14: http-names has "https://lp.example.com"; ${HOST_NAME}`,
+    `2:56: http-names has "lp:80"; ${HOST_NAME}`,
+    `2:65: http-names has ""; ${HOST_NAME}`,
+    `2:69: http-names has 5; ${HOST_NAME}`,
+  ],
   "bad-http-port": ["1:7: http has port 86830; write a port from 0 to 65535"],
   "bad-limits": [
     '3:18: registrations is "many"; write a whole number from 1 to 100000000',

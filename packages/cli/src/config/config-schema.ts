@@ -6,6 +6,7 @@ import {
   type FieldParser,
   filter,
   flag,
+  hostName,
   httpAddress,
   integer,
   nodeName,
@@ -164,6 +165,7 @@ const rootShape = {
     .min(1, { error: 'listen is an empty list; write at least one URI, such as "coap://[::]:5683"' })
     .optional(),
   http: optional("http", httpAddress),
+  "http-names": list("http-names", required("http-names", hostName), '["lp.example.com"]').optional(),
   lookup: section("lookup", lookupShape).optional(),
   registration: section("registration", registrationShape).optional(),
   anycast: section("anycast", anycastShape).optional(),

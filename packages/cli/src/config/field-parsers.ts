@@ -59,6 +59,8 @@ export function formatDuration(ms: number): string {
   return `${ms / (UNIT_MS[unit] ?? 1)}${unit}`;
 }
 
+const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*)(?:\.[A-Za-z0-9_][A-Za-z0-9_-]*)*\.?$/;
+
 /** A whole number within `from`..`to`. */
 export function integer(from: number, to: number): FieldParser<number> {
   return (value, name) =>
@@ -110,6 +112,12 @@ export const coapUri: FieldParser<string> = (value, name) => {
   const result = parseCoapOrigin(value);
   return result.ok ? ok(result.origin.uri) : wrong(`${name} ${result.message}`);
 };
+
+/** A host name without scheme and port (RFC 1123 section 2.1). */
+export const hostName: FieldParser<string> = (value, name) =>
+  typeof value === "string" && HOST_NAME.test(value)
+    ? ok(value)
+    : wrong(`${name} has ${show(value)}; write a host name without scheme and port, such as "lp.example.com"`);
 
 /** `host:port`, or false. */
 export const httpAddress: FieldParser<{ readonly host: string; readonly port: number } | null> = (value, name) => {

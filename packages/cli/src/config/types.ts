@@ -7,6 +7,8 @@ export interface NodeConfig {
   readonly listen: readonly string[];
   /** Host and port of the HTTP side, or null when disabled. */
   readonly http: { readonly host: string; readonly port: number } | null;
+  /** Further names by which HTTP clients may address this node, in the Host field. */
+  readonly httpNames: readonly string[];
   /** Present: this node is a lookup proxy. */
   readonly lookup?: LookupConfig;
   /** Present: this node is an RD. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "@tributary/coap-transport";
+import { createHostCheck } from "./host-check.js";
 
 /** One request as a route sees it. */
 export interface HttpRequest {
@@ -21,9 +22,17 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 const MAX_TARGET_LENGTH = 4096;
 const ALLOWED = "GET, HEAD";
 
-/** Dispatch requests by path. Other paths get 404, other methods 405 (RFC 9110 section 15.5.6), failures 500, all in JSON. */
-export function createRouter(deps: { readonly logger: Logger }, routes: readonly Route[]): HttpHandler {
+/**
+ * Dispatches requests by path. Other paths get 404, other methods 405, other hosts than `names` 421 (RFC 9110 sections 15.5.6 and
+ * 15.5.20), failures 500, all in JSON.
+ */
+export function createRouter(
+  deps: { readonly logger: Logger },
+  routes: readonly Route[],
+  options: { readonly names: readonly string[] } = { names: [] },
+): HttpHandler {
   const byPath = new Map(routes.map((route) => [route.path, route]));
+  const isForThisNode = createHostCheck(options.names);
   return (request, response) => {
     // Nothing here takes a body; what comes is read and dropped.
     request.resume();
@@ -32,7 +41,9 @@ export function createRouter(deps: { readonly logger: Logger }, routes: readonly
     const target = parseTarget(request.url ?? "");
     const route = target === null ? undefined : byPath.get(target.pathname);
     const { method } = request;
-    if (target === null) sendError(response, 400, "the request target is malformed");
+    if (!isForThisNode(request.headers.host))
+      sendError(response, 421, "this node has another name; names that it answers to are listed under http-names");
+    else if (target === null) sendError(response, 400, "the request target is malformed");
     else if (route === undefined) sendError(response, 404, `there is nothing at ${target.pathname}`);
     else if (method !== "GET" && method !== "HEAD") {
       response.setHeader("Allow", ALLOWED);

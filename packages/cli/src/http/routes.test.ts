@@ -15,14 +15,17 @@ interface Answer {
 }
 
 /** One exchange with node:http on both ends of a pipe in memory. */
-function ask(handler: HttpHandler, path: string, method = "GET"): Promise<Answer> {
+function ask(handler: HttpHandler, path: string, method = "GET", host = "localhost"): Promise<Answer> {
   const [clientEnd, serverEnd] = duplexPair();
   createServer(handler).emit("connection", serverEnd);
   return new Promise((resolve, reject) => {
-    const outgoing = request({ method, path, createConnection: () => clientEnd }, async (incoming) => {
-      const body = (await incoming.toArray()).join("");
-      resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body });
-    });
+    const outgoing = request(
+      { method, path, headers: { host }, createConnection: () => clientEnd },
+      async (incoming) => {
+        const body = (await incoming.toArray()).join("");
+        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body });
+      },
+    );
     outgoing.on("error", reject);
     outgoing.end();
   });
@@ -39,6 +42,7 @@ beforeEach(() => {
   handler = createRouter(
     { logger: silentLogger },
     createRoutes({ node, metrics, clock, version: "1.2.3", roles: ["rd", "lp"] }),
+    { names: ["lp.example.com"] },
   );
 });
 
@@ -60,6 +64,14 @@ describe("paths and methods", () => {
   test.each(["POST", "PUT", "DELETE", "OPTIONS"])("%s is 405 and says what is allowed", async (method) => {
     const { status, headers } = await ask(handler, "/healthz", method);
     expect([status, headers.allow]).toEqual([405, "GET, HEAD"]);
+  });
+
+  test("a request for another host is 421, whatever it asks for", async () => {
+    for (const path of ["/", "/healthz", "/api/registrations", "/api/nothing", "*"]) {
+      const { status, body } = await ask(handler, path, "GET", "evil.example.com:8683");
+      expect([status, JSON.parse(body)]).toEqual([421, { error: expect.stringContaining("http-names") }]);
+    }
+    expect((await ask(handler, "/healthz", "GET", "lp.example.com")).status).toBe(200);
   });
 
   test("HEAD has the header fields of GET and no body", async () => {

@@ -17,6 +17,10 @@ const MAX_HEADER_BYTES = 8192;
 const HEADERS_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5000;
+/** How often the two time-outs of requests are enforced; Node does so every 30 s by itself. */
+const TIMEOUT_CHECK_INTERVAL_MS = 1000;
+/** A connection without any traffic, such as one whose client does not read the response, is closed after this. */
+const SILENCE_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 512;
 
 /** Bind and serve. @throws {HttpBindError} when the address cannot be bound. */
@@ -30,9 +34,11 @@ export async function startHttpServer(
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
     },
     deps.handler,
   );
+  server.setTimeout(SILENCE_TIMEOUT_MS);
   server.maxConnections = MAX_CONNECTIONS;
   await bind(server, options);
   server.on("error", (error) => deps.logger.error("HTTP server failed", { error }));

@@ -275,9 +275,14 @@ class RunningNode implements Node {
 /** Settings that a running node does not take over. */
 function settingsBesidesUpstreams(before: NodeConfig, after: NodeConfig): string[] {
   const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof NodeConfig>;
-  return [...names].filter(
-    (name) => JSON.stringify(comparable(before, name)) !== JSON.stringify(comparable(after, name)),
-  );
+  return [...names]
+    .filter((name) => JSON.stringify(comparable(before, name)) !== JSON.stringify(comparable(after, name)))
+    .map(keyInFile);
+}
+
+/** `httpNames` is `http-names` in the file. */
+function keyInFile(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function comparable(config: NodeConfig, name: keyof NodeConfig): unknown {

@@ -27,6 +27,8 @@ interface Control {
 /** "All CoAP Nodes" (RFC 7252 section 12.8). */
 const ALL_NODES = "coap://224.0.1.187/.well-known/core?rt=core.rd*";
 const MAX_DIAGNOSTIC_LENGTH = 200;
+/** What stands in the place of octets that are not UTF-8. */
+const NOT_UTF8 = "\ufffd";
 const UNRESERVED = /[A-Za-z0-9\-._~!$&'()*+,;=:@]/;
 
 /**
@@ -87,8 +89,7 @@ export async function sendRegistration(
   const request = client.request({ method: "POST", uri: interfaceUri, query, payload: links }, control);
   return await attempt(request, (response) => {
     if (response.code !== "2.01") return refusal(response);
-    if (response.locationPath.length === 0) return { kind: "refused", message: "it tells no Location" };
-    return { value: resolveReference(interfaceUri, locationReference(response)) };
+    return locationUri(interfaceUri, response);
   });
 }
 
@@ -128,12 +129,23 @@ function refusal({ code, payload }: EndpointResponse): Failure {
   return { kind: code.startsWith("4.") ? "refused" : "unavailable", message };
 }
 
-/** Location options as a reference (RFC 7252 section 6.5). */
-function locationReference({ locationPath, locationQuery }: EndpointResponse): string {
-  const path = locationPath.map((segment) => `/${encode(segment)}`).join("");
-  return locationQuery.length === 0
-    ? path
-    : `${path}?${locationQuery.map((item) => encode(item).replaceAll("&", "%26")).join("&")}`;
+/**
+ * The URI that Location options stand for (RFC 7252 section 6.5). They are composed, not resolved: the authority stays that of the
+ * request, and an empty segment or one that looks like a host remains a segment.
+ */
+function locationUri(
+  interfaceUri: string,
+  { locationPath, locationQuery }: EndpointResponse,
+): { readonly value: string } | Failure {
+  const isSegment = (text: string): boolean => text !== "." && text !== ".." && !text.includes(NOT_UTF8);
+  if (locationPath.length + locationQuery.length === 0) return { kind: "refused", message: "it gives no Location" };
+  // RFC 7252 section 5.10.7: `.` and `..` must not be there.
+  if (!locationPath.every(isSegment) || locationQuery.some((item) => item.includes(NOT_UTF8)))
+    return { kind: "refused", message: "it gives a Location that is not allowed" };
+  const { scheme, authority, path } = splitUri(interfaceUri);
+  const ownPath = locationPath.length === 0 ? path : locationPath.map((segment) => `/${encode(segment)}`).join("");
+  const query = locationQuery.map((item) => encode(item).replaceAll("&", "%26")).join("&");
+  return { value: `${scheme}://${authority}${ownPath}${query === "" ? "" : `?${query}`}` };
 }
 
 function encode(text: string): string {

@@ -13,8 +13,14 @@ export default defineConfig({
     ],
   },
   test: {
+    // What another process does may take long on a busy machine; what never happens is found out all the same.
+    expect: { poll: { timeout: 60_000 } },
     projects: [
-      { extends: true, test: { name: "unit", include: ["packages/*/src/**/*.test.ts"] } },
+      {
+        extends: true,
+        // Only a test that hangs takes so long: how fast it runs depends on what else the machine does.
+        test: { name: "unit", include: ["packages/*/src/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
+      },
       {
         extends: true,
         test: {

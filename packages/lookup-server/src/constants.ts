@@ -10,5 +10,3 @@ export const LINK_WEIGHT_FACTOR = 4;
 export const COLD_CHECK_MS = 30_000;
 /** Share of its deadline for which a lookup waits for a copy that will cover it. */
 export const COPY_WAIT_SHARE = 0.5;
-/** Hop-Limit of a request that must not be forwarded (RFC 8768 section 3). */
-export const NO_FURTHER = 1;

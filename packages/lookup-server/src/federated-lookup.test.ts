@@ -1,7 +1,7 @@
 import { type Environment, silentLogger } from "@tributary/coap-transport";
 import { type Link, parseCriterion, parseLookupQuery } from "@tributary/link-model";
 import { createDirectory, type Directory, type LookupInterface } from "@tributary/merge-engine";
-import type { LookupAnswer, LookupContext, LookupRefusal } from "@tributary/resource-directory";
+import { type LookupAnswer, type LookupContext, type LookupRefusal, lookupScope } from "@tributary/resource-directory";
 import type { Upstream, UpstreamStatus } from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { createFederatedLookup, type FederatedLookupOptions } from "./federated-lookup.js";
@@ -86,10 +86,11 @@ class AskedUpstream implements Upstream {
 const ep = (link: Link) => link.attributes.find(([name]) => name === "ep")?.[1] ?? "";
 const sector = (link: Link) => link.attributes.find(([name]) => name === "d")?.[1] ?? undefined;
 
-function ask(kind: LookupInterface, items: string[]): LookupContext {
+function ask(kind: LookupInterface, items: string[], hopLimit?: number): LookupContext {
   const parsed = parseLookupQuery(items);
   if (!parsed.ok) throw new Error(parsed.message);
-  return { kind, items, query: parsed.query, request: { peer: {} } as LookupContext["request"] };
+  const request = { peer: {}, ...(hopLimit === undefined ? {} : { hopLimit }) } as LookupContext["request"];
+  return { kind, items, query: parsed.query, scope: lookupScope(request, parsed.query.criteria), request };
 }
 
 /** Asks every time. */
@@ -167,6 +168,60 @@ describe("draft 4.3, a copy that is under way", () => {
     expect(timers.map(({ ms }) => ms)).toEqual([500]);
     timers[0]?.fire();
     expect(answered(await answer)).toMatchObject({ origin: "forwarded" });
+  });
+});
+
+describe("draft 4.4.2, what is registered here", () => {
+  const rows = [{ href: "/1", ep: "n1" }];
+  const states: Partial<UpstreamStatus>[] = [
+    { mode: "replicate", isComplete: true, coverage: [[]] },
+    { mode: "replicate", isComplete: true, coverage: [[parseCriterion("d=f1")]] },
+    { mode: "auto" },
+    { mode: "forward" },
+    { mode: "replicate", phase: "stale" },
+  ];
+
+  test.each(
+    states.flatMap((state) =>
+      [["href=/*"], ["href=/reg/1"], ["provenance=/*"], ["provenance=/reg/*", "rt=t"], [], ["count=1", "page=0"]].map(
+        (items) => ({ name: `${state.mode} ${state.phase ?? "live"}`, state, items, query: items.join("&") }),
+      ),
+    ),
+  )("LPX-11 LPX-12 never leaves the node, mode $name, query '$query'", ({ state, items }) => {
+    for (const isCohosted of [true, false]) {
+      const directory = createDirectory();
+      fill(directory, "a", "coap://a", rows);
+      if (isCohosted) fill(directory, "local", null, [{ href: "/reg/1", ep: "own" }]);
+      const upstream = Object.assign(new AskedUpstream("a", rows, state), {
+        copyUnderWay: () => new Promise<void>(() => {}),
+      });
+      const lookup = createFederatedLookup(
+        { directory, upstreams: () => [upstream], env, cache: cacheless(1) },
+        { timeoutMs: 1, onPartial: "fail", ownSources: isCohosted ? ["local"] : [] },
+      );
+      const isByPath = items.some((item) => item.includes("/"));
+      for (const kind of ["ep", "res"] as const) {
+        const answer = lookup(ask(kind, items, isByPath ? undefined : 1)) as LookupAnswer;
+        const want = isCohosted ? [kind === "ep" ? "/reg/1" : "coap://own/s"] : [];
+        expect([...answer.links].map(({ target }) => target)).toEqual(want);
+        expect(answer).toMatchObject({ origin: "local", isLasting: true });
+      }
+      expect(upstream.asked).toEqual([]);
+    }
+  });
+
+  test("a proxy below asks RDs for a tier above it, and no other tier", async () => {
+    const rd = new AskedUpstream("rd", rows);
+    const tier = new AskedUpstream("tier", [{ href: "/1", ep: "n2" }], { isTier: true });
+    const lookup = createFederatedLookup(
+      { directory: createDirectory(), upstreams: () => [rd, tier], env, cache: cacheless(2) },
+      { timeoutMs: 1000, onPartial: "serve", ownSources: [] },
+    );
+    expect(answered(await lookup(ask("ep", ["rt=t"], 2)))).toMatchObject({
+      targets: ["coap://rd/1"],
+      missing: ["tier"],
+    });
+    expect(answered(await lookup(ask("ep", ["rt=t"], 16))).targets).toEqual(["coap://rd/1", "coap://tier/1"]);
   });
 });
 

@@ -3,7 +3,7 @@ import type { Link } from "@tributary/link-model";
 import type { Directory } from "@tributary/merge-engine";
 import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/resource-directory";
 import type { Upstream } from "@tributary/upstream-sync";
-import { COPY_WAIT_SHARE, NO_FURTHER, PARTIAL_MAX_AGE_S } from "./constants.js";
+import { COPY_WAIT_SHARE, PARTIAL_MAX_AGE_S } from "./constants.js";
 import { participation } from "./coverage.js";
 import { LookupServerError } from "./errors.js";
 import { type FanOutRequest, type FanOutResult, fanOut } from "./fan-out.js";
@@ -60,6 +60,7 @@ class FederatedLookup {
   }
 
   answer(context: LookupContext): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
+    if (context.scope === "here") return this.#registeredHere(context);
     const plan = this.#plan(context);
     if (plan.copies.length > 0) return this.#afterCopies(context, plan.copies);
     return this.#answer(context, plan);
@@ -76,7 +77,12 @@ class FederatedLookup {
     return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#replica(context));
   }
 
-  #plan({ query, request }: LookupContext): Plan {
+  /** Whatever the mode of an upstream: it has no part in what is registered at this node (draft 4.4.2). */
+  #registeredHere(context: LookupContext): LookupAnswer {
+    return { links: this.#replica(context, new Set(this.#options.ownSources)), origin: "local", isLasting: true };
+  }
+
+  #plan({ query, scope }: LookupContext): Plan {
     const plan: Plan = {
       covered: new Set(this.#options.ownSources),
       asked: [],
@@ -92,8 +98,8 @@ class FederatedLookup {
         plan.isLasting = false;
       }
       if (part === "replica") plan.covered.add(upstream.name);
-      // Proxies that follow each other would ask each other for ever (RFC 8768 section 3).
-      else if (part === "ask" && status.isTier && request.hopLimit === NO_FURTHER) plan.missing.push(upstream.name);
+      // Proxies that follow each other would ask each other without end.
+      else if (part === "ask" && status.isTier && scope === "directories") plan.missing.push(upstream.name);
       else if (part === "ask") {
         plan.asked.push(upstream);
         const copy = upstream.copyUnderWay?.(query.criteria);

@@ -4,6 +4,7 @@ export { ReplicationError, type ReplicationErrorCode } from "./errors.js";
 export { readClock } from "./feed-clock.js";
 export { lifetimeAgeS } from "./feed-entry.js";
 export { createFeedReader } from "./feed-reader.js";
+export { HERE_ONLY_HOP_LIMIT, TIER_HOP_LIMIT } from "./hop-limit.js";
 export { type AskedAt, type ClockReading, RemoteClock } from "./remote-clock.js";
 export type {
   ChangeLog,

@@ -183,7 +183,10 @@ describe("bounds and refusals", () => {
       { client, env },
       { self, peers: [peer], limits: DEFAULT_REGISTRATION_LIMITS, ...options },
     );
-    const lookup = forwarding.lookup(() => expect.unreachable());
+    const lookup = forwarding.lookup(
+      () => expect.unreachable(),
+      () => "everywhere",
+    );
     const asked = Array.from({ length: 64 }, async () => lookup(buildRequest("GET", "/rd-lookup/ep")));
     const stranger = lookup(buildRequest("GET", "/rd-lookup/ep", { sourceProof: "none" }));
     const MIB = 1024 * 1024;

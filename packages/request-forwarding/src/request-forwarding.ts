@@ -6,10 +6,15 @@ import {
   type ServerRequest,
   type ServerResponse,
 } from "@tributary/coap-transport";
-import { createEndpointDocuments, type EndpointDocuments, type SiteResource } from "@tributary/resource-directory";
+import {
+  createEndpointDocuments,
+  type EndpointDocuments,
+  type LookupScope,
+  type SiteResource,
+} from "@tributary/resource-directory";
+import { isForwardable } from "./forwardable-lookup.js";
 import { withClientAddress } from "./forwarded-request.js";
 import { Forwarder } from "./forwarder.js";
-import { isAboutThisNode } from "./lookup-scope.js";
 import { REGISTRATIONS_SEGMENT, type Route, RoutingTable } from "./routing-table.js";
 import { createSimpleForwarding } from "./simple-forwarding.js";
 import type { ForwardingDeps, ForwardingOptions, RequestForwarding } from "./types.js";
@@ -35,7 +40,7 @@ export function createRequestForwarding(deps: ForwardingDeps, options: Forwardin
   };
   return {
     resources: [...registrationInterfaces(routing, forwarder, documents, guarded), registrationResources],
-    lookup: (local) => lookupHandler(routing, forwarder, options.self.name, local),
+    lookup: (local, scopeOf) => lookupHandler(routing, forwarder, local, scopeOf),
     peers: () => forwarder.peers(),
     rejected: forwarder.rejected,
     tableSizes: () => ({ ...forwarder.tableSizes(), "forwarded-documents": documents.size }),
@@ -90,12 +95,13 @@ function forwardRegistration(
 function lookupHandler(
   routing: RoutingTable,
   forwarder: Forwarder,
-  name: string,
   local: RequestHandler,
+  scopeOf: (request: ServerRequest) => LookupScope,
 ): RequestHandler {
   const route = routing.lookup();
   if (route.kind !== "peers") return local;
-  return (request) => (isAboutThisNode(request, name) ? local(request) : forwarder.forward(request, route.peers));
+  return (request) =>
+    isForwardable(request, scopeOf(request)) ? forwarder.forward(request, route.peers) : local(request);
 }
 
 /**

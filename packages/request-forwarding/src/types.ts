@@ -1,5 +1,5 @@
-import type { CoapClient, Environment, RequestHandler, TableSizes } from "@tributary/coap-transport";
-import type { RegistrationLimits, SiteResource } from "@tributary/resource-directory";
+import type { CoapClient, Environment, RequestHandler, ServerRequest, TableSizes } from "@tributary/coap-transport";
+import type { LookupScope, RegistrationLimits, SiteResource } from "@tributary/resource-directory";
 
 /** Another node of the group that shares an address with this one (draft 6.2.2). */
 export interface ForwardingPeer {
@@ -63,7 +63,7 @@ export interface RequestForwarding {
    * What serves a lookup here: `local` where this node answers lookups, and for what asks for its own registrations; else the
    * closest peer that answers.
    */
-  lookup(local: RequestHandler): RequestHandler;
+  lookup(local: RequestHandler, scopeOf: (request: ServerRequest) => LookupScope): RequestHandler;
   peers(): readonly PeerStatus[];
   /** Refusals by cause. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;

@@ -9,6 +9,7 @@ export {
   type FeedPublisherOptions,
 } from "./feed-publisher.js";
 export { createLookupInterface, type LookupInterfaceDeps, type LookupInterfaceOptions } from "./lookup-interface.js";
+export { type LookupScope, type LookupScopeOptions, lookupScope, scopeOfRequest } from "./lookup-scope.js";
 export { directoryLookupSource } from "./lookup-source.js";
 export { createMemoryStore } from "./memory-store.js";
 export { pathReference } from "./paths.js";

@@ -16,6 +16,7 @@ import { LastingAnswers } from "./lasting-answers.js";
 import { AGE_ITEM, withLifetimeAges } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
 import { AnswerTooLarge, type BodyWriter, createBodyWriter } from "./lookup-rendering.js";
+import { lookupScope } from "./lookup-scope.js";
 import { normaliseOwnCriteria } from "./own-authority.js";
 import type {
   LookupAnswer,
@@ -121,7 +122,7 @@ class LookupResource {
     const kind = this.#kind;
     const criteria = normaliseOwnCriteria(parsed.query.criteria, { kind, request, resourcePath: this.#resourcePath });
     const query = criteria === parsed.query.criteria ? parsed.query : { ...parsed.query, criteria };
-    return { ok: true, value: { kind, query, items, request } };
+    return { ok: true, value: { kind, query, scope: lookupScope(request, criteria), items, request } };
   }
 
   #answer(asked: AskedLookup): LookupOutcome | Promise<LookupOutcome> {
@@ -187,8 +188,8 @@ class LookupResource {
     return { kind: "answer", origin: "local", etag, response, isLasting };
   }
 
-  #stateTag({ items, request }: LookupContext): Uint8Array {
-    const state = [this.#observers.changes, this.#lasting.age, this.#kind, request.peer.zone ?? null, items];
+  #stateTag({ items, request, scope }: LookupContext): Uint8Array {
+    const state = [this.#observers.changes, this.#lasting.age, this.#kind, request.peer.zone ?? null, scope, items];
     return this.#writer.tagOf(JSON.stringify(state));
   }
 

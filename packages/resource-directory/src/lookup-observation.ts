@@ -100,8 +100,8 @@ export function isMereRenewal({ cause, before, after }: VisibleChange): boolean 
 
 /** Equal for lookups whose answers are always equal. */
 function groupKey({ context, format, showsAges }: AskedLookup): string {
-  const { query, items, request } = context;
-  return JSON.stringify([query, items, request.peer.zone ?? null, format, showsAges]);
+  const { query, scope, items, request } = context;
+  return JSON.stringify([query, scope, items, request.peer.zone ?? null, format, showsAges]);
 }
 
 /** Observers with the same question: answered once for all of them. */

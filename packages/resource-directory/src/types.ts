@@ -9,6 +9,7 @@ import type {
 import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import type { KeptHistory, LogPosition } from "@tributary/replication";
+import type { LookupScope } from "./lookup-scope.js";
 
 /** A registration as the RD keeps it: what the endpoint sent, and its lifetime. Persisted by a RegistrationStore. */
 export interface StoredRegistration {
@@ -143,6 +144,7 @@ export interface LookupRefusal {
 export interface LookupContext {
   readonly kind: LookupInterface;
   readonly query: LookupQuery;
+  readonly scope: LookupScope;
   /** Query items as received, for forwarding. */
   readonly items: readonly string[];
   readonly request: ServerRequest;

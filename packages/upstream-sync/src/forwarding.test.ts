@@ -17,7 +17,14 @@ const encode = (text: string) => new TextEncoder().encode(text);
 /** An RD with one endpoint lookup that has a version, an ETag and observers, as RFC 7252 and RFC 7641 say. */
 async function setUp({ isObservable = true } = {}) {
   const world = createVirtualWorld();
-  const rd = { version: 1, maxAgeS: 90, code: CODE.CONTENT as number, gotEtags: [] as number[][], observers: 0 };
+  const rd = {
+    version: 1,
+    maxAgeS: 90,
+    code: CODE.CONTENT as number,
+    gotEtags: [] as number[][],
+    gotQueries: [] as string[],
+    observers: 0,
+  };
   const observers = new Set<Observer>();
   const document = (etags: readonly Uint8Array[]): ServerResponse => {
     if (rd.code !== CODE.CONTENT) return { code: rd.code };
@@ -33,6 +40,7 @@ async function setUp({ isObservable = true } = {}) {
         if (request.path.join("/") === ".well-known/core")
           return { code: CODE.CONTENT, contentFormat: CONTENT_FORMAT.LINK_FORMAT, payload: encode(CORE) };
         rd.gotEtags.push(request.etags.map(([first]) => first as number));
+        rd.gotQueries.push(request.query.join("&"));
         const answer = document(request.etags);
         if (request.observe !== 0 || !isObservable || rd.code !== CODE.CONTENT) return answer;
         const attach = (observer: Observer) => {
@@ -80,6 +88,24 @@ describe("forwarded lookups", () => {
     expect(answer).toMatchObject({ received: 1, maxAgeS: 90, etag: Uint8Array.of(1), bytes: 41 });
     expect((answer as ForwardedAnswer).links.map(({ target }) => target)).toEqual([`coap://[${ADDRESS}]/reg/1`]);
   });
+
+  test.each([
+    { kind: "ep", items: [`href=coap://[${ADDRESS}]/reg/1`, "rt=a"], want: "href=/reg/1&rt=a" },
+    { kind: "ep", items: [`provenance=coap://[${ADDRESS}]/*`], want: "provenance=/*" },
+    { kind: "res", items: [`provenance=coap://[${ADDRESS}]/reg/1`], want: "provenance=/reg/1" },
+    // Here it may be a target as well.
+    { kind: "res", items: [`href=coap://[${ADDRESS}]/t`], want: `href=coap://[${ADDRESS}]/t` },
+    { kind: "ep", items: ["href=coap://elsewhere/reg/1"], want: "href=coap://elsewhere/reg/1" },
+    { kind: "ep", items: [`base=coap://[${ADDRESS}]/`], want: `base=coap://[${ADDRESS}]/` },
+  ] as const)(
+    "LPX-01 a registration that is named as it is shown here is asked for as $want",
+    async ({ kind, items, want }) => {
+      const { upstream, world, rd } = await setUp();
+      rd.gotQueries.length = 0;
+      await settled(world.clock, upstream.forward(kind, items, {}));
+      expect(rd.gotQueries).toEqual([want]);
+    },
+  );
 
   test("what is held is named by its ETag, and confirmed without being sent again", async () => {
     const { upstream, world, rd } = await setUp();

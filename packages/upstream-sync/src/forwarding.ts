@@ -135,11 +135,22 @@ function readAnswer(
  * Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. Of a
  * lookup proxy that is followed as such, all.
  */
-function ownItems(kind: LookupInterface, items: readonly string[], { capabilities, found }: ForwardingDeps): string[] {
-  if (found.isTier) return [...items];
+function ownItems(kind: LookupInterface, asked: readonly string[], { capabilities, found }: ForwardingDeps): string[] {
+  if (found.isTier) return [...asked];
+  const items = asked.map((item) => asNamedThere(kind, item, found));
   // First, because to some RDs the last criterion is the only one.
   if (kind === "ep") return [...(capabilities.hrefFilter === "yes" ? ["href=/*"] : []), ...items];
   return items.map((item) => (item === "provenance" && capabilities.provenance === "yes" ? "provenance=/*" : item));
+}
+
+/**
+ * A criterion that names a registration resource of the RD by the URI that is shown here, with the path that it has there: not
+ * every RD knows under which address it is reached. A resource lookup takes `href` for a target too, and that stays as it is.
+ */
+function asNamedThere(kind: LookupInterface, item: string, { authority }: Discovered): string {
+  const [, name, value = ""] = /^(href|provenance)=(.*)$/s.exec(item) ?? [];
+  if (name === undefined || (name === "href" && kind === "res") || !value.startsWith(`${authority}/`)) return item;
+  return `${name}=${value.slice(authority.length)}`;
 }
 
 function isOwn(kind: LookupInterface, link: Link, uri: string, { capabilities, found }: ForwardingDeps): boolean {

@@ -14,12 +14,12 @@ import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed-follower.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { type ForwardingDeps, forwardLookup, observeLookup } from "./forwarding.js";
+import { hopLimitedClient } from "./hop-limited-client.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { NotFoundMeaning } from "./not-found-meaning.js";
 import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
-import { singleHopClient } from "./single-hop.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
@@ -154,7 +154,7 @@ class UpstreamShell implements Upstream {
     const found = this.#found;
     if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
     return {
-      client: singleHopClient(this.#deps.client, found),
+      client: hopLimitedClient(this.#deps.client, found),
       found,
       capabilities: this.#capabilities,
       timeoutMs: this.#options.timeoutMs,
@@ -377,7 +377,7 @@ class UpstreamShell implements Upstream {
   #followerDeps(found: Discovered): FollowerDeps {
     const { client, directory, env } = this.#deps;
     return {
-      client: singleHopClient(client, found),
+      client: hopLimitedClient(client, found),
       directory,
       env,
       options: this.#options,

@@ -1,7 +1,7 @@
 import { CODE, errorResponse, type ServerRequest, type ServerResponse } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
-import type { FeedPublisher } from "@tributary/resource-directory";
+import { type FeedPublisher, lookupScope } from "@tributary/resource-directory";
 
 /**
  * The feeds of a node behind one interface: what is registered here, of an RD; and what its lookups show, of a lookup proxy, for
@@ -18,7 +18,7 @@ export class NodeFeeds implements FeedPublisher {
   }
 
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse {
-    if (this.#openUnion !== null && criteria.some(selectsEverything)) {
+    if (this.#openUnion !== null && criteria.some(selectsEverything) && lookupScope(request, criteria) !== "here") {
       this.#union ??= this.#openUnion();
       return this.#union.answer(kind, criteria, request);
     }

@@ -1,4 +1,4 @@
-import type { Environment, RequestHandler } from "@tributary/coap-transport";
+import type { Environment, RequestHandler, ServerRequest } from "@tributary/coap-transport";
 import { type Attribute, firstValue, type Link } from "@tributary/link-model";
 import type { Directory } from "@tributary/merge-engine";
 import type { RequestForwarding } from "@tributary/request-forwarding";
@@ -10,6 +10,7 @@ import {
   type LookupSource,
   type ReplicaPolicy,
   type SiteResource,
+  scopeOfRequest,
 } from "@tributary/resource-directory";
 import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "@tributary/upstream-sync";
 
@@ -42,7 +43,9 @@ export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): Re
   const lookups = (["ep", "res"] as const).map((kind) => {
     const attributes = lookupAttributes(kind, options);
     const local = createLookupInterface(deps, { kind, path: ["rd-lookup", kind], attributes, resourcePath });
-    return forwarding === null ? local : { ...local, handle: forwarding.lookup(local.handle) };
+    if (forwarding === null) return local;
+    const scopeOf = (request: ServerRequest) => scopeOfRequest(request, { kind, resourcePath });
+    return { ...local, handle: forwarding.lookup(local.handle, scopeOf) };
   });
   return createSite([...registration, ...(forwarding?.resources ?? []), ...lookups], { advertise });
 }

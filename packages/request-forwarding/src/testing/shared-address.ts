@@ -15,7 +15,12 @@ import {
   type ServerRequest,
   type ServerResponse,
 } from "@tributary/coap-transport";
-import { createSite, DEFAULT_REGISTRATION_LIMITS, type SiteResource } from "@tributary/resource-directory";
+import {
+  createSite,
+  DEFAULT_REGISTRATION_LIMITS,
+  type SiteResource,
+  scopeOfRequest,
+} from "@tributary/resource-directory";
 import { createRequestForwarding } from "../request-forwarding.js";
 import { registrationPathOf } from "../routing-table.js";
 import type { ForwardingOptions, ForwardingPeer, RequestForwarding } from "../types.js";
@@ -183,7 +188,11 @@ function openNode(world: TestWorld, name: string, plans: Readonly<Record<string,
     { path: ["rd"], handle: serve(() => ({ code: CODE.CREATED, locationPath: [...registrationPathOf(name), "1"] })) },
     { path: registrationPathOf(name), isSubtree: true, handle: serve(() => ({ code: CODE.CHANGED })) },
   ];
-  const lookups = ["ep", "res"].map((kind) => ({ path: ["rd-lookup", kind], handle: forwarding.lookup(observable) }));
+  const lookups = (["ep", "res"] as const).map((kind) => {
+    const scopeOf = (request: ServerRequest) =>
+      scopeOfRequest(request, { kind, resourcePath: registrationPathOf(name) });
+    return { path: ["rd-lookup", kind], handle: forwarding.lookup(observable, scopeOf) };
+  });
   site = createSite([...(plan.rd === true ? own : []), ...forwarding.resources, ...lookups]);
   return {
     forwarding,

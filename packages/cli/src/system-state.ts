@@ -8,7 +8,7 @@ import type { NodeState } from "./node/types.js";
 export function systemState(env: Environment, config: NodeConfig): NodeState {
   const { registration, snapshot } = config;
   const hrefPrefix = `${pathReference(resourcePathOf(config))}/`;
-  const deps = { logger: env.logger, wallMs: () => env.clock.wallMs(), random: env.random };
+  const deps = { logger: env.logger, clock: env.clock, random: env.random };
   const store = registration?.store;
   return {
     ...(store?.kind !== "lmdb"

@@ -1,132 +1,147 @@
-import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, renameSync } from "node:fs";
-import { extname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { Logger } from "@tributary/coap-transport";
+import type { Clock, Logger } from "@tributary/coap-transport";
 import { open, type RootDatabase } from "lmdb";
 import { StateError } from "./errors.js";
 import { observeFailedCommits } from "./failed-commits.js";
 import { lockFolder } from "./folder-lock.js";
+import { isFormer, type TakeOver, takeOverFormer } from "./former-format.js";
+import { hostUptime } from "./host-uptime.js";
+import { type Damage, rebuildState } from "./rebuild-state.js";
+import { openRecords, RECORDS, type Records, RecordTable } from "./record-table.js";
+import { FORMAT } from "./sealed-record.js";
+import { secondOpinion } from "./second-opinion.js";
+import { type ClockAnchor, type HostUptime, packAnchor, readAnchor, StateClock } from "./state-clock.js";
+import { openStateFile, type StateReport } from "./state-file.js";
+import { makeFolder, type StatePlace, stateUnavailable } from "./state-folder.js";
 
 export interface OpenStateDeps {
   readonly logger: Logger;
-  /** Wall clock, ms: names what is set aside. */
-  readonly wallMs: () => number;
+  readonly clock: Clock;
+  /** How long the host has run; default: what Linux says. */
+  readonly hostUptime?: () => HostUptime | null;
 }
 
-export interface OpenStateOptions {
-  /** Folder of the databases; made when it is missing. */
-  readonly path: string;
-  /** Version of the format of the records. */
-  readonly format: number;
+export interface OpenStateOptions extends StatePlace {
+  /** Tables that are of use even when records are missing from them. */
+  readonly rescued: ReadonlySet<string>;
+  /** Takes over what was kept in the former format. */
+  readonly takeOver: TakeOver;
 }
 
-/** Databases that are open for this process alone. */
+/** Tables of records that are open for this process alone. */
 export interface OpenState {
   readonly environment: RootDatabase;
-  /** Where earlier contents were put that could not be read; absent: there were none. */
-  readonly setAside?: string;
+  readonly records: Records;
+  readonly meta: RecordTable;
+  readonly clock: StateClock;
+  /** What was lost of earlier contents; absent: nothing. */
+  readonly damage?: Damage;
   close(): Promise<void>;
 }
 
-const MAX_DATABASES = 8;
-/** Reading through a very large state must not keep the start waiting for ever, ms. */
-const READ_THROUGH_MS = 120_000;
+const MAX_DATABASES = 16;
+/** Table of what is kept besides the records of the owner. */
+export const META = "meta";
+const CLOCK = "clock";
 
 /**
- * Open a folder of databases. Contents that cannot be read, or that have another format, are set aside under another name and
- * never prevent the start. @throws {StateError}
+ * Open a folder of records. What is damaged is left out, and the folder rebuilt from the rest; contents of which nothing can be
+ * read are set aside under another name. Neither prevents the start. @throws {StateError}
  */
-export async function openState(deps: OpenStateDeps, { path, format }: OpenStateOptions): Promise<OpenState> {
-  const setAside = await setAsideUnlessSound(deps, path, format);
-  const unlock = claimFolder(path);
+export async function openState(deps: OpenStateDeps, options: OpenStateOptions): Promise<OpenState> {
+  const { path } = options;
+  makeFolder(options);
+  let unlock = claim(options);
   try {
-    // Without overlap a write is on disk when its promise resolves; all writes of a moment share one commit. Transactions
-    // keep their place among single writes.
-    const environment = open({ path, maxDbs: MAX_DATABASES, overlappingSync: false, strictAsyncOrder: true });
+    const report = await examine(options);
+    const problem = report === undefined ? null : await problemOf(report, options);
+    let damage: Damage | undefined;
+    if (problem !== null) {
+      unlock();
+      const rescued = new Set([...options.rescued, META]);
+      damage = await rebuildState(deps, { ...options, problem, openEnvironment, isRescued: isRescuedIn(rescued) });
+      unlock = claim(options);
+    }
+    const environment = openEnvironment(path);
     observeFailedCommits(environment, { logger: deps.logger, path });
-    const meta = environment.openDB<number, string>({ name: "meta", encoding: "json" });
-    await meta.put("format", format);
-    const close = async () => {
-      try {
-        // What could not be written was told to whoever wanted it written.
-        await environment.flushed.then(
-          () => undefined,
-          () => undefined,
-        );
-        await environment.close();
-      } finally {
-        unlock();
-      }
+    const records = openRecords(environment);
+    if (report !== undefined && damage === undefined && isFormer(report))
+      await takeOverFormer(deps, environment, records, options);
+    // Programs of the former format look at this before they touch anything.
+    await environment.openDB<number, string>({ name: "meta", encoding: "json" }).put("format", FORMAT);
+    const meta = new RecordTable(records, META);
+    const clock = openClock(deps, meta);
+    return {
+      environment,
+      records,
+      meta,
+      clock,
+      ...(damage === undefined ? {} : { damage }),
+      close: () => closeState(environment, clock, unlock),
     };
-    return { environment, ...(setAside === undefined ? {} : { setAside }), close };
   } catch (error) {
     unlock();
-    throw unavailable(path, error);
+    throw error instanceof StateError ? error : stateUnavailable(options, error);
   }
 }
 
-function claimFolder(path: string): () => void {
+function openEnvironment(path: string): RootDatabase {
+  // Without overlap a write is on disk when its promise resolves; all writes of a moment share one commit. Transactions keep
+  // their place among single writes.
+  return open({ path, maxDbs: MAX_DATABASES, overlappingSync: false, strictAsyncOrder: true });
+}
+
+/** The history and the reserved counters claim that nothing is missing; only the clock does not. */
+function isRescuedIn(tables: ReadonlySet<string>): (table: string, key: string) => boolean {
+  return (table, key) => tables.has(table) && (table !== META || key === CLOCK);
+}
+
+function openClock({ clock, hostUptime: uptime = hostUptime }: OpenStateDeps, meta: RecordTable): StateClock {
+  const write = (anchor: ClockAnchor): void => {
+    // One that is not written leaves the one before; whoever writes records is told that the disk fails.
+    meta.put(CLOCK, packAnchor(anchor)).catch(() => undefined);
+  };
+  return new StateClock({ clock, hostUptime: uptime }, readAnchor(meta.get(CLOCK)), write);
+}
+
+async function closeState(environment: RootDatabase, clock: StateClock, unlock: () => void): Promise<void> {
   try {
-    mkdirSync(path, { recursive: true });
-    return lockFolder(path);
-  } catch (error) {
-    throw error instanceof StateError ? error : unavailable(path, error);
+    clock.anchor();
+    clock.close();
+    // What could not be written was told to whoever wanted it written.
+    await environment.flushed.then(
+      () => undefined,
+      () => undefined,
+    );
+    await environment.close();
+  } finally {
+    unlock();
   }
 }
 
-async function setAsideUnlessSound({ logger, wallMs }: OpenStateDeps, path: string, format: number) {
-  if (!existsSync(join(path, "data.mdb"))) return undefined;
-  // Whoever uses it finds it sound; to look into it meanwhile would tell nothing.
-  claimFolder(path)();
-  const problem = await readThrough(path, format);
-  if (problem === null) return undefined;
-  const aside = freeName(`${path}.damaged-${new Date(wallMs()).toISOString().replace(/[:.]/g, "-")}`);
+function claim(place: StatePlace): () => void {
   try {
-    renameSync(path, aside);
+    return lockFolder(place.path);
   } catch (error) {
-    throw unavailable(path, error);
-  }
-  logger.error("kept state cannot be read and is set aside", { path, aside, problem });
-  return aside;
-}
-
-function freeName(name: string): string {
-  for (let count = 1; ; count++) {
-    const candidate = count === 1 ? name : `${name}-${count}`;
-    if (!existsSync(candidate)) return candidate;
+    throw error instanceof StateError ? error : stateUnavailable(place, error);
   }
 }
 
-/** What the program that reads state through says when all of it could be read. */
-const SOUND = "sound";
-
-/** Why the state in `path` cannot be used, or null. */
-async function readThrough(path: string, format: number): Promise<string | null> {
-  const program = fileURLToPath(new URL(`./read-through${extname(import.meta.url)}`, import.meta.url));
-  return new Promise((resolve) => {
-    const options = { timeout: READ_THROUGH_MS, env: { ...process.env, NODE_NO_WARNINGS: "1" } };
-    const child = execFile(process.execPath, [program, path, String(format)], options, (error, stdout, stderr) => {
-      if (error === null || stdout.includes(SOUND)) resolve(null);
-      else resolve(stdout || lastLine(stderr) || `reading it ended with ${error.signal ?? `status ${error.code}`}`);
-    });
-    // The database may hang while the process ends. What it found is said before that, and does not depend on it.
-    child.stdout?.on("data", (text: string) => {
-      if (text.includes(SOUND)) child.kill("SIGKILL");
-    });
-  });
+async function examine({ path }: StatePlace): Promise<StateReport | undefined> {
+  const file = openStateFile(path);
+  try {
+    return await file?.examine();
+  } finally {
+    file?.close();
+  }
 }
 
-function lastLine(text: string): string {
-  return (
-    text
-      .split("\n")
-      .filter((line) => /Error/.test(line))
-      .at(-1)
-      ?.trim() ?? ""
-  );
-}
-
-function unavailable(path: string, error: unknown): StateError {
-  return new StateError("STATE_UNAVAILABLE", `state cannot be kept in ${path}: ${(error as Error).message}`);
+/** Why the contents cannot be used as they are, or null. */
+async function problemOf(report: StateReport, { path }: StatePlace): Promise<string | null> {
+  const { problem, format, intact, databases } = report;
+  if (problem !== null) return problem;
+  // What a record is sealed with says its format better than a number that stands by itself.
+  if (intact > 0 || isFormer(report)) return secondOpinion(path);
+  const isEmpty = databases.every((name) => name === "meta" || name === RECORDS);
+  if (isEmpty && (format === undefined || format === FORMAT)) return null;
+  return `its format is ${format ?? "not known"}, not ${FORMAT}`;
 }

@@ -1,7 +1,8 @@
 import type { LogPosition } from "@tributary/replication";
 import type { FeedHistory, RegistrationStore, StoredRegistration } from "@tributary/resource-directory";
-import type { Database } from "lmdb";
-import { type OpenStateDeps, openState } from "./open-state.js";
+import type { TakeOver } from "./former-format.js";
+import { META, type OpenState, type OpenStateDeps, openState } from "./open-state.js";
+import type { Damage } from "./rebuild-state.js";
 import {
   isKeptRegistration,
   packPosition,
@@ -9,6 +10,7 @@ import {
   readPosition,
   unpackRegistration,
 } from "./record-format.js";
+import { RecordTable } from "./record-table.js";
 
 export interface RegistrationStateDeps extends OpenStateDeps {
   /** Uniform in [0, 1). */
@@ -20,6 +22,8 @@ export interface RegistrationStateOptions {
   readonly path: string;
   /** Path above the registration resources, as references: `/reg/`. */
   readonly hrefPrefix: string;
+  /** Key of the configuration that names the folder, for messages; default `registration.store`. */
+  readonly setting?: string;
 }
 
 /** What an RD keeps across restarts: its registrations, and the history by which proxies resume. */
@@ -28,10 +32,12 @@ export interface RegistrationState {
   readonly history: FeedHistory;
   /** What could not be taken over, by cause. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
+  /** What was lost at this start; absent: nothing. The history is another one then. */
+  readonly damage?: Damage;
 }
 
-/** Format of the records in this file. */
-const FORMAT = 1;
+const REGISTRATIONS = "registration";
+const POSITIONS = "position";
 /** Counters set aside at once: after a crash the history goes on behind all that may have been handed out. */
 const RESERVED_COUNTERS = 100_000;
 const EPOCHS = 2 ** 24;
@@ -41,38 +47,49 @@ const EPOCHS = 2 ** 24;
  *
  * A registration and its position in the history are two records, since the position is known only after the registration
  * is kept. Each write of a registration takes its position away in the same commit, so that after a crash a registration
- * without one counts as changed, and is told again.
+ * without one counts as changed, and is told again. When a record was damaged, whatever it was, the history is given up: proxies
+ * synchronise again and drop what is missing here.
  * @throws {StateError}
  */
 export async function openRegistrationState(
   deps: RegistrationStateDeps,
-  { path, hrefPrefix }: RegistrationStateOptions,
+  { path, hrefPrefix, setting = "registration.store" }: RegistrationStateOptions,
 ): Promise<RegistrationState> {
-  const state = await openState(deps, { path, format: FORMAT });
-  const { environment } = state;
   const rejected = new Map<string, number>();
-  const reject = (cause: string) => rejected.set(cause, (rejected.get(cause) ?? 0) + 1);
-  if (state.setAside !== undefined) reject("state-damaged");
-  const registrations: Database<unknown, string> = environment.openDB({ name: "registrations", encoding: "msgpack" });
-  const positions: Database<unknown, string> = environment.openDB({ name: "positions", encoding: "msgpack" });
-  const meta: Database<number, string> = environment.openDB({ name: "meta", encoding: "json" });
+  const reject = (cause: string, count = 1) => rejected.set(cause, (rejected.get(cause) ?? 0) + count);
+  let undecodable = 0;
+  const takeOver = takeOverRegistrations(() => undecodable++);
+  const state = await openState(deps, { path, setting, rescued: new Set([REGISTRATIONS]), takeOver });
+  const { environment, records, clock, damage } = state;
+  if (damage !== undefined) {
+    reject("state-damaged");
+    if (damage.leftOut !== 0) reject("state-record", damage.leftOut ?? 1);
+  }
+  if (undecodable > 0) reject("state-record", undecodable);
+  const registrations = new RecordTable(records, REGISTRATIONS);
+  const positions = new RecordTable(records, POSITIONS);
   const hrefOf = (id: string) => hrefPrefix + id;
 
   async function* load(): AsyncGenerator<StoredRegistration> {
-    for (const { key, value } of registrations.getRange()) {
-      if (isKeptRegistration(value)) yield unpackRegistration(key, value);
+    let unreadable = 0;
+    for (const { key: id, content } of registrations.entries()) {
+      if (!isKeptRegistration(content)) unreadable++;
       else {
-        reject("state-record");
-        deps.logger.warn("a kept registration cannot be read and is left out", { path, id: key });
+        const stored = unpackRegistration(id, content);
+        yield { ...stored, renewedAtWallMs: clock.toWall(stored.renewedAtWallMs) };
       }
     }
+    if (unreadable === 0) return;
+    reject("state-record", unreadable);
+    deps.logger.warn("kept registrations cannot be read and are left out", { path, count: unreadable });
   }
 
   const store: RegistrationStore = {
     load,
     async put(registration) {
+      const renewedAtMs = clock.toState(registration.renewedAtWallMs);
       await environment.batch(() => {
-        void registrations.put(registration.id, packRegistration(registration));
+        void registrations.put(registration.id, packRegistration({ ...registration, renewedAtWallMs: renewedAtMs }));
         void positions.remove(hrefOf(registration.id));
       });
     },
@@ -82,24 +99,53 @@ export async function openRegistrationState(
     },
     close: () => state.close(),
   };
-  return { store, history: await openHistory(deps, positions, meta), rejected };
+  const history = await openHistory(deps, state, positions, undecodable > 0);
+  return { store, history, rejected, ...(damage === undefined ? {} : { damage }) };
+}
+
+function takeOverRegistrations(onUndecodable: () => void): TakeOver {
+  return function* (former, numberOf, records) {
+    const registrations = new RecordTable(records, REGISTRATIONS);
+    const positions = new RecordTable(records, POSITIONS);
+    const meta = new RecordTable(records, META);
+    for (const { key, content } of former("registrations")) {
+      if (typeof key === "string" && isKeptRegistration(content)) yield registrations.put(key, content);
+      else onUndecodable();
+    }
+    for (const { key, content } of former("positions")) {
+      const position = typeof key === "string" ? readPosition(key, content) : undefined;
+      if (position === undefined) onUndecodable();
+      else yield positions.put(position.href, packPosition(position));
+    }
+    for (const name of ["epoch", "reserved", "horizon"]) {
+      const number = numberOf(name);
+      if (number !== undefined) yield meta.put(name, number);
+    }
+  };
 }
 
 async function openHistory(
   deps: RegistrationStateDeps,
-  positions: Database<unknown, string>,
-  meta: Database<number, string>,
+  { meta }: OpenState,
+  positions: RecordTable,
+  isBroken: boolean,
 ): Promise<FeedHistory> {
-  const epoch = meta.get("epoch") ?? Math.floor(deps.random() * EPOCHS);
-  const counter = meta.get("reserved") ?? 0;
+  const counterOf = (name: string): number | undefined => {
+    const found = isBroken ? undefined : meta.get(name);
+    return typeof found === "number" && Number.isSafeInteger(found) && found >= 0 ? found : undefined;
+  };
+  const epoch = counterOf("epoch") ?? Math.floor(deps.random() * EPOCHS);
+  const counter = counterOf("reserved") ?? 0;
+  const horizon = counterOf("horizon") ?? 0;
   let reserved = counter + RESERVED_COUNTERS;
-  await Promise.all([meta.put("epoch", epoch), meta.put("reserved", reserved)]);
+  if (isBroken) await Promise.all([...positions.keys()].map((href) => positions.remove(href)));
+  await Promise.all([meta.put("epoch", epoch), meta.put("reserved", reserved), meta.put("horizon", horizon)]);
   // A position that is not kept means that its registration is told again after a restart.
   const failed = () => undefined;
 
   function* kept(): Generator<LogPosition> {
-    for (const { key, value } of positions.getRange()) {
-      const position = readPosition(key, value);
+    for (const { key, content } of positions.entries()) {
+      const position = readPosition(key, content);
       if (position !== undefined) yield position;
     }
   }
@@ -107,7 +153,7 @@ async function openHistory(
   return {
     epoch,
     counter,
-    horizon: meta.get("horizon") ?? 0,
+    horizon,
     positions: { [Symbol.iterator]: kept },
     keep(position) {
       positions.put(position.href, packPosition(position)).catch(failed);
@@ -117,8 +163,8 @@ async function openHistory(
         reserved -= RESERVED_COUNTERS;
       });
     },
-    forget(href, horizon) {
-      meta.put("horizon", horizon).catch(failed);
+    forget(href, toHorizon) {
+      meta.put("horizon", toHorizon).catch(failed);
       positions.remove(href).catch(failed);
     },
   };

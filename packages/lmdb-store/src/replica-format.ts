@@ -1,5 +1,6 @@
 import type { Link } from "@tributary/link-model";
-import type { KeptRegistration, KeptTimes } from "@tributary/upstream-sync";
+import type { FeedPosition, Version } from "@tributary/replication";
+import type { KeptRegistration, KeptReplica, KeptTimes } from "@tributary/upstream-sync";
 import { isAttributes } from "./record-format.js";
 
 type Replicated = KeptRegistration["registration"];
@@ -54,6 +55,27 @@ export function readTimes(value: unknown): KeptTimes | undefined {
   if (!Array.isArray(value) || value.length !== 2 || !value.every(Number.isFinite)) return undefined;
   const [renewedAtWallMs, expiresAtWallMs] = value as [number, number];
   return { renewedAtWallMs, expiresAtWallMs };
+}
+
+/** An upstream as it is kept. */
+export interface KeptUpstream extends KeptReplica {
+  readonly position?: FeedPosition;
+}
+
+/** An upstream as it was kept, or undefined when it cannot be read. */
+export function readUpstream(value: unknown): KeptUpstream | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { settings, authority, isComplete, position } = value as { [name in keyof KeptUpstream]?: unknown };
+  if (typeof settings !== "string" || typeof authority !== "string" || typeof isComplete !== "boolean")
+    return undefined;
+  const { ep, res } = (position ?? {}) as { [name in keyof FeedPosition]?: unknown };
+  return { settings, authority, isComplete, ...(isVersion(ep) && isVersion(res) ? { position: { ep, res } } : {}) };
+}
+
+function isVersion(value: unknown): value is Version {
+  if (typeof value !== "object" || value === null) return false;
+  const { epoch, counter } = value as { [name in keyof Version]?: unknown };
+  return Number.isSafeInteger(epoch) && Number.isSafeInteger(counter);
 }
 
 function isRoute(value: unknown): value is readonly string[] {

@@ -1,9 +1,12 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { createMemoryReplicaStore, type KeptRegistration, type ReplicaStore } from "@tributary/upstream-sync";
 import fc from "fast-check";
 import { open } from "lmdb";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { packReplicated } from "./replica-format.js";
 import { openReplicaSnapshot } from "./replica-snapshot.js";
-import { listeningLogger, temporaryFolder } from "./testing/temporary-folder.js";
+import { listeningLogger, stoppedClock, temporaryFolder } from "./testing/temporary-folder.js";
 
 let folder: ReturnType<typeof temporaryFolder>;
 beforeEach(() => {
@@ -12,7 +15,8 @@ beforeEach(() => {
 afterEach(() => folder.remove());
 
 const logger = listeningLogger();
-const openSnapshot = (path = folder.path) => openReplicaSnapshot({ logger, wallMs: () => 0 }, { path });
+const openSnapshot = (path = folder.path) =>
+  openReplicaSnapshot({ logger, clock: stoppedClock(0), hostUptime: () => null }, { path });
 
 function kept(href: string, content = 0): KeptRegistration {
   return {
@@ -100,17 +104,52 @@ describe("replicas in a folder", () => {
     before.put("a", kept("/2"));
     before.setPosition("a", position);
     await before.close();
-    const environment = open({ path: folder.path, maxDbs: 8 });
-    await environment.openDB({ name: "replicas", encoding: "msgpack" }).put(["a", "/1"], "rubbish");
-    await environment.close();
+    const file = join(folder.path, "data.mdb");
+    const bytes = readFileSync(file);
+    for (let at = bytes.indexOf('["/1"'); at >= 0; at = bytes.indexOf('["/1"', at + 1)) bytes[at + 3] = 0x37;
+    writeFileSync(file, bytes);
     const after = await openSnapshot();
     expect([...after.registrations("a")].map(({ registration }) => registration.href)).toEqual(["/2"]);
     expect(after.position("a")).toBeUndefined();
+    expect(after.load("a")).toMatchObject({ isComplete: false });
     expect(after.rejected.get("snapshot-record")).toBe(1);
     await after.close();
     const again = await openSnapshot();
     expect([...again.registrations("a")]).toHaveLength(1);
     expect(again.rejected.size).toBe(0);
     await again.close();
+  });
+
+  test("the format without checksums is taken over", async () => {
+    const environment = open({ path: folder.path, maxDbs: 8, overlappingSync: false });
+    await environment.openDB({ name: "meta", encoding: "json" }).put("format", 1);
+    await environment.openDB({ name: "upstreams", encoding: "json" }).put("a", { ...replica, position });
+    const { registration, renewedAtWallMs, expiresAtWallMs } = kept("/1");
+    await environment
+      .openDB({ name: "replicas", encoding: "msgpack" })
+      .put(["a", "/1"], packReplicated(registration) as unknown as string);
+    await environment
+      .openDB({ name: "times", encoding: "msgpack" })
+      .put(["a", "/1"], [renewedAtWallMs, expiresAtWallMs]);
+    await environment.close();
+    const snapshot = await openSnapshot();
+    expect([...snapshot.registrations("a")]).toEqual([kept("/1")]);
+    expect(snapshot.position("a")).toEqual(position);
+    await snapshot.close();
+  });
+
+  test("a step of the wall clock while it runs changes no age", async () => {
+    const clock = stoppedClock(1_000_000);
+    const deps = { logger, clock, hostUptime: () => null };
+    const before = await openReplicaSnapshot(deps, { path: folder.path });
+    before.open("a", replica);
+    before.put("a", { ...kept("/1"), renewedAtWallMs: 1_000_000, expiresAtWallMs: 1_060_000 });
+    clock.set({ wallMs: 1_002_000 + 30 * 86_400_000, nowMs: 2000 });
+    await before.close();
+    const after = await openReplicaSnapshot(deps, { path: folder.path });
+    const [found] = [...after.registrations("a")];
+    expect(clock.wallMs() - (found?.renewedAtWallMs ?? 0)).toBe(2000);
+    expect((found?.expiresAtWallMs ?? 0) - (found?.renewedAtWallMs ?? 0)).toBe(60_000);
+    await after.close();
   });
 });

@@ -59,6 +59,7 @@ function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): vo
 
 function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
   const peers = node.peers?.() ?? [];
+  const damage = node.damage?.() ?? {};
   return {
     name: node.name,
     version,
@@ -66,6 +67,7 @@ function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) 
     roles,
     uptime: Math.round((clock.nowMs() - startedMs) / 1000),
     registrations: node.directory.counts(),
+    ...(Object.keys(damage).length === 0 ? {} : { damage }),
     ...(peers.length === 0 ? {} : { peers: peers.map(({ name, uri, isUp }) => ({ name, uri, up: isUp })) }),
   };
 }
@@ -80,6 +82,7 @@ function overview({ node, version, roles }: HttpSite): string {
     `Tributary ${version}: ${node.name}, ${names}`,
     `listening on ${node.listening.join(", ")}`,
     `${visible} registrations visible, ${superseded} superseded, ${stale} stale`,
+    ...damageLines(node),
     ...(upstreams.length === 0 ? [] : ["", "upstreams:", ...upstreams]),
     "",
     "/healthz            the process is alive",
@@ -90,4 +93,11 @@ function overview({ node, version, roles }: HttpSite): string {
     "/api/registrations  what it holds: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
     "",
   ].join("\n");
+}
+
+function damageLines(node: Node): string[] {
+  return Object.entries(node.damage?.() ?? {}).map(
+    ([setting, { leftOut, setAside }]) =>
+      `${setting} was damaged: ${leftOut ?? "an unknown number of"} records left out, see ${setAside}`,
+  );
 }

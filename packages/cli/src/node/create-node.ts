@@ -21,7 +21,16 @@ import type { NodeConfig } from "../config/types.js";
 import { NodeFeeds } from "./node-feeds.js";
 import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
 import { createNodeSite } from "./node-site.js";
-import type { LookupSample, Node, NodeCounters, NodeDeps, NodeListener, NodeState, ReloadSummary } from "./types.js";
+import type {
+  LookupSample,
+  Node,
+  NodeCounters,
+  NodeDamage,
+  NodeDeps,
+  NodeListener,
+  NodeState,
+  ReloadSummary,
+} from "./types.js";
 import { UpstreamSet } from "./upstream-set.js";
 
 /** Name of the source that holds this node's own registrations. */
@@ -148,6 +157,15 @@ class RunningNode implements Node {
 
   peers(): readonly PeerStatus[] {
     return this.#forwarding?.peers() ?? [];
+  }
+
+  damage(): NodeDamage {
+    const store = this.#kept?.damage;
+    const snapshot = this.#replicas?.damage;
+    return {
+      ...(store === undefined ? {} : { "registration.store": store }),
+      ...(snapshot === undefined ? {} : { snapshot }),
+    };
   }
 
   upstreams(): readonly UpstreamStatus[] {

@@ -36,6 +36,8 @@ export interface Node {
   readonly counters: NodeCounters;
   /** The nodes with the same address, as far as requests were forwarded to them (draft 6.2.2). */
   peers?(): readonly PeerStatus[];
+  /** What was lost of kept state at this start; empty: nothing. */
+  damage?(): NodeDamage;
   /** Entries by table, over all listeners and the RD: what is bounded, and stays so. */
   tableSizes(): TableSizes;
   /** Observe counters as they change. */
@@ -75,9 +77,25 @@ export interface NodeState {
     readonly store: RegistrationStore;
     readonly history: FeedHistory;
     readonly rejected: ReadonlyMap<string, number>;
+    readonly damage?: StateDamage;
   }>;
-  readonly openReplicas?: () => Promise<ReplicaStore & { readonly rejected?: ReadonlyMap<string, number> }>;
+  readonly openReplicas?: () => Promise<
+    ReplicaStore & { readonly rejected?: ReadonlyMap<string, number>; readonly damage?: StateDamage }
+  >;
 }
+
+/** What was lost of kept state at this start. */
+export interface StateDamage {
+  readonly problem: string;
+  readonly kept: number;
+  /** Records that are missing; undefined: it cannot be told how many. */
+  readonly leftOut: number | undefined;
+  /** Where the damaged folder is now. */
+  readonly setAside: string;
+}
+
+/** By what it was damage of: the setting that names the folder. */
+export type NodeDamage = Readonly<Partial<Record<"registration.store" | "snapshot", StateDamage>>>;
 
 export interface NodeDeps {
   readonly state?: NodeState;

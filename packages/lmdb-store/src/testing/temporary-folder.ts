@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Clock } from "@tributary/coap-transport";
 
 /** A path for state in a folder of its own, and what removes that folder. */
 export function temporaryFolder(): { readonly path: string; readonly remove: () => void } {
@@ -21,4 +22,18 @@ export function listeningLogger() {
     said.push({ level, message, fields });
   };
   return { said, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** A clock whose times are set by hand; its timers never fire. */
+export function stoppedClock(
+  wallMs: number,
+  nowMs = 0,
+): Clock & { set(times: { wallMs?: number; nowMs?: number }): void } {
+  const times = { wallMs, nowMs };
+  return {
+    nowMs: () => times.nowMs,
+    wallMs: () => times.wallMs,
+    setTimer: () => ({ cancel: () => {} }),
+    set: (next) => void Object.assign(times, next),
+  };
 }

@@ -340,8 +340,9 @@ describe("one process at a time", () => {
 
   test("nor does one that has ended and was not waited for", async () => {
     mkdirSync(folder.path);
-    // A shell that replaces itself by a program which never waits for what the shell has started.
-    const parent = spawn("sh", ["-c", "sh -c 'exit 0' & echo $!; exec sleep 60"]);
+    // A shell that replaces itself by a program which never waits for what the shell has started; that one ends afterwards.
+    const child = 'until [ "$(cat /proc/$PPID/comm)" = sleep ]; do :; done';
+    const parent = spawn("sh", ["-c", `sh -c '${child}' & echo $!; exec sleep 60`]);
     const pid = await new Promise<number>((resolve) => parent.stdout.once("data", (data) => resolve(Number(data))));
     await expect.poll(() => readFileSync(`/proc/${pid}/stat`, "utf8"), { timeout: 10_000 }).toContain(") Z ");
     const startedAt = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[19];

@@ -202,8 +202,8 @@ describe("changes of what a source holds", () => {
     const one = registration("/1", "n", 0, { d: "f", zone: "eth0", attributes: [["et", "x"]] });
     directory.put("a", one, 0);
     const told = source[0]?.registration as object;
-    expect({ ...told }).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1" });
-    expect(JSON.parse(JSON.stringify(told))).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1" });
+    expect({ ...told }).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1", orderMs: 0 });
+    expect(JSON.parse(JSON.stringify(told))).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1", orderMs: 0 });
   });
 });
 

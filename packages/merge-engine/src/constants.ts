@@ -20,3 +20,11 @@ export const MARKED_SHARE = 1 / 4;
 export const AGE_ATTRIBUTES: ReadonlySet<string> = new Set(["lt", "lt-age", "lt-remaining"]);
 /** Resource type of every endpoint link (RFC 9176 section 6.4). */
 export const ENDPOINT_RESOURCE_TYPE = "core.rd-ep";
+/** Federation times that differ by no more count as equal: clocks kept by NTP differ by much less, ms. */
+export const FEDERATION_TOLERANCE_MS = 1_000;
+/** No node goes further ahead of its own wall clock than this: the age of a clock that was never set, ms. */
+export const LONGEST_LEAD_MS = 100 * 365 * 86_400_000;
+/** Federation time of others is followed no more often than this, ms. */
+export const HASTE_MS = 2_000;
+/** A registration at a lost RD counts as renewed so much earlier, ms: what clocks may differ by is no reason to prefer it. */
+export const LOST_PENALTY_MS = 1_000;

@@ -90,7 +90,7 @@ describe("reading", () => {
     expect(directory.sources()).toEqual(["a", "b"]);
     expect([...directory.hrefs("a")]).toEqual(["/1", "/2"]);
     expect([...directory.hrefs("none")]).toEqual([]);
-    expect(directory.get("a", "/1")).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1" });
+    expect(directory.get("a", "/1")).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1", orderMs: 0 });
     expect(directory.get("a", "/2")?.links).toEqual([]);
     expect([directory.get("b", "/1"), directory.get("none", "/1")]).toEqual([undefined, undefined]);
     expect([directory.has("a", "/1"), directory.has("b", "/1")]).toEqual([true, false]);
@@ -111,7 +111,7 @@ describe("reading", () => {
   test("operators see every record with its state, in the order of lookups, winner first", () => {
     const directory = directoryOf("a", "b");
     directory.put("a", registration("/2", "n", 10), 10);
-    directory.put("b", registration("/9", "n", 20), 20);
+    directory.put("b", registration("/9", "n", 2000), 2000);
     directory.put("a", registration("/1", "m", 10, { d: "f" }), 10);
     directory.put("a", registration("/3", "m", 10), 10);
     directory.setConnected("b", false, 30);

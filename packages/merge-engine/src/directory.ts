@@ -2,8 +2,10 @@ import { isAbsoluteUri, isPathAbsolute, type Link, type LookupQuery } from "@tri
 import { hrefTokenName } from "./attribute-index.js";
 import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constants.js";
 import { MergeError } from "./errors.js";
+import type { FederationClock } from "./federation-clock.js";
 import { RegistrationBook } from "./registration-book.js";
 import { type Source, type StoredRecord, snapshot } from "./stored-record.js";
+import { mayBePassedOver } from "./total-order.js";
 import type {
   Directory,
   DirectoryCounts,
@@ -13,6 +15,7 @@ import type {
   LookupOptions,
   Registration,
   RegistrationState,
+  RenewalTimes,
   SourcedRegistration,
   SourceOptions,
 } from "./types.js";
@@ -43,6 +46,10 @@ class MergedDirectory implements Directory {
     return this.#book.events.on(event, listener);
   }
 
+  get clock(): FederationClock {
+    return this.#book.clock;
+  }
+
   openSource(name: string, { authority }: SourceOptions): void {
     const known = this.#book.sources.get(name);
     if (known !== undefined) known.authority = authority;
@@ -52,6 +59,8 @@ class MergedDirectory implements Directory {
         hrefToken: hrefTokenName(name),
         authority,
         isConnected: false,
+        clock: this.#book.clock,
+        leadMs: 0,
         records: new Map(),
         overdue: new Set<StoredRecord>(),
         shown: 0,
@@ -69,7 +78,18 @@ class MergedDirectory implements Directory {
       this.#book.expire(nowMs);
       known.isConnected = true;
     } else this.#book.disconnect(known);
+    this.#book.reconsider(source, nowMs);
     events.post([["connection", source, isConnected]]);
+    events.finish();
+  }
+
+  setLead(source: string, leadMs: number | null, nowMs: number): void {
+    const { events } = this.#book;
+    const known = this.#source(source);
+    if (known.leadMs === leadMs) return;
+    known.leadMs = leadMs;
+    this.#book.reconsider(source, nowMs);
+    events.post([["retimed", source]]);
     events.finish();
   }
 
@@ -97,12 +117,7 @@ class MergedDirectory implements Directory {
     this.#book.events.finish();
   }
 
-  renew(
-    source: string,
-    href: string,
-    times: Pick<Registration, "renewedAtMs" | "expiresAtMs">,
-    nowMs: number,
-  ): boolean {
+  renew(source: string, href: string, times: RenewalTimes, nowMs: number): boolean {
     const record = this.#record(source, href);
     if (record === undefined) return false;
     assertTimes(href, times);
@@ -153,7 +168,9 @@ class MergedDirectory implements Directory {
     const { shown, records } = key;
     const { shownHref } = shown;
     // Those before the winner have ended; but where it came by several routes, the first of them that lives decided.
-    const first = records.findIndex((record) => record === shown || record.shownHref === shownHref);
+    const first = records.findIndex(
+      (record) => record === shown || record.shownHref === shownHref || mayBePassedOver(record, shown),
+    );
     return [shown, ...records.slice(first).filter((record) => record !== shown)].map((record) => snapshot(record));
   }
 
@@ -213,8 +230,9 @@ function assertRegistration(registration: Registration): void {
   assertTimes(href, registration);
 }
 
-function assertTimes(href: string, times: Pick<Registration, "renewedAtMs" | "expiresAtMs">): void {
-  if (!Number.isFinite(times.renewedAtMs) || Number.isNaN(times.expiresAtMs)) {
+function assertTimes(href: string, times: RenewalTimes): void {
+  const { renewedAtMs, expiresAtMs, stampMs = 0 } = times;
+  if (!Number.isFinite(renewedAtMs) || Number.isNaN(expiresAtMs) || !Number.isFinite(stampMs)) {
     throw new MergeError("BAD_REGISTRATION", `registration ${href} has a time that is no number`);
   }
 }

@@ -1,7 +1,10 @@
+export { FEDERATION_TOLERANCE_MS } from "./constants.js";
 export { createDirectory } from "./directory.js";
 export { EndpointTable } from "./endpoint-table.js";
 export { MergeError, type MergeErrorCode } from "./errors.js";
+export { FederationClock, wholeMicroseconds } from "./federation-clock.js";
 export { covers, endpointLink, registrationMatches, resourceLink, resourceMatches } from "./matching.js";
+export { compareRenewals, type Renewal } from "./total-order.js";
 export type {
   ChangeCause,
   Directory,
@@ -12,6 +15,7 @@ export type {
   LookupOptions,
   Registration,
   RegistrationState,
+  RenewalTimes,
   SourceChange,
   SourcedRegistration,
   SourceOptions,

@@ -24,15 +24,15 @@ describe("which of several registrations is shown", () => {
     expect(targets(directory, "ep", 200)).toEqual(["coap://rd-b/reg/9"]);
   });
 
-  test("equal times go to the source with the smaller name, then to the smaller href", () => {
+  test("equal times go to the smaller path, whatever the sources are called", () => {
     const directory = directoryOf("a", "b");
-    directory.put("b", registration("/reg/9", "n", 100), 100);
-    directory.put("a", registration("/reg/2", "n", 100), 100);
+    directory.put("a", registration("/reg/9", "n", 100), 100);
+    directory.put("b", registration("/reg/2", "n", 100), 100);
     directory.put("a", registration("/reg/1", "n", 100), 100);
     expect(directory.candidates("n", undefined).map(({ shownHref }) => shownHref)).toEqual([
       "coap://rd-a/reg/1",
-      "coap://rd-a/reg/2",
-      "coap://rd-b/reg/9",
+      "coap://rd-b/reg/2",
+      "coap://rd-a/reg/9",
     ]);
     expect(directory.winner("n", undefined)?.href).toBe("/reg/1");
   });

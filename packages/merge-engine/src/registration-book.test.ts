@@ -9,6 +9,8 @@ function sourceOf(book: RegistrationBook, name: string): Source {
   const source: Source = {
     name,
     hrefToken: hrefTokenName(name),
+    clock: book.clock,
+    leadMs: 0,
     authority: null,
     isConnected: true,
     records: new Map(),

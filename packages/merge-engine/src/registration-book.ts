@@ -2,15 +2,21 @@ import { type TokenList, tokensOf } from "./attribute-index.js";
 import { ChangeEvents, type Notice } from "./change-events.js";
 import { MergeError } from "./errors.js";
 import { ExpiryHeap } from "./expiry-heap.js";
+import { FederationClock } from "./federation-clock.js";
 import { KeyTable } from "./key-table.js";
 import { isSameAttributes, isSameLinks } from "./packed-links.js";
 import { type KeyState, type Source, StoredRecord, snapshot } from "./stored-record.js";
 import { StringPool } from "./string-pool.js";
 import { comparePrecedence, firstLive, insertByPrecedence, removeByPrecedence } from "./total-order.js";
-import type { ChangeCause, Registration, SourceChange, SourcedRegistration, VisibleChange } from "./types.js";
+import type {
+  ChangeCause,
+  Registration,
+  RenewalTimes,
+  SourceChange,
+  SourcedRegistration,
+  VisibleChange,
+} from "./types.js";
 import { VisibleUnion } from "./visible-union.js";
-
-type Times = Pick<Registration, "renewedAtMs" | "expiresAtMs">;
 
 /** What was shown for a key before a change. */
 interface Shown {
@@ -31,6 +37,7 @@ type Told = Pick<SourceChange, "kind" | "cause" | "endpointChanged" | "linksChan
  */
 export class RegistrationBook {
   readonly events = new ChangeEvents();
+  readonly clock = new FederationClock();
   readonly sources = new Map<string, Source>();
   readonly heap = new ExpiryHeap();
   readonly #pool = new StringPool();
@@ -38,11 +45,18 @@ export class RegistrationBook {
   readonly union = new VisibleUnion(this);
   readonly #maxRegistrations: number;
   #total = 0;
+  /** Keys of several records: only they depend on the order. */
+  readonly #contested = new Set<KeyState>();
   /** Records that have expired, ever. */
   #expired = 0;
 
   constructor(maxRegistrations: number) {
     this.#maxRegistrations = maxRegistrations;
+    this.clock.onChange((_, nowMs) => {
+      this.reconsider(null, nowMs);
+      this.events.post([["retimed", null]]);
+      this.events.finish();
+    });
   }
 
   put(source: Source, registration: Registration, nowMs: number): void {
@@ -60,12 +74,12 @@ export class RegistrationBook {
   }
 
   /** False when the record has ended. */
-  renew(record: StoredRecord, times: Times, nowMs: number): boolean {
+  renew(record: StoredRecord, times: RenewalTimes, nowMs: number): boolean {
     if (record.hasEnded(nowMs)) {
       this.drop(record, "expired", nowMs);
       return false;
     }
-    if (record.renewedAtMs === times.renewedAtMs && record.expiresAtMs === times.expiresAtMs) return true;
+    if (isSameTimes(record, times)) return true;
     this.#expireShown(record.key, nowMs, record);
     const before = this.#shown(record.key);
     this.#setTimes(record, times);
@@ -82,6 +96,7 @@ export class RegistrationBook {
     source.records.delete(record.href);
     source.overdue.delete(record);
     removeByPrecedence(key, record);
+    if (key.records.length < 2) this.#contested.delete(key);
     this.heap.forget(record);
     this.#total--;
     this.#settle(record, before, { kind: "removed", cause, endpointChanged: true, linksChanged: true }, nowMs);
@@ -118,6 +133,21 @@ export class RegistrationBook {
     source.overdue.clear();
   }
 
+  /** Decide again between the records of each key that has one of `source`, of any source when it is null. */
+  reconsider(source: string | null, nowMs: number): void {
+    for (const key of [...this.#contested]) {
+      if (!this.#contested.has(key) || !(source === null || key.records.some((one) => one.source.name === source)))
+        continue;
+      this.#expireShown(key, nowMs);
+      const before = this.#shown(key);
+      key.records.sort(comparePrecedence);
+      this.#choose(key, before, nowMs);
+      const { shown } = key;
+      if (shown === null || shown === before.record || !this.events.hasListeners("visible")) continue;
+      this.events.post([["visible", visibleChange(shown, before, snapshot(shown), "returned", nowMs)]]);
+    }
+  }
+
   #add(source: Source, registration: Registration, nowMs: number): void {
     if (this.#total >= this.#maxRegistrations) {
       throw new MergeError("DIRECTORY_FULL", `the directory holds ${this.#maxRegistrations} registrations`);
@@ -126,6 +156,7 @@ export class RegistrationBook {
     const before = this.#shown(key);
     const record = new StoredRecord(source, key, registration, this.#pool);
     insertByPrecedence(key, record);
+    if (key.records.length === 2) this.#contested.add(key);
     source.records.set(record.href, record);
     this.#total++;
     this.heap.schedule(record);
@@ -156,11 +187,12 @@ export class RegistrationBook {
     this.#settle(record, before, told, nowMs, registration);
   }
 
-  #setTimes(record: StoredRecord, { renewedAtMs, expiresAtMs }: Times): void {
+  #setTimes(record: StoredRecord, { renewedAtMs, expiresAtMs, stampMs = Number.NaN }: RenewalTimes): void {
     const isAmongOthers = record.key.records.length > 1;
     if (isAmongOthers) removeByPrecedence(record.key, record);
     record.renewedAtMs = renewedAtMs;
     record.expiresAtMs = expiresAtMs;
+    record.stampMs = stampMs;
     if (isAmongOthers) insertByPrecedence(record.key, record);
     record.source.overdue.delete(record);
     this.heap.schedule(record);
@@ -183,20 +215,24 @@ export class RegistrationBook {
   /** Show what rule 1 says for the key of `changed`, and tell. `written`: what it was changed to. */
   #settle(changed: StoredRecord, before: Shown, told: Told, nowMs: number, written?: Registration): void {
     const { key } = changed;
-    const previous = before.record;
-    const winner = firstLive(key.records, nowMs);
-    key.shown = winner;
-    if (previous !== winner || (before.tokens !== undefined && winner === changed)) {
-      if (previous !== null) previous.source.shown--;
-      if (winner !== null) winner.source.shown++;
-      const found = previous === null ? null : (before.tokens ?? tokensOf(previous));
-      this.union.reindex(key, found, winner === null ? null : tokensOf(winner));
-    }
+    this.#choose(key, before, nowMs, changed);
     if (key.records.length === 0) {
       this.union.close(key);
       this.keys.close(key);
     }
     this.#tell(changed, before, told, nowMs, written);
+  }
+
+  /** Show what rule 1 says for a key. `changed`: the record that was written, if any. */
+  #choose(key: KeyState, before: Shown, nowMs: number, changed?: StoredRecord): void {
+    const previous = before.record;
+    const winner = firstLive(key.records, nowMs);
+    key.shown = winner;
+    if (previous === winner && (before.tokens === undefined || winner !== changed)) return;
+    if (previous !== null) previous.source.shown--;
+    if (winner !== null) winner.source.shown++;
+    const found = previous === null ? null : (before.tokens ?? tokensOf(previous));
+    this.union.reindex(key, found, winner === null ? null : tokensOf(winner));
   }
 
   #tell(changed: StoredRecord, before: Shown, told: Told, atMs: number, written?: Registration): void {
@@ -247,6 +283,10 @@ function visibleCause({ shown }: KeyState, previous: StoredRecord | null, cause:
   // Gone with a cause of its own, or written with an end that has passed already.
   if (shown === null) return isStillThere ? "expired" : cause;
   return isStillThere && comparePrecedence(shown, previous) < 0 ? "superseded" : "returned";
+}
+
+function isSameTimes(record: StoredRecord, { renewedAtMs, expiresAtMs, stampMs = Number.NaN }: RenewalTimes): boolean {
+  return record.renewedAtMs === renewedAtMs && record.expiresAtMs === expiresAtMs && Object.is(record.stampMs, stampMs);
 }
 
 function isStored(record: StoredRecord): boolean {

@@ -1,4 +1,5 @@
 import { type Attribute, isPathAbsolute, type Link } from "@tributary/link-model";
+import type { FederationClock } from "./federation-clock.js";
 import {
   type PackedAttributes,
   type PackedLinks,
@@ -17,6 +18,10 @@ export interface Source {
   readonly hrefToken: string;
   authority: string | null;
   isConnected: boolean;
+  /** Federation time of this node, by which records without a stamp are placed. */
+  readonly clock: FederationClock;
+  /** Federation time of this source, as far as it is ahead of its stamps, ms; null: its stamps are of no use. */
+  leadMs: number | null;
   readonly records: Map<string, StoredRecord>;
   /** Records past an assumed end, which counts as soon as the source is lost. Not in the expiry heap. */
   readonly overdue: Set<StoredRecord>;
@@ -50,6 +55,8 @@ export class StoredRecord {
   isExact = true;
   renewedAtMs: number;
   expiresAtMs: number;
+  /** Wall-clock time of the last renewal as its RD tells it; NaN: it does not. A number in any case, which takes less room. */
+  stampMs: number;
   /** When the expiry heap looks at it, no later than its end. */
   scheduledMs = 0;
   /** Its place in the expiry heap, or -1. */
@@ -61,6 +68,7 @@ export class StoredRecord {
     this.href = ownText(registration.href);
     this.renewedAtMs = registration.renewedAtMs;
     this.expiresAtMs = registration.expiresAtMs;
+    this.stampMs = registration.stampMs ?? Number.NaN;
     this.write(registration, pool);
   }
 
@@ -78,6 +86,12 @@ export class StoredRecord {
   get shownHref(): string {
     const { authority } = this.source;
     return authority === null || !isPathAbsolute(this.href) ? this.href : authority + this.href;
+  }
+
+  /** Federation time of its last renewal, ms since the Unix epoch (rule 1). */
+  get orderMs(): number {
+    const { clock, leadMs } = this.source;
+    return leadMs === null || Number.isNaN(this.stampMs) ? clock.timeAt(this.renewedAtMs) : this.stampMs + leadMs;
   }
 
   /** Whether it has ended by itself: exact records at their time, assumed ones only while nobody can say otherwise (rule 4). */
@@ -135,10 +149,12 @@ export function snapshot(record: StoredRecord, same?: Pick<Registration, "attrib
     renewedAtMs,
     expiresAtMs,
     expiry: isExact ? "exact" : "assumed",
+    orderMs: record.orderMs,
   };
   if (key.d !== undefined) taken.d = key.d;
   if (ltMs !== undefined) taken.ltMs = ltMs;
   if (zone !== undefined) taken.zone = zone;
   if (via !== undefined) taken.via = via;
+  if (!Number.isNaN(record.stampMs)) taken.stampMs = record.stampMs;
   return taken;
 }

@@ -1,4 +1,5 @@
 import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
+import type { FederationClock } from "./federation-clock.js";
 
 /** Which lookup interface a query is put to (RFC 9176 section 6): endpoints or resources. */
 export type LookupInterface = "ep" | "res";
@@ -24,8 +25,13 @@ export interface Registration {
   readonly links: readonly Link[];
   /** Registration lifetime in milliseconds, when the source reports it. */
   readonly ltMs?: number;
-  /** When the endpoint last renewed: decides between duplicates (rule 1). */
+  /** When the endpoint last renewed, as far as this node knows the clock of its RD. */
   readonly renewedAtMs: number;
+  /**
+   * The same by the wall clock of the RD, as the RD tells it: ms since the Unix epoch, whole microseconds. Decides between
+   * duplicates (rule 1), because it is the same at every proxy. Absent: `renewedAtMs` by the clock of this node decides.
+   */
+  readonly stampMs?: number;
   /** When the record stops being true unless renewed. */
   readonly expiresAtMs: number;
   /**
@@ -44,7 +50,12 @@ export interface SourcedRegistration extends Registration {
   readonly source: string;
   /** `href` as the directory shows it: absolute for an upstream, path-absolute for this node's own registrations. */
   readonly shownHref: string;
+  /** Federation time of the last renewal, ms since the Unix epoch: what rule 1 goes by. */
+  readonly orderMs: number;
 }
+
+/** When a registration was renewed and when it ends. */
+export type RenewalTimes = Pick<Registration, "renewedAtMs" | "expiresAtMs" | "stampMs">;
 
 export interface SourceOptions {
   /** Origin of the RD, e.g. `coap://[2001:db8:23::3]`, put before `href` (draft 4.2 transcoding); `null` for this node's own RD. */
@@ -95,6 +106,8 @@ export interface DirectoryEvents {
   source: (change: SourceChange) => void;
   /** A source was connected or lost: staleness of its records changed. */
   connection: (source: string, connected: boolean) => void;
+  /** Stamps of a source, of all sources when it is null, mean another federation time than before. */
+  retimed: (source: string | null) => void;
 }
 
 export interface DirectoryCounts {
@@ -121,6 +134,13 @@ export interface Directory {
 
   /** Declare a source before writing to it. Reopening keeps its records and updates the options. Starts not connected. */
   openSource(name: string, options: SourceOptions): void;
+  /** Federation time here; orders the registrations without stamps, and those of this node. */
+  readonly clock: FederationClock;
+  /**
+   * How far federation time at the source is ahead of the stamps that it tells (0 unless set), or null when its stamps say
+   * nothing: then its registrations are placed by `renewedAtMs`.
+   */
+  setLead(source: string, leadMs: number | null, nowMs: number): void;
   /** Connected: the source decides what lives. Not connected: its records are stale and end at `expiresAtMs`. */
   setConnected(source: string, connected: boolean, nowMs: number): void;
   isConnected(source: string): boolean;
@@ -134,7 +154,7 @@ export interface Directory {
    */
   put(source: string, registration: Registration, nowMs: number): void;
   /** Renew without other change; false when unknown. */
-  renew(source: string, href: string, times: Pick<Registration, "renewedAtMs" | "expiresAtMs">, nowMs: number): boolean;
+  renew(source: string, href: string, times: RenewalTimes, nowMs: number): boolean;
   remove(source: string, href: string, nowMs: number, cause?: "removed" | "expired"): boolean;
   get(source: string, href: string): SourcedRegistration | undefined;
   hrefs(source: string): IterableIterator<string>;

@@ -21,6 +21,7 @@ const registration = fc
       ...(d === null ? {} : { d }),
       href: "/reg/1",
       shownHref: "/reg/1",
+      orderMs: 0,
       source: "local",
       renewedAtMs: 0,
       expiresAtMs: 1,
@@ -58,6 +59,7 @@ describe("ObserverIndex", () => {
       links: parsed.ok ? parsed.links : [],
       href: "/reg/1",
       shownHref: "/reg/1",
+      orderMs: 0,
     };
     expect([
       ...index.concernedBy({ ...one, source: "local", renewedAtMs: 0, expiresAtMs: 1, expiry: "exact" }),

@@ -1,3 +1,4 @@
+import { LOST_PENALTY_MS } from "../constants.js";
 import type { Registration, SourcedRegistration } from "../types.js";
 
 /** The merge rules in the plainest form: a list of records, everything computed anew. For comparison in tests. */
@@ -12,7 +13,8 @@ export class MergeModel {
 
   put(source: string, registration: Registration): void {
     this.remove(source, registration.href);
-    this.#records.push({ ...registration, source, shownHref: `coap://rd-${source}${registration.href}` });
+    const shownHref = `coap://rd-${source}${registration.href}`;
+    this.#records.push({ ...registration, source, shownHref, orderMs: registration.renewedAtMs });
   }
 
   renew(source: string, href: string, times: Pick<Registration, "renewedAtMs" | "expiresAtMs">): boolean {
@@ -50,9 +52,18 @@ export class MergeModel {
   }
 
   candidates(ep: string, d: string | undefined): SourcedRegistration[] {
-    return this.#live()
+    const ordered = this.#live()
       .filter((one) => one.ep === ep && one.d === d)
-      .sort((a, b) => compare([-a.renewedAtMs, a.source, a.href], [-b.renewedAtMs, b.source, b.href]));
+      .sort((a, b) => compare([-a.renewedAtMs, a.href, a.source], [-b.renewedAtMs, b.href, b.source]));
+    const isLost = ({ source }: SourcedRegistration) => this.#connected.get(source) !== true;
+    const penaltyOf = (one: SourcedRegistration) => (isLost(one) ? LOST_PENALTY_MS : 0);
+    const [winner] = [...ordered].sort((a, b) =>
+      compare(
+        [penaltyOf(a) - a.renewedAtMs, penaltyOf(a), a.href, a.source],
+        [penaltyOf(b) - b.renewedAtMs, penaltyOf(b), b.href, b.source],
+      ),
+    );
+    return winner === undefined ? [] : [winner, ...ordered.filter((one) => one !== winner)];
   }
 
   counts(): { visible: number; superseded: number; stale: number; total: number } {

@@ -178,7 +178,7 @@ describe("/api/registrations", () => {
     directory.openSource("rd-b", { authority: "coap://[2001:db8:23::2]" });
     directory.setConnected("local", true, 0);
     directory.put("local", registration({ href: "/reg/1", ep: "a", renewedAtMs: 500 }), 0);
-    directory.put("rd-b", registration({ href: "/reg/1", ep: "a", renewedAtMs: 1500 }), 0);
+    directory.put("rd-b", registration({ href: "/reg/1", ep: "a", renewedAtMs: 2500 }), 0);
     directory.put(
       "local",
       registration({

@@ -25,6 +25,18 @@ export {
 export type { Clock, Environment, Logger, Random, Timer } from "./environment.js";
 export type { TransportErrorCode } from "./errors.js";
 export { TransportError } from "./errors.js";
+export type { Body } from "./facade/body.js";
+export { type CallOptions, type Coap, coap } from "./facade/coap.js";
+export { codeName } from "./facade/code-names.js";
+export { Response } from "./facade/response.js";
+export {
+  createServer,
+  type Handler,
+  type ObservableResource,
+  type Result,
+  type Server,
+  type ServerOptions,
+} from "./facade/server.js";
 export { GrowingBytes } from "./growing-bytes.js";
 
 export { openUdpSocket } from "./node-udp.js";

@@ -2,10 +2,11 @@ import type { AmplificationGuard } from "./amplification-guard.js";
 import { addressesOf, hostText, openOnAll } from "./bound-addresses.js";
 import { type CoapEndpoint, createCoapEndpoint } from "./coap-endpoint.js";
 import { parseCoapUri } from "./coap-uri.js";
-import { ALL_COAP_NODES } from "./constants.js";
+import { ALL_COAP_NODES, ALL_HOSTS, ALL_RESOURCE_DIRECTORIES } from "./constants.js";
 import type { Environment } from "./environment.js";
 import { TransportError } from "./errors.js";
-import { openUdpSocket } from "./node-udp.js";
+import { HostInterfaces, type ListInterfaces } from "./host-interfaces.js";
+import { openHostSocket, openUdpSocket } from "./node-udp.js";
 import { listenCoapTcp } from "./tcp-listener.js";
 import type { StreamLimits } from "./tcp-options.js";
 import type {
@@ -21,6 +22,8 @@ import { createCounters } from "./udp-core.js";
 export interface ListenCoapDeps {
   readonly env: Environment;
   readonly handler: RequestHandler;
+  /** Lists the interfaces of this host. Default: the system does. */
+  readonly listInterfaces?: ListInterfaces;
 }
 
 /** Which interfaces to receive multicast on; default all. */
@@ -34,7 +37,7 @@ export interface ListenCoapOptions {
   readonly parameters?: Partial<TransmissionParameters>;
   /** Per bound address. */
   readonly limits?: Partial<TransportLimits>;
-  /** Also receive what is sent to "All CoAP Nodes" (RFC 7252 section 8). Default false. */
+  /** Also receive what is sent to all CoAP nodes and all RDs (RFC 7252 section 8, RFC 9176 section 9.5). Default false. */
   readonly multicast?: boolean | MulticastOptions;
   /** Checks source addresses before large answers go out; several listeners may share one. Default none. */
   readonly guard?: AmplificationGuard | undefined;
@@ -51,8 +54,13 @@ export async function listenCoap(deps: ListenCoapDeps, options: ListenCoapOption
   if (uri.scheme === "coap+tcp") return await listenCoapTcp(deps, uri, await addressesOf(uri), options);
   if (uri.scheme !== "coap")
     throw new TransportError("BAD_URI", `scheme ${uri.scheme} cannot be served yet: ${options.uri}`);
-  const open = (address: string, port: number): Promise<DatagramSocket> =>
-    openUdpSocket(address, port, multicastFor(address, options));
+  const interfaces = new HostInterfaces(deps.env.clock, deps.listInterfaces);
+  const open = (address: string, port: number): Promise<DatagramSocket> => {
+    const groups = groupsFor(address, options);
+    return groups === null
+      ? openUdpSocket(address, port)
+      : openHostSocket({ env: deps.env, interfaces }, address, port, groups);
+  };
   const sockets = await openOnAll(await addressesOf(uri), uri.port, open);
   const counters = createCounters();
   const { parameters = {}, limits = {}, guard } = options;
@@ -80,12 +88,18 @@ function sumOfTables(parts: readonly TableSizes[]): TableSizes {
   return sum;
 }
 
-/** The groups that a socket on this address can answer for. */
-function multicastFor(address: string, options: ListenCoapOptions) {
+/** The groups that a listener on this address belongs to, and those that are no concern of its unicast socket; null: none. */
+function groupsFor(address: string, options: ListenCoapOptions) {
   const { multicast = false } = options;
-  if (multicast === false) return {};
-  const isDual = address === "::";
-  const groups = ALL_COAP_NODES.filter((group) => isDual || group.includes(":") === address.includes(":"));
-  const name = multicast === true ? undefined : multicast.interface;
-  return name === undefined ? { multicastGroups: groups } : { multicastGroups: groups, multicastInterfaces: [name] };
+  const isWildcard = address === "::" || address === "0.0.0.0";
+  if (multicast === false && !isWildcard) return null;
+  const isReachable = (group: string): boolean => address === "::" || group.includes(":") === address.includes(":");
+  const discovery = [...ALL_COAP_NODES, ...ALL_RESOURCE_DIRECTORIES].filter(isReachable);
+  const hosts = isWildcard ? ALL_HOSTS.filter(isReachable) : [];
+  const name = multicast === true || multicast === false ? undefined : multicast.interface;
+  return {
+    groups: multicast === false ? hosts : [...discovery, ...hosts],
+    refusedGroups: isWildcard ? [...discovery, ...hosts] : [],
+    multicastInterfaces: name === undefined ? undefined : [name],
+  };
 }

@@ -95,6 +95,12 @@ export const DEFAULT_SECURE_PORT = 5684;
 /** "All CoAP nodes": IPv4, IPv6 link-local and site-local (RFC 7252 section 12.8). */
 export const ALL_COAP_NODES = ["224.0.1.187", "ff02::fd", "ff05::fd"] as const;
 
+/** "All CoRE Resource Directories": IPv4, IPv6 link-local and site-local (RFC 9176 section 9.5). */
+export const ALL_RESOURCE_DIRECTORIES = ["224.0.1.190", "ff02::fe", "ff05::fe"] as const;
+
+/** Every host of a link, CoAP node or not (RFC 1112 section 4, RFC 4291 section 2.7.1). */
+export const ALL_HOSTS = ["224.0.0.1", "ff02::1"] as const;
+
 /** RFC 7252 section 4.8, in ms. */
 export const DEFAULT_PARAMETERS: TransmissionParameters = {
   ackTimeoutMs: 2000,

@@ -4,14 +4,14 @@ import { CODE, METHOD, OPTION } from "./constants.js";
 import type { Message } from "./message.js";
 import { decodeText, decodeUint, isCritical, reservedLocationOption } from "./option-values.js";
 import type { StreamCapacity } from "./tcp-options.js";
-import type { CoapOption, Peer, Precondition, ServerRequest, SourceProof } from "./types.js";
+import type { CoapOption, LocalAddress, Peer, Precondition, ServerRequest, SourceProof } from "./types.js";
 
 /** Where a request came from and through. */
 export interface RequestContext {
   readonly peer: Peer;
   readonly isMulticast: boolean;
   readonly scheme: string;
-  readonly local: { readonly address: string; readonly port: number };
+  readonly local: LocalAddress;
   /** How bodies go to the peer; absent over datagrams. */
   readonly capacity?: StreamCapacity;
 }
@@ -44,7 +44,7 @@ export class IncomingRequest implements ServerRequest {
   readonly peer: Peer;
   readonly isMulticast: boolean;
   readonly scheme: string;
-  readonly local: { readonly address: string; readonly port: number };
+  readonly local: LocalAddress;
 
   readonly token: Uint8Array;
   readonly capacity: StreamCapacity | undefined;

@@ -12,6 +12,7 @@ export type { ParsedCoapUri } from "./coap-uri.js";
 export { formatAuthority, parseCoapUri } from "./coap-uri.js";
 export {
   ALL_COAP_NODES,
+  ALL_RESOURCE_DIRECTORIES,
   CODE,
   CONTENT_FORMAT,
   DEFAULT_LIMITS,
@@ -38,6 +39,8 @@ export {
   type ServerOptions,
 } from "./facade/server.js";
 export { GrowingBytes } from "./growing-bytes.js";
+export type { ListInterfaces } from "./host-interfaces.js";
+export { HostInterfaces } from "./host-interfaces.js";
 
 export { openUdpSocket } from "./node-udp.js";
 export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js";
@@ -58,7 +61,9 @@ export type {
   CoapListener,
   CoapListenerHandle,
   CoapOption,
+  DatagramPeer,
   DatagramSocket,
+  LocalAddress,
   Observation,
   ObservationControl,
   ObservationEnd,

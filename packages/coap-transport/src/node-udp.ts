@@ -1,8 +1,10 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { networkInterfaces } from "node:os";
+import type { Environment } from "./environment.js";
 import { TransportError } from "./errors.js";
+import type { HostInterfaces } from "./host-interfaces.js";
+import { HostSocket, type HostSocketOptions } from "./host-socket.js";
 import { parseIpAddress } from "./ip-address.js";
-import { openGroupSockets, refuseGroups } from "./multicast-groups.js";
 import type { DatagramSocket } from "./types.js";
 import type { OpenUdpSocketOptions } from "./udp-socket-options.js";
 
@@ -18,29 +20,34 @@ export async function openUdpSocket(
   port: number,
   options: OpenUdpSocketOptions = {},
 ): Promise<DatagramSocket> {
-  const groups = options.multicastGroups ?? [];
-  if (groups.length > 0) return await openWithGroups(address, port, options, groups);
   const socket = await bindSocket(address, port, options);
   if (options.remote !== undefined) await connectSocket(socket, options.remote);
-  return new NodeDatagramSocket(socket, []);
+  return new NodeDatagramSocket(socket);
 }
 
-async function openWithGroups(
+/**
+ * Open a UDP port that follows the interfaces of this host: with a wildcard address on all addresses, each with a socket
+ * of its own, and with the multicast groups of `options` on all interfaces.
+ * @throws {TransportError} BIND_FAILED
+ */
+export async function openHostSocket(
+  deps: { readonly env: Environment; readonly interfaces: HostInterfaces },
   address: string,
   port: number,
-  options: OpenUdpSocketOptions,
-  groups: readonly string[],
+  options: Omit<HostSocketOptions, "followsAddresses">,
 ): Promise<DatagramSocket> {
-  let socket = await bindSocket(address, port, options);
+  let socket = await bindSocket(address, port, {});
   const bound = socket.address().port;
-  if (address === "::" || address === "0.0.0.0") {
-    // Sockets for groups get along with a wildcard one only when all may share the port. Binding without that first
-    // has told whether it is free: with it, nobody would be told.
+  const isWildcard = address === "::" || address === "0.0.0.0";
+  if (isWildcard) {
+    // Other sockets get along with a wildcard one only when all may share the port. Binding without that first has told
+    // whether it is free: with it, nobody would be told.
     await new Promise<void>((resolve) => socket.close(resolve));
-    socket = await bindSocket(address, bound, { ...options, reuseAddr: true });
-    refuseGroups(socket, groups, options.multicastInterfaces);
+    socket = await bindSocket(address, bound, { reuseAddr: true });
   }
-  return new NodeDatagramSocket(socket, await openGroupSockets(groups, bound, options, bindSocket));
+  const host = new HostSocket(socket, { ...deps, bind: bindSocket }, { ...options, followsAddresses: isWildcard });
+  await host.start();
+  return host;
 }
 
 /** @throws {TransportError} BIND_FAILED */
@@ -111,24 +118,18 @@ class NodeDatagramSocket implements DatagramSocket {
   onDatagram: DatagramSocket["onDatagram"] = null;
   onError: DatagramSocket["onError"] = null;
   readonly #socket: Socket;
-  readonly #groupSockets: readonly Socket[];
   readonly #isIpv6: boolean;
   readonly #isConnected: boolean;
   #isClosed = false;
 
-  constructor(socket: Socket, groupSockets: readonly Socket[]) {
+  constructor(socket: Socket) {
     const { address, port, family } = socket.address();
     this.local = { address, port };
     this.#socket = socket;
-    this.#groupSockets = groupSockets;
     this.#isIpv6 = family === "IPv6";
     this.#isConnected = isConnected(socket);
-    socket.on("message", (datagram: Buffer, from: RemoteInfo) => this.#receive(datagram, from, false));
+    socket.on("message", (datagram: Buffer, from: RemoteInfo) => this.#receive(datagram, from));
     socket.on("error", this.#report);
-    for (const group of groupSockets) {
-      group.on("message", (datagram: Buffer, from: RemoteInfo) => this.#receive(datagram, from, true));
-      group.on("error", this.#report);
-    }
   }
 
   send(datagram: Uint8Array, to: { address: string; port: number }, isReported = true): void {
@@ -147,12 +148,11 @@ class NodeDatagramSocket implements DatagramSocket {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#socket.close();
-    for (const group of this.#groupSockets) group.close();
   }
 
-  #receive(datagram: Buffer, from: RemoteInfo, isMulticast: boolean): void {
+  #receive(datagram: Buffer, from: RemoteInfo): void {
     if (from.address.startsWith(MAPPED)) from.address = from.address.slice(MAPPED.length);
-    this.onDatagram?.(datagram, from, isMulticast);
+    this.onDatagram?.(datagram, from, false);
   }
 
   readonly #onSent = (error: Error | null): void => {

@@ -1,10 +1,10 @@
-import type { Peer } from "./types.js";
+import type { DatagramPeer, Peer } from "./types.js";
 
 /** What is remembered of one peer between datagrams. */
 export interface PeerRecord {
   readonly peer: Peer;
-  /** Where datagrams to it go: the address with its zone. */
-  readonly to: { readonly address: string; readonly port: number };
+  /** Where datagrams to it go, and from where: addresses with their zones. */
+  to: DatagramPeer;
   /** Messages received, by message id. */
   readonly recent: Map<number, DeduplicationEntry>;
   /** Messages sent that an ACK or RST may still come for, by message id. */

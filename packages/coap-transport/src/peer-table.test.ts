@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createPeerTable, takeMessageId } from "./peer-table.js";
 
 const random = (): number => 0.5;
@@ -37,4 +37,32 @@ test("message ids wrap, and pass over those in use", () => {
   expect([takeMessageId(record), takeMessageId(record), takeMessageId(record)]).toEqual([65_534, 1, 2]);
   for (let messageId = 0; messageId < 65_536; messageId++) record.outstanding.set(messageId, message);
   expect(takeMessageId(record)).toBeNull();
+});
+
+describe("own addresses", () => {
+  const table = () => createPeerTable({ random: () => 0 }, { maxPeers: 8 });
+
+  test("a peer that speaks to two addresses of this host is two", () => {
+    const peers = table();
+    const [first, second] = [peers.at("2001:db8::9", 7, "2001:db8::1"), peers.at("2001:db8::9", 7, "2001:db8::2")];
+    expect(first).not.toBe(second);
+    expect([first.to.local, second.to.local]).toEqual(["2001:db8::1", "2001:db8::2"]);
+    expect(peers.of(first.peer)).toBe(first);
+    expect(peers.at("2001:db8::9", 7, "2001:db8::1")).toBe(first);
+  });
+
+  test("one that was heard before its address was known is the same, at the first address that it speaks to", () => {
+    const peers = table();
+    const heard = peers.at("2001:db8::9", 7);
+    expect(peers.at("2001:db8::9", 7, "2001:db8::1")).toBe(heard);
+    expect(heard.to.local).toBe("2001:db8::1");
+    expect(peers.at("2001:db8::9", 7, "2001:db8::2")).not.toBe(heard);
+  });
+
+  test("one that was forgotten is known again with its own address", () => {
+    const peers = table();
+    const { peer } = peers.at("fe80::9%eth0", 7, "fe80::1%eth0");
+    for (let port = 1; port <= 32; port++) peers.at("2001:db8::8", port);
+    expect(peers.of(peer).to).toEqual({ address: "fe80::9%eth0", port: 7, local: "fe80::1%eth0" });
+  });
 });

@@ -1,10 +1,10 @@
 import type { PeerRecord } from "./peer-record.js";
-import type { Peer } from "./types.js";
+import type { DatagramPeer, Peer } from "./types.js";
 
 /** The peers of one socket, bounded: those idle and not heard of lately are forgotten first. */
 export interface PeerTable {
-  /** The record of the peer at `address` (zone included) and `port`, made when there is none. */
-  at(address: string, port: number): PeerRecord;
+  /** The record of the peer at `address` (zone included) and `port` that speaks to `local`, made when there is none. */
+  at(address: string, port: number, local?: string): PeerRecord;
   /** The record of a peer that may have been forgotten meanwhile. */
   of(peer: Peer): PeerRecord;
   readonly size: number;
@@ -30,32 +30,43 @@ export function createPeerTable(deps: { random: () => number }, options: { maxPe
     }
   }
 
-  function at(address: string, port: number): PeerRecord {
-    const key = `udp/${address}/${port}`;
-    const known = records.get(key);
+  /** One that was heard at the wildcard socket, or by multicast, and now speaks to the first address that is known. */
+  function settled(bare: string, local: string): PeerRecord | undefined {
+    const record = records.get(bare);
+    if (record === undefined || (record.to.local ?? local) !== local) return undefined;
+    if (record.to.local === undefined) record.to = { ...record.to, local };
+    return record;
+  }
+
+  function at(address: string, port: number, local?: string): PeerRecord {
+    const bare = `udp/${address}/${port}`;
+    const key = local === undefined ? bare : `${bare}/${local}`;
+    const known = records.get(key) ?? (local === undefined ? undefined : settled(bare, local));
     if (known !== undefined) {
       known.isInUse = true;
       return known;
     }
     if (records.size >= options.maxPeers) makeRoom();
-    const record = createRecord(makePeer(key, address, port), { address, port }, deps.random);
+    const from = local === undefined ? {} : { local };
+    const record = createRecord(makePeer(key, { address, port, ...from }), { address, port, ...from }, deps.random);
     records.set(key, record);
     return record;
   }
 
   return {
     at,
-    of: (peer) => at(peer.zone === undefined ? peer.address : `${peer.address}%${peer.zone}`, peer.port),
+    of: ({ key, address, zone, port, local }) =>
+      records.get(key) ?? at(zone === undefined ? address : `${address}%${zone}`, port, local),
     get size() {
       return records.size;
     },
   };
 }
 
-function makePeer(key: string, address: string, port: number): Peer {
-  const percent = address.indexOf("%");
-  if (percent < 0) return { key, transport: "udp", address, port };
-  return { key, transport: "udp", address: address.slice(0, percent), zone: address.slice(percent + 1), port };
+function makePeer(key: string, to: DatagramPeer): Peer {
+  const percent = to.address.indexOf("%");
+  if (percent < 0) return { key, transport: "udp", ...to };
+  return { key, transport: "udp", ...to, address: to.address.slice(0, percent), zone: to.address.slice(percent + 1) };
 }
 
 function createRecord(peer: Peer, to: PeerRecord["to"], random: () => number): PeerRecord {

@@ -3,7 +3,7 @@ import { AnswerMemory, type AnswerMemoryOptions } from "./answer-memory.js";
 import { MESSAGE_TYPE, METHOD, OPTION } from "./constants.js";
 import type { UdpMessage } from "./message-codec.js";
 import type { PeerTable } from "./peer-table.js";
-import type { AnswerLife } from "./types.js";
+import type { AnswerLife, DatagramPeer } from "./types.js";
 
 const HEADER_BYTES = 4;
 const MAX_TOKEN_BYTES = 8;
@@ -44,7 +44,7 @@ export class RepeatedRequests {
   }
 
   /** The answer to a datagram, ready to be sent; null: it has to be read. */
-  answer(datagram: Buffer, from: { readonly address: string; readonly port: number }): Buffer | null {
+  answer(datagram: Buffer, from: DatagramPeer): Buffer | null {
     const start = optionsStart(datagram);
     if (start === 0 || from.address.includes("%")) return null;
     const known = this.#memory.get(datagram.toString("latin1", start));
@@ -75,14 +75,10 @@ export class RepeatedRequests {
     this.#memory.clear();
   }
 
-  #mayGo(
-    answerBytes: number,
-    requestBytes: number,
-    from: { readonly address: string; readonly port: number },
-  ): boolean {
+  #mayGo(answerBytes: number, requestBytes: number, from: DatagramPeer): boolean {
     const guard = this.#guard;
     if (guard === undefined || answerBytes <= guard.allowance(requestBytes)) return true;
-    return guard.examine(this.#peers.at(from.address, from.port).peer, undefined) !== "none";
+    return guard.examine(this.#peers.at(from.address, from.port, from.local).peer, undefined) !== "none";
   }
 }
 

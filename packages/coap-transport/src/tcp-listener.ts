@@ -4,6 +4,7 @@ import type { ParsedCoapUri } from "./coap-uri.js";
 import { DEFAULT_LIMITS } from "./constants.js";
 import { drain } from "./drain.js";
 import type { Environment } from "./environment.js";
+import { HostInterfaces, type ListInterfaces } from "./host-interfaces.js";
 import { listenTcp } from "./node-tcp.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./tcp-options.js";
 import { createTcpServer } from "./tcp-server.js";
@@ -21,7 +22,11 @@ export interface TcpListenerOptions {
  * @throws {TransportError} BIND_FAILED
  */
 export async function listenCoapTcp(
-  deps: { readonly env: Environment; readonly handler: RequestHandler },
+  deps: {
+    readonly env: Environment;
+    readonly handler: RequestHandler;
+    readonly listInterfaces?: ListInterfaces | undefined;
+  },
   uri: ParsedCoapUri,
   addresses: readonly string[],
   options: TcpListenerOptions,
@@ -29,9 +34,12 @@ export async function listenCoapTcp(
   const counters = createCounters();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
+  const interfaces = new HostInterfaces(deps.env.clock, deps.listInterfaces);
+  const isWildcard = addresses.some((address) => address === "::" || address === "0.0.0.0");
+  const isAlso = (address: string): boolean => interfaces.hasAddress(address);
   const server = createTcpServer(
     { ...deps, counters, guard: options.guard },
-    { scheme: "coap+tcp", limits, streamLimits },
+    { scheme: "coap+tcp", limits, streamLimits, ...(isWildcard ? { isAlso } : {}) },
   );
   const open = (address: string, port: number) => listenTcp(address, port, (socket) => server.accept(socket));
   const listeners = await openOnAll(addresses, uri.port, open);

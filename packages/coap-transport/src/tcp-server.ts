@@ -9,7 +9,7 @@ import type { StreamSocket } from "./stream-socket.js";
 import { TcpConnection } from "./tcp-connection.js";
 import type { StreamLimits } from "./tcp-options.js";
 import { streamPeer } from "./tcp-peer.js";
-import type { Peer, RequestHandler, TableSizes, TransportCounters, TransportLimits } from "./types.js";
+import type { LocalAddress, Peer, RequestHandler, TableSizes, TransportCounters, TransportLimits } from "./types.js";
 
 /** Serves CoAP over the connections that it is given (RFC 8323). */
 export interface TcpServer {
@@ -36,6 +36,8 @@ export interface TcpServerOptions {
   readonly scheme: string;
   readonly limits: TransportLimits;
   readonly streamLimits: StreamLimits;
+  /** Other addresses at which the same listener is reached. */
+  readonly isAlso?: LocalAddress["isAlso"];
 }
 
 export function createTcpServer(deps: TcpServerDeps, options: TcpServerOptions): TcpServer {
@@ -109,9 +111,10 @@ class Server implements TcpServer {
   }
 
   #handleRequest(connection: TcpConnection, message: Message, socket: StreamSocket): void | Promise<void> {
-    const { scheme } = this.#options;
+    const { scheme, isAlso } = this.#options;
     const { peer, capacity } = connection;
-    const context = { peer, isMulticast: false, scheme, local: socket.local, capacity };
+    const local = isAlso === undefined ? socket.local : { ...socket.local, isAlso };
+    const context = { peer, isMulticast: false, scheme, local, capacity };
     const reply = this.#dispatch.dispatch(message, context);
     if (reply instanceof Promise) return reply.then((settled) => this.#answer(connection, message.token, settled));
     this.#answer(connection, message.token, reply);

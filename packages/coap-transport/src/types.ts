@@ -16,6 +16,16 @@ export interface Peer {
   /** Zone of a link-local IPv6 address (an interface name or index), else absent. */
   readonly zone?: string;
   readonly port: number;
+  /** Own address that it spoke to, zone included, where that is known: datagrams to it leave from there. */
+  readonly local?: string;
+}
+
+/** An address and port of this host that peers speak to. */
+export interface LocalAddress {
+  readonly address: string;
+  readonly port: number;
+  /** Whether the same listener is reached at this address, an IP literal without zone, as well. Absent: at none. */
+  readonly isAlso?: (address: string) => boolean;
 }
 
 /**
@@ -60,8 +70,8 @@ export interface ServerRequest {
   readonly isMulticast: boolean;
   /** Scheme of this listener, e.g. `coap`. */
   readonly scheme: string;
-  /** Address that the listener is bound to, for self detection and logging. */
-  readonly local: { readonly address: string; readonly port: number };
+  /** The address that the peer spoke to, or that the listener is bound to where that is not known. */
+  readonly local: LocalAddress;
 }
 
 /** What a handler answers. The transport adds token, message id, Block2, Observe and Size2. */
@@ -246,13 +256,20 @@ export interface CoapListenerHandle extends CoapListener {
   tableSizes(): TableSizes;
 }
 
+/** The other side of a datagram. `local` is the own address that it was sent to, or is to leave from, where that is known. */
+export interface DatagramPeer {
+  readonly address: string;
+  readonly port: number;
+  readonly local?: string;
+}
+
 /** A datagram socket as the message layer needs it; real ones are made in `node-udp.ts`, simulated ones by tests. */
 export interface DatagramSocket {
-  readonly local: { readonly address: string; readonly port: number };
+  readonly local: LocalAddress;
   /** `isReported`: a failure is told by `onError`; default true. */
-  send(datagram: Uint8Array, to: { address: string; port: number }, isReported?: boolean): void;
-  /** Set once by the message layer. `isMulticast` when known by the socket. */
-  onDatagram: ((datagram: Uint8Array, from: { address: string; port: number }, isMulticast: boolean) => void) | null;
+  send(datagram: Uint8Array, to: DatagramPeer, isReported?: boolean): void;
+  /** Set once by the message layer. `isMulticast`: it was sent to more than one host, by multicast or broadcast. */
+  onDatagram: ((datagram: Uint8Array, from: DatagramPeer, isMulticast: boolean) => void) | null;
   onError: ((error: Error) => void) | null;
   close(): void;
 }

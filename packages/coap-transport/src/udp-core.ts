@@ -12,6 +12,7 @@ import { RepeatedRequests } from "./repeated-requests.js";
 import type { RequestChannel } from "./request-channel.js";
 import { countRejected } from "./server-dispatch.js";
 import type {
+  DatagramPeer,
   DatagramSocket,
   RequestHandler,
   TableSizes,
@@ -156,11 +157,7 @@ class Core implements UdpCore {
     this.#deps.socket.send(datagram, record.to, isReported);
   };
 
-  readonly #onDatagram = (
-    datagram: Uint8Array,
-    from: { address: string; port: number },
-    isMulticast: boolean,
-  ): void => {
+  readonly #onDatagram = (datagram: Uint8Array, from: DatagramPeer, isMulticast: boolean): void => {
     if (this.#isClosed) return;
     this.#counters.received++;
     try {
@@ -171,7 +168,7 @@ class Core implements UdpCore {
     }
   };
 
-  #answerAgain(datagram: Uint8Array, from: { address: string; port: number }): boolean {
+  #answerAgain(datagram: Uint8Array, from: DatagramPeer): boolean {
     if (!this.#isAccepting) return false;
     const answer = this.#repeated.answer(asBuffer(datagram), from);
     if (answer === null) return false;
@@ -180,13 +177,13 @@ class Core implements UdpCore {
     return true;
   }
 
-  #receive(datagram: Uint8Array, from: { address: string; port: number }, isMulticast: boolean): void {
+  #receive(datagram: Uint8Array, from: DatagramPeer, isMulticast: boolean): void {
     const message = parseDatagram(datagram);
     if (message === null) {
       countRejected(this.#counters, "not-coap");
       return;
     }
-    const record = this.#peers.at(from.address, from.port);
+    const record = this.#peers.at(from.address, from.port, from.local);
     const isPlain = message.kind === "message";
     if (isPlain && message.code === 0) this.#receiveEmpty(record, message, isMulticast);
     else if (isPlain && isRequestCode(message.code)) this.#receiveRequest(record, message, datagram, isMulticast);
@@ -274,7 +271,8 @@ class Core implements UdpCore {
 
   #peerOf(error: Error): PeerRecord | undefined {
     if ("address" in error && "port" in error && typeof error.address === "string" && typeof error.port === "number") {
-      return this.#peers.at(error.address, error.port);
+      const local = "local" in error && typeof error.local === "string" ? error.local : undefined;
+      return this.#peers.at(error.address, error.port, local);
     }
     return this.#exchanges.solePeer();
   }

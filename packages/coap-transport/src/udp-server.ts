@@ -12,6 +12,7 @@ import type { PeerTable } from "./peer-table.js";
 import type { RepeatedRequests } from "./repeated-requests.js";
 import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
 import type {
+  LocalAddress,
   RequestHandler,
   TableSizes,
   TransmissionParameters,
@@ -46,7 +47,7 @@ export interface UdpServerDeps {
 
 export interface UdpServerOptions {
   readonly scheme: string;
-  readonly local: { readonly address: string; readonly port: number };
+  readonly local: LocalAddress;
   readonly parameters: TransmissionParameters;
   readonly limits: TransportLimits;
 }
@@ -79,8 +80,8 @@ class Server implements UdpServer {
   }
 
   handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean, datagram: Buffer): void {
-    const { scheme, local } = this.#options;
-    const context: RequestContext = { peer: record.peer, isMulticast, scheme, local };
+    const { scheme } = this.#options;
+    const context: RequestContext = { peer: record.peer, isMulticast, scheme, local: this.#localOf(record) };
     const reply = this.#dispatch.dispatch(message, context);
     if (isMulticast) this.#answerMulticast(record, message, reply);
     else if (reply instanceof Promise) {
@@ -88,6 +89,11 @@ class Server implements UdpServer {
       this.#deps.deduplication.find(record, message.messageId, datagram);
       this.#answerLater(record, message, reply);
     } else this.#answer(record, message, reply, datagram);
+  }
+
+  #localOf({ to }: PeerRecord): LocalAddress {
+    const { local } = this.#options;
+    return to.local === undefined ? local : { ...local, address: to.local };
   }
 
   tableSizes(): TableSizes {

@@ -4,10 +4,6 @@ export interface OpenUdpSocketOptions {
   readonly receiveBufferBytes?: number;
   /** Send buffer asked for, bytes. Default 4 MiB; the system may give less. */
   readonly sendBufferBytes?: number;
-  /** Groups to receive from besides, each on a socket of its own: that is how `isMulticast` is known. */
-  readonly multicastGroups?: readonly string[];
-  /** Names of the interfaces on which to join the groups. Default: all. */
-  readonly multicastInterfaces?: readonly string[];
   /** With `::`, keep IPv4 out. Default false: IPv4 peers appear with IPv4 addresses. */
   readonly ipv6Only?: boolean;
   readonly reuseAddr?: boolean;

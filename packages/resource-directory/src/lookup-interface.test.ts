@@ -205,7 +205,8 @@ describe("RFC 9176 section 6.2: registrations by href", () => {
   test("LKP-20 a socket for all addresses answers to those of this machine", () => {
     const { register, lookup } = serve();
     const location = register("ep=a");
-    const wildcard = { local: { address: "::", port: 5683 } };
+    const isAlso = (address: string) => address === "127.0.0.1";
+    const wildcard = { local: { address: "::", port: 5683, isAlso } };
     expect(lookup("ep", `href=coap://127.0.0.1${location}`, wildcard)).toHaveLength(1);
     expect(lookup("ep", `href=coap://192.0.2.77${location}`, wildcard)).toHaveLength(0);
   });

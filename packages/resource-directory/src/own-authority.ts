@@ -1,4 +1,3 @@
-import { networkInterfaces } from "node:os";
 import { parseCoapUri, type ServerRequest } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
@@ -45,17 +44,10 @@ function ownPath(value: string, request: ServerRequest): string | null {
   }
 }
 
-/** The host that the client called (Uri-Host), or the address that it reached (RFC 7252 section 6.5). */
+/** The host that the client called (Uri-Host), or an address at which it reaches this server (RFC 7252 section 6.5). */
 function isOwnHost(host: string, { uriHost, local }: ServerRequest): boolean {
-  if (host === uriHost?.toLowerCase() || host === local.address) return true;
-  // A socket bound to all addresses does not tell which one was asked: any of this machine.
-  return (local.address === "::" || local.address === "0.0.0.0") && isAddressOfThisMachine(host);
-}
-
-function isAddressOfThisMachine(host: string): boolean {
-  return Object.values(networkInterfaces()).some(
-    (addresses) => addresses?.some(({ address }) => address === host) ?? false,
-  );
+  if (host === uriHost?.toLowerCase() || host === local.address.replace(/%.*$/, "")) return true;
+  return local.isAlso?.(host) ?? false;
 }
 
 function isRegistrationPath(

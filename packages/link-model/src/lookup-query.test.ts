@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { criterionMatchesAttribute, implies, matchesValue } from "./criteria.js";
 import { toLinkset } from "./linkset.js";
-import { parseCriterion, parseLookupQuery } from "./lookup-query.js";
+import { exactItem, parseCriterion, parseLookupQuery } from "./lookup-query.js";
 import type { Attribute } from "./types.js";
 
 describe("RFC 9176 section 6.2, criteria", () => {
@@ -127,5 +127,32 @@ describe("RFC 9264 section 4.2", () => {
         { anchor: "coap://h/t", describedby: [{ href: "http://d/1" }], alternate: [{ href: "http://d/1" }] },
       ],
     });
+  });
+});
+
+describe("RFC 6690 section 4.1, asking for a value", () => {
+  test.each([
+    { value: "n1", want: "ep=n1" },
+    { value: "", want: "ep=" },
+    { value: "a*b", want: "ep=a*b" },
+    { value: "a*", want: undefined },
+    { value: "*", want: undefined },
+    { value: "x".repeat(252), want: `ep=${"x".repeat(252)}` },
+    { value: "x".repeat(253), want: undefined },
+    { value: "ü".repeat(127), want: undefined },
+  ])("the item for $value", ({ value, want }) => {
+    expect(exactItem("ep", value)).toBe(want);
+  });
+
+  test("an item, where there is one, is matched by this value and no other", () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (value, other) => {
+        const item = exactItem("ep", value);
+        if (item === undefined) return;
+        const criterion = parseCriterion(item);
+        expect(matchesValue(criterion, value)).toBe(true);
+        expect(matchesValue(criterion, other)).toBe(value === other);
+      }),
+    );
   });
 });

@@ -11,6 +11,16 @@ export function parseCriterion(item: string): Criterion {
 }
 
 /**
+ * The query item that asks for exactly this value, or undefined when there is none: a star at the end would be the operator
+ * (RFC 6690 section 4.1), and an item is a Uri-Query option of at most 255 bytes (RFC 7252 section 5.10). Pure.
+ */
+export function exactItem(name: string, value: string): string | undefined {
+  const item = `${name}=${value}`;
+  const isExact = !item.endsWith("*") && new TextEncoder().encode(item).length <= MAX_QUERY_ITEM_LENGTH;
+  return isExact ? item : undefined;
+}
+
+/**
  * Read a lookup query (RFC 9176 section 6.2) from decoded Uri-Query items; the order of items means nothing. `page` and
  * `count` are paging, never criteria; `provenance` asks for that attribute, and filters when it has a value (draft 5.1). Pure.
  */

@@ -1,7 +1,14 @@
 import { CODE, type CoapClient } from "@tributary/coap-transport";
 import { type Link, lastValue, originOf, parseLinkFormatTolerantly, resolveLink } from "@tributary/link-model";
 import pLimit from "p-limit";
-import { ATTRIBUTION_SAMPLES, ATTRIBUTION_TRIES, MAX_ATTRIBUTION_SAMPLES, TIMEOUTS_UNTIL_GONE } from "./constants.js";
+import { type AskedMethod, planQueries, type QueryPlan } from "./attribution-query.js";
+import {
+  ATTRIBUTION_SAMPLES,
+  ATTRIBUTION_TRIES,
+  MAX_ATTRIBUTION_SAMPLES,
+  MAX_SHARED_QUERIES,
+  TIMEOUTS_UNTIL_GONE,
+} from "./constants.js";
 import { assertContent, get, isMereRefusal } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { type ForeignEndpoint, LinkCounts, localPath, replicatedLink } from "./foreign-documents.js";
@@ -9,7 +16,6 @@ import { type ForeignEndpoint, LinkCounts, localPath, replicatedLink } from "./f
 /** Ways to find out which links belong to a registration, best first. */
 export const ATTRIBUTION_METHODS = ["provenance", "href", "ep", "resource"] as const;
 export type AttributionMethod = (typeof ATTRIBUTION_METHODS)[number];
-type AskedMethod = Exclude<AttributionMethod, "provenance">;
 
 export interface AttributionDeps {
   readonly client: CoapClient;
@@ -22,6 +28,10 @@ export interface AttributionDeps {
   readonly readWhole: () => Promise<readonly Link[] | null>;
   /** Whether 4.04 to a query means, at this RD, that nothing matches. Never rejects. */
   readonly isNotFoundNothing: () => Promise<boolean>;
+  /** Every registration of the RD. */
+  readonly endpoints: () => readonly ForeignEndpoint[];
+  /** The links that a registration is known to have, if they are known. */
+  readonly knownLinks: (href: string) => readonly Link[] | undefined;
 }
 
 /** Asks an RD that does not speak the feed which links belong to which registration (design section 4). */
@@ -47,7 +57,45 @@ export class Attribution {
   async linksOf(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
     if (endpoints.length === 0) return new Map();
     this.#method ??= await this.#choose(endpoints);
-    return this.#method === "provenance" ? this.#byProvenance(endpoints) : this.#askEach(endpoints, this.#method);
+    switch (this.#method) {
+      case "provenance":
+        return this.#byProvenance(endpoints);
+      case "resource":
+        return this.#readEach(endpoints);
+      default:
+        return this.#query(endpoints, this.#method);
+    }
+  }
+
+  /** Ask by `method`; what that cannot tell from other registrations is read from the registration itself. */
+  async #query(endpoints: readonly ForeignEndpoint[], method: AskedMethod): Promise<Map<string, readonly Link[]>> {
+    const { alone, shared } = planQueries(method, endpoints, this.#deps.endpoints(), MAX_SHARED_QUERIES);
+    const found = await this.#askEach(alone);
+    for (const plan of shared) {
+      const links = await this.#ownShare(plan, found);
+      if (links !== null) found.set(plan.endpoint.href, links);
+    }
+    const asked = new Set(alone.map(({ endpoint }) => endpoint.href));
+    const unclear = endpoints.filter(({ href }) => !found.has(href) && !asked.has(href));
+    for (const [href, links] of await this.#readEach(unclear.slice(0, MAX_SHARED_QUERIES))) found.set(href, links);
+    return found;
+  }
+
+  /** The links of a registration whose query matches others as well: what is left without theirs, all of which must be there. */
+  async #ownShare(
+    { endpoint, query, others }: QueryPlan,
+    found: ReadonlyMap<string, readonly Link[]>,
+  ): Promise<readonly Link[] | null> {
+    const theirs = others.map(({ href }) => found.get(href) ?? this.#deps.knownLinks(href));
+    const answer = theirs.includes(undefined) ? null : (await this.#askEach([{ endpoint, query }])).get(endpoint.href);
+    if (answer === null || answer === undefined) return null;
+    const rest = new LinkCounts(theirs.flatMap((links) => links ?? []));
+    const own = answer.filter((link) => {
+      const isTheirs = rest.count(link) > 0;
+      if (isTheirs) rest.add(link, -1);
+      return !isTheirs;
+    });
+    return rest.isEmpty ? own : null;
   }
 
   /**
@@ -98,10 +146,13 @@ export class Attribution {
     endpoints: readonly ForeignEndpoint[],
     whole: readonly Link[] | null,
   ): Promise<boolean> {
-    const most = Math.min(endpoints.length, MAX_ATTRIBUTION_SAMPLES);
+    const { alone } = planQueries(method, endpoints, this.#deps.endpoints(), MAX_ATTRIBUTION_SAMPLES);
+    const plans = alone.filter(({ query }) => query.isExact);
+    if (plans.length === 0) return false;
+    const most = Math.min(plans.length, MAX_ATTRIBUTION_SAMPLES);
     for (let start = 0; start < most; start += ATTRIBUTION_SAMPLES) {
-      const sample = endpoints.slice(start, start + ATTRIBUTION_SAMPLES);
-      const found = await this.#askEach(sample, method);
+      const sample = plans.slice(start, start + ATTRIBUTION_SAMPLES);
+      const found = await this.#askEach(sample);
       if (found.size < sample.length) return false;
       const answers = [...found.values()].filter((links) => links.length > 0);
       if (answers.length === 0) continue;
@@ -144,15 +195,37 @@ export class Attribution {
     return found;
   }
 
-  async #askEach(endpoints: readonly ForeignEndpoint[], method: AskedMethod): Promise<Map<string, readonly Link[]>> {
+  #askEach(plans: readonly Pick<QueryPlan, "endpoint" | "query">[]): Promise<Map<string, readonly Link[]>> {
+    const { resourceLookup } = this.#deps;
+    return this.#each(plans, async ({ endpoint, query }) => {
+      const links = await this.#get(resourceLookup, query.items);
+      // To an RD without prefixes the star is a character like any other, and nothing has such a name.
+      if (links.length === 0 && !query.isExact) return null;
+      return [endpoint.href, links.map((link) => replicatedLink(link, resourceLookup))];
+    });
+  }
+
+  #readEach(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
+    const origin = originOf(this.#deps.endpointLookup) ?? "";
+    return this.#each(endpoints, async ({ href, base }) => {
+      const links = await this.#get(`${origin}${href}`, []);
+      return [href, links.map((link) => replicatedLink(resolveLink(base, link), base))];
+    });
+  }
+
+  /** Ask one question for each of `subjects`, a bounded number at a time; those without an answer are missing. */
+  async #each<T>(
+    subjects: readonly T[],
+    ask: (subject: T) => Promise<[href: string, links: readonly Link[]] | null>,
+  ): Promise<Map<string, readonly Link[]>> {
     const limit = pLimit(this.#deps.concurrency);
     const found = new Map<string, readonly Link[]>();
     this.#timeoutsInARow = 0;
     await Promise.all(
-      endpoints.map((endpoint) =>
+      subjects.map((subject) =>
         limit(async () => {
-          const links = await this.#askPatiently(endpoint, method);
-          if (links !== null) found.set(endpoint.href, links);
+          const answer = await this.#patiently(() => ask(subject));
+          if (answer !== null) found.set(...answer);
         }),
       ),
     );
@@ -161,14 +234,14 @@ export class Attribution {
     return found;
   }
 
-  async #askPatiently(endpoint: ForeignEndpoint, method: AskedMethod): Promise<readonly Link[] | null> {
+  async #patiently<T>(ask: () => Promise<T | null>): Promise<T | null> {
     for (let tries = 0; tries < ATTRIBUTION_TRIES; tries++) {
       // Nobody is there any more: do not wait for each answer in turn.
       if (this.#deps.signal.aborted || this.#timeoutsInARow >= TIMEOUTS_UNTIL_GONE) return null;
       try {
-        const links = await this.#ask(endpoint, method);
+        const answer = await ask();
         this.#timeoutsInARow = 0;
-        return links;
+        return answer;
       } catch (error) {
         // A refusal will be repeated; a lost datagram may not.
         if (isMereRefusal(error)) {
@@ -179,20 +252,6 @@ export class Attribution {
       }
     }
     return null;
-  }
-
-  async #ask(endpoint: ForeignEndpoint, method: AskedMethod): Promise<readonly Link[]> {
-    const { resourceLookup, endpointLookup } = this.#deps;
-    if (method === "resource") {
-      const links = await this.#get(`${originOf(endpointLookup) ?? ""}${endpoint.href}`, []);
-      return links.map((link) => replicatedLink(resolveLink(endpoint.base, link), endpoint.base));
-    }
-    const sector = endpoint.shownSector ?? endpoint.d;
-    const query =
-      method === "href"
-        ? [`href=${endpoint.href}`]
-        : [`ep=${endpoint.ep}`, ...(sector === undefined ? [] : [`d=${sector}`])];
-    return (await this.#get(resourceLookup, query)).map((link) => replicatedLink(link, resourceLookup));
   }
 
   async #get(uri: string, query: readonly string[]): Promise<readonly Link[]> {

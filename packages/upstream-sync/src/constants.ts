@@ -34,6 +34,8 @@ export const MAX_REMARKS = 16;
 /** Registrations by which a way of attribution is tried out, and most of them when those asked first have no links. */
 export const ATTRIBUTION_SAMPLES = 3;
 export const MAX_ATTRIBUTION_SAMPLES = 24;
+/** Registrations per pass whose links are found by taking those of others away, because no query has them alone. */
+export const MAX_SHARED_QUERIES = 64;
 /** Tries of one attribution request. */
 export const ATTRIBUTION_TRIES = 3;
 /** Attribution requests that time out one after the other until the RD counts as gone. */

@@ -1,7 +1,7 @@
 import { CODE } from "@tributary/coap-transport";
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { describe, expect, test } from "vitest";
-import { DEFAULTS, follow } from "./testing/following.js";
+import { DEFAULTS, type Following, follow } from "./testing/following.js";
 import { FOREIGN_URI, ForeignRd, type Quirks } from "./testing/foreign-rd.js";
 import type { UpstreamOptions } from "./types.js";
 
@@ -543,5 +543,57 @@ describe("an RD whose lookups are not where discovery said", () => {
     rd.quirks = { ...rd.quirks, discovery: right };
     await lp.untilLive(60_000);
     expect(lp.endpoints()).toEqual(["n1"]);
+  });
+});
+
+describe("values that end in a star", () => {
+  const own = (lp: Following) =>
+    Object.fromEntries(lp.endpoints().map((ep) => [ep, targets(lp.held(ep)?.links)?.map((uri) => uri.slice(-2))]));
+
+  test.each<{ name: string; quirks: Quirks }>([
+    { name: "attributed by name", quirks: { resetOn: ["href=", "provenance"], criteria: "all" } },
+    { name: "attributed by path", quirks: {} },
+    {
+      name: "attributed by name, where prefixes are unknown",
+      quirks: { resetOn: ["href=", "provenance"], criteria: "all", hasPrefixes: false },
+    },
+  ])("endpoints with such names have their own links alone: $name", async ({ quirks }) => {
+    const { rd, follow } = setUp(quirks);
+    rd.register("s*", { links: ["/1>"] });
+    rd.register("sb", { links: ["/2>"] });
+    rd.register("sc", { links: ["/3>"] });
+    rd.register("s*x", { links: ["/4>"] });
+    rd.register("*", { links: ["/5>"] });
+    rd.register("td", { links: ["/6>"] });
+    const lp = follow();
+    await lp.untilLive();
+    expect(own(lp)).toEqual({ "s*": ["/1"], sb: ["/2"], sc: ["/3"], "s*x": ["/4"], "*": ["/5"], td: ["/6"] });
+    rd.register("t*", { links: ["/7>"] });
+    await lp.until(() => lp.held("t*")?.links.length === 1, 2.4 * DEFAULTS.pollMs + 1000);
+    await lp.world.clock.advance(60_000);
+    expect(own(lp)).toMatchObject({ "t*": ["/7"], td: ["/6"], sb: ["/2"] });
+  });
+
+  test("what a way of asking found that turned out to be wrong is taken back", async () => {
+    const isWrong = { now: false };
+    const { rd, follow, world } = setUp({
+      resetOn: ["href=", "provenance"],
+      criteria: "all",
+      hasResources: false,
+      answer: (kind, query) =>
+        isWrong.now && kind === "res" && query.length > 0
+          ? { code: CODE.CONTENT, contentFormat: 40, payload: encode(rd.document("res", [])) }
+          : undefined,
+    });
+    for (const ep of ["a", "b", "c"]) rd.register(ep);
+    const lp = follow();
+    await lp.untilLive();
+    isWrong.now = true;
+    rd.register("d");
+    await lp.until(() => lp.held("d") !== undefined, 2.4 * DEFAULTS.pollMs + 1000);
+    await world.clock.advance(2.4 * DEFAULTS.pollMs);
+    expect(lp.endpoints()).toEqual(["a", "b", "c", "d"]);
+    for (const ep of lp.endpoints())
+      for (const { target } of lp.held(ep)?.links ?? []) expect(target).toBe(`coap://${ep}.example/t`);
   });
 });

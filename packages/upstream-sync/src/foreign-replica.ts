@@ -118,6 +118,25 @@ export class ForeignReplica {
     return rest;
   }
 
+  /** The links of a registration, unless they are not known. */
+  linksOf(href: string): readonly Link[] | undefined {
+    return this.#records.get(href)?.links ?? undefined;
+  }
+
+  /** What was taken for the links of all registrations was found in a way that is wrong. Those that are shown keep nothing of it. */
+  takeBackLinks(nowMs: number): void {
+    for (const record of this.#records.values()) {
+      if (record.links === null) continue;
+      this.#dropLinks(record);
+      record.changedAtMs = nowMs;
+    }
+  }
+
+  /** Show registrations whose links could not be found out without any. */
+  showUnattributed(nowMs: number): void {
+    for (const record of this.#records.values()) if (record.links === null) this.#show(record, nowMs);
+  }
+
   endpoints(): ForeignEndpoint[] {
     return [...this.#records.values()].map(({ endpoint }) => endpoint);
   }

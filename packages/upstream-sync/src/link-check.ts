@@ -76,7 +76,11 @@ export class LinkCheck {
     const concerned = suspects.length === 0 ? replica.endpoints() : suspects;
     if (await this.#attribute(concerned)) isChanged = true;
     if (this.#isStopped || replica.suspects(latest) === undefined) return isChanged;
-    if ((await attribution.reconsider(concerned)) && (await this.#attribute(replica.endpoints()))) isChanged = true;
+    if (await attribution.reconsider(concerned)) {
+      replica.takeBackLinks(this.#deps.env.clock.nowMs());
+      await this.#attribute(replica.endpoints());
+      isChanged = true;
+    }
     if (!this.#isStopped && replica.acceptDifferences(latest))
       this.#deps.remarks.add("the links of its registrations do not add up to its resource lookup");
     return isChanged;
@@ -96,6 +100,9 @@ export class LinkCheck {
     if (this.#isStopped) return false;
     const { method } = attribution;
     if (method !== null) this.#deps.report({ attribution: method, provenance: method === "provenance" ? "yes" : "no" });
-    return replica.takeLinks(links, this.#deps.env.clock.nowMs());
+    const nowMs = this.#deps.env.clock.nowMs();
+    const isChanged = replica.takeLinks(links, nowMs);
+    replica.showUnattributed(nowMs);
+    return isChanged;
   }
 }

@@ -74,6 +74,8 @@ export class LinkFollower implements Follower {
       signal,
       readWhole: () => reader.readResources(),
       isNotFoundNothing: () => this.#learnNotFound(),
+      endpoints: () => this.#replica.endpoints(),
+      knownLinks: (href) => this.#replica.linksOf(href),
     });
     this.#reader = reader;
     this.#check = new LinkCheck(this.#deps, { replica: this.#replica, reader, attribution, signal });

@@ -64,13 +64,13 @@ describe("lookups that were advertised and are not there: the last good state st
   });
 
   test("only the resource lookup: registrations and their links stay", async () => {
-    const { rd, follow, world } = setUp({}, { pollMs: 2000 });
+    const { rd, follow, world } = setUp({}, { pollMs: 10_000 });
     rd.register("n1");
     const lp = follow();
     await lp.untilLive();
     rd.quirks = { answer: (kind) => (kind === "res" ? { code: CODE.NOT_FOUND } : undefined) };
     rd.failObservations();
-    await world.clock.advance(60_000);
+    await world.clock.advance(20_000);
     expect(lp.held("n1")?.links).toHaveLength(1);
     expect(lp.upstream.status().capabilities.remarks.join()).toContain("resource lookup");
   });

@@ -27,6 +27,10 @@ export interface Quirks {
   readonly provenance?: "unknown" | "on-request";
   /** Which of several criteria count. Default the last one. */
   readonly criteria?: "last" | "all";
+  /** `false`: a star at the end of a criterion is a character like any other. */
+  readonly hasPrefixes?: boolean;
+  /** `false`: registration resources cannot be read. */
+  readonly hasResources?: boolean;
   /** Shows lt and lt-age. */
   readonly showsAge?: boolean;
   /** Sector shown for endpoints without one. */
@@ -166,6 +170,8 @@ export class ForeignRd {
     const isRes = path === resPath.join("/") || first === oldRes;
     const kind = isEp ? "ep" : isRes ? "res" : null;
     const entry = this.entries.get(`/${path}`);
+    if (kind === null && entry !== undefined && this.quirks.hasResources === false)
+      return { code: CODE.METHOD_NOT_ALLOWED };
     if (kind === null && entry !== undefined) return this.#content(entry.links.map((link) => `<${link}`).join(","));
     if (kind === null) return { code: CODE.NOT_FOUND };
     this.requests.push([kind, ...(request.query.length === 0 ? [] : [request.query.join("&")])].join("?"));
@@ -226,7 +232,8 @@ export class ForeignRd {
     const [name = "", value = ""] = criterion.split(/=(.*)/s);
     const own = { href: one.href, ep: one.ep, d: one.d ?? this.quirks.defaultSector }[name];
     if (own === undefined) return false;
-    return value.endsWith("*") ? own.startsWith(value.slice(0, -1)) : own === value;
+    const isPrefix = value.endsWith("*") && this.quirks.hasPrefixes !== false;
+    return isPrefix ? own.startsWith(value.slice(0, -1)) : own === value;
   }
 
   #endpointText({ href, ep, d = this.quirks.defaultSector, base, attributes, renewedAtMs }: ForeignEntry): string {

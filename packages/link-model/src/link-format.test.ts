@@ -219,6 +219,7 @@ describe("reading what foreign directories write", () => {
       isTruncated: false,
       links: [{ target: "/a", attributes: [["rt", "x"]] }],
       problems: [],
+      leftOut: 0,
     });
   });
 

@@ -4,114 +4,191 @@ import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./
 
 /**
  * Read a document that is not quite link format, as foreign directories write it, as far as it is unambiguous: values with
- * blanks or without a value, UTF-8 outside quotes, empty list elements, bytes that are not UTF-8. What cannot be read is left
- * out link by link and reported; a link whose target is not closed ends the document. Time is linear. Pure; never throws.
+ * blanks or without a value, UTF-8 outside quotes, empty list elements, missing commas before a target, bytes that are not UTF-8.
+ * A link is read with all its attributes or left out and counted; what stands in one link never becomes part of another. A
+ * target or a quotation mark that is not closed, and one that opens no value, end the document. Time is linear. Pure; never
+ * throws.
  */
 export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantParseResult {
   const strict = parseLinkFormat(input);
-  if (strict.ok) return { links: strict.links, problems: [], isTruncated: false };
-  const problems: LinkFormatProblem[] = [strict.error];
   const text = typeof input === "string" ? input : new TextDecoder("utf-8", { ignoreBOM: true }).decode(input);
+  if (strict.ok && countOf(text, "<") === strict.links.length)
+    return { links: strict.links, problems: [], leftOut: 0, isTruncated: false };
+  const reader = new TolerantReader(text);
   const links: Link[] = [];
-  let isTruncated = false;
-  for (const piece of pieces(text, ",")) {
-    isTruncated = piece.isOpen;
-    const link = readPiece(text.slice(piece.start, piece.end));
-    if (typeof link === "object") links.push(link);
-    else if (link !== "" && problems.length < MAX_PROBLEMS) {
-      problems.push({
-        reason: link,
-        offset: piece.start,
-        message: `a link is left out (${link}) at offset ${piece.start}`,
-      });
+  const problems: LinkFormatProblem[] = strict.ok ? [] : [strict.error];
+  // Names that differ in bytes that are not UTF-8 would become the same.
+  const isGarbled = !strict.ok && strict.error.reason === "invalid-utf8";
+  let leftOut = 0;
+  for (let item = reader.next(); item !== null; item = reader.next()) {
+    if ("link" in item && !(isGarbled && isReplaced(item.link))) links.push(item.link);
+    else {
+      leftOut++;
+      const { offset } = item;
+      const reason = "link" in item ? "invalid-utf8" : item.reason;
+      const message = `a link is left out (${reason}) at offset ${offset}`;
+      if (problems.length < MAX_PROBLEMS) problems.push({ reason, offset, message });
     }
   }
-  return { links, problems, isTruncated };
+  return { links, problems, leftOut, isTruncated: reader.isTruncated };
 }
 
-interface Piece {
-  readonly start: number;
-  readonly end: number;
-  /** Ends within `<…>` or `"…"`. */
-  readonly isOpen: boolean;
+function countOf(text: string, character: string): number {
+  let count = 0;
+  for (let at = text.indexOf(character); at >= 0; at = text.indexOf(character, at + 1)) count++;
+  return count;
 }
 
-/** Split at `separator` outside `<…>` and `"…"`. A comma inside a value is no boundary unless a target follows. */
-function* pieces(text: string, separator: "," | ";"): Generator<Piece> {
-  let start = 0;
-  let isInTarget = false;
-  let isQuoted = false;
-  // First character behind the comma last looked at that is neither blank nor comma: looked for once, not per comma.
-  let next = 0;
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (character === "," && next <= at) {
-      next = at + 1;
-      while (next < text.length && BLANK.test(text[next] as string)) next++;
+function isReplaced({ target, attributes }: Link): boolean {
+  const isAltered = (text: string | null) => text?.includes("\ufffd") === true;
+  return isAltered(target) || attributes.some(([name, value]) => isAltered(name) || isAltered(value));
+}
+
+/** A link, or why one is left out and where it begins. */
+type Item = { readonly offset: number } & ({ readonly link: Link } | { readonly reason: string });
+
+/** What was read, or why it cannot be. */
+type Read<T> = { readonly value: T } | { readonly reason: string };
+
+const BLANK = /\s/;
+/** A character of a name: those of RFC 6690, and any other that delimits nothing. */
+const NAME = /[^\s"<>,;=]/;
+
+/** Reads one link after the other. */
+class TolerantReader {
+  readonly #text: string;
+  #at = 0;
+  /** Whatever follows is not known. */
+  isTruncated = false;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** The next link, or what stands in its place; null at the end. */
+  next(): Item | null {
+    this.#skip((character) => character === "," || BLANK.test(character));
+    if (this.#isAtEnd) return null;
+    const offset = this.#at;
+    const link = this.#readLink();
+    if ("value" in link) return { link: link.value, offset };
+    this.#skipJunk();
+    return { reason: link.reason, offset };
+  }
+
+  get #isAtEnd(): boolean {
+    return this.#at >= this.#text.length;
+  }
+
+  #peek(): string {
+    return this.#text[this.#at] ?? "";
+  }
+
+  #skip(belongs: (character: string) => boolean): void {
+    while (!this.#isAtEnd && belongs(this.#peek())) this.#at++;
+  }
+
+  #skipBlanks(): void {
+    this.#skip((character) => BLANK.test(character));
+  }
+
+  /** Nothing after this can be read. */
+  #stop(reason: string): { readonly reason: string } {
+    this.isTruncated = true;
+    this.#at = this.#text.length;
+    return { reason };
+  }
+
+  #readLink(): Read<Link> {
+    if (this.#peek() !== "<") return { reason: "expected-target" };
+    const close = this.#text.indexOf(">", this.#at);
+    if (close < 0) return this.#stop("unclosed-target");
+    const target = this.#text.slice(this.#at + 1, close).trim();
+    this.#at = close + 1;
+    if (/[\s"<\u0000-\u001f]/.test(target)) return { reason: "bad-target" };
+    const attributes: Attribute[] = [];
+    for (;;) {
+      this.#skipBlanks();
+      const character = this.#peek();
+      // A target can only be that of the next link, whether or not a comma stands before it.
+      if (this.#isAtEnd || character === "," || character === "<") return { value: { target, attributes } };
+      if (character !== ";") return { reason: "expected-separator" };
+      this.#at++;
+      this.#skipBlanks();
+      if (this.#isAtEnd || ";,<".includes(this.#peek())) continue;
+      const attribute = this.#readAttribute();
+      if ("reason" in attribute) return attribute;
+      attributes.push(attribute.value);
     }
-    if (isQuoted) {
-      if (character === "\\") at++;
-      else if (character === '"') isQuoted = false;
-    } else if (character === '"') isQuoted = !isInTarget;
-    else if (character === "<" && isStartOfTarget(text, start, at)) isInTarget = true;
-    else if (character === ">") isInTarget = false;
-    else if (
-      character === separator &&
-      !isInTarget &&
-      (separator === ";" || next === text.length || text[next] === "<")
-    ) {
-      yield { start, end: at, isOpen: false };
-      start = at + 1;
+  }
+
+  #readAttribute(): Read<Attribute> {
+    const start = this.#at;
+    this.#skip((character) => NAME.test(character));
+    const name = this.#text.slice(start, this.#at);
+    if (name === "") return { reason: "empty-name" };
+    this.#skipBlanks();
+    if (this.#peek() !== "=") return { value: [name, null] };
+    this.#at++;
+    this.#skipBlanks();
+    const value = this.#peek() === '"' ? this.#readQuoted() : this.#readUnquoted();
+    return "reason" in value ? value : { value: [name, value.value] };
+  }
+
+  #readQuoted(): Read<string> {
+    let value = "";
+    for (let at = this.#at + 1; at < this.#text.length; at++) {
+      const character = this.#text[at] as string;
+      if (character === '"') {
+        this.#at = at + 1;
+        // Control characters are what separates this from link format; nothing that is passed on may carry them.
+        return { value: value.replace(/[\u0000-\u0008\u000a-\u001f\u007f]/g, " ") };
+      }
+      if (character === "\\" && at + 1 < this.#text.length) value += this.#text[++at];
+      else value += character;
+    }
+    return this.#stop("unclosed-quote");
+  }
+
+  /** Up to the next attribute or link. A comma is part of the value unless a target or the end follows. */
+  #readUnquoted(): Read<string> {
+    const start = this.#at;
+    for (; !this.#isAtEnd; this.#at++) {
+      const character = this.#peek();
+      if (character === ";" || this.#isLinkBoundary()) break;
+      // By the grammar a value may have it (ptokenchar), but more likely a comma is missing: then it begins another link.
+      if (character === "<") return { reason: "ambiguous-value" };
+      if (character === '"') return this.#stop("ambiguous-quote");
+    }
+    return { value: this.#text.slice(start, this.#at).trimEnd() };
+  }
+
+  /** Pass over what is no link, up to where one certainly begins. */
+  #skipJunk(): void {
+    // A quotation mark opens a value behind an equals sign, where nothing hides what it belongs to.
+    let isAfterEquals = false;
+    for (; !this.#isAtEnd; this.#at++) {
+      if (this.#isLinkBoundary()) return;
+      const character = this.#peek();
+      if (character === '"') {
+        const quoted = isAfterEquals ? this.#readQuoted() : this.#stop("ambiguous-quote");
+        if ("reason" in quoted) return;
+        this.#at--;
+      }
+      if (!BLANK.test(character)) isAfterEquals = character === "=";
     }
   }
-  yield { start, end: text.length, isOpen: isQuoted || isInTarget };
-}
 
-/** Only the first `<` of a piece opens a target; one in a value is a value's character (RFC 6690 ptokenchar). */
-function isStartOfTarget(text: string, start: number, at: number): boolean {
-  for (let before = at - 1; before >= start; before--) {
-    const character = text[before] as string;
-    if (!BLANK.test(character)) return false;
+  /** First character behind the comma last looked at that is neither blank nor comma: looked for once, not per comma. */
+  #next = 0;
+
+  /** At a comma behind which there is a target, or nothing any more. */
+  #isLinkBoundary(): boolean {
+    if (this.#peek() !== ",") return false;
+    if (this.#next <= this.#at) {
+      this.#next = this.#at + 1;
+      while (this.#next < this.#text.length && /[\s,]/.test(this.#text[this.#next] as string)) this.#next++;
+    }
+    return this.#next >= this.#text.length || this.#text[this.#next] === "<";
   }
-  return true;
-}
-
-const BLANK = /[\s,]/;
-
-/** A link, or the reason why there is none; "" for an empty list element. */
-function readPiece(piece: string): Link | string {
-  const text = piece.trim();
-  if (text === "") return "";
-  if (!text.startsWith("<")) return "expected-target";
-  const close = text.indexOf(">");
-  if (close < 0) return "unclosed-target";
-  const target = text.slice(1, close).trim();
-  if (/[\s"<\u0000-\u001f]/.test(target)) return "bad-target";
-  const attributes: Attribute[] = [];
-  const rest = text.slice(close + 1);
-  for (const { start, end } of pieces(rest, ";")) {
-    const attribute = readAttribute(rest.slice(start, end).trim());
-    if (attribute !== null) attributes.push(attribute);
-  }
-  return { target, attributes };
-}
-
-function readAttribute(text: string): Attribute | null {
-  const equals = text.indexOf("=");
-  const name = (equals < 0 ? text : text.slice(0, equals)).trim();
-  if (!/^[^\s"<>,;=]+$/.test(name)) return null;
-  return [name, equals < 0 ? null : readValue(text.slice(equals + 1).trim())];
-}
-
-function readValue(text: string): string {
-  if (!text.startsWith('"')) return text.replace(/,+$/, "").trimEnd();
-  let value = "";
-  for (let at = 1; at < text.length; at++) {
-    const character = text[at] as string;
-    if (character === '"') break;
-    if (character === "\\" && at + 1 < text.length) value += text[++at];
-    else value += character;
-  }
-  // Control characters are what separates this from link format; nothing that is passed on may carry them.
-  return value.replace(/[\u0000-\u0008\u000a-\u001f\u007f]/g, " ");
 }

@@ -25,6 +25,8 @@ export type ParseResult =
 export interface TolerantParseResult {
   readonly links: Link[];
   readonly problems: LinkFormatProblem[];
+  /** Pieces of the document that are no links. */
+  readonly leftOut: number;
   /** The document ends within a target or a quoted value: whatever followed is not known. */
   readonly isTruncated: boolean;
 }

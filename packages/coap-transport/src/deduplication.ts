@@ -11,8 +11,11 @@ export interface Deduplication {
   find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null;
   /** The same, and nothing is remembered. */
   known(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null;
-  /** Remember what the message was answered with. */
-  setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array): void;
+  /**
+   * Remember what the message was answered with. When `isRepeatable` says no, the next message like it is taken for another
+   * one: devices whose message ids start again with them send the same bytes after a reboot.
+   */
+  setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array, isRepeatable?: () => boolean): void;
   readonly size: number;
 }
 
@@ -51,7 +54,7 @@ class Ring implements Deduplication {
     // A peer that ran out of message ids reuses them too early: another message, whatever section 4.4 says.
     const isSame =
       known !== undefined && known.expiresAtMs > this.#clock.nowMs() && known.fingerprint === fingerprintOf(datagram);
-    return isSame ? known : null;
+    return isSame && known.isRepeatable?.() !== false ? known : null;
   }
 
   find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null {
@@ -60,16 +63,19 @@ class Ring implements Deduplication {
     const nowMs = this.#clock.nowMs();
     this.#sweep(nowMs);
     const expiresAtMs = nowMs + this.#options.lifetimeMs;
-    const entry = { record, messageId, expiresAtMs, fingerprint: fingerprintOf(datagram), answer: EMPTY_BYTES };
+    const fingerprint = fingerprintOf(datagram);
+    const isRepeatable = null;
+    const entry = { record, messageId, expiresAtMs, fingerprint, answer: EMPTY_BYTES, isRepeatable };
     record.recent.set(messageId, entry);
     this.#entries[(this.#head + this.#size) % this.#options.maxEntries] = entry;
     this.#size++;
     return null;
   }
 
-  setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array): void {
+  setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array, isRepeatable?: () => boolean): void {
     const entry = record.recent.get(messageId);
     if (entry === undefined) return;
+    entry.isRepeatable = isRepeatable ?? null;
     this.#bytes += answer.length - entry.answer.length;
     entry.answer = answer;
     while (this.#bytes > this.#options.maxBytes) this.#dropOldest();
@@ -92,15 +98,16 @@ class Ring implements Deduplication {
     this.#size--;
     this.#bytes -= oldest.answer.length;
     oldest.answer = EMPTY_BYTES;
+    oldest.isRepeatable = null;
     const { record, messageId } = oldest;
     if (record.recent.get(messageId) === oldest) record.recent.delete(messageId);
   }
 }
 
-/** FNV-1a over length and the first bytes: tells different messages apart, cheaply; not meant to withstand malice. */
+/** FNV-1a over all bytes: tells different messages apart, cheaply; not meant to withstand malice. */
 function fingerprintOf(datagram: Uint8Array): number {
-  const length = Math.min(datagram.length, 128);
   let hash = 0x811c9dc5 ^ datagram.length;
-  for (let index = 0; index < length; index++) hash = Math.imul(hash ^ (datagram[index] as number), 0x01000193);
+  for (let index = 0; index < datagram.length; index++)
+    hash = Math.imul(hash ^ (datagram[index] as number), 0x01000193);
   return hash;
 }

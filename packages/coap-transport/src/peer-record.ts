@@ -14,6 +14,8 @@ export interface PeerRecord {
   /** Confirmable messages that wait for their turn. */
   readonly waiting: Set<ReliableMessage>;
   nextMessageId: number;
+  /** Requests other than GET and FETCH that came from it. */
+  changes: number;
   /** Heard of again since the table last looked for peers to forget. */
   isInUse: boolean;
 }
@@ -45,4 +47,6 @@ export interface DeduplicationEntry {
   readonly fingerprint: number;
   /** What was answered and is sent again for a duplicate; empty: nothing (yet). */
   answer: Uint8Array;
+  /** Whether that may be sent again; null: it may. */
+  isRepeatable: (() => boolean) | null;
 }

@@ -78,6 +78,7 @@ function createRecord(peer: Peer, to: PeerRecord["to"], random: () => number): P
     confirmableCount: 0,
     waiting: new Set(),
     nextMessageId: Math.floor(random() * MESSAGE_ID_SPACE), // RFC 7252 section 4.4
+    changes: 0,
     isInUse: false,
   };
 }

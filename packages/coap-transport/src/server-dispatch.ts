@@ -36,6 +36,8 @@ export interface Reply {
   readonly isToUnproven?: boolean;
   /** See `ServerResponse`: it went out as it is, whole. */
   readonly lasting?: () => AnswerLife | null;
+  /** See `ServerResponse`. */
+  readonly isStillTrue?: ServerResponse["isStillTrue"];
 }
 
 /** Turns requests into replies, whatever transport carries them: block-wise transfer, Observe, checks and limits. */
@@ -239,7 +241,8 @@ class Dispatcher implements ServerDispatch {
     if (accepted === null) {
       const reply = this.#reply(request, message);
       const isAsMade = response.lasting !== undefined && reply.message === whole;
-      return isAsMade ? { message: whole, lasting: response.lasting } : reply;
+      if (isAsMade) return { message: whole, lasting: response.lasting };
+      return response.isStillTrue === undefined ? reply : { ...reply, isStillTrue: response.isStillTrue };
     }
     return { message: withObserve(message, accepted.observe), afterSent: accepted.attach };
   }

@@ -115,3 +115,102 @@ describe("RFC 7252 section 4.5: duplicates", () => {
     expect(calls).toBe(1);
   });
 });
+
+describe("a remembered response that is not true any more", () => {
+  function registering() {
+    let calls = 0;
+    let isTrue = true;
+    let delayMs = 0;
+    const respond = () => ({
+      code: CODE.CREATED,
+      payload: Buffer.from(String(++calls)),
+      isStillTrue: ({ hasChangedMore }: { hasChangedMore: boolean }) => isTrue && !hasChangedMore,
+    });
+    const served = serveEndpoint({
+      handler: () => (delayMs === 0 ? respond() : later(delayMs, served.clock).then(respond)),
+    });
+    const set = (next: { isTrue?: boolean; delayMs?: number }) => {
+      isTrue = next.isTrue ?? isTrue;
+      delayMs = next.delayMs ?? delayMs;
+    };
+    return { ...served, set, calls: () => calls };
+  }
+  const register = { code: METHOD.POST, messageId: 7, token: [1] };
+  const texts = (client: { inbox: readonly { payload: Uint8Array }[] }) =>
+    client.inbox.map(({ payload }) => text(payload));
+
+  test("a retransmission gets it again as long as it is true", async () => {
+    const { clock, peer, calls } = registering();
+    const client = peer();
+    client.send(register);
+    await clock.advance(40_000);
+    client.send(register);
+    await clock.advance(10);
+    expect(texts(client)).toEqual(["1", "1"]);
+    expect(calls()).toBe(1);
+  });
+
+  test("the same message is executed again once it is not", async () => {
+    const { clock, peer, set, calls } = registering();
+    const client = peer();
+    client.send(register);
+    await clock.advance(10);
+    set({ isTrue: false });
+    client.send(register);
+    await clock.advance(10);
+    expect(texts(client)).toEqual(["1", "2"]);
+    expect(calls()).toBe(2);
+  });
+
+  test("and after MAX_TRANSMIT_SPAN, when no client repeats itself any more", async () => {
+    const { clock, peer } = registering();
+    const client = peer();
+    client.send(register);
+    await clock.advance(45_100);
+    client.send(register);
+    await clock.advance(10);
+    expect(texts(client)).toEqual(["1", "2"]);
+  });
+
+  test("a change that the same client asked for meanwhile is told to whoever judges it; a GET is none", async () => {
+    const { clock, peer } = registering();
+    const client = peer();
+    client.send(register);
+    client.send({ code: METHOD.GET, messageId: 8 });
+    await clock.advance(10);
+    client.send(register);
+    client.send({ code: METHOD.DELETE, messageId: 9 });
+    await clock.advance(10);
+    client.send(register);
+    await clock.advance(10);
+    expect(texts(client)).toEqual(["1", "2", "1", "3", "4"]);
+  });
+
+  test("a non-confirmable one is executed again as well", async () => {
+    const { clock, peer, set, calls } = registering();
+    const client = peer();
+    client.send({ ...register, type: NON });
+    client.send({ ...register, type: NON });
+    await clock.advance(10);
+    expect(calls()).toBe(1);
+    set({ isTrue: false });
+    client.send({ ...register, type: NON });
+    await clock.advance(10);
+    expect(calls()).toBe(2);
+  });
+
+  test("a response that was sent separately comes with the acknowledgement of a duplicate", async () => {
+    const { clock, peer, set, calls } = registering();
+    const client = peer();
+    set({ delayMs: 1000 });
+    client.send(register);
+    await clock.advance(1500);
+    const separate = client.inbox.find(({ payload }) => payload.length > 0);
+    client.send({ type: ACK, code: 0, messageId: separate?.messageId ?? 0 });
+    client.send(register);
+    await clock.advance(10);
+    const last = client.inbox.at(-1);
+    expect([last?.type, last?.messageId, text(last?.payload ?? Buffer.alloc(0))]).toEqual([ACK, 7, "1"]);
+    expect(calls()).toBe(1);
+  });
+});

@@ -101,6 +101,12 @@ export interface ServerResponse {
    * handler returned, when the transport wants to remember it; null: it is not worth it after all.
    */
   readonly lasting?: () => AnswerLife | null;
+  /**
+   * The request is idempotent, and this says whether what the response reports is still so. Once it is not, a message like the
+   * request is executed again instead of getting this response again (RFC 7252 section 4.5). Absent: a duplicate gets the
+   * same response for EXCHANGE_LIFETIME.
+   */
+  readonly isStillTrue?: (sender: { readonly hasChangedMore: boolean }) => boolean;
 }
 
 /** A body that is made as it is sent: its first block leaves before the last one exists (RFC 7959 section 2.4). */

@@ -222,6 +222,7 @@ class Core implements UdpCore {
     const isRemembered = message.code !== METHOD.GET || !isConfirmable || message.options.some(isObserve);
     const isAnswered = this.#answerDuplicate(record, message, datagram, isRemembered);
     if (isAnswered || !this.#isAccepting) return;
+    if (message.code !== METHOD.GET && message.code !== METHOD.FETCH) record.changes++;
     this.#server.handleRequest(record, message, isMulticast, asBuffer(datagram));
   }
 

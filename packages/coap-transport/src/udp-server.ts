@@ -4,7 +4,7 @@ import type { Deduplication } from "./deduplication.js";
 import type { Environment, Timer } from "./environment.js";
 import type { ExchangeTable } from "./exchange-table.js";
 import type { RequestContext } from "./incoming-request.js";
-import type { OutgoingMessage } from "./message.js";
+import { EMPTY_BYTES, type OutgoingMessage } from "./message.js";
 import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
 import type { DeliverySink, NotificationChannel } from "./observers.js";
 import type { PeerRecord, ReliableMessage, ReliableSink } from "./peer-record.js";
@@ -111,23 +111,38 @@ class Server implements UdpServer {
   /** At once: piggybacked on the ACK, or non-confirmable like the request (RFC 7252 section 5.2). */
   #answer(record: PeerRecord, request: UdpMessage, reply: Reply, received?: Buffer): void {
     const { message } = reply;
+    const isRepeatable = this.#repeatability(record, reply);
     if (request.type !== CON) {
+      if (isRepeatable !== undefined)
+        this.#deps.deduplication.setAnswer(record, request.messageId, EMPTY_BYTES, isRepeatable);
       if (message === null || reply.isBadOption === true) return; // section 5.4.1: rejected, which is to say ignored
       this.#deps.exchanges.sendOnce(record, encodeDatagram(NON, 0, request.token, message));
-    } else if (message === null) this.#acknowledge(record, request, emptyMessage(ACK, request.messageId));
+    } else if (message === null) this.#acknowledge(record, request, emptyMessage(ACK, request.messageId), isRepeatable);
     else {
       const datagram = encodeDatagram(ACK, request.messageId, request.token, message);
-      this.#acknowledge(record, request, datagram);
+      this.#acknowledge(record, request, datagram, isRepeatable);
       if (reply.lasting !== undefined && received !== undefined)
         this.#deps.repeated.offer(request, received, datagram, reply.lasting);
     }
     reply.afterSent?.();
   }
 
-  #acknowledge(record: PeerRecord, request: UdpMessage, datagram: Uint8Array): void {
-    this.#deps.deduplication.setAnswer(record, request.messageId, datagram);
+  #acknowledge(record: PeerRecord, request: UdpMessage, datagram: Uint8Array, isRepeatable?: () => boolean): void {
+    this.#deps.deduplication.setAnswer(record, request.messageId, datagram, isRepeatable);
     // Nobody waits for an acknowledgement: a client that misses it asks again.
     this.#deps.transmit(record, datagram, false);
+  }
+
+  /**
+   * Until when a duplicate gets this reply again. A client repeats itself for MAX_TRANSMIT_SPAN; what comes later, or when the
+   * reply is not true any more, was sent by a device that started again with the same message ids, and is idempotent.
+   */
+  #repeatability(record: PeerRecord, { isStillTrue }: Reply): (() => boolean) | undefined {
+    if (isStillTrue === undefined) return undefined;
+    const { clock } = this.#deps.env;
+    const untilMs = clock.nowMs() + maxTransmitSpanMs(this.#options.parameters);
+    const { changes } = record;
+    return () => clock.nowMs() < untilMs && isStillTrue({ hasChangedMore: record.changes !== changes });
   }
 
   /** A handler that takes its time: an empty ACK before the client repeats itself (RFC 7252 section 5.2.2). */
@@ -154,6 +169,12 @@ class Server implements UdpServer {
   #answerSeparately(record: PeerRecord, request: UdpMessage, reply: Reply): void {
     if (reply.message === null) return;
     const { peer } = record;
+    const isRepeatable = this.#repeatability(record, reply);
+    if (isRepeatable !== undefined) {
+      // Whoever sends the request again gets the response with the acknowledgement.
+      const again = encodeDatagram(ACK, request.messageId, request.token, reply.message);
+      this.#deps.deduplication.setAnswer(record, request.messageId, again, isRepeatable);
+    }
     const end = (reason: "reset" | "timeout"): void => {
       if (reply.afterSent !== undefined) this.#dispatch.endObservation(peer, request.token, reason);
     };
@@ -233,4 +254,9 @@ function notificationChannel(deps: UdpServerDeps): NotificationChannel {
       deps.exchanges.sendOnce(deps.peers.of(peer), encodeDatagram(NON, 0, token, message));
     },
   };
+}
+
+/** RFC 7252 section 4.8.2: from the first transmission of a message to its last one. */
+function maxTransmitSpanMs({ ackTimeoutMs, maxRetransmit, ackRandomFactor }: TransmissionParameters): number {
+  return ackTimeoutMs * (2 ** maxRetransmit - 1) * ackRandomFactor;
 }

@@ -2,6 +2,7 @@ import {
   type ClientResponse,
   CODE,
   errorResponse,
+  METHOD,
   type RequestControl,
   type ServerRequest,
   type ServerResponse,
@@ -192,12 +193,20 @@ export class Forwarder {
       toClientRequest(forwarded, peer, request.etags),
       control,
     );
-    return forwardedResponse(response);
+    // What became of it at the other node is not known here; a change that the same client asked for later may have undone it.
+    return { ...forwardedResponse(response), ...(isIdempotentHere(request) ? UNTIL_NEXT_CHANGE : {}) };
   }
 
   #count(cause: string): void {
     this.#rejected.set(cause, (this.#rejected.get(cause) ?? 0) + 1);
   }
+}
+
+/** The requests of RFC 9176 that are forwarded are idempotent: registration, renewal and removal. */
+const UNTIL_NEXT_CHANGE: Pick<ServerResponse, "isStillTrue"> = { isStillTrue: ({ hasChangedMore }) => !hasChangedMore };
+
+function isIdempotentHere({ method }: ServerRequest): boolean {
+  return method === METHOD.POST || method === METHOD.DELETE;
 }
 
 function silent({ name }: ForwardingPeer): ServerResponse {

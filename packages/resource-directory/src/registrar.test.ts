@@ -1,6 +1,7 @@
 import { createDirectory } from "@tributary/merge-engine";
 import { describe, expect, test } from "vitest";
 import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
+import { Registrar } from "./registrar.js";
 import { codeOf, serveDirectory } from "./testing/served-directory.js";
 import type { RegistrationStore, StoredRegistration } from "./types.js";
 
@@ -274,5 +275,53 @@ describe("start", () => {
     const { rd, register } = serveDirectory(createVirtualWorld(), { store });
     await rd.start();
     expect(register("ep=new")).not.toBe(`/reg/${probe}`);
+  });
+});
+
+describe("whether a response that is remembered is still true", () => {
+  function setup() {
+    const world = createVirtualWorld();
+    const { env } = world;
+    const directory = createDirectory({});
+    const { store } = quickStore();
+    const limits = { registrations: 10, registrationBytes: 1000, links: 10, attributes: 10 };
+    const registrar = new Registrar({ directory, store, env }, { source: "local", resourcePath: ["reg"], limits });
+    const { id: _, renewedAtWallMs: __, ...content } = stored("a");
+    const expire = () => directory.expire(env.clock.nowMs());
+    return { world, registrar, content, expire };
+  }
+
+  async function registered() {
+    const site = setup();
+    const saved = await site.registrar.register(site.content, []);
+    if (!saved.ok) throw new Error(saved.refusal.message);
+    return { ...site, saved: saved.value, isStillTrue: site.registrar.whileUnchanged(saved.value) };
+  }
+
+  test("after a renewal it is", async () => {
+    const { registrar, content, isStillTrue } = await registered();
+    expect(isStillTrue()).toBe(true);
+    await registrar.register(content, []);
+    expect(isStillTrue()).toBe(true);
+  });
+
+  test.each(["changed", "removed", "removed and registered again"])(
+    "when the registration was %s it is not",
+    async (what) => {
+      const { registrar, content, saved, isStillTrue } = await registered();
+      if (what !== "changed") await registrar.remove(saved.id);
+      if (what === "changed") await registrar.register({ ...content, ltS: 77 }, []);
+      if (what === "removed and registered again") await registrar.register(content, []);
+      expect(isStillTrue()).toBe(false);
+    },
+  );
+
+  test("when its lifetime has ended it is not, also after it was revived", async () => {
+    const { world, registrar, content, expire, isStillTrue } = await registered();
+    await world.clock.advance(61_000);
+    expire();
+    expect(isStillTrue()).toBe(false);
+    await registrar.register(content, []);
+    expect(isStillTrue()).toBe(false);
   });
 });

@@ -7,7 +7,7 @@ import { createLocationIds } from "./location-ids.js";
 import { pathReference } from "./paths.js";
 import { accepted, type Result, refused } from "./refusal.js";
 import { resolveDocument } from "./registration-document.js";
-import { Registry, type RegistryEntry } from "./registry.js";
+import { isSameContent, Registry, type RegistryEntry } from "./registry.js";
 import { restoreRegistrations } from "./restore-registrations.js";
 import { StoreAccess } from "./store-access.js";
 import type { RegistrationLimits, RegistrationStore, StoredRegistration } from "./types.js";
@@ -111,6 +111,15 @@ export class Registrar {
 
   byEndpoint(endpoint: Pick<RegistrationContent, "ep" | "d">): RegistryEntry | undefined {
     return this.#registry.byEndpoint(endpoint, this.#deps.env.clock.nowMs());
+  }
+
+  /** A function that says whether a registration still is what it is now. Holds on to none of its content. */
+  whileUnchanged({ id }: Pick<StoredRegistration, "id">): () => boolean {
+    const revision = this.byId(id)?.revision;
+    return () => {
+      const entry = this.byId(id);
+      return entry?.phase.kind === "live" && entry.revision === revision;
+    };
   }
 
   locationPath(id: string): readonly string[] {
@@ -222,18 +231,4 @@ export class Registrar {
 function linksOf(stored: StoredRegistration): readonly Link[] {
   const parsed = parseLinkFormat(stored.links);
   return parsed.ok ? parsed.links : [];
-}
-
-/** Whether a registration says what it said before, so that only its age changes. */
-function isSameContent(before: StoredRegistration, after: StoredRegistration): boolean {
-  return (
-    before.base === after.base &&
-    before.ltS === after.ltS &&
-    before.links === after.links &&
-    before.zone === after.zone &&
-    before.attributes.length === after.attributes.length &&
-    before.attributes.every(
-      ([name, value], at) => after.attributes[at]?.[0] === name && after.attributes[at]?.[1] === value,
-    )
-  );
 }

@@ -26,7 +26,11 @@ export function createRegistrationInterface(
       registrar.run(keyOf(content), () => registrar.register(content, document.links)),
       (outcome) =>
         outcome.ok
-          ? { code: CODE.CREATED, locationPath: registrar.locationPath(outcome.value.id) }
+          ? {
+              code: CODE.CREATED,
+              locationPath: registrar.locationPath(outcome.value.id),
+              isStillTrue: registrar.whileUnchanged(outcome.value),
+            }
           : refusals.answer(outcome.refusal),
     );
   };

@@ -81,7 +81,11 @@ class RegistrationResource {
       const next = updated(entry.stored, parameters.value, request, this.#limits);
       return next.ok ? registrar.save(next.value, null, entry.freshUntilMs) : next;
     });
-    return andThen(outcome, (result) => (result.ok ? { code: CODE.CHANGED } : refusals.answer(result.refusal)));
+    return andThen(outcome, (result) =>
+      result.ok
+        ? { code: CODE.CHANGED, isStillTrue: registrar.whileUnchanged(result.value) }
+        : refusals.answer(result.refusal),
+    );
   }
 
   #readUpdate(request: ServerRequest): Result<RegistrationParameters> {
@@ -96,10 +100,15 @@ class RegistrationResource {
   /** RFC 9176 section 5.3.2. */
   #remove({ stored }: RegistryEntry): ServerResponse | Promise<ServerResponse> {
     const { registrar, refusals } = this.#deps;
+    const { id } = stored;
     const outcome = registrar.run(keyOf(stored), () =>
       registrar.byId(stored.id) === undefined ? NOT_FOUND : registrar.remove(stored.id),
     );
-    return andThen(outcome, (result) => (result.ok ? { code: CODE.DELETED } : refusals.answer(result.refusal)));
+    return andThen(outcome, (result) =>
+      result.ok
+        ? { code: CODE.DELETED, isStillTrue: () => registrar.byId(id) === undefined }
+        : refusals.answer(result.refusal),
+    );
   }
 }
 

@@ -10,6 +10,8 @@ export interface RegistryEntry {
   readonly phase: EntryPhase;
   /** Simple registrations: until when the fetched document need not be fetched again, monotonic ms. */
   readonly freshUntilMs: number;
+  /** Another one whenever the registration says something else, ends or begins again; a renewal keeps it. */
+  readonly revision: number;
 }
 
 const LIVE: EntryPhase = { kind: "live" };
@@ -25,6 +27,7 @@ export class Registry {
   readonly #byEndpoint = new EndpointTable<RegistryEntry>(({ stored }) => stored.d);
   /** Ids of dormant entries, the one that expired first at the front. */
   readonly #dormant = new Set<string>();
+  #revisions = 0;
 
   get live(): number {
     return this.#byId.size - this.#dormant.size;
@@ -52,11 +55,13 @@ export class Registry {
 
   putLive(stored: StoredRegistration, freshUntilMs: number): void {
     this.#dormant.delete(stored.id);
-    this.#put({ stored, phase: LIVE, freshUntilMs });
+    const before = this.#byId.get(stored.id);
+    const isRenewed = before?.phase.kind === "live" && isSameContent(before.stored, stored);
+    this.#put({ stored, phase: LIVE, freshUntilMs, revision: isRenewed ? before.revision : ++this.#revisions });
   }
 
   putDormant(stored: StoredRegistration, untilMs: number): void {
-    this.#put({ stored, phase: { kind: "dormant", untilMs }, freshUntilMs: 0 });
+    this.#put({ stored, phase: { kind: "dormant", untilMs }, freshUntilMs: 0, revision: ++this.#revisions });
     this.#dormant.add(stored.id);
   }
 
@@ -96,4 +101,18 @@ export class Registry {
 
 function isOverdue({ phase }: RegistryEntry, nowMs: number): boolean {
   return phase.kind === "dormant" && nowMs >= phase.untilMs;
+}
+
+/** Whether a registration says what it said before, so that only its age changes. */
+export function isSameContent(before: StoredRegistration, after: StoredRegistration): boolean {
+  return (
+    before.base === after.base &&
+    before.ltS === after.ltS &&
+    before.links === after.links &&
+    before.zone === after.zone &&
+    before.attributes.length === after.attributes.length &&
+    before.attributes.every(
+      ([name, value], at) => after.attributes[at]?.[0] === name && after.attributes[at]?.[1] === value,
+    )
+  );
 }

@@ -46,7 +46,7 @@ class SimpleRegistration {
     const outcome = registrar.run(key, () => this.#refresh(asked));
     return andThen(outcome, (refreshed) => {
       if (refreshed === null) return this.#fetchAndRegister(request, key, asked);
-      return refreshed.ok ? { code: CODE.CHANGED } : refusals.answer(refreshed.refusal);
+      return refreshed.ok ? this.#changed(refreshed.value) : refusals.answer(refreshed.refusal);
     });
   }
 
@@ -73,7 +73,11 @@ class SimpleRegistration {
       const isOvertaken = now !== undefined && now.stored !== before && !isFromSameEndpoint(now, asked);
       return isOvertaken ? OVERTAKEN : this.#register(asked, fetched.value);
     });
-    return outcome.ok ? { code: CODE.CHANGED } : refusals.answer(outcome.refusal);
+    return outcome.ok ? this.#changed(outcome.value) : refusals.answer(outcome.refusal);
+  }
+
+  #changed(saved: StoredRegistration): ServerResponse {
+    return { code: CODE.CHANGED, isStillTrue: this.#deps.registrar.whileUnchanged(saved) };
   }
 
   #register(asked: RegistrationRequest, { document, freshUntilMs }: FetchedDocument) {

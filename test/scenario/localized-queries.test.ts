@@ -30,18 +30,19 @@ async function openSite(roles: readonly string[]) {
     client,
     proxy,
     rds,
-    /** Lookups that each RD was asked since the last call, subscriptions apart. */
+    /** The lookup interface of each lookup that each RD was asked since the last call, subscriptions apart. */
     asked: () =>
       rds.map(({ relay }, index) => {
         const since = relay.requests.slice(marks[index]);
         marks[index] = relay.requests.length;
-        return since.filter(({ target, isObservation }) => target.startsWith("/rd-lookup/") && !isObservation).length;
+        const lookups = since.filter(({ target, isObservation }) => target.startsWith("/rd-lookup/") && !isObservation);
+        return lookups.map(({ target }) => target.slice("/rd-lookup/".length).replace(/\?.*/, "")).sort();
       }),
   };
 }
 
 describeWithPeers([], "draft 6.2.1, a proxy that keeps what concerns its own facility", () => {
-  test("LPX-13 LPX-14 covered queries cost nothing, others exactly one request at each RD", async () => {
+  test("LPX-13 LPX-14 covered queries cost nothing, others one request at each RD and lookup interface", async () => {
     const role = `filters: ["d=${HERE}"]`;
     const { client, proxy, asked } = await openSite([role, role, role]);
     asked();
@@ -51,15 +52,20 @@ describeWithPeers([], "draft 6.2.1, a proxy that keeps what concerns its own fac
       expect(await lookup("res", `d=${HERE}`, "rt=temp")).toHaveLength(3);
       expect(await lookup("ep", `d=${HERE}`, `ep=facility23-${count % 3}`)).toHaveLength(1);
     }
-    expect(asked()).toEqual([0, 0, 0]);
+    expect(asked()).toEqual([[], [], []]);
 
+    // The endpoints tell whose links they are, and since when.
+    const BOTH = ["ep", "res"];
     expect(await lookup("res", `d=${ELSEWHERE}`, "rt=temp")).toHaveLength(3);
-    expect(asked()).toEqual([1, 1, 1]);
+    expect(asked()).toEqual([BOTH, BOTH, BOTH]);
     expect(await lookup("ep", "rt=light")).toHaveLength(6);
-    expect(asked()).toEqual([1, 1, 1]);
+    expect(asked()).toEqual([["ep"], ["ep"], ["ep"]]);
     // A prefix covers more than its filter, and is asked as well.
     expect(await lookup("ep", "d=facility*")).toHaveLength(6);
-    expect(asked()).toEqual([1, 1, 1]);
+    expect(asked()).toEqual([["ep"], ["ep"], ["ep"]]);
+    // The endpoints are known by now.
+    expect(await lookup("res", "rt=light")).toHaveLength(6);
+    expect(asked()).toEqual([["res"], ["res"], ["res"]]);
   });
 
   test("LPX-14 a query that some upstreams cover and others do not uses both", async () => {
@@ -71,11 +77,11 @@ describeWithPeers([], "draft 6.2.1, a proxy that keeps what concerns its own fac
     asked();
     const lookup = (...query: string[]) => client.targets(`${proxy.uri}/rd-lookup/res`, query);
     expect((await lookup("rt=light")).sort()).toHaveLength(6);
-    expect(asked(), "the second filter covers it").toEqual([0, 0, 1]);
+    expect(asked(), "the second filter covers it").toEqual([[], [], ["ep", "res"]]);
     expect(await lookup("rt=temp")).toHaveLength(6);
-    expect(asked()).toEqual([0, 1, 1]);
+    expect(asked()).toEqual([[], ["ep", "res"], ["ep", "res"]]);
     expect(await lookup(`d=${HERE}`, "rt=temp")).toHaveLength(3);
-    expect(asked()).toEqual([0, 0, 1]);
+    expect(asked()).toEqual([[], [], ["ep", "res"]]);
 
     // Without one of them, the rest is answered from the copies.
     for (const { relay } of rds) relay.isCut = true;

@@ -1,18 +1,28 @@
-import type { LookupQuery } from "@tributary/link-model";
+import type { Link, LookupQuery } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
-import type { ForwardedAnswer, Upstream } from "@tributary/upstream-sync";
+import { type Upstream, UpstreamError } from "@tributary/upstream-sync";
 import { MAX_PUSHED_COUNT } from "./constants.js";
 import { withTimePassed } from "./forwarded-ages.js";
 import type { CacheAnswer, ResponseCache } from "./response-cache.js";
+import { namesUnknownRegistration } from "./union.js";
 
 /** What one upstream contributed, or why it did not. */
 export type FanOutResult =
   | {
       readonly upstream: Upstream;
-      readonly answer: Pick<ForwardedAnswer, "links" | "maxAgeS">;
+      readonly links: readonly Link[];
+      /**
+       * Endpoint links of all registrations that `links` come from, when they were asked for and the upstream tells them: on the
+       * endpoint lookup `links` themselves.
+       */
+      readonly endpoints?: readonly Link[];
+      /** Seconds. */
+      readonly maxAgeS: number;
       /** Nothing was left out by a pushed-down `count`. */
       readonly isWhole: boolean;
       readonly origin: CacheAnswer["origin"];
+      /** The endpoints were asked for, and there was no answer. */
+      readonly endpointsFailure?: Error;
     }
   | { readonly upstream: Upstream; readonly failure: Error };
 
@@ -26,11 +36,16 @@ export interface FanOutRequest {
   readonly deadline: AbortSignal;
   /** Ask for everything even where `count` could be pushed down. */
   readonly ignoreCount?: boolean;
+  /** On the resource lookup, ask for the endpoints as well: several origins may have links of one endpoint. */
+  readonly needsEndpoints: boolean;
 }
 
+type Answered = Exclude<FanOutResult, { readonly failure: Error }>;
+
 /**
- * Ask several upstreams in parallel, until the deadline, or answer for them out of the cache. One that has no turn by then,
- * because others that do not answer take every place, has failed and is not asked any more.
+ * Ask several upstreams in parallel, until the deadline, or answer for them out of the cache: each at most once on each lookup
+ * interface, but for a `count` that turns out too small. One that has no turn by then, because others that do not answer take
+ * every place, has failed and is not asked any more.
  * Never rejects: a failed upstream is part of the result (draft 4.4: report the union of what there is).
  */
 export async function fanOut(
@@ -38,15 +53,64 @@ export async function fanOut(
   request: FanOutRequest,
   cache: ResponseCache,
 ): Promise<FanOutResult[]> {
-  return Promise.all(upstreams.map((upstream) => askOne(upstream, request, cache)));
+  const isJoined = request.kind === "res" && request.needsEndpoints;
+  const ask = isJoined ? askWithEndpoints : askOne;
+  return Promise.all(upstreams.map((upstream) => ask(upstream, request, cache)));
 }
 
-async function askOne(upstream: Upstream, request: FanOutRequest, cache: ResponseCache): Promise<FanOutResult> {
+/** Both lookups at once: waiting for one to ask the other would take two round trips. */
+async function askWithEndpoints(
+  upstream: Upstream,
+  request: FanOutRequest,
+  cache: ResponseCache,
+): Promise<FanOutResult> {
+  const endpointRequest = { ...request, kind: "ep" } as const;
+  const [resources, endpoints] = await Promise.all([
+    askOne(upstream, request, cache),
+    askOne(upstream, endpointRequest, cache),
+  ]);
+  if ("failure" in resources) return resources;
+  if ("failure" in endpoints) {
+    // An RD that turns the query down may still be followed: its links stay unattributed.
+    const isRefusal = endpoints.failure instanceof UpstreamError && endpoints.failure.code === "UPSTREAM_REFUSED";
+    return isRefusal ? resources : { ...resources, endpointsFailure: endpoints.failure };
+  }
+  const joined = join(resources, endpoints);
+  const mayBeOutOfDate = endpoints.origin !== "forwarded" || !endpoints.isWhole;
+  if (!mayBeOutOfDate || !namesUnknownRegistration(joined.links, joined.endpoints ?? [])) return joined;
+  // Registered after the endpoints were cached, or beyond the count that was asked for.
+  const latest = await askOne(upstream, { ...endpointRequest, ignoreCount: true }, cache, { mustValidate: true });
+  return "failure" in latest ? joined : join(resources, latest);
+}
+
+function join(resources: Answered, endpoints: Answered): Answered {
+  return {
+    ...resources,
+    endpoints: endpoints.links,
+    maxAgeS: Math.min(resources.maxAgeS, endpoints.maxAgeS),
+    origin: leastFresh(resources.origin, endpoints.origin),
+  };
+}
+
+/** `cached` only when no request was made. */
+function leastFresh(one: CacheAnswer["origin"], other: CacheAnswer["origin"]): CacheAnswer["origin"] {
+  if (one === "stale" || other === "stale") return "stale";
+  return one === "cached" ? other : one;
+}
+
+async function askOne(
+  upstream: Upstream,
+  request: FanOutRequest,
+  cache: ResponseCache,
+  control: { readonly mustValidate?: boolean } = {},
+): Promise<FanOutResult> {
+  const { kind, deadline } = request;
   const { items, count } = forwardedItems(upstream, request);
   try {
-    const { answer, ageS, maxAgeS, origin } = await cache.ask(upstream, request.kind, items, request.deadline);
-    const links = request.kind === "ep" ? withTimePassed(answer.links, ageS) : answer.links;
-    return { upstream, answer: { links, maxAgeS }, isWhole: count === null || answer.received < count, origin };
+    const { answer, ageS, maxAgeS, origin } = await cache.ask(upstream, kind, items, deadline, control);
+    const links = kind === "ep" ? withTimePassed(answer.links, ageS) : answer.links;
+    const isWhole = count === null || answer.received < count;
+    return { upstream, links, ...(kind === "ep" ? { endpoints: links } : {}), maxAgeS, isWhole, origin };
   } catch (error) {
     return { upstream, failure: error instanceof Error ? error : new Error(String(error)) };
   }

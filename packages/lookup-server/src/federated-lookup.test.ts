@@ -2,7 +2,7 @@ import { type Environment, silentLogger } from "@tributary/coap-transport";
 import { type Link, parseCriterion, parseLookupQuery } from "@tributary/link-model";
 import { createDirectory, type Directory, type LookupInterface } from "@tributary/merge-engine";
 import { type LookupAnswer, type LookupContext, type LookupRefusal, lookupScope } from "@tributary/resource-directory";
-import type { Upstream, UpstreamStatus } from "@tributary/upstream-sync";
+import { type Upstream, UpstreamError, type UpstreamStatus } from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { createFederatedLookup, type FederatedLookupOptions } from "./federated-lookup.js";
 import { ResponseCache } from "./response-cache.js";
@@ -46,7 +46,7 @@ class AskedUpstream implements Upstream {
 
   constructor(name: string, rows: readonly RegistrationRow[], state: Partial<UpstreamStatus> = {}) {
     this.name = name;
-    this.state = { mode: "forward", phase: "live", isComplete: false, coverage: [], ...state };
+    this.state = { mode: "forward", phase: "live", isComplete: false, coverage: [], sources: [name], ...state };
     fill(this.directory, "self", `coap://${name}`, rows);
   }
 
@@ -332,6 +332,121 @@ describe("draft 4.4, the union", () => {
     const rows = ["n1", "n2", "n3", "n4"].map((name, index) => ({ href: `/${index}`, ep: name }));
     const upstreams = [new AskedUpstream("a", rows.slice(0, 2)), new AskedUpstream("b", rows)];
     expect(answered(await proxy(upstreams)("ep", "count=3")).targets).toHaveLength(3);
+  });
+});
+
+describe("draft 6.2, one answer per endpoint", () => {
+  const OLD = { href: "/1", ep: "n", renewedAtMs: -50_000, rt: "t" };
+  const NEW = { href: "/9", ep: "n", renewedAtMs: 0, rt: "t" };
+  const WHOLE = { mode: "replicate", isComplete: true, coverage: [[]] } as const;
+
+  function federation(oldState: Partial<UpstreamStatus>, newState: Partial<UpstreamStatus>, newRow = NEW) {
+    const directory = createDirectory();
+    const make = (name: string, row: RegistrationRow, state: Partial<UpstreamStatus>) => {
+      if (state.mode === "replicate") fill(directory, name, `coap://${name}`, [row]);
+      return new AskedUpstream(name, [row], state);
+    };
+    const upstreams = [make("a", OLD, oldState), make("b", newRow, newState)];
+    return { directory, upstreams };
+  }
+
+  test.each([
+    { name: "forward and forward", older: {}, newer: {} },
+    { name: "replicate and forward", older: WHOLE, newer: {} },
+    { name: "forward and replicate", older: {}, newer: WHOLE },
+    { name: "auto and auto", older: { mode: "auto" }, newer: { mode: "auto" } },
+    { name: "auto and replicate", older: { mode: "auto" }, newer: WHOLE },
+  ] as const)("LPX-06 both interfaces show the newer registration alone, $name", async ({ older, newer }) => {
+    const { upstreams, directory } = federation(older, newer);
+    const lookup = proxy(upstreams, directory);
+    expect(answered(await lookup("ep", "ep=n")).targets).toEqual(["coap://b/9"]);
+    for (const items of [["ep=n"], ["rt=t"], ["rt=t", "count=1"], ["provenance"]])
+      expect(answered(await lookup("res", ...items, "provenance")).all, items.join()).toEqual([
+        {
+          target: "coap://n/s",
+          attributes: [
+            ["rt", "t"],
+            ["provenance", "coap://b/9"],
+          ],
+        },
+      ]);
+  });
+
+  test("LPX-06 a newer registration that is copied supersedes although it does not match", async () => {
+    const { upstreams, directory } = federation({}, WHOLE, { ...NEW, rt: "other" });
+    const lookup = proxy(upstreams, directory);
+    expect(answered(await lookup("res", "rt=t")).targets).toEqual([]);
+    expect(answered(await lookup("ep", "rt=t")).targets).toEqual([]);
+  });
+
+  test("a resource lookup costs one request on each interface, and with a single origin one in all", async () => {
+    const { upstreams, directory } = federation({}, {});
+    await proxy(upstreams, directory)("res", "rt=t");
+    expect(upstreams.map(({ asked }) => asked)).toEqual([
+      [
+        ["rt=t", "provenance"],
+        ["rt=t", "lt-age"],
+      ],
+      [
+        ["rt=t", "provenance"],
+        ["rt=t", "lt-age"],
+      ],
+    ]);
+    const [alone] = federation({}, {}).upstreams as [AskedUpstream];
+    await proxy([alone])("res", "rt=t");
+    expect(alone.asked).toEqual([["rt=t", "provenance"]]);
+  });
+
+  test("endpoints that were cached before a registration are asked for again", async () => {
+    const cache = new ResponseCache(
+      { env },
+      { concurrency: 4, entries: 100, bytes: 1e6, staleMs: 0, observeAfter: 0, observations: 0 },
+    );
+    const upstreams = [new AskedUpstream("a", []), new AskedUpstream("b", [NEW])];
+    const lookup = createFederatedLookup(
+      { directory: createDirectory(), upstreams: () => upstreams, env, cache },
+      { timeoutMs: 1000, onPartial: "serve", ownSources: [] },
+    );
+    const [a] = upstreams as [AskedUpstream];
+    await lookup(ask("ep", ["rt=t"]));
+    fill(a.directory, "self", "coap://a", [OLD]);
+    const shown = answered(await lookup(ask("res", ["rt=t", "provenance"]))).all;
+    expect(shown.map((link) => link.attributes.at(-1))).toEqual([["provenance", "coap://b/9"]]);
+    expect(a.asked).toEqual([
+      ["rt=t", "lt-age"],
+      ["rt=t", "provenance"],
+      ["rt=t", "lt-age"],
+    ]);
+  });
+
+  test("an RD that does not answer for its endpoints makes the answer partial, one that refuses does not", async () => {
+    const { upstreams, directory } = federation({}, {});
+    const [a] = upstreams as [AskedUpstream];
+    const forward = a.forward.bind(a);
+    const failing = (error: Error) => async (kind: LookupInterface, items: readonly string[]) => {
+      if (kind === "ep") throw error;
+      return forward(kind, items);
+    };
+    a.forward = failing(new UpstreamError("UPSTREAM_TIMEOUT", "silence"));
+    expect(answered(await proxy(upstreams, directory)("res", "rt=t"))).toMatchObject({
+      missing: ["a"],
+      targets: ["coap://n/s"],
+    });
+    a.forward = failing(new UpstreamError("UPSTREAM_REFUSED", "4.00"));
+    const unattributed = answered(await proxy(upstreams, directory)("res", "rt=t"));
+    expect([unattributed.origin, unattributed.missing]).toEqual(["forwarded", undefined]);
+  });
+
+  test("of an upstream that fails what was copied is shown", async () => {
+    const { upstreams, directory } = federation(
+      {},
+      { mode: "replicate", coverage: [[parseCriterion("d=f1")]], isComplete: true },
+    );
+    Object.assign(upstreams[1] as AskedUpstream, { isDown: true });
+    expect(answered(await proxy(upstreams, directory)("ep", "rt=t"))).toMatchObject({
+      targets: ["coap://b/9"],
+      missing: ["b"],
+    });
   });
 });
 

@@ -1,6 +1,6 @@
 import { CODE, type Environment } from "@tributary/coap-transport";
-import type { Link } from "@tributary/link-model";
-import type { Directory } from "@tributary/merge-engine";
+import { firstValue, type Link } from "@tributary/link-model";
+import type { Directory, SourcedRenewal } from "@tributary/merge-engine";
 import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/resource-directory";
 import type { Upstream } from "@tributary/upstream-sync";
 import { COPY_WAIT_SHARE, PARTIAL_MAX_AGE_S } from "./constants.js";
@@ -8,7 +8,7 @@ import { participation } from "./coverage.js";
 import { LookupServerError } from "./errors.js";
 import { type FanOutRequest, type FanOutResult, fanOut } from "./fan-out.js";
 import type { ResponseCache } from "./response-cache.js";
-import { type AgeOf, type Contribution, union } from "./union.js";
+import { type Contribution, type KnownEndpoint, reportedAgeS, union } from "./union.js";
 
 export interface FederatedLookupDeps {
   readonly directory: Directory;
@@ -38,6 +38,8 @@ export function createFederatedLookup(deps: FederatedLookupDeps, options: Federa
   const lookup = new FederatedLookup(deps, options);
   return (context) => lookup.answer(context);
 }
+
+type AnsweredResult = Extract<FanOutResult, { readonly links: readonly Link[] }>;
 
 interface Plan {
   /** Sources that the replica answers for. */
@@ -141,20 +143,20 @@ class FederatedLookup {
   }
 
   async #askUntil(context: LookupContext, plan: Plan, deadline: AbortSignal): Promise<LookupAnswer | LookupRefusal> {
-    const request: FanOutRequest = { ...context, deadline };
+    const request: FanOutRequest = { ...context, deadline, needsEndpoints: this.#hasSeveralOrigins(plan) };
     let results = await fanOut(plan.asked, request, this.#deps.cache);
-    let links = this.#unite(context, plan, results);
-    if (isShort(context, links) && results.some((result) => "answer" in result && !result.isWhole)) {
+    let links = this.#unite(context, results);
+    if (isShort(context, links) && results.some((result) => "links" in result && !result.isWhole)) {
       // Duplicates took places within the pushed-down count: the rest is needed after all.
       results = await fanOut(plan.asked, { ...request, ignoreCount: true }, this.#deps.cache);
-      links = this.#unite(context, plan, results);
+      links = this.#unite(context, results);
     }
     const missing = [...plan.missing, ...this.#failures(results)];
     const page = paged(context, links);
-    const answered = results.flatMap((result) => ("answer" in result ? [result] : []));
+    const answered = results.flatMap((result) => ("links" in result ? [result] : []));
     if (missing.length > 0)
       return this.#partial(missing, answered.length > 0 || this.#isAnythingKnown(plan), () => page);
-    const maxAgeS = Math.min(60, ...answered.map(({ answer }) => answer.maxAgeS));
+    const maxAgeS = Math.min(60, ...answered.map((answer) => answer.maxAgeS));
     return {
       links: page,
       origin: answered.every(({ origin }) => origin === "cached") ? "cached" : "forwarded",
@@ -162,48 +164,80 @@ class FederatedLookup {
     };
   }
 
-  #unite(context: LookupContext, plan: Plan, results: readonly FanOutResult[]): Link[] {
+  /** Whether registrations of one endpoint may be found in several places. */
+  #hasSeveralOrigins({ asked }: Plan): boolean {
+    if (asked.length > 1) return true;
+    const { directory } = this.#deps;
+    const sources = new Set(asked.flatMap((upstream) => upstream.status().sources));
+    return directory.sources().some((source) => !sources.has(source) && directory.counts(source).total > 0);
+  }
+
+  #unite(context: LookupContext, results: readonly FanOutResult[]): Link[] {
+    const { kind, query } = context;
+    const nowMs = this.#deps.env.clock.nowMs();
+    const answers = results
+      .flatMap((result) => ("links" in result ? [result] : []))
+      .sort((a, b) => (a.upstream.name < b.upstream.name ? -1 : 1));
+    const contributions = [this.#copied(context, answers, nowMs)];
+    for (const { links, endpoints, origin } of answers) {
+      const known = endpoints?.map((link) => this.#endpoint(link, origin === "stale", nowMs));
+      contributions.push({ links, ...(known === undefined ? {} : { endpoints: known }) });
+    }
+    const mayDecide = this.#mayDecide(answers);
+    const knownElsewhere = (ep: string, d: string | undefined) =>
+      this.#deps.directory.renewals(ep, d, nowMs).filter(mayDecide);
+    return union(kind, contributions, knownElsewhere, query.showProvenance);
+  }
+
+  /** What the directory has of all sources but those of upstreams that answered. */
+  #copied(context: LookupContext, answers: readonly AnsweredResult[], nowMs: number): Contribution {
+    const answered = new Set(answers.flatMap(({ upstream }) => upstream.status().sources));
+    const sources = new Set(this.#deps.directory.sources().filter((source) => !answered.has(source)));
     const { criteria } = context.query;
     // Provenance is read first and dropped at the end, whether or not the client asked for it.
     const whole = { ...context, query: { criteria, showProvenance: true } };
-    const contributions: Contribution[] = [
-      { source: "", links: [...this.#replica(whole, this.#sourcesBut(plan.asked))] },
-    ];
-    for (const result of [...results].sort((a, b) => (a.upstream.name < b.upstream.name ? -1 : 1))) {
-      if ("answer" in result) contributions.push({ source: result.upstream.name, links: result.answer.links });
-    }
-    return union(context.kind, contributions, this.#ageOf(), context.query.showProvenance);
+    const links = [...this.#replica(whole, sources)];
+    const endpoints = context.kind === "ep" ? links : [...this.#replica({ ...whole, kind: "ep" }, sources)];
+    return { links, endpoints: endpoints.map((link) => this.#endpoint(link, false, nowMs)) };
   }
 
-  #sourcesBut(asked: readonly Upstream[]): ReadonlySet<string> {
-    const names = new Set(asked.flatMap((upstream) => upstream.status().sources));
-    return new Set(this.#deps.directory.sources().filter((source) => !names.has(source)));
+  /** A copy that is connected knows the moment of the last renewal better than an answer, which tells whole seconds. */
+  #endpoint(link: Link, isLost: boolean, nowMs: number): KnownEndpoint {
+    const { directory } = this.#deps;
+    const ep = firstValue(link, "ep");
+    const renewals = typeof ep === "string" ? directory.renewals(ep, firstValue(link, "d") ?? undefined, nowMs) : [];
+    const copied = renewals.find(({ href }) => href === link.target);
+    const ageS = reportedAgeS(link);
+    if (copied !== undefined && (ageS === undefined || !copied.isLost)) return { link, renewal: copied };
+    const renewedAtMs = ageS === undefined ? Number.NEGATIVE_INFINITY : directory.clock.timeAt(nowMs - ageS * 1000);
+    return { link, renewal: { renewedAtMs, href: link.target, base: firstValue(link, "base") ?? "", isLost } };
+  }
+
+  /**
+   * What the directory knows decides about answers too. But an upstream that answered speaks for itself, unless its copy is
+   * connected and the answer is of this moment: then what the copy has and the answer has not does not match the lookup.
+   */
+  #mayDecide(answers: readonly AnsweredResult[]): (renewal: SourcedRenewal) => boolean {
+    const bySource = new Map(
+      answers.flatMap((answer) => answer.upstream.status().sources.map((source) => [source, answer])),
+    );
+    return ({ source, isLost }) => {
+      const answer = bySource.get(source);
+      return answer === undefined || (!isLost && answer.origin === "forwarded");
+    };
   }
 
   #isAnythingKnown(plan: Plan): boolean {
     return plan.covered.size > 0 || this.#deps.directory.counts().visible > 0;
   }
 
-  /** Ages of the replica's registrations: an endpoint link shows where it comes from by its target. */
-  #ageOf(): AgeOf {
-    const nowMs = this.#deps.env.clock.nowMs();
-    return (link) => {
-      const ep = link.attributes.find(([name]) => name === "ep")?.[1];
-      const d = link.attributes.find(([name]) => name === "d")?.[1];
-      if (typeof ep !== "string") return undefined;
-      const known = this.#deps.directory
-        .candidates(ep, d ?? undefined)
-        .find(({ shownHref }) => shownHref === link.target);
-      return known === undefined ? undefined : Math.max(0, Math.floor((nowMs - known.renewedAtMs) / 1000));
-    };
-  }
-
   #failures(results: readonly FanOutResult[]): string[] {
     return results.flatMap((result) => {
-      if ("answer" in result) return result.origin === "stale" ? [result.upstream.name] : [];
+      const failure = "failure" in result ? result.failure : result.endpointsFailure;
+      if (failure === undefined) return "links" in result && result.origin === "stale" ? [result.upstream.name] : [];
       this.#deps.env.logger.debug("upstream did not answer a lookup", {
         upstream: result.upstream.name,
-        error: result.failure.message,
+        error: failure.message,
       });
       return [result.upstream.name];
     });

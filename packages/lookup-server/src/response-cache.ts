@@ -35,6 +35,12 @@ export interface CacheAnswer {
   readonly origin: "forwarded" | "cached" | "stale";
 }
 
+/** What one lookup wants of the cache. */
+export interface CacheControl {
+  /** Something else tells more than what is held: ask again, although it is fresh (RFC 7252 section 5.6.2). */
+  readonly mustValidate?: boolean;
+}
+
 /**
  * What became of lookups and requests. `hit` and `stale` were answered without a request, `shared` by that of another;
  * requests were `fetched`, `revalidated` (2.03) or `failed`; `notified`: an observed answer changed.
@@ -106,11 +112,12 @@ export class ResponseCache {
     kind: LookupInterface,
     items: readonly string[],
     signal: AbortSignal,
+    { mustValidate = false }: CacheControl = {},
   ): Promise<CacheAnswer> {
     const key = keyOf(upstream.name, kind, items);
     const nowMs = this.#env.clock.nowMs();
     const held = isKept(upstream) ? this.#held(key, upstream) : undefined;
-    if (held !== undefined && nowMs < held.freshUntilMs) return this.#serve(held, nowMs, "cached");
+    if (held !== undefined && nowMs < held.freshUntilMs && !mustValidate) return this.#serve(held, nowMs, "cached");
     if (held !== undefined && nowMs < held.pausedUntilMs && this.#mayServeStale(held, nowMs))
       return this.#serve(held, nowMs, "stale");
     const known = this.#underWay.get(key);

@@ -17,6 +17,7 @@ import type {
   RegistrationState,
   RenewalTimes,
   SourcedRegistration,
+  SourcedRenewal,
   SourceOptions,
 } from "./types.js";
 
@@ -172,6 +173,19 @@ class MergedDirectory implements Directory {
       (record) => record === shown || record.shownHref === shownHref || mayBePassedOver(record, shown),
     );
     return [shown, ...records.slice(first).filter((record) => record !== shown)].map((record) => snapshot(record));
+  }
+
+  renewals(ep: string, d: string | undefined, nowMs: number): SourcedRenewal[] {
+    const records = this.#book.keys.get(ep, d)?.records ?? [];
+    return records
+      .filter((record) => !record.hasEnded(nowMs))
+      .map(({ source, orderMs, shownHref, base }) => ({
+        source: source.name,
+        renewedAtMs: orderMs,
+        href: shownHref,
+        base,
+        isLost: !source.isConnected,
+      }));
   }
 
   *inspect(): Generator<{ registration: SourcedRegistration; state: RegistrationState; stale: boolean }> {

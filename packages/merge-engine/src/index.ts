@@ -18,6 +18,7 @@ export type {
   RenewalTimes,
   SourceChange,
   SourcedRegistration,
+  SourcedRenewal,
   SourceOptions,
   VisibleChange,
 } from "./types.js";

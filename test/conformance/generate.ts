@@ -1,14 +1,21 @@
 /**
- * Writes docs/conformance.md: every requirement of checklist.md with the tests whose titles name its ID. With `--check` it
- * only compares, and fails when the document is stale, when a requirement has neither a test nor a deferral
- * (deferred.json), or when a title names a requirement that does not exist.
+ * Writes docs/conformance.md: every requirement of checklist.md with the tests whose titles name its ID, and the modes in
+ * which they try it; and docs/modes.md. With `--check` it only compares, and fails when a document is stale, when a
+ * requirement has neither a test nor a deferral (deferred.json), when one of the federation is not tried in every mode, or
+ * when a title names a requirement that does not exist.
  */
+import { execFileSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import { modesDocument } from "../modes/document.ts";
+import { MODES, type Mode } from "../modes/promises.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const DOCUMENT = "docs/conformance.md";
+const MODES_DOCUMENT = "docs/modes.md";
+/** What nodes that are proxies and RDs promise to each other has to hold in every mode. */
+const IN_EVERY_MODE = ["LPX-06", "LPX-11", "LPX-12", "LPX-14"];
 const read = (path: string): string => readFileSync(`${root}/${path}`, "utf8");
 
 interface Requirement {
@@ -50,15 +57,45 @@ function readTests(): Map<string, Set<string>> {
   return tests;
 }
 
+/** A title that names a mode, or is filled in with one. */
+const NAMES_MODE = new RegExp(`["'\`][^"'\`\n]*\\bmode (?:\\$|${MODES.join("|")})`);
+
+/**
+ * Modes by ID, from the names of the tests as vitest collects them: those of a table are filled in with what the test gets.
+ * Only files with a title about modes are collected.
+ */
+function readModes(files: readonly string[]): Map<string, Set<Mode>> {
+  const vitest = `${root}/node_modules/vitest/vitest.mjs`;
+  const options = ["list", "--json", "--no-static-parse", "--config", "test/vitest.config.ts", ...files];
+  const listed = execFileSync(process.execPath, [vitest, ...options], { cwd: root, encoding: "utf8" });
+  const modes = new Map<string, Set<Mode>>();
+  for (const { name } of JSON.parse(listed.slice(listed.indexOf("["))) as { name: string }[]) {
+    const named = [...name.matchAll(new RegExp(`\\bmode (${MODES.join("|")})\\b`, "g"))].map(
+      ([, mode]) => mode as Mode,
+    );
+    for (const [id] of name.matchAll(new RegExp(`\\b${ID}\\b`, "g")))
+      modes.set(id, new Set([...(modes.get(id) ?? []), ...named]));
+  }
+  return modes;
+}
+
 const sections = readChecklist().filter(({ requirements }) => requirements.length > 0);
 const requirements = sections.flatMap((section) => section.requirements);
 const tests = readTests();
+const modes = readModes(
+  [...new Set([...tests.values()].flatMap((files) => [...files]))].filter((file) => NAMES_MODE.test(read(file))),
+);
 const deferred = JSON.parse(read("test/conformance/deferred.json")) as Record<string, string>;
 
 function proof(id: string): string {
   const files = [...(tests.get(id) ?? [])].map((file) => `[${basename(file)}](../${file})`).join(", ");
   if (deferred[id] === undefined) return files === "" ? "**no test**" : files;
   return files === "" ? `later: ${deferred[id]}` : `${files}; the rest later: ${deferred[id]}`;
+}
+
+function modesOf(id: string): string {
+  const tried = MODES.filter((mode) => modes.get(id)?.has(mode));
+  return tried.length === MODES.length ? "all four" : tried.join(", ");
 }
 
 /** Text of the checklist as text in Markdown: its stars, underscores and angle brackets are meant literally. */
@@ -68,11 +105,13 @@ function literally(text: string): string {
 
 function table({ title, requirements: rows }: Section): string {
   const cells = rows.map((row) => [row.id, ...[row.source, row.level, row.text, row.expected].map(literally)]);
-  const lines = cells.map((row) => `| ${row.join(" | ")} | ${proof(row[0] as string)} |`);
+  const lines = cells.map(
+    (row) => `| ${row.join(" | ")} | ${modesOf(row[0] as string)} | ${proof(row[0] as string)} |`,
+  );
   return `## ${title}
 
-| ID | source | level | requirement | expected | tests |
-|---|---|---|---|---|---|
+| ID | source | level | requirement | expected | modes | tests |
+|---|---|---|---|---|---|---|
 ${lines.join("\n")}
 `;
 }
@@ -84,7 +123,8 @@ function document(): string {
 Generated from the tests by \`npm run conformance\`: every requirement with the test files whose titles name it. ${tested} of
 ${requirements.length} have tests; the others say what they wait for. Sources: R = RFC 9176, L = RFC 6690, C = RFC 7252, O = RFC 7641,
 B = RFC 7959, E = RFC 9175, W = RFC 8288, U = RFC 3986, T = RFC 8323, X = the replication draft. Level D is a decision of
-this project.
+this project. Modes are those of upstreams ([what each promises](modes.md)) in which a test tries the requirement, as the names of the
+tests say; where there is none, the test knows no upstream, or only the default, \`replicate\`.
 
 ${sections.map(table).join("\n")}`;
 }
@@ -96,12 +136,21 @@ function findGaps(): string[] {
   const gaps: string[] = [];
   if (untested.length > 0) gaps.push(`no test names ${untested.map(({ id }) => id).join(", ")}`);
   for (const [id, files] of tests) if (!known.has(id)) gaps.push(`there is no ${id}: ${[...files].join(", ")}`);
+  for (const id of IN_EVERY_MODE) {
+    const missing = MODES.filter((mode) => !modes.get(id)?.has(mode));
+    if (missing.length > 0) gaps.push(`no test tries ${id} in mode ${missing.join(", ")}`);
+  }
   for (const id of Object.keys(deferred)) if (!known.has(id)) gaps.push(`deferred.json: there is no ${id}`);
   return gaps;
 }
 
 const gaps = findGaps();
-if (!process.argv.includes("--check")) writeFileSync(`${root}/${DOCUMENT}`, document());
-else if (read(DOCUMENT) !== document()) gaps.push(`${DOCUMENT} is stale: run \`npm run conformance\``);
+for (const [path, text] of [
+  [DOCUMENT, document()],
+  [MODES_DOCUMENT, modesDocument()],
+] as const) {
+  if (!process.argv.includes("--check")) writeFileSync(`${root}/${path}`, text);
+  else if (read(path) !== text) gaps.push(`${path} is stale: run \`npm run conformance\``);
+}
 for (const gap of gaps) process.stderr.write(`${gap}\n`);
 if (gaps.length > 0) process.exitCode = 1;

@@ -59,6 +59,8 @@ export function upstreamStatus(overrides: Partial<UpstreamStatus> = {}): Upstrea
     feedBytes: 1234,
     attempts: 1,
     rejected: new Map(),
+    leftOut: new Map(),
+    lossyCoverage: [],
     capabilities: {
       feed: "yes",
       observe: "yes",

@@ -47,6 +47,17 @@ function addUpstreamMetrics(node: Node, registry: Registry): void {
     },
   });
   new Gauge({
+    name: "tributary_left_out",
+    help: "Registrations and links that the upstream has and this node does not show, by cause",
+    labelNames: ["upstream", "cause"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, leftOut } of node.upstreams())
+        for (const [cause, count] of leftOut) this.set({ upstream: name, cause }, count);
+    },
+  });
+  new Gauge({
     name: "tributary_replication_lag_seconds",
     help: "Estimated delay between a change at the upstream and here",
     labelNames,

@@ -6,6 +6,8 @@ import type { UpstreamStatus } from "@tributary/upstream-sync";
 export type Participation =
   /** The replica has everything that the upstream could answer (draft 6.2.1). */
   | "replica"
+  /** The same, but for what of the upstream is left out. */
+  | "lossy-replica"
   /** The upstream itself has to be asked. */
   | "ask"
   /** It can neither be answered for nor asked at present. */
@@ -19,7 +21,10 @@ export type Participation =
  */
 export function participation(status: UpstreamStatus, criteria: readonly Criterion[]): Participation {
   if (status.phase === "refused" || status.phase === "closed") return "excluded";
-  if (status.isComplete && status.coverage.some((filter) => covers(filter, criteria))) return "replica";
+  if (status.isComplete) {
+    const covering = status.coverage.filter((filter) => covers(filter, criteria));
+    if (covering.length > 0) return covering.every((filter) => isLossy(status, filter)) ? "lossy-replica" : "replica";
+  }
   switch (status.phase) {
     case "probing":
     case "copying":
@@ -34,4 +39,8 @@ export function participation(status: UpstreamStatus, criteria: readonly Criteri
     default:
       return status.phase satisfies never;
   }
+}
+
+function isLossy({ lossyCoverage }: UpstreamStatus, filter: readonly Criterion[]): boolean {
+  return lossyCoverage.includes(filter);
 }

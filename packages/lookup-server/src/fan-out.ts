@@ -1,6 +1,6 @@
 import type { Link, LookupQuery } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
-import { type Upstream, UpstreamError } from "@tributary/upstream-sync";
+import { type Losses, type Upstream, UpstreamError } from "@tributary/upstream-sync";
 import { MAX_PUSHED_COUNT } from "./constants.js";
 import { withTimePassed } from "./forwarded-ages.js";
 import type { CacheAnswer, ResponseCache } from "./response-cache.js";
@@ -18,6 +18,8 @@ export type FanOutResult =
       readonly endpoints?: readonly Link[];
       /** Seconds. */
       readonly maxAgeS: number;
+      /** What of the answer could not be taken. */
+      readonly losses: Losses;
       /** Nothing was left out by a pushed-down `count`. */
       readonly isWhole: boolean;
       readonly origin: CacheAnswer["origin"];
@@ -87,6 +89,7 @@ function join(resources: Answered, endpoints: Answered): Answered {
   return {
     ...resources,
     endpoints: endpoints.links,
+    losses: new Map([...endpoints.losses, ...resources.losses]),
     maxAgeS: Math.min(resources.maxAgeS, endpoints.maxAgeS),
     origin: leastFresh(resources.origin, endpoints.origin),
   };
@@ -110,7 +113,8 @@ async function askOne(
     const { answer, ageS, maxAgeS, origin } = await cache.ask(upstream, kind, items, deadline, control);
     const links = kind === "ep" ? withTimePassed(answer.links, ageS) : answer.links;
     const isWhole = count === null || answer.received < count;
-    return { upstream, links, ...(kind === "ep" ? { endpoints: links } : {}), maxAgeS, isWhole, origin };
+    const { losses } = answer;
+    return { upstream, links, losses, ...(kind === "ep" ? { endpoints: links } : {}), maxAgeS, isWhole, origin };
   } catch (error) {
     return { upstream, failure: error instanceof Error ? error : new Error(String(error)) };
   }

@@ -2,7 +2,7 @@ import { type Environment, silentLogger } from "@tributary/coap-transport";
 import { type Link, parseCriterion, parseLookupQuery } from "@tributary/link-model";
 import { createDirectory, type Directory, type LookupInterface } from "@tributary/merge-engine";
 import { type LookupAnswer, type LookupContext, type LookupRefusal, lookupScope } from "@tributary/resource-directory";
-import { type Upstream, UpstreamError, type UpstreamStatus } from "@tributary/upstream-sync";
+import { type Losses, type Upstream, UpstreamError, type UpstreamStatus } from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { createFederatedLookup, type FederatedLookupOptions } from "./federated-lookup.js";
 import { ResponseCache } from "./response-cache.js";
@@ -43,10 +43,20 @@ class AskedUpstream implements Upstream {
   state: Partial<UpstreamStatus>;
   capabilities: Partial<UpstreamStatus["capabilities"]> = { provenance: "yes", lifetimeAge: "yes", paging: "yes" };
   isDown = false;
+  losses: Losses = new Map();
 
   constructor(name: string, rows: readonly RegistrationRow[], state: Partial<UpstreamStatus> = {}) {
     this.name = name;
-    this.state = { mode: "forward", phase: "live", isComplete: false, coverage: [], sources: [name], ...state };
+    this.state = {
+      mode: "forward",
+      phase: "live",
+      isComplete: false,
+      coverage: [],
+      sources: [name],
+      lossyCoverage: [],
+      leftOut: new Map(),
+      ...state,
+    };
     fill(this.directory, "self", `coap://${name}`, rows);
   }
 
@@ -67,7 +77,7 @@ class AskedUpstream implements Upstream {
     if (!parsed.ok) throw new Error(parsed.message);
     const links = [...this.directory.lookup(kind, parsed.query, 1000)];
     const shown = items.includes("lt-age") ? links.map((link) => this.#aged(link)) : links;
-    return { links: shown, received: links.length, maxAgeS: 30, bytes: 100 };
+    return { links: shown, received: links.length, maxAgeS: 30, bytes: 100, losses: this.losses };
   }
 
   observe(): never {
@@ -275,6 +285,46 @@ describe("draft 6.2.1, coverage", () => {
     });
     expect(answered(await proxy([upstream])("ep")).targets).toEqual(["coap://a/1"]);
     expect(upstream.asked).toHaveLength(1);
+  });
+});
+
+describe("an upstream of which something is left out", () => {
+  const lossy = { leftOut: new Map([["no-name" as const, 2]]) };
+
+  test("the answer of its replica is partial: short-lived, and refused where partial answers are", async () => {
+    const directory = createDirectory();
+    fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
+    const coverage = [[]];
+    const state = { mode: "replicate", isComplete: true, coverage, lossyCoverage: coverage, ...lossy } as const;
+    const upstream = new AskedUpstream("a", [], state);
+    const answer = answered(await proxy([upstream], directory)("ep"));
+    expect(answer).toMatchObject({ targets: ["coap://a/1"], origin: "partial", maxAgeS: 5 });
+    expect(await proxy([upstream], directory, { onPartial: "fail" })("ep")).toEqual({
+      code: 0xa4,
+      message: "upstreams missing: a (left out: 2 no-name)",
+    });
+  });
+
+  test("only answers from the part of the coverage that misses something are partial", async () => {
+    const [floor1, floor2] = [[parseCriterion("d=f1")], [parseCriterion("d=f2")]];
+    const state = { mode: "auto", isComplete: true, coverage: [floor1, floor2], lossyCoverage: [floor1] } as const;
+    const upstream = new AskedUpstream("a", [], { ...state, ...lossy });
+    expect(answered(await proxy([upstream])("ep", "d=f1")).origin).toBe("partial");
+    expect(answered(await proxy([upstream])("ep", "d=f2")).origin).toBe("local");
+  });
+
+  test("what it answers when it is asked is partial as well, and a cached answer stays so", async () => {
+    const upstream = new AskedUpstream("a", [{ href: "/1", ep: "n1" }]);
+    upstream.losses = new Map([["malformed", { count: 1, example: "a link" }]]);
+    const ask = proxy([upstream]);
+    for (const times of [1, 2]) {
+      const answer = answered(await ask("ep"));
+      expect([times, answer.origin, answer.maxAgeS]).toEqual([times, "partial", 5]);
+    }
+    expect(await proxy([upstream], createDirectory(), { onPartial: "fail" })("ep")).toEqual({
+      code: 0xa4,
+      message: "upstreams missing: a (left out: 1 malformed)",
+    });
   });
 });
 
@@ -527,7 +577,7 @@ describe("parts that are missing", () => {
         most = Math.max(most, ++running);
         await Promise.resolve();
         running--;
-        return { links: [], received: 0, maxAgeS: 60, bytes: 0 };
+        return { links: [], received: 0, maxAgeS: 60, bytes: 0, losses: new Map() };
       };
       return upstream;
     });

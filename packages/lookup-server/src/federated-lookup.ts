@@ -41,13 +41,20 @@ export function createFederatedLookup(deps: FederatedLookupDeps, options: Federa
 
 type AnsweredResult = Extract<FanOutResult, { readonly links: readonly Link[] }>;
 
+/** An upstream that an answer may miss something of. */
+interface MissingPart {
+  readonly upstream: string;
+  /** With what is missing, where that is known. */
+  readonly text: string;
+}
+
 interface Plan {
   /** Sources that the replica answers for. */
   readonly covered: Set<string>;
   /** No upstream has to know what it is asked for. */
   isLasting: boolean;
   readonly asked: Upstream[];
-  readonly missing: string[];
+  readonly missing: MissingPart[];
   /** Copies that will cover the query in a moment: waiting for them costs the upstream less than being asked. */
   readonly copies: Promise<void>[];
 }
@@ -99,14 +106,15 @@ class FederatedLookup {
         upstream.noteLookup(query.criteria);
         plan.isLasting = false;
       }
-      if (part === "replica") plan.covered.add(upstream.name);
+      if (part === "replica" || part === "lossy-replica") plan.covered.add(upstream.name);
+      if (part === "lossy-replica") plan.missing.push(leftOutOf(upstream.name, [...status.leftOut]));
       // Proxies that follow each other would ask each other without end.
-      else if (part === "ask" && status.isTier && scope === "directories") plan.missing.push(upstream.name);
+      else if (part === "ask" && status.isTier && scope === "directories") plan.missing.push(absent(upstream.name));
       else if (part === "ask") {
         plan.asked.push(upstream);
         const copy = upstream.copyUnderWay?.(query.criteria);
         if (copy !== undefined) plan.copies.push(copy);
-      } else if (part === "missing") plan.missing.push(upstream.name);
+      } else if (part === "missing") plan.missing.push(absent(upstream.name));
     }
     return plan;
   }
@@ -231,29 +239,49 @@ class FederatedLookup {
     return plan.covered.size > 0 || this.#deps.directory.counts().visible > 0;
   }
 
-  #failures(results: readonly FanOutResult[]): string[] {
+  #failures(results: readonly FanOutResult[]): MissingPart[] {
     return results.flatMap((result) => {
+      const { name } = result.upstream;
       const failure = "failure" in result ? result.failure : result.endpointsFailure;
-      if (failure === undefined) return "links" in result && result.origin === "stale" ? [result.upstream.name] : [];
+      if (failure === undefined && "links" in result) {
+        if (result.origin === "stale") return [absent(name)];
+        const losses = [...result.losses].map(([cause, { count }]) => [cause, count] as const);
+        return losses.length === 0 ? [] : [leftOutOf(name, losses)];
+      }
       this.#deps.env.logger.debug("upstream did not answer a lookup", {
-        upstream: result.upstream.name,
-        error: failure.message,
+        upstream: name,
+        error: failure?.message,
       });
-      return [result.upstream.name];
+      return [absent(name)];
     });
   }
 
   #partial(
-    missing: readonly string[],
+    missing: readonly MissingPart[],
     isAnythingKnown: boolean,
     links: () => Iterable<Link>,
   ): LookupAnswer | LookupRefusal {
-    const names = missing.join(", ");
+    const names = missing.map(({ text }) => text).join(", ");
     if (!isAnythingKnown) return { code: CODE.GATEWAY_TIMEOUT, message: `no upstream could be reached: ${names}` };
     if (this.#options.onPartial === "fail")
       return { code: CODE.GATEWAY_TIMEOUT, message: `upstreams missing: ${names}` };
-    return { links: links(), origin: "partial", missing, maxAgeS: PARTIAL_MAX_AGE_S };
+    return {
+      links: links(),
+      origin: "partial",
+      missing: missing.map(({ upstream }) => upstream),
+      maxAgeS: PARTIAL_MAX_AGE_S,
+    };
   }
+}
+
+function absent(upstream: string): MissingPart {
+  return { upstream, text: upstream };
+}
+
+/** Part of an upstream that could not be taken. */
+function leftOutOf(upstream: string, counts: readonly (readonly [cause: string, count: number])[]): MissingPart {
+  const text = counts.map(([cause, count]) => `${count} ${cause}`).join(", ");
+  return { upstream, text: `${upstream} (left out: ${text})` };
 }
 
 /** RFC 9176 section 6.2: page and count apply to the merged answer. */

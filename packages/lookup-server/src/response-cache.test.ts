@@ -99,6 +99,7 @@ class VersionedUpstream implements Upstream {
       received: 1,
       maxAgeS: this.maxAgeS,
       bytes: 20,
+      losses: new Map(),
     };
     return this.hasEtag ? { ...answer, etag: Uint8Array.of(this.version) } : answer;
   }

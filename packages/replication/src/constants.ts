@@ -20,6 +20,8 @@ export const MAX_DOCUMENT_DEPTH = 5;
 export const MAX_STAGED = 1_048_576;
 /** Record problems reported from one patch. */
 export const MAX_PROBLEMS = 16;
+/** Faulty entries of one feed that are known by name; of others only the number. */
+export const MAX_FAULTY_ENTRIES = 65_536;
 /** Two clocks drift apart by less than this share of the time that passes (quartz: 0.0001). */
 export const CLOCK_DRIFT = 0.0002;
 /** Smaller corrections of the clock of an RD are not worth touching all its records, ms. */

@@ -6,10 +6,24 @@ import { isBareObject } from "./feed-operations.js";
 /** The half of a registration that the endpoint feed carries. */
 export type EndpointPart = Omit<Registration, "links">;
 
+/** What is wrong with an entry of an upstream, so that it is left out. */
+export type EntryFault =
+  /** It is not what the format says. */
+  | "malformed"
+  | "no-name"
+  | "no-base"
+  /** It is registered elsewhere. */
+  | "other-authority"
+  /** Its links say nothing without knowing where they came from. */
+  | "relative-target"
+  /** It is larger than a registration may be. */
+  | "beyond-limits";
+
 export type PartResult<T> =
   | { readonly ok: true; readonly value: T }
   | {
       readonly ok: false;
+      readonly fault: EntryFault;
       readonly message: string;
       /** Nothing is wrong with it, only that this node told of it. */
       readonly isOwn?: true;
@@ -93,19 +107,19 @@ export interface TierContext {
 export function readEndpointEntry(href: string, entry: unknown, context: EntryContext): PartResult<EndpointPart> {
   const { tier } = context;
   const isPlace = isPathAbsolute(href) || (tier !== undefined && isAbsoluteUri(href));
-  if (!isPlace) return refused(href, "is not a path on the RD");
+  if (!isPlace) return refused(href, "is not a path on the RD", "other-authority");
   if (!isBareObject(entry)) return refused(href, "is not an object");
   const { ep, d } = entry;
   const base = entry.base ?? entry.con;
-  if (typeof ep !== "string" || ep === "") return refused(href, "has no endpoint name");
-  if (typeof base !== "string" || base === "") return refused(href, "has no base");
+  if (typeof ep !== "string" || ep === "") return refused(href, "has no endpoint name", "no-name");
+  if (typeof base !== "string" || base === "") return refused(href, "has no base", "no-base");
   if (d !== undefined && typeof d !== "string") return refused(href, "has a sector that is not a string");
   const attributes = readAttributes(entry, entry.base === undefined ? RESERVED_WITHOUT_BASE : RESERVED_MEMBERS);
   if (attributes === null) return refused(href, "has an attribute that is neither string, array nor true");
   const route = tier === undefined ? {} : readRoute(entry[VIA_MEMBER]);
   if (route === null) return refused(href, "has a route that is no list of nodes, or too long a one");
   if (tier !== undefined && route.via?.includes(tier.nodeId))
-    return { ok: false, isOwn: true, message: "came from here" };
+    return { ok: false, isOwn: true, fault: "malformed", message: "came from here" };
   const sector = d === undefined || d === context.defaultSector ? {} : { d };
   return { ok: true, value: { href, ep, ...sector, base, attributes, ...route, ...readTimes(entry, context) } };
 }
@@ -171,6 +185,10 @@ function seconds(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
 }
 
-function refused(href: string, what: string): { readonly ok: false; readonly message: string } {
-  return { ok: false, message: `registration ${href} ${what}` };
+function refused(
+  href: string,
+  what: string,
+  fault: EntryFault = "malformed",
+): { readonly ok: false; readonly fault: EntryFault; readonly message: string } {
+  return { ok: false, fault, message: `registration ${href} ${what}` };
 }

@@ -1,3 +1,4 @@
+import { FaultyEntries } from "./faulty-entries.js";
 import type { FeedKind } from "./types.js";
 import type { Version } from "./version.js";
 
@@ -20,6 +21,7 @@ export class FeedHalf<T> {
   seen: Set<string> | null = null;
   /** By ascending counter. */
   readonly staged = new Map<string, Staged<T>>();
+  readonly faulty = new FaultyEntries();
 
   constructor(kind: FeedKind) {
     this.kind = kind;
@@ -28,6 +30,7 @@ export class FeedHalf<T> {
   startAnew(): void {
     this.staged.clear();
     this.seen = new Set();
+    this.faulty.startAnew();
     this.complete = false;
   }
 

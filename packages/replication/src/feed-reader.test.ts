@@ -420,6 +420,34 @@ describe("hostile patches", () => {
     });
   });
 
+  test("what is left out is what both feeds have now, whatever was left out before", () => {
+    const reader = createFeedReader({ assumedLifetimeMs: 1000 });
+    const fresh = (kind: FeedKind, version: string, entries: Record<string, unknown>) => {
+      const member = kind === "ep" ? "registrations" : "links";
+      const value = { version, complete: true, [member]: entries };
+      reader.apply(kind, JSON.stringify([{ op: "replace", path: "", value }]), 0, held);
+    };
+    const patch = (kind: FeedKind, from: string, to: string, operation: object) => {
+      const test = { op: "test", path: "/version", value: from };
+      const replace = { op: "replace", path: "/version", value: to };
+      return reader.apply(kind, JSON.stringify([test, operation, replace]), 0, held);
+    };
+    const counts = () => Object.fromEntries([...reader.faults()].map(([fault, { count }]) => [fault, count]));
+    const good = { ep: "n", base: "coap://h" };
+    fresh("ep", "1-5", { "/a": { ep: "", base: "coap://h" }, "/b": { ep: "n" }, "/c": good, "/d": { ep: "" } });
+    fresh("res", "1-5", { "/a": [], "/b": [], "/c": [{ href: 5 }] });
+    expect(counts()).toEqual({ "no-name": 2, "no-base": 1, malformed: 1 });
+    expect(reader.faults().get("no-name")?.example).toContain("/a");
+    patch("ep", "1-5", "1-6", { op: "add", path: "/registrations/~1a", value: good });
+    patch("ep", "1-6", "1-7", { op: "remove", path: "/registrations/~1d" });
+    expect(counts()).toEqual({ "no-base": 1, malformed: 1 });
+    // A copy from the start replaces everything; until it is complete, what was left out stays so.
+    fresh("ep", "2-1", { "/b": { ep: "n" }, "/e": { ep: "" } });
+    expect(counts()).toEqual({ "no-base": 1, "no-name": 1, malformed: 1 });
+    fresh("res", "2-1", { "/b": [], "/e": [] });
+    expect(counts()).toEqual({ "no-base": 1, "no-name": 1 });
+  });
+
   test("arbitrary text never throws", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {

@@ -3,6 +3,7 @@ import type { Registration } from "@tributary/merge-engine";
 import { MAX_PROBLEMS, MAX_STAGED } from "./constants.js";
 import {
   type EndpointPart,
+  type EntryFault,
   type EntryTimes,
   endpointEntryText,
   linksEntryText,
@@ -16,6 +17,7 @@ import { parseFeedPatch } from "./feed-operations.js";
 import { type AskedAt, parseClockReading, RemoteClock } from "./remote-clock.js";
 import { applyToSparseDocument, type Recall, type SparseOutcome } from "./sparse-document.js";
 import type {
+  FeedFault,
   FeedKind,
   FeedOutcome,
   FeedPosition,
@@ -56,6 +58,15 @@ class JoiningFeedReader implements FeedReader {
 
   isComplete(kind: FeedKind): boolean {
     return this.#half(kind).complete;
+  }
+
+  faults(): ReadonlyMap<EntryFault, FeedFault> {
+    const sum = new Map<EntryFault, FeedFault>(this.#ep.faulty.faults);
+    for (const [fault, { count, example }] of this.#res.faulty.faults) {
+      const known = sum.get(fault);
+      sum.set(fault, { count: count + (known?.count ?? 0), example: known?.example ?? example });
+    }
+    return sum;
   }
 
   restart(kind?: FeedKind): void {
@@ -149,7 +160,10 @@ class JoiningFeedReader implements FeedReader {
         continue;
       }
       const part = entry === undefined ? null : readEndpointEntry(href, entry, context);
-      if (part !== null && !part.ok && part.isOwn !== true) note(problems, part.message);
+      if (part !== null && !part.ok && part.isOwn !== true) {
+        note(problems, part.message);
+        this.#ep.faulty.add(href, part.fault, part.message);
+      } else this.#ep.faulty.delete(href);
       if (part?.ok) this.#ep.stage(href, part.value, outcome.version.counter);
       else this.#removeEndpoint(href, outcome, held, changes);
     }
@@ -170,7 +184,10 @@ class JoiningFeedReader implements FeedReader {
   #takeLinks(outcome: Applied, problems: string[]): void {
     for (const [href, entry] of outcome.entries) {
       const part = entry === undefined ? null : readLinksEntry(href, entry);
-      if (part !== null && !part.ok) note(problems, part.message);
+      if (part !== null && !part.ok) {
+        note(problems, part.message);
+        this.#res.faulty.add(href, part.fault, part.message);
+      } else this.#res.faulty.delete(href);
       this.#res.stage(href, part?.ok ? part.value : null, outcome.version.counter);
     }
   }
@@ -232,8 +249,10 @@ class JoiningFeedReader implements FeedReader {
       const gone = [...held.hrefs()].filter((href) => !seen.has(href));
       for (const href of gone) changes.push({ kind: "remove", href });
     }
-    this.#ep.seen = null;
-    this.#res.seen = null;
+    for (const half of [this.#ep, this.#res]) {
+      if (half.seen !== null) half.faulty.finishCopy();
+      half.seen = null;
+    }
     return true;
   }
 

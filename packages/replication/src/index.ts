@@ -2,7 +2,7 @@ export { createChangeLog } from "./change-log.js";
 export { COUNTER_LIMIT, EPOCH_LIMIT, MAX_PATCH_BYTES } from "./constants.js";
 export { ReplicationError, type ReplicationErrorCode } from "./errors.js";
 export { readClock } from "./feed-clock.js";
-export { lifetimeAgeS } from "./feed-entry.js";
+export { type EntryFault, lifetimeAgeS } from "./feed-entry.js";
 export { createFeedReader } from "./feed-reader.js";
 export { HERE_ONLY_HOP_LIMIT, TIER_HOP_LIMIT } from "./hop-limit.js";
 export { type AskedAt, type ClockReading, RemoteClock } from "./remote-clock.js";
@@ -10,6 +10,7 @@ export type {
   ChangeLog,
   ChangeLogOptions,
   FeedCursor,
+  FeedFault,
   FeedKind,
   FeedOutcome,
   FeedPatch,

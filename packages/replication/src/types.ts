@@ -1,5 +1,6 @@
 import type { Criterion } from "@tributary/link-model";
 import type { Registration } from "@tributary/merge-engine";
+import type { EntryFault } from "./feed-entry.js";
 import type { AskedAt, RemoteClock } from "./remote-clock.js";
 import type { Version } from "./version.js";
 
@@ -140,6 +141,13 @@ export interface FeedPosition {
   readonly res: Version;
 }
 
+/** Entries of a feed that were left out for one reason. */
+export interface FeedFault {
+  readonly count: number;
+  /** The first of them, in words. */
+  readonly example: string;
+}
+
 /** The LP's end of both feeds of one RD. Pure; changes no replica itself. */
 export interface FeedReader {
   /** Where another reader could go on with what was handed out so far; null while something waits, or is incomplete. */
@@ -148,6 +156,8 @@ export interface FeedReader {
   resume(position: FeedPosition): void;
   version(kind: FeedKind): Version | null;
   isComplete(kind: FeedKind): boolean;
+  /** Entries that both feeds have now and that were left out, by what is wrong with them. */
+  faults(): ReadonlyMap<EntryFault, FeedFault>;
   /**
    * Apply one notification received at `receivedAtMs` (monotonic). All of it or nothing.
    */

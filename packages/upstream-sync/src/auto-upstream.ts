@@ -132,7 +132,10 @@ class AutoUpstream implements Upstream {
     const asked = this.#asked.status();
     const families = [...this.#families.values()];
     const statuses = families.map(({ upstream }) => upstream.status());
-    const complete = families.filter((_, index) => isUsable(statuses[index]));
+    const complete = families.flatMap(({ filter }, index) => {
+      const status = statuses[index];
+      return status !== undefined && isUsable(status) ? [{ filter, isLossy: status.leftOut.size > 0 }] : [];
+    });
     const latest = (times: (number | undefined)[]) =>
       Math.max(...times.map((time) => time ?? Number.NEGATIVE_INFINITY));
     const lastChangeMs = latest(statuses.map((status) => status.lastChangeMs));
@@ -151,6 +154,8 @@ class AutoUpstream implements Upstream {
       ...(followed?.lagMs === undefined ? {} : { lagMs: followed.lagMs }),
       feedBytes: statuses.reduce((sum, status) => sum + status.feedBytes, this.#bytesBefore),
       capabilities: { ...asked.capabilities, feed: this.#feedCapability(asked) },
+      leftOut: sumOf([asked.leftOut, ...statuses.map(({ leftOut }) => leftOut)]),
+      lossyCoverage: complete.flatMap(({ filter, isLossy }) => (isLossy ? [filter] : [])),
       rejected: sumOf([this.#rejectedBefore, asked.rejected, ...statuses.map(({ rejected }) => rejected)]),
     };
   }
@@ -312,8 +317,8 @@ function familyStatus({ filter, usedAtMs }: Family, status: UpstreamStatus | und
   };
 }
 
-function sumOf(maps: readonly ReadonlyMap<string, number>[]): Map<string, number> {
-  const sum = new Map<string, number>();
+function sumOf<Cause extends string>(maps: readonly ReadonlyMap<Cause, number>[]): Map<Cause, number> {
+  const sum = new Map<Cause, number>();
   for (const map of maps) for (const [cause, count] of map) sum.set(cause, (sum.get(cause) ?? 0) + count);
   return sum;
 }

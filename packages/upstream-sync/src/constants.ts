@@ -31,6 +31,13 @@ export const SURPRISES_UNTIL_DEAD = 2;
 export const CONTRADICTIONS_UNTIL_MOVED = 2;
 /** Remarks kept for operators. */
 export const MAX_REMARKS = 16;
+/** Most characters of an example of what is left out. */
+export const MAX_EXAMPLE_LENGTH = 200;
+/** Left-out records of which each is known by name; of others only the number. */
+export const MAX_LEFT_OUT_RECORDS = 65_536;
+/** Asked lookups of an upstream whose losses are remembered, and for how long after they were last seen, ms. */
+export const MAX_ASKED_LOSSES = 64;
+export const ASKED_LOSS_MS = 600_000;
 /** Registrations by which a way of attribution is tried out, and most of them when those asked first have no links. */
 export const ATTRIBUTION_SAMPLES = 3;
 export const MAX_ATTRIBUTION_SAMPLES = 24;

@@ -110,7 +110,7 @@ export class FeedFollower implements Follower {
   }
 
   #apply(kind: FeedKind, member: number, payload: Uint8Array, asked: AskedAt): void {
-    const { env, events, remarks, options } = this.#deps;
+    const { env, events, options } = this.#deps;
     const outcome = this.#replica.apply(member, kind, payload, env.clock.nowMs(), asked);
     const subscription = this.#subscription(kind, member);
     switch (outcome.kind) {
@@ -138,7 +138,6 @@ export class FeedFollower implements Follower {
         return;
       }
       case "malformed":
-        remarks.reject("upstream-unreadable", `feed ${kind}: ${outcome.message}`);
         this.#replica.reader(member).restart(kind);
         subscription?.askAgain(MALFORMED_PAUSE_MS);
         return;
@@ -298,8 +297,10 @@ class FeedSubscription {
     if (this.#isClosed || reason === "error-response") return;
     if (reason !== "not-observable") {
       this.#timer?.cancel();
-      if (reason instanceof TransportError && reason.code === "TOO_LARGE")
-        this.#deps.remarks.reject("upstream-unreadable", `feed ${this.kind}: ${reason.message}`);
+      if (reason instanceof TransportError && reason.code === "TOO_LARGE") {
+        this.#deps.remarks.add(`feed ${this.kind}: ${reason.message}`);
+        this.#deps.leftOut.refused("beyond-limits");
+      }
       this.#events.failed(toUpstreamError(reason));
       return;
     }

@@ -14,8 +14,8 @@ import {
   type ReplicaChange,
 } from "@tributary/replication";
 import { CLOCK_UNCERTAINTY_MS, MAX_KEPT_ASIDE } from "./constants.js";
+import { type LeftOut, NO_LOSSES } from "./left-out.js";
 import { RecordShift } from "./record-shift.js";
-import type { Remarks } from "./remarks.js";
 import type { RestoredReplica } from "./replica-recorder.js";
 import { contentOf } from "./replicated-content.js";
 
@@ -51,7 +51,7 @@ interface Member {
 export class FeedReplica {
   readonly #directory: Directory;
   readonly #options: FeedReplicaOptions;
-  readonly #remarks: Remarks;
+  readonly #leftOut: LeftOut;
   readonly #members: Member[];
   readonly #ended = new Map<string, Registration>();
   readonly #clock = new RemoteClock();
@@ -61,10 +61,10 @@ export class FeedReplica {
   #doubtful: Set<string> | null = null;
   readonly #unsubscribe: () => void;
 
-  constructor(directory: Directory, options: FeedReplicaOptions, remarks: Remarks, clock: Clock) {
+  constructor(directory: Directory, options: FeedReplicaOptions, leftOut: LeftOut, clock: Clock) {
     this.#directory = directory;
     this.#options = options;
-    this.#remarks = remarks;
+    this.#leftOut = leftOut;
     const filters = options.filters.length === 0 ? [[]] : options.filters;
     const readerOptions = { ...options, clock: this.#clock };
     this.#members = filters.map(() => ({
@@ -105,9 +105,12 @@ export class FeedReplica {
     const one = this.#members[member] as Member;
     const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one), asked);
     this.#followClock(nowMs);
+    if (outcome.kind === "malformed")
+      this.#leftOut.unreadable(patchPart(kind, member), `feed ${kind}: ${outcome.message}`);
     if (outcome.kind !== "applied") return outcome;
+    this.#leftOut.replace(patchPart(kind, member), NO_LOSSES);
     for (const change of outcome.changes) this.#take(one, change, nowMs);
-    for (const problem of outcome.problems) this.#remarks.reject("upstream-record", problem);
+    this.#leftOut.replace(`feed ${member}`, one.reader.faults());
     one.isComplete = outcome.isComplete;
     const position = this.#members.length === 1 ? one.reader.position() : null;
     if (position !== null) this.#options.onPosition?.(position);
@@ -129,6 +132,11 @@ export class FeedReplica {
     this.#shift.stop();
     this.#unsubscribe();
     this.#ended.clear();
+    for (const member of this.#members.keys()) {
+      this.#leftOut.clear(`feed ${member}`);
+      for (const kind of ["ep", "res"] as const) this.#leftOut.clear(patchPart(kind, member));
+    }
+    this.#leftOut.clear(RECORDS);
   }
 
   #held(member: Member): HeldRegistrations {
@@ -189,6 +197,7 @@ export class FeedReplica {
       }
       case "remove":
         member.hrefs.delete(change.href);
+        this.#leftOut.taken(RECORDS, change.href);
         if (this.#members.some(({ hrefs }) => hrefs.has(change.href))) return;
         if (this.#ended.delete(change.href)) this.#options.onGone?.(change.href);
         this.#directory.remove(source, change.href, nowMs);
@@ -201,21 +210,32 @@ export class FeedReplica {
   #put(registration: Registration, nowMs: number): void {
     this.#ended.delete(registration.href);
     if (registration.expiry === "exact" && registration.expiresAtMs <= nowMs) {
+      this.#leftOut.taken(RECORDS, registration.href);
       this.#keepAside(registration.href, registration);
       this.#directory.remove(this.#options.source, registration.href, nowMs, "expired");
       return;
     }
     try {
       this.#directory.put(this.#options.source, registration, nowMs);
+      this.#leftOut.taken(RECORDS, registration.href);
     } catch (error) {
       if (!(error instanceof MergeError)) throw error;
       // Kept aside, so that the feed stays readable although the directory has no room.
       this.#keepAside(registration.href, registration);
-      const isFull = error.code === "DIRECTORY_FULL";
-      this.#remarks.reject(
-        isFull ? "directory-full" : "upstream-record",
-        isFull ? "registrations are left out: the directory is full" : error.message,
-      );
+      this.#leftOut.record(RECORDS, registration.href, causeOf(error), error.message);
     }
   }
+}
+
+/** Part of what is left out: records that the directory does not take. */
+export const RECORDS = "records";
+
+/** Part of what is left out: a notification that said nothing that could be read, until one can. */
+function patchPart(kind: FeedKind, member: number): string {
+  return `patch ${kind} ${member}`;
+}
+
+/** Why the directory does not take a record. */
+export function causeOf(error: MergeError): "directory-full" | "malformed" {
+  return error.code === "DIRECTORY_FULL" ? "directory-full" : "malformed";
 }

@@ -2,6 +2,7 @@ import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
 import type { Discovered } from "./discovery.js";
 import type { UpstreamError } from "./errors.js";
+import type { LeftOut } from "./left-out.js";
 import type { NotFoundMeaning } from "./not-found-meaning.js";
 import type { Remarks } from "./remarks.js";
 import type { CapabilityReport, UpstreamOptions } from "./types.js";
@@ -28,6 +29,7 @@ export interface FollowerDeps {
   readonly env: Environment;
   readonly options: UpstreamOptions;
   readonly remarks: Remarks;
+  readonly leftOut: LeftOut;
   readonly events: FollowerEvents;
   readonly notFound: NotFoundMeaning;
   /**

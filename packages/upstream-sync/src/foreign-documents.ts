@@ -8,6 +8,7 @@ import {
   serialiseLink,
 } from "@tributary/link-model";
 import { normalOrigin } from "./discovery.js";
+import { type LeftOutCause, LossCount, type Losses } from "./left-out.js";
 
 /** An entry of an endpoint lookup of an RD that was not written for replication. */
 export interface ForeignEndpoint {
@@ -26,14 +27,15 @@ export interface ForeignEndpoint {
 
 export interface EndpointDocument {
   readonly endpoints: ReadonlyMap<string, ForeignEndpoint>;
-  /** Why entries were left out, in words. */
-  readonly leftOut: readonly string[];
+  readonly leftOut: Losses;
 }
 
 export interface DocumentContext {
   /** URI that the document was read from. */
   readonly uri: string;
   readonly defaultSector?: string;
+  /** It is known to show registrations of other RDs, which are upstreams themselves (draft 4.4.2): not taking them loses nothing. */
+  readonly showsOthers?: boolean;
 }
 
 /** What an RD says about an entry besides its endpoint attributes; clients may have put the same names there. */
@@ -53,25 +55,35 @@ const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set([
 /** Read an endpoint lookup (RFC 9176 section 6.4). The order of entries means nothing. Pure. */
 export function readEndpointDocument(links: readonly Link[], context: DocumentContext): EndpointDocument {
   const endpoints = new Map<string, ForeignEndpoint>();
-  const leftOut: string[] = [];
+  const leftOut = new LossCount();
   for (const link of links) {
     const endpoint = readEndpoint(link, context);
-    if (typeof endpoint === "string") leftOut.push(endpoint);
-    else endpoints.set(endpoint.href, endpoint);
+    if ("cause" in endpoint) {
+      const isLoss = endpoint.cause !== "other-authority" || context.showsOthers !== true;
+      if (isLoss) leftOut.add(endpoint.cause, endpoint.message);
+    } else endpoints.set(endpoint.href, endpoint);
   }
-  return { endpoints, leftOut };
+  return { endpoints, leftOut: leftOut.losses };
 }
 
-function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | string {
+interface Refusal {
+  readonly cause: LeftOutCause;
+  readonly message: string;
+}
+
+function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | Refusal {
   const href = localPath(link.target, context.uri);
-  if (href === null) return "entries that are registered elsewhere are left out";
+  if (href === null)
+    return { cause: "other-authority", message: `the entry <${link.target}> is registered at another authority` };
   const ep = firstValue(link, "ep");
   const d = firstValue(link, "d");
   // `con` is what older RDs call `base`; beside a `base` it is an endpoint attribute like any other.
   const ownBase = firstValue(link, "base");
   const base = ownBase ?? firstValue(link, "con");
-  if (typeof ep !== "string" || ep === "") return "entries without endpoint name are left out";
-  if (typeof base !== "string" || base === "") return "entries without base are left out";
+  if (typeof ep !== "string" || ep === "")
+    return { cause: "no-name", message: `the entry <${link.target}> has no endpoint name` };
+  if (typeof base !== "string" || base === "")
+    return { cause: "no-base", message: `the entry <${link.target}> has no base` };
   const ltS = wholeSeconds(lastValue(link, "lt"));
   const remainingS = wholeSeconds(lastValue(link, "lt-remaining"));
   const ageS =
@@ -146,6 +158,13 @@ export class LinkCounts {
 
   count(link: Link): number {
     return this.#counts.get(linkText(link)) ?? 0;
+  }
+
+  /** Links counted above zero, less those below. */
+  get sum(): number {
+    let sum = 0;
+    for (const count of this.#counts.values()) sum += count;
+    return sum;
   }
 
   /** Nothing is counted, neither above nor below zero. */

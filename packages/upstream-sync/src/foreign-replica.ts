@@ -1,8 +1,9 @@
 import { type Criterion, type Link, originOf } from "@tributary/link-model";
 import { type Directory, MergeError, type Registration, registrationMatches } from "@tributary/merge-engine";
 import { AGE_PROOF_MS, AGE_TOLERANCE_MS, EXTENSION_SHARE } from "./constants.js";
+import { causeOf, RECORDS } from "./feed-replica.js";
 import { type ForeignEndpoint, LinkCounts } from "./foreign-documents.js";
-import type { Remarks } from "./remarks.js";
+import type { LeftOut } from "./left-out.js";
 
 export interface ForeignReplicaOptions {
   readonly source: string;
@@ -25,7 +26,7 @@ interface Record {
 export class ForeignReplica {
   readonly #directory: Directory;
   readonly #options: ForeignReplicaOptions;
-  readonly #remarks: Remarks;
+  readonly #leftOut: LeftOut;
   readonly #records = new Map<string, Record>();
   /** An age was seen to advance as time does: it is the RD's own, not something that a client stored. */
   isAgeTrusted = false;
@@ -34,10 +35,15 @@ export class ForeignReplica {
   /** By what the resource lookup is known to differ from all links that are held. */
   #orphans = new LinkCounts();
 
-  constructor(directory: Directory, options: ForeignReplicaOptions, remarks: Remarks) {
+  constructor(directory: Directory, options: ForeignReplicaOptions, leftOut: LeftOut) {
     this.#directory = directory;
     this.#options = options;
-    this.#remarks = remarks;
+    this.#leftOut = leftOut;
+  }
+
+  /** Nothing is held this way any more; what the directory has of it stays. */
+  close(): void {
+    this.#leftOut.clear(RECORDS);
   }
 
   get size(): number {
@@ -70,7 +76,7 @@ export class ForeignReplica {
       changes++;
     }
     for (const endpoint of endpoints.values()) if (this.#takeEndpoint(endpoint, nowMs)) changes++;
-    return { toAttribute: this.#unattributed(), changes };
+    return { toAttribute: this.unattributed(), changes };
   }
 
   /** Take over the links of registrations; true when anything changed. */
@@ -112,6 +118,11 @@ export class ForeignReplica {
     return !this.#orphans.isEmpty;
   }
 
+  /** How many more links its resource lookup is known to list than its registrations have. */
+  get orphans(): number {
+    return Math.max(0, this.#orphans.sum);
+  }
+
   #remainder(whole: readonly Link[]): LinkCounts {
     const rest = new LinkCounts(whole);
     rest.subtract(this.#held);
@@ -141,7 +152,8 @@ export class ForeignReplica {
     return [...this.#records.values()].map(({ endpoint }) => endpoint);
   }
 
-  #unattributed(): ForeignEndpoint[] {
+  /** Registrations whose links could not be read yet. */
+  unattributed(): ForeignEndpoint[] {
     return [...this.#records.values()].filter(({ links }) => links === null).map(({ endpoint }) => endpoint);
   }
 
@@ -193,6 +205,7 @@ export class ForeignReplica {
     const record = this.#records.get(href);
     if (record !== undefined) this.#dropLinks(record);
     this.#records.delete(href);
+    this.#leftOut.taken(RECORDS, href);
     this.#directory.remove(this.#options.source, href, nowMs);
   }
 
@@ -210,13 +223,10 @@ export class ForeignReplica {
     }
     try {
       this.#directory.put(source, registration, nowMs);
+      this.#leftOut.taken(RECORDS, registration.href);
     } catch (error) {
       if (!(error instanceof MergeError)) throw error;
-      const isFull = error.code === "DIRECTORY_FULL";
-      this.#remarks.reject(
-        isFull ? "directory-full" : "upstream-record",
-        isFull ? "registrations are left out: the directory is full" : error.message,
-      );
+      this.#leftOut.record(RECORDS, registration.href, causeOf(error), error.message);
     }
   }
 

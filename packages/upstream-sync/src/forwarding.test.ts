@@ -18,6 +18,7 @@ const encode = (text: string) => new TextEncoder().encode(text);
 async function setUp({ isObservable = true } = {}) {
   const world = createVirtualWorld();
   const rd = {
+    more: "",
     version: 1,
     maxAgeS: 90,
     code: CODE.CONTENT as number,
@@ -30,7 +31,7 @@ async function setUp({ isObservable = true } = {}) {
     if (rd.code !== CODE.CONTENT) return { code: rd.code };
     const etag = Uint8Array.of(rd.version);
     if (etags.some(([first]) => first === rd.version)) return { code: CODE.VALID, etag, maxAgeS: rd.maxAgeS };
-    const payload = encode(`</reg/${rd.version}>;ep="n1";base="coap://n1.example"`);
+    const payload = encode(`</reg/${rd.version}>;ep="n1";base="coap://n1.example"${rd.more}`);
     return { code: CODE.CONTENT, etag, contentFormat: CONTENT_FORMAT.LINK_FORMAT, payload, maxAgeS: rd.maxAgeS };
   };
   createCoapEndpoint(
@@ -115,6 +116,22 @@ describe("forwarded lookups", () => {
     rd.version = 2;
     expect(await settled(world.clock, upstream.forward("ep", [], held))).toMatchObject({ etag: Uint8Array.of(2) });
     expect(rd.gotEtags).toEqual([[1], [1]]);
+  });
+
+  test("what of an answer cannot be taken is counted until an answer is whole again", async () => {
+    const { upstream, world, rd } = await setUp();
+    const ask = (...items: string[]) => settled(world.clock, upstream.forward("ep", items, {}));
+    rd.more = ',</reg/8>;base="coap://b.example",<a b>,<coap://other.example/reg/1>;ep="c"';
+    const answer = (await ask()) as ForwardedAnswer;
+    expect(answer.links.map(({ target }) => target)).toEqual([`coap://[${ADDRESS}]/reg/1`]);
+    expect([...answer.losses.keys()].sort()).toEqual(["malformed", "no-name", "other-authority"]);
+    const want = { malformed: 1, "no-name": 1, "other-authority": 1 };
+    expect(Object.fromEntries(upstream.status().leftOut)).toEqual(want);
+    rd.more = "";
+    await ask("d=f1");
+    expect(Object.fromEntries(upstream.status().leftOut)).toEqual(want);
+    await ask();
+    expect(upstream.status().leftOut.size).toBe(0);
   });
 
   test("2.03 to a request that named nothing is no answer", async () => {

@@ -1,17 +1,20 @@
 import { type ClientResponse, CODE, CONTENT_FORMAT, type CoapClient, METHOD } from "@tributary/coap-transport";
 import {
   type Attribute,
+  firstValue,
   isAbsoluteUri,
   type Link,
   lastValue,
   parseLinkFormatTolerantly,
   resolveReference,
+  type TolerantParseResult,
 } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { MAX_DOCUMENT_BYTES } from "./constants.js";
 import { assertContent, type Discovered, deniesLookup, lookupGone, lookupUri, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { localPath } from "./foreign-documents.js";
+import { documentLosses, LossCount, type Losses } from "./left-out.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
@@ -124,10 +127,12 @@ function readAnswer(
   if (response.code === CODE.VALID && held !== undefined) return { isUnchanged: true, maxAgeS };
   if (deniesLookup(response.code)) throw lookupGone(kind, response.code);
   assertContent(response);
-  const received = parseLinkFormatTolerantly(payload).links;
+  const parsed = parseLinkFormatTolerantly(payload);
   const uri = lookupUri(deps.found, kind);
-  const links = received.filter((link) => isOwn(kind, link, uri, deps)).map((link) => transcode(link, uri, deps));
-  const answer = { links, received: received.length, maxAgeS, bytes: payload.length };
+  const taken = parsed.links.filter((link) => refusalOf(kind, link, uri, deps) === null);
+  const links = taken.map((link) => transcode(link, uri, deps));
+  const losses = lossesOf(deps, kind, parsed);
+  const answer = { links, received: parsed.links.length, maxAgeS, bytes: payload.length, losses };
   return etag === undefined ? answer : { ...answer, etag };
 }
 
@@ -153,11 +158,33 @@ function asNamedThere(kind: LookupInterface, item: string, { authority }: Discov
   return `${name}=${value.slice(authority.length)}`;
 }
 
-function isOwn(kind: LookupInterface, link: Link, uri: string, { capabilities, found }: ForwardingDeps): boolean {
-  if (found.isTier) return true;
-  if (kind === "ep") return localPath(link.target, uri) !== null;
+/** Why a link is not passed on; null when it is. */
+function refusalOf(
+  kind: LookupInterface,
+  link: Link,
+  uri: string,
+  { capabilities, found }: ForwardingDeps,
+): "no-name" | "other-authority" | null {
+  if (kind === "ep" && !firstValue(link, "ep")) return "no-name";
+  if (found.isTier) return null;
+  if (kind === "ep") return localPath(link.target, uri) === null ? "other-authority" : null;
   const provenance = capabilities.provenance === "yes" ? lastValue(link, "provenance") : undefined;
-  return typeof provenance !== "string" || localPath(provenance, uri) !== null;
+  return typeof provenance !== "string" || localPath(provenance, uri) !== null ? null : "other-authority";
+}
+
+function lossesOf(deps: ForwardingDeps, kind: LookupInterface, parsed: TolerantParseResult): Losses {
+  const losses = new LossCount();
+  for (const [cause, { count, example }] of documentLosses(parsed, `the ${kind} lookup`))
+    losses.add(cause, example, count);
+  const uri = lookupUri(deps.found, kind);
+  for (const link of parsed.links) {
+    const cause = refusalOf(kind, link, uri, deps);
+    if (cause === "no-name") losses.add(cause, `the entry <${link.target}> has no endpoint name`);
+    // A node of this kind tells its own registrations from those of others, which are upstreams themselves (draft 4.4.2).
+    if (cause === "other-authority" && !deps.found.isTributary)
+      losses.add(cause, `the entry <${link.target}> is registered at another authority`);
+  }
+  return losses.losses;
 }
 
 function transcode(link: Link, uri: string, { found, capabilities }: ForwardingDeps): Link {

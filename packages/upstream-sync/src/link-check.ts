@@ -4,6 +4,7 @@ import { BLIND_CHECKS } from "./constants.js";
 import type { FollowerDeps } from "./follower.js";
 import { type EndpointDocument, type ForeignEndpoint, readEndpointDocument } from "./foreign-documents.js";
 import type { ForeignReplica } from "./foreign-replica.js";
+import { LossCount } from "./left-out.js";
 import type { LookupDocument, LookupReader } from "./lookup-reader.js";
 
 export interface LinkCheckParts {
@@ -18,6 +19,7 @@ export class LinkCheck {
   readonly #deps: FollowerDeps;
   readonly #parts: LinkCheckParts;
   #nextBlindCheck = 0;
+  #hasEntriesLeftOut = false;
 
   constructor(deps: FollowerDeps, parts: LinkCheckParts) {
     this.#deps = deps;
@@ -30,7 +32,7 @@ export class LinkCheck {
 
   /** True when anything changed. @throws {UpstreamError} when the RD does not answer any more, or is another one now. */
   async takeEndpoints(document: LookupDocument): Promise<boolean> {
-    const { env, remarks } = this.#deps;
+    const { env } = this.#deps;
     const { replica, reader } = this.#parts;
     let read = this.#read(document);
     if (document.isWhole && replica.size > 0 && !replica.hasAnyOf(read.endpoints)) {
@@ -40,7 +42,8 @@ export class LinkCheck {
       if (this.#isStopped) return false;
     }
     const { endpoints, leftOut, isWhole } = read;
-    for (const reason of leftOut) remarks.reject("upstream-record", reason);
+    this.#deps.leftOut.replace("entries", leftOut);
+    this.#hasEntriesLeftOut = leftOut.size > 0;
     const { changes, toAttribute } = replica.takeEndpoints(endpoints, isWhole, env.clock.nowMs());
     const isAttributed = await this.#attribute(toAttribute);
     return changes > 0 || isAttributed;
@@ -49,7 +52,8 @@ export class LinkCheck {
   #read({ links, isWhole }: LookupDocument): EndpointDocument & { readonly isWhole: boolean } {
     const { defaultSector } = this.#deps.options;
     const uri = this.#parts.reader.uri("ep");
-    const context = defaultSector === undefined ? { uri } : { uri, defaultSector };
+    const showsOthers = this.#parts.reader.isTributary;
+    const context = { uri, showsOthers, ...(defaultSector === undefined ? {} : { defaultSector }) };
     return { ...readEndpointDocument(links, context), isWhole };
   }
 
@@ -58,8 +62,22 @@ export class LinkCheck {
    * of null is not to be had: then a few registrations are asked for again each time. @throws {UpstreamError}
    */
   async compare(whole: readonly Link[] | null): Promise<boolean> {
+    const isChanged = whole === null ? await this.#checkBlindly() : await this.#compareWith(whole);
+    if (!this.#isStopped) this.#noteOrphans(whole !== null);
+    return isChanged;
+  }
+
+  /** Links of no registration. Those of an entry that is left out are accounted for by that. */
+  #noteOrphans(isKnown: boolean): void {
+    const isOdd = isKnown && !this.#hasEntriesLeftOut && !this.#parts.reader.isTributary;
+    const count = isOdd ? this.#parts.replica.orphans : 0;
+    const losses = new LossCount();
+    losses.add("no-registration", "links of its resource lookup belong to no registration that it shows", count);
+    this.#deps.leftOut.replace("links", losses.losses);
+  }
+
+  async #compareWith(whole: readonly Link[]): Promise<boolean> {
     const { replica, reader, attribution } = this.#parts;
-    if (whole === null) return this.#checkBlindly();
     let suspects = replica.suspects(whole);
     if (suspects === undefined) return false;
     let isChanged = false;
@@ -103,6 +121,10 @@ export class LinkCheck {
     const nowMs = this.#deps.env.clock.nowMs();
     const isChanged = replica.takeLinks(links, nowMs);
     replica.showUnattributed(nowMs);
+    const unread = replica.unattributed();
+    const losses = new LossCount();
+    losses.add("no-links", `the links of ${unread[0]?.href} cannot be read`, unread.length);
+    this.#deps.leftOut.replace("attribution", losses.losses);
     return isChanged;
   }
 }

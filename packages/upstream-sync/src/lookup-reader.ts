@@ -6,6 +6,7 @@ import { assertContent, type Discovered, deniesLookup, get, isMereRefusal, looku
 import { UpstreamError } from "./errors.js";
 import type { FollowerDeps } from "./follower.js";
 import { replicatedLink } from "./foreign-documents.js";
+import { documentLosses, NO_LOSSES } from "./left-out.js";
 
 export interface LookupDocument {
   readonly links: readonly Link[];
@@ -24,6 +25,11 @@ export class LookupReader {
     this.#deps = deps;
     this.#found = found;
     this.#signal = signal;
+  }
+
+  /** Its lookups may show registrations of others, and it says so in other ways. */
+  get isTributary(): boolean {
+    return this.#found.isTributary;
   }
 
   uri(kind: LookupInterface): string {
@@ -63,7 +69,8 @@ export class LookupReader {
       // Discovery has just named it: one that was never there will not be there after another discovery.
       const isTolerable = isMereRefusal(error) || (code === "UPSTREAM_LOOKUP_GONE" && !this.#showedResources);
       if (!isTolerable) throw error;
-      this.#deps.remarks.reject("upstream-unreadable", `its whole resource lookup cannot be read: ${message}`);
+      // Each registration is asked for its links instead: nothing is lost.
+      this.#deps.remarks.add(`its whole resource lookup cannot be read: ${message}`);
       return null;
     }
   }
@@ -78,8 +85,11 @@ export class LookupReader {
   readNotification(kind: LookupInterface, response: ClientResponse): readonly Link[] | null {
     if (!isLinkFormat(response)) return null;
     const { links, problems } = parseLinkFormatTolerantly(response.payload);
-    if (problems.length === 0) return links;
-    this.#deps.remarks.reject("upstream-unreadable", `a notification of ${kind} could not be read whole`);
+    if (problems.length === 0) {
+      this.#deps.leftOut.replace(`document ${kind}`, NO_LOSSES);
+      return links;
+    }
+    this.#deps.remarks.add(`a notification of ${kind} could not be read whole`);
     return null;
   }
 
@@ -87,16 +97,26 @@ export class LookupReader {
   #parse(kind: LookupInterface, response: ClientResponse): LookupDocument {
     if (!isLinkFormat(response)) {
       const message = `${kind} lookup answers in format ${response.contentFormat}`;
-      this.#deps.remarks.reject("upstream-unreadable", message);
+      this.#refused(message);
       throw new UpstreamError("UPSTREAM_UNREADABLE", message);
     }
-    const { links, problems, isTruncated } = parseLinkFormatTolerantly(response.payload);
+    const parsed = parseLinkFormatTolerantly(response.payload);
+    const { links, problems, isTruncated } = parsed;
     const [first] = problems;
-    if (first !== undefined)
-      this.#deps.remarks.reject("upstream-unreadable", `${kind} lookup is not valid link format (${first.reason})`);
-    if (links.length === 0 && response.payload.length > 0)
-      throw new UpstreamError("UPSTREAM_UNREADABLE", `${kind} lookup cannot be read: ${first?.message ?? "no links"}`);
+    if (first !== undefined) this.#deps.remarks.add(`${kind} lookup is not valid link format (${first.reason})`);
+    if (links.length === 0 && response.payload.length > 0) {
+      const message = `${kind} lookup cannot be read: ${first?.message ?? "no links"}`;
+      this.#refused(message);
+      throw new UpstreamError("UPSTREAM_UNREADABLE", message);
+    }
+    this.#deps.leftOut.replace(`document ${kind}`, documentLosses(parsed, `the ${kind} lookup`));
     return { links, isWhole: !isTruncated };
+  }
+
+  /** A document that says nothing: the copy stays as it was, and the upstream is not live. */
+  #refused(message: string): void {
+    this.#deps.remarks.add(message);
+    this.#deps.leftOut.refused("malformed");
   }
 }
 

@@ -2,6 +2,7 @@ import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import type { UpstreamError } from "./errors.js";
+import type { LeftOutCause, Losses } from "./left-out.js";
 import type { ReplicaStore } from "./replica-store.js";
 
 /** `auto`: forward, and replicate the families of lookups that turn out to be frequent (draft 4.3). */
@@ -87,7 +88,11 @@ export interface UpstreamStatus {
   /** Why it is not live, in words. */
   readonly lastError?: string;
   readonly attempts: number;
-  /** Documents and records that were not taken over, by cause. Monotonic. */
+  /** What the RD holds and this node does not show, now, by cause. Empty: nothing that is known of. */
+  readonly leftOut: ReadonlyMap<LeftOutCause, number>;
+  /** The part of `coverage` that something is left out of: answers from there are partial. */
+  readonly lossyCoverage: readonly (readonly Criterion[])[];
+  /** What was ever left out, by cause, as metrics show it. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
 }
 
@@ -123,6 +128,8 @@ export interface ForwardedAnswer {
   readonly etag?: Uint8Array;
   /** Size of its payload. */
   readonly bytes: number;
+  /** What of it could not be taken: `links` are not all. */
+  readonly losses: Losses;
 }
 
 /** The upstream says that what is held under the entity tag is what it would answer (2.03, RFC 7252 section 5.9.1.3). */

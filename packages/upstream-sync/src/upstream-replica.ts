@@ -1,7 +1,7 @@
 import type { FeedPosition } from "@tributary/replication";
 import { FeedReplica } from "./feed-replica.js";
 import { ForeignReplica } from "./foreign-replica.js";
-import type { Remarks } from "./remarks.js";
+import type { LeftOut } from "./left-out.js";
 import { ReplicaRecorder, type RestoredReplica } from "./replica-recorder.js";
 import type { UpstreamDeps, UpstreamOptions } from "./types.js";
 
@@ -9,19 +9,19 @@ import type { UpstreamDeps, UpstreamOptions } from "./types.js";
 export class UpstreamReplica {
   readonly #deps: UpstreamDeps;
   readonly #options: UpstreamOptions;
-  readonly #remarks: Remarks;
+  readonly #leftOut: LeftOut;
   readonly #recorder: ReplicaRecorder | null;
   /** What was there before a restart, until the RD is followed again. */
   #restored: RestoredReplica | null = null;
   #ofFeed: FeedReplica | null = null;
   #ofLookups: ForeignReplica | null = null;
 
-  constructor(deps: UpstreamDeps, options: UpstreamOptions, remarks: Remarks) {
+  constructor(deps: UpstreamDeps, options: UpstreamOptions, leftOut: LeftOut) {
     const { replicas: store, directory, env } = deps;
     const isKept = store !== undefined && options.mode === "replicate";
     this.#deps = deps;
     this.#options = options;
-    this.#remarks = remarks;
+    this.#leftOut = leftOut;
     this.#recorder = isKept ? new ReplicaRecorder({ store, directory, clock: env.clock }, options) : null;
   }
 
@@ -50,8 +50,9 @@ export class UpstreamReplica {
       onGone: (href: string) => this.#recorder?.noteGone(href),
     };
     this.#restored = null;
+    this.#ofLookups?.close();
     this.#ofLookups = null;
-    this.#ofFeed ??= new FeedReplica(this.#deps.directory, options, this.#remarks, this.#deps.env.clock);
+    this.#ofFeed ??= new FeedReplica(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
     this.#recorder?.noteFollowed();
     return this.#ofFeed;
   }
@@ -62,13 +63,14 @@ export class UpstreamReplica {
     this.#ofFeed?.close();
     this.#ofFeed = null;
     this.#recorder?.noteWithoutFeed();
-    this.#ofLookups ??= new ForeignReplica(this.#deps.directory, { source, filters, assumedLifetimeMs }, this.#remarks);
+    this.#ofLookups ??= new ForeignReplica(this.#deps.directory, { source, filters, assumedLifetimeMs }, this.#leftOut);
     return this.#ofLookups;
   }
 
   /** Follow nothing any more. `isKept`: the records stay, in the directory and on disk. */
   close({ isKept }: { readonly isKept: boolean }): void {
     this.#ofFeed?.close();
+    this.#ofLookups?.close();
     this.#recorder?.stop({ forget: !isKept });
     if (!isKept) this.#deps.directory.closeSource(this.#options.name, this.#deps.env.clock.nowMs());
   }

@@ -1,6 +1,7 @@
 import { CODE, DEFAULT_MAX_AGE_S, type Timer } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
-import { RECENT_DISCOVERY_MS } from "./constants.js";
+import { AskedLosses } from "./asked-losses.js";
+import { MAX_EXAMPLE_LENGTH, RECENT_DISCOVERY_MS } from "./constants.js";
 import {
   type Discovered,
   type DiscoveryOptions,
@@ -15,6 +16,7 @@ import { FeedFollower } from "./feed-follower.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { type ForwardingDeps, forwardLookup, observeLookup } from "./forwarding.js";
 import { hopLimitedClient } from "./hop-limited-client.js";
+import { LeftOut, type LeftOutCause, type Loss, NO_LOSSES } from "./left-out.js";
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { NotFoundMeaning } from "./not-found-meaning.js";
@@ -57,6 +59,11 @@ class UpstreamShell implements Upstream {
   readonly #deps: UpstreamDeps;
   readonly #options: UpstreamOptions;
   readonly #remarks = new Remarks();
+  readonly #leftOut = new LeftOut({
+    appeared: (cause, loss) => this.#noteLoss(cause, loss),
+    cleared: (cause) => this.#noteNoLoss(cause),
+  });
+  readonly #asked = new AskedLosses(this.#leftOut);
   readonly #replica: UpstreamReplica;
   readonly #rediscovery: Rediscovery;
   readonly #listeners = new Set<(status: UpstreamStatus) => void>();
@@ -84,7 +91,7 @@ class UpstreamShell implements Upstream {
     this.#deps = deps;
     this.#options = options;
     this.#notFound = new NotFoundMeaning(deps.env);
-    this.#replica = new UpstreamReplica(deps, options, this.#remarks);
+    this.#replica = new UpstreamReplica(deps, options, this.#leftOut);
     this.#rediscovery = new Rediscovery(
       { client: deps.client, env: deps.env, onChange: (error) => this.#input({ kind: "failed", error }) },
       this.#discoveryOptions(),
@@ -108,7 +115,9 @@ class UpstreamShell implements Upstream {
   ): Promise<ForwardedAnswer | UnchangedAnswer> {
     const startMs = this.#now();
     try {
-      return await forwardLookup(this.#forwardingDeps(signal), kind, items, { etag });
+      const answer = await forwardLookup(this.#forwardingDeps(signal), kind, items, { etag });
+      if ("losses" in answer) this.#asked.note(kind, items, answer.losses, this.#now());
+      return answer;
     } catch (error) {
       if (isLookupGone(error)) return await this.#nothingOrGone(kind, items, error, signal);
       // One that nobody waits for any more tells something only if there was time to answer.
@@ -132,7 +141,7 @@ class UpstreamShell implements Upstream {
     const isThere = await this.#notFound.isThere(lookupUri(found, kind), { client, ...control });
     if (isThere && items.length > 0) this.#notFound.noteProof();
     if (isThere || (this.#notFound.isNothing && (await this.#isStillAdvertised(found))))
-      return { links: [], received: 0, maxAgeS: DEFAULT_MAX_AGE_S, bytes: 0 };
+      return { links: [], received: 0, maxAgeS: DEFAULT_MAX_AGE_S, bytes: 0, losses: NO_LOSSES };
     this.#missedLookup = kind;
     this.#input({ kind: "failed", error });
     throw error;
@@ -144,7 +153,14 @@ class UpstreamShell implements Upstream {
     listener: ForwardedListener,
     { etag }: { readonly etag?: Uint8Array } = {},
   ): ForwardedObservation {
-    return observeLookup(this.#forwardingDeps(), kind, items, listener, { etag });
+    const noting: ForwardedListener = {
+      onAnswer: (answer) => {
+        if ("losses" in answer) this.#asked.note(kind, items, answer.losses, this.#now());
+        listener.onAnswer(answer);
+      },
+      onEnd: (error) => listener.onEnd(error),
+    };
+    return observeLookup(this.#forwardingDeps(), kind, items, noting, { etag });
   }
 
   /** @throws {UpstreamError} */
@@ -175,8 +191,8 @@ class UpstreamShell implements Upstream {
     this.#abort.abort();
     this.#timer?.cancel();
     await this.#stopping;
-    this.#replica.close({ isKept: keepReplica });
     this.#listeners.clear();
+    this.#replica.close({ isKept: keepReplica });
   }
 
   status(): UpstreamStatus {
@@ -184,6 +200,8 @@ class UpstreamShell implements Upstream {
     const { uri, mode, filters, isTier = false } = this.#options;
     const state = this.#state;
     const replicates = mode === "replicate";
+    const coverage = replicates ? (filters.length === 0 ? [[]] : filters) : [];
+    this.#asked.expire(this.#now());
     const lagMs = this.#follower?.lagMs;
     const lastError =
       state.kind === "stale" ? state.cause.message : state.kind === "refused" ? state.reason : undefined;
@@ -196,7 +214,7 @@ class UpstreamShell implements Upstream {
       method: this.#follower?.method ?? "none",
       isComplete: replicates && this.#wasComplete && state.kind !== "refused",
       wasTried: this.#wasTried,
-      coverage: replicates ? (filters.length === 0 ? [[]] : filters) : [],
+      coverage,
       sources: [name],
       registrations: this.#deps.directory.counts(name).total,
       ...(this.#lastChangeMs === undefined ? {} : { lastChangeMs: this.#lastChangeMs }),
@@ -206,7 +224,9 @@ class UpstreamShell implements Upstream {
       capabilities: { ...this.#capabilities, remarks: this.#remarks.list() },
       ...(lastError === undefined ? {} : { lastError }),
       attempts: this.#attempts,
-      rejected: this.#remarks.rejected,
+      leftOut: this.#leftOut.counts(),
+      lossyCoverage: this.#leftOut.isEmpty ? [] : coverage,
+      rejected: this.#leftOut.total,
     };
   }
 
@@ -221,7 +241,28 @@ class UpstreamShell implements Upstream {
     if (state.kind === "live") this.#noteComplete();
     if (state.kind === "live" || state.kind === "stale" || state.kind === "refused") this.#wasTried = true;
     for (const effect of effects) this.#perform(effect);
-    if (isOtherPhase) for (const listener of this.#listeners) listener(this.status());
+    if (isOtherPhase) this.#tellStatus();
+  }
+
+  #noteLoss(cause: LeftOutCause, loss: Loss): void {
+    const { count } = loss;
+    // It quotes the upstream.
+    const example = loss.example.slice(0, MAX_EXAMPLE_LENGTH);
+    this.#remarks.add(example);
+    this.#deps.env.logger.warn("part of the upstream is left out", { upstream: this.name, cause, count, example });
+    this.#tellStatus();
+  }
+
+  #noteNoLoss(cause: LeftOutCause): void {
+    this.#deps.env.logger.info("nothing of the upstream is left out for this cause any more", {
+      upstream: this.name,
+      cause,
+    });
+    this.#tellStatus();
+  }
+
+  #tellStatus(): void {
+    for (const listener of this.#listeners) listener(this.status());
   }
 
   #noteComplete(): void {
@@ -384,6 +425,7 @@ class UpstreamShell implements Upstream {
       remarks: this.#remarks,
       notFound: this.#notFound,
       confirmDiscovery: () => this.#confirmDiscovery(found),
+      leftOut: this.#leftOut,
       report: (capabilities) => {
         this.#capabilities = { ...this.#capabilities, ...capabilities };
       },

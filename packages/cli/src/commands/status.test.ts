@@ -29,7 +29,15 @@ const UPSTREAMS = [
     clock,
   ),
   viewUpstream(
-    upstreamStatus({ name: "rd-d", isComplete: false, coverage: [[{ name: "d", value: "x", isPrefix: true }]] }),
+    upstreamStatus({
+      name: "rd-d",
+      leftOut: new Map([
+        ["malformed", 2],
+        ["no-name", 1],
+      ]),
+      isComplete: false,
+      coverage: [[{ name: "d", value: "x", isPrefix: true }]],
+    }),
     clock,
   ),
 ];
@@ -39,10 +47,10 @@ describe("status", () => {
     const { code, io } = await run(() => Promise.resolve(Response.json(UPSTREAMS)));
     expect(code).toBe(0);
     expect(io.lines).toEqual([
-      "NAME              PHASE              METHOD  COVERAGE  REGISTRATIONS  LAST CHANGE  LAG     ERROR",
-      "rd-b              live               feed    all                   2  1m ago       0.012s",
-      "[2001:db8:23::3]  stale              poll    none              12345  -            -       no answer",
-      "rd-d              live (incomplete)  feed    d=x*                  2  -            -",
+      "NAME              PHASE              METHOD  COVERAGE  REGISTRATIONS  LEFT OUT                LAST CHANGE  LAG     ERROR",
+      "rd-b              live               feed    all                   2  -                       1m ago       0.012s",
+      "[2001:db8:23::3]  stale              poll    none              12345  -                       -            -       no answer",
+      "rd-d              live (incomplete)  feed    d=x*                  2  2 malformed, 1 no-name  -            -",
     ]);
   });
 

@@ -9,7 +9,17 @@ export interface StatusOptions {
   readonly timeout: number;
 }
 
-const HEADINGS = ["NAME", "PHASE", "METHOD", "COVERAGE", "REGISTRATIONS", "LAST CHANGE", "LAG", "ERROR"] as const;
+const HEADINGS = [
+  "NAME",
+  "PHASE",
+  "METHOD",
+  "COVERAGE",
+  "REGISTRATIONS",
+  "LEFT OUT",
+  "LAST CHANGE",
+  "LAG",
+  "ERROR",
+] as const;
 /** Columns of numbers, which line up at their end. */
 const NUMERIC: ReadonlySet<number> = new Set([4]);
 const MAX_COVERAGE_LENGTH = 40;
@@ -64,10 +74,17 @@ function row(upstream: UpstreamView): string[] {
     method,
     coverageText(upstream),
     String(registrations),
+    leftOutText(upstream),
     lastChangeAge === undefined ? "-" : `${ageText(lastChangeAge)} ago`,
     lag === undefined ? "-" : `${lag}s`,
     error ?? "",
   ];
+}
+
+/** What is left out, by cause; versions before this did not tell. */
+function leftOutText({ leftOut = {} }: { readonly leftOut?: Readonly<Record<string, number>> }): string {
+  const causes = Object.entries(leftOut).map(([cause, count]) => `${count} ${cause}`);
+  return causes.length === 0 ? "-" : causes.join(", ");
 }
 
 function coverageText({ coverage }: UpstreamView): string {

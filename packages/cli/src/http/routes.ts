@@ -46,12 +46,13 @@ export function createRoutes(site: HttpSite): Route[] {
 /** 200 once every upstream was tried and each replica is complete or stale, else 503; with the state of each upstream. */
 function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): void {
   const isReady = node.isReady();
-  const upstreams = node.upstreams().map(({ name, phase, mode, wasTried, isComplete, lastError }) => ({
+  const upstreams = node.upstreams().map(({ name, phase, mode, wasTried, isComplete, leftOut, lastError }) => ({
     name,
     phase,
     mode,
     tried: wasTried,
     complete: isComplete,
+    ...(leftOut.size === 0 ? {} : { leftOut: Object.fromEntries(leftOut) }),
     ...(lastError === undefined ? {} : { error: lastError }),
   }));
   sendJson(response, isReady ? 200 : 503, { ready: isReady, upstreams });
@@ -77,7 +78,10 @@ function overview({ node, version, roles }: HttpSite): string {
   const names = roles.map((role) => (role === "rd" ? "resource directory" : "lookup proxy")).join(" and ");
   const upstreams = node
     .upstreams()
-    .map(({ name, phase, registrations }) => `  ${name}: ${phase}, ${registrations} registrations`);
+    .map(
+      ({ name, phase, registrations, leftOut }) =>
+        `  ${name}: ${phase}, ${registrations} registrations${leftOut.size === 0 ? "" : `, left out: ${causes(leftOut)}`}`,
+    );
   return [
     `Tributary ${version}: ${node.name}, ${names}`,
     `listening on ${node.listening.join(", ")}`,
@@ -100,4 +104,8 @@ function damageLines(node: Node): string[] {
     ([setting, { leftOut, setAside }]) =>
       `${setting} was damaged: ${leftOut ?? "an unknown number of"} records left out, see ${setAside}`,
   );
+}
+
+function causes(leftOut: ReadonlyMap<string, number>): string {
+  return [...leftOut].map(([cause, count]) => `${count} ${cause}`).join(", ");
 }

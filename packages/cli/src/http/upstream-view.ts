@@ -18,6 +18,8 @@ export interface UpstreamView {
   /** Mode `auto`: families of lookups that are replicated, each with its filter. */
   readonly families?: readonly FamilyView[];
   readonly registrations: number;
+  /** What the upstream has and this node does not show, by cause; empty: nothing that is known of. */
+  readonly leftOut: Readonly<Record<string, number>>;
   readonly lastChange?: string;
   readonly lastChangeAge?: number;
   readonly lastContact?: string;
@@ -52,6 +54,8 @@ export function viewUpstream(status: UpstreamStatus, clock: Clock): UpstreamView
     coverage: status.coverage.map(formatConjunction),
     ...(status.families === undefined ? {} : { families: status.families.map((family) => viewFamily(family, clock)) }),
     registrations: status.registrations,
+    // The causes are this program's own words, not an upstream's.
+    leftOut: Object.fromEntries(status.leftOut),
     ...timeFields("lastChange", status.lastChangeMs, clock),
     ...timeFields("lastContact", status.lastContactMs, clock),
     ...(status.lagMs === undefined ? {} : { lag: toSeconds(status.lagMs) }),

@@ -21,7 +21,7 @@ test("what an upstream was found to reject stays counted when it is followed no 
   const auto = { threshold: 3, windowMs: 60_000, coldMs: 30_000, budget: 1000, families: 4 };
   const deps = { client, directory: createDirectory(), env: world.env, nodeId: "me", auto, onCoverageChange() {} };
   const set = new UpstreamSet(deps);
-  const count = () => set.rejected().get("upstream-unreadable") ?? 0;
+  const count = () => set.rejected().get("upstream-malformed") ?? 0;
   await set.follow(upstreamsOf(`"${FOREIGN_URI}"`));
   await world.clock.runUntil(() => count() >= 2, 300_000);
   const before = count();

@@ -38,6 +38,7 @@ export {
   type Server,
   type ServerOptions,
 } from "./facade/server.js";
+export { leadsAstray } from "./followable-uri.js";
 export { GrowingBytes } from "./growing-bytes.js";
 export type { ListInterfaces } from "./host-interfaces.js";
 export { HostInterfaces } from "./host-interfaces.js";

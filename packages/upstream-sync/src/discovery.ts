@@ -4,6 +4,7 @@ import {
   CONTENT_FORMAT,
   type CoapClient,
   formatCode,
+  leadsAstray,
   METHOD,
   OPTION,
   TransportError,
@@ -36,26 +37,58 @@ export interface Discovered {
 export type DiscoveryResult =
   | { readonly kind: "found"; readonly found: Discovered }
   | { readonly kind: "refused"; readonly reason: string }
+  /** Its lookups are at a place where they are not followed. */
+  | { readonly kind: "elsewhere"; readonly reason: string }
   | { readonly kind: "nothing" };
+
+/** Where discovery of one upstream may lead, and what is known of it. */
+export interface DiscoveryRules {
+  readonly nodeId: string;
+  /** A lookup proxy will do. */
+  readonly isTier?: boolean;
+  /** Origins that are other names of the RD: what is there is asked at the configured one. */
+  readonly authorities?: readonly string[];
+  /** Lookups at hosts and ports that nobody configured are followed. */
+  readonly elsewhere?: boolean;
+  /** Whether an origin is that of a configured upstream. */
+  readonly isConfigured?: (origin: string) => boolean;
+}
 
 interface Candidate {
   readonly uri: string;
   readonly link: Link;
 }
 
-/** Read the links of `/.well-known/core` of `uri`. `isTier`: a lookup proxy will do. Pure. */
-export function readDiscovery(links: readonly Link[], uri: string, nodeId: string, isTier = false): DiscoveryResult {
+/** Read the links of `/.well-known/core` of `uri`. Pure, as far as `rules` are. */
+export function readDiscovery(links: readonly Link[], uri: string, rules: DiscoveryRules): DiscoveryResult {
+  const { nodeId, isTier = false, authorities = [] } = rules;
   const origin = normalOrigin(uri);
+  const base = `${originOf(uri) ?? uri}/.well-known/core`;
+  const otherNames = new Set(authorities.map(normalOrigin));
+  const resolve = (target: string): string => {
+    const resolved = resolveReference(base, target);
+    const isOtherName = otherNames.has(normalOrigin(resolved));
+    return isOtherName ? `${originOf(uri) ?? uri}${resolved.slice(originOf(resolved)?.length ?? 0)}` : resolved;
+  };
+  const refusals: string[] = [];
   const pick = (...types: string[]): Candidate | undefined => {
     const all = links
       .filter((link) => (firstValue(link, "rt") ?? "").split(" ").some((type) => types.includes(type)))
-      .map((link) => ({ uri: resolveReference(`${originOf(uri) ?? uri}/.well-known/core`, link.target), link }));
+      .map((link) => ({ uri: resolve(link.target), link }))
+      .filter((one) => {
+        const refusal = refusalOf(one.uri, uri, rules);
+        if (refusal !== null) refusals.push(refusal);
+        return refusal === null;
+      });
     // Its own lookups before somebody else's (draft 4.4.2): those of others are followed only when there are no own.
     return all.find((one) => normalOrigin(one.uri) === origin) ?? all[0];
   };
   const ep = preferOwn(pick(FEED_RESOURCE_TYPES.ep), pick("core.rd-lookup-ep"), origin);
   const res = preferOwn(pick(FEED_RESOURCE_TYPES.res), pick("core.rd-lookup-res"), origin);
-  if (ep === undefined || res === undefined) return { kind: "nothing" };
+  if (ep === undefined || res === undefined) {
+    const [reason] = refusals;
+    return reason === undefined ? { kind: "nothing" } : { kind: "elsewhere", reason };
+  }
   const node = firstValue(ep.link, NODE_ATTRIBUTE);
   const isProxy = isTier && [ep, res].every(({ link }) => firstValue(link, TIER_ATTRIBUTE) !== undefined);
   const hasFeed = isProxy || (offersFeed(ep.link) && offersFeed(res.link));
@@ -66,7 +99,7 @@ export function readDiscovery(links: readonly Link[], uri: string, nodeId: strin
       reason: "it is a lookup proxy without registrations of its own; list its RDs instead, or write tier: true",
     };
   }
-  const registration = pick("core.rd")?.uri;
+  const registration = registrationOf(links, resolve, origin);
   const own = normalOrigin(ep.uri) === origin;
   return {
     kind: "found",
@@ -80,6 +113,35 @@ export function readDiscovery(links: readonly Link[], uri: string, nodeId: strin
       isTier: isProxy,
     },
   };
+}
+
+/** The registration interface is only reported, wherever it is: this node registers nothing. */
+function registrationOf(
+  links: readonly Link[],
+  resolve: (target: string) => string,
+  origin: string,
+): string | undefined {
+  const all = links
+    .filter((link) => (firstValue(link, "rt") ?? "").split(" ").includes("core.rd"))
+    .map(({ target }) => resolve(target));
+  return all.find((one) => normalOrigin(one) === origin) ?? all[0];
+}
+
+/** Why a lookup that is advertised by `from` is not followed; null when it is. */
+function refusalOf(lookup: string, from: string, { elsewhere = false, isConfigured }: DiscoveryRules): string | null {
+  const origin = originOf(lookup) ?? lookup;
+  if (isSameServer(lookup, from) || isConfigured?.(origin) === true) return null;
+  if (elsewhere) {
+    const reason = leadsAstray(from, lookup);
+    return reason === null ? null : `its lookup ${reason}, where it must not lead`;
+  }
+  return `its lookups are at ${origin}, which is not configured; list that as an upstream, or write elsewhere: true`;
+}
+
+/** Same host and port, by UDP or TCP. */
+function isSameServer(one: string, other: string): boolean {
+  const withoutTransport = (uri: string) => normalOrigin(uri).replace(/^coap\+tcp:/, "coap:");
+  return withoutTransport(one) === withoutTransport(other);
 }
 
 function preferOwn(one: Candidate | undefined, other: Candidate | undefined, origin: string): Candidate | undefined {
@@ -97,11 +159,9 @@ export function normalOrigin(uri: string): string {
   return origin.replace(/^(coap(?:\+tcp)?:\/\/.*):5683$/, "$1").replace(/^(coaps(?:\+tcp)?:\/\/.*):5684$/, "$1");
 }
 
-export interface DiscoveryOptions {
+export interface DiscoveryOptions extends DiscoveryRules {
   readonly uri: string;
-  readonly nodeId: string;
   readonly timeoutMs: number;
-  readonly isTier?: boolean;
 }
 
 /**
@@ -117,11 +177,11 @@ export async function discover(
   for (const query of [["rt=core.rd*"], ["rt=tributary.feed*"], []]) {
     const links = await askForLinks(client, options, query, signal);
     if (links === null) continue;
-    const result = readDiscovery(links, options.uri, options.nodeId, options.isTier);
+    const result = readDiscovery(links, options.uri, options);
     if (result.kind === "refused") return result;
     if (result.kind === "found" && normalOrigin(result.found.endpointLookup) === normalOrigin(options.uri))
       return result;
-    if (result.kind === "found") elsewhere = result;
+    if (result.kind === "found" || (result.kind === "elsewhere" && elsewhere.kind === "nothing")) elsewhere = result;
   }
   return elsewhere;
 }

@@ -17,6 +17,10 @@ export interface UpstreamOptions {
   readonly mode: Exclude<UpstreamMode, "auto">;
   /** It is a lookup proxy: all that its lookups show is followed, not only what is registered at itself. */
   readonly isTier?: boolean;
+  /** Other names under which this RD writes its own URIs: origins such as `coap://rd.example.com`. */
+  readonly authorities?: readonly string[];
+  /** Discovery may lead to hosts and ports that are no configured upstreams, default false. */
+  readonly elsewhere?: boolean;
   /** Replicate only what matches all criteria of any of these conjunctions (draft 6.2.1); empty: everything. */
   readonly filters: readonly (readonly Criterion[])[];
   /** Deadline of one request, default 2000. */
@@ -113,6 +117,9 @@ export interface UpstreamDeps {
   readonly env: Environment;
   /** Keeps replicas across restarts; absent: they are copied anew. */
   readonly replicas?: ReplicaStore;
+  /** Whether an origin is that of a configured upstream, or of this node; absent: no origin is. */
+  readonly isConfigured?: (origin: string) => boolean;
+  readonly isThisNode?: (origin: string) => boolean;
   /** Identity of this node, see `SELF_ATTRIBUTE`: used to refuse itself as upstream. */
   readonly nodeId: string;
 }

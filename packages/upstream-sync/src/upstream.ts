@@ -304,8 +304,17 @@ class UpstreamShell implements Upstream {
   }
 
   #discoveryOptions(): DiscoveryOptions {
-    const { uri, timeoutMs, isTier = false } = this.#options;
-    return { uri, nodeId: this.#deps.nodeId, timeoutMs: Math.max(timeoutMs, 5000), isTier };
+    const { uri, timeoutMs, isTier, authorities, elsewhere } = this.#options;
+    const { nodeId, isConfigured } = this.#deps;
+    return {
+      uri,
+      nodeId,
+      timeoutMs: Math.max(timeoutMs, 5000),
+      ...(isTier === undefined ? {} : { isTier }),
+      ...(authorities === undefined ? {} : { authorities }),
+      ...(elsewhere === undefined ? {} : { elsewhere }),
+      ...(isConfigured === undefined ? {} : { isConfigured }),
+    };
   }
 
   async #discover(): Promise<void> {
@@ -313,6 +322,7 @@ class UpstreamShell implements Upstream {
     try {
       const result = await discover(this.#deps.client, this.#discoveryOptions(), this.#abort.signal);
       this.#lastContactMs = this.#now();
+      if (result.kind === "elsewhere") throw new UpstreamError("UPSTREAM_NO_LOOKUP", result.reason);
       if (result.kind === "found") await this.#assertThere(result.found);
       if (result.kind === "found") this.#discovered(result.found, await this.#feedCapability(result.found));
       else if (result.kind === "refused") this.#input({ kind: "refused", reason: result.reason });

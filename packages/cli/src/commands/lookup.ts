@@ -4,6 +4,7 @@ import {
   CONTENT_FORMAT,
   type CoapClient,
   formatCode,
+  leadsAstray,
   METHOD,
   openCoapClient,
   silentLogger,
@@ -91,10 +92,17 @@ async function discoverLookup(asker: Asker, origin: string, kind: "ep" | "res"):
     const response = await ask(asker, uri, query);
     if (response.code === CODE.CONTENT) {
       const found = readLinks(response, asker.io).find((link) => resourceTypes(link).includes(type));
-      if (found !== undefined) return withoutFragment(resolveReference(uri, found.target));
+      if (found !== undefined) return assertFollowable(uri, withoutFragment(resolveReference(uri, found.target)));
     } else if (query.length === 0) throw responseFailure(uri, response);
   }
   throw new LookupFailure(`${origin} advertises no ${type}: it is not an RD or lookup proxy`);
+}
+
+/** A server may name any other host, but none that only this one can reach. */
+function assertFollowable(from: string, uri: string): string {
+  const reason = leadsAstray(from, uri);
+  if (reason === null) return uri;
+  throw new LookupFailure(`the lookup interface that it advertises is not followed: ${reason}`);
 }
 
 function ask({ client, io, timeoutMs }: Asker, uri: string, query: readonly string[]): Promise<ClientResponse> {

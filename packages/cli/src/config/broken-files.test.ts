@@ -86,6 +86,16 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '2:15: level is "trace"; write error, warn, info or debug',
     '2:30: format is "xml"; write text or json',
   ],
+  "bad-authorities": [
+    '4:54: authorities is "coap://rd.example.com"; write a list: ["coap://rd.example.com"]',
+    '6:21: authorities has "rd.example.com", which is not a URI; write scheme and host, such as coap://rd.example.com',
+    "6:37: authorities has 7; write scheme and host, such as coap://rd.example.com",
+    '6:40: authorities has "coap://rd.example.com/rd" with a path or query; write scheme, host and port alone: coap://rd.example.com',
+    "6:68: coap://[2001:db8:23::1] is upstream 1, which is another RD; remove one of them",
+    "6:100: coap://[2001:db8:23::9] is this node itself; remove it",
+    '7:52: elsewhere is "maybe"; write true or false',
+    "8:66: a proxy says under which URI each registration is known at its RD; remove authorities, or tier",
+  ],
   "bad-replicas": [
     '4:7: replicas has "everyone"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
     "5:7: replicas has an address without prefix length; write 10.0.0.1/32",

@@ -58,6 +58,8 @@ describe("checkConfig", () => {
             pollMs: 120_000,
             defaultSector: "default",
             assumedLifetimeMs: 86_400_000,
+            authorities: ["coap://rd-c.example.com", "coaps://[2001:db8::c]"],
+            elsewhere: true,
           },
           { name: "rd-d.example.com", mode: "auto", filters: [], isTier: false },
           { name: "lp.site7.example.com", mode: "replicate", filters: [], isTier: true },

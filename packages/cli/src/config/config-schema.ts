@@ -1,6 +1,7 @@
 import * as z from "zod";
 import {
   advertisedLinks,
+  authority,
   coapUri,
   duration,
   type FieldParser,
@@ -61,6 +62,8 @@ const upstreamShape = {
   uri: required("uri", coapUri),
   mode: optional("mode", word(["replicate", "forward", "auto"])),
   tier: optional("tier", flag),
+  authorities: list("authorities", required("authorities", authority), '["coap://rd.example.com"]').optional(),
+  elsewhere: optional("elsewhere", flag),
   filters: list("filters", required("filters", filter), '["d=facility23"]').optional(),
   timeout: optional("timeout", timeout),
   "default-sector": optional("default-sector", sector),

@@ -80,8 +80,37 @@ function checkUpstreams(root: Mapping): CrossIssue[] {
       });
     }
     if (isMapping(value)) issues.push(...checkFilters(value, path), ...checkTier(value, path));
+    issues.push(...checkAuthorities(value, { path, index, upstreams, own }));
     return issues;
   });
+}
+
+/** Names of one RD that are those of another server would mix up the registrations of both. */
+function checkAuthorities(
+  upstream: unknown,
+  {
+    path,
+    index,
+    upstreams,
+    own,
+  }: { path: ValuePath; index: number; upstreams: readonly unknown[]; own: ReadonlySet<unknown> },
+): CrossIssue[] {
+  if (!isMapping(upstream)) return [];
+  const others = new Map(upstreams.map((one, place) => [canonical(isMapping(one) ? one.uri : one), place]));
+  const authorities = listOf(upstream.authorities);
+  const issues: CrossIssue[] = authorities.flatMap((value, place) => {
+    const uri = canonical(value);
+    const other = uri === undefined ? undefined : others.get(uri);
+    const at = [...path, "authorities", place];
+    if (uri !== undefined && own.has(uri)) return [{ path: at, message: `${uri} is this node itself; remove it` }];
+    if (other === undefined || other === index) return [];
+    return [{ path: at, message: `${uri} is upstream ${other + 1}, which is another RD; remove one of them` }];
+  });
+  if (upstream.tier === true && authorities.length > 0) {
+    const message = "a proxy says under which URI each registration is known at its RD; remove authorities, or tier";
+    issues.push({ path: [...path, "authorities"], message });
+  }
+  return issues;
 }
 
 function checkFilters(upstream: Mapping, path: ValuePath): CrossIssue[] {

@@ -130,6 +130,8 @@ function completeUpstream(
     uri: upstream.uri,
     mode: upstream.mode ?? "replicate",
     isTier: upstream.tier ?? false,
+    authorities: upstream.authorities ?? [],
+    elsewhere: upstream.elsewhere ?? false,
     filters: upstream.filters ?? [],
     timeoutMs: upstream.timeout ?? lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     assumedLifetimeMs: upstream["assumed-lifetime"] ?? lookup["assumed-lifetime"] ?? DEFAULT_LIFETIME_MS,

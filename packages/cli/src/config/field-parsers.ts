@@ -119,6 +119,19 @@ export const hostName: FieldParser<string> = (value, name) =>
     ? ok(value)
     : wrong(`${name} has ${show(value)}; write a host name without scheme and port, such as "lp.example.com"`);
 
+/** Scheme and authority of URIs that a server writes for itself, in lower case. It need not be reachable by that. */
+export const authority: FieldParser<string> = (value, name) => {
+  const example = "coap://rd.example.com";
+  if (typeof value !== "string") return wrong(`${name} has ${show(value)}; write scheme and host, such as ${example}`);
+  const match = /^([a-z][a-z0-9+.-]*:\/\/[^\s/?#"<>\\^`{|}@]+)(.*)$/is.exec(value);
+  if (match === null)
+    return wrong(`${name} has ${show(value)}, which is not a URI; write scheme and host, such as ${example}`);
+  const [, origin = "", rest = ""] = match;
+  if (rest !== "" && rest !== "/")
+    return wrong(`${name} has ${show(value)} with a path or query; write scheme, host and port alone: ${origin}`);
+  return ok(origin.toLowerCase());
+};
+
 /** `host:port`, or false. */
 export const httpAddress: FieldParser<{ readonly host: string; readonly port: number } | null> = (value, name) => {
   if (value === false) return ok(null);

@@ -29,6 +29,10 @@ export interface UpstreamConfig {
   readonly mode: "replicate" | "forward" | "auto";
   /** It is a lookup proxy: all that it knows is followed. */
   readonly isTier: boolean;
+  /** Other names under which it writes its own URIs: origins. */
+  readonly authorities: readonly string[];
+  /** Discovery may lead to other hosts. */
+  readonly elsewhere: boolean;
   readonly filters: readonly (readonly Criterion[])[];
   readonly timeoutMs: number;
   readonly assumedLifetimeMs: number;

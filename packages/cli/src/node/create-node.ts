@@ -97,7 +97,17 @@ class RunningNode implements Node {
       const replicas = this.#replicas === null ? {} : { replicas: this.#replicas };
       const { auto } = this.#config.lookup;
       const onCoverageChange = () => this.#coverageChanged();
-      const upstreamDeps = { client, directory: this.directory, env, nodeId, auto, onCoverageChange, ...replicas };
+      const { listen } = this.#config;
+      const upstreamDeps = {
+        listen,
+        client,
+        directory: this.directory,
+        env,
+        nodeId,
+        auto,
+        onCoverageChange,
+        ...replicas,
+      };
       this.#upstreams = new UpstreamSet(upstreamDeps);
     }
     this.#forwarding = createNodeForwarding({ client, env }, this.#config);

@@ -6,8 +6,10 @@ import {
   createUpstream,
   type ReplicaStore,
   type Upstream,
+  type UpstreamDeps,
   type UpstreamOptions,
 } from "@tributary/upstream-sync";
+import { parseCoapOrigin } from "../config/coap-origin.js";
 import type { UpstreamConfig } from "../config/types.js";
 
 /** Requests for attribution under way at once per upstream. */
@@ -19,6 +21,8 @@ export interface UpstreamSetDeps {
   readonly env: Environment;
   readonly nodeId: string;
   readonly replicas?: ReplicaStore;
+  /** Origins of this node. */
+  readonly listen?: readonly string[];
   /** For upstreams in mode auto. */
   readonly auto: AutoOptions;
   /** Something besides the directory changed that decides how lookups are answered. */
@@ -40,6 +44,9 @@ interface Followed {
 /** The upstreams of a node, exchangeable while it runs. */
 export class UpstreamSet {
   readonly #deps: UpstreamSetDeps;
+  readonly #upstreamDeps: UpstreamDeps;
+  /** Origins of all upstreams, and the names that they are said to have. */
+  #origins: ReadonlySet<string> = new Set();
   readonly #followed = new Map<string, Followed>();
   /** What upstreams that are followed no more were found to reject: counters never go back. */
   readonly #rejectedBefore = new Map<string, number>();
@@ -47,6 +54,12 @@ export class UpstreamSet {
 
   constructor(deps: UpstreamSetDeps) {
     this.#deps = deps;
+    const listen = new Set(deps.listen);
+    this.#upstreamDeps = {
+      ...deps,
+      isConfigured: (origin) => this.#origins.has(canonicalOrigin(origin)),
+      isThisNode: (origin) => listen.has(canonicalOrigin(origin)),
+    };
   }
 
   list(): readonly Upstream[] {
@@ -63,6 +76,7 @@ export class UpstreamSet {
   /** Follow exactly `configs`: what is unchanged goes on undisturbed, what left takes its records along. */
   async follow(configs: readonly UpstreamConfig[]): Promise<UpstreamChanges> {
     const changes: UpstreamChanges = { added: [], removed: [], changed: [], kept: [] };
+    this.#origins = new Set(configs.flatMap(({ uri, authorities }) => [uri, ...authorities.map(canonicalOrigin)]));
     const wanted = new Map(configs.map((config) => [config.name, config]));
     for (const [name, { config, upstream }] of [...this.#followed]) {
       const next = wanted.get(name);
@@ -103,12 +117,18 @@ export class UpstreamSet {
       concurrency: ATTRIBUTION_CONCURRENCY,
     };
     const upstream = isAuto
-      ? createAutoUpstream(this.#deps, options, this.#deps.auto)
-      : createUpstream(this.#deps, options);
+      ? createAutoUpstream(this.#upstreamDeps, options, this.#deps.auto)
+      : createUpstream(this.#upstreamDeps, options);
     this.#followed.set(config.name, { config, upstream });
     upstream.onStatus(() => this.#deps.onCoverageChange());
     upstream.start();
   }
+}
+
+/** As the configuration writes origins; what is no CoAP stays as it is. */
+function canonicalOrigin(text: string): string {
+  const result = parseCoapOrigin(text);
+  return result.ok ? result.origin.uri : text;
 }
 
 function addCounts(sum: Map<string, number>, counts: ReadonlyMap<string, number>): void {

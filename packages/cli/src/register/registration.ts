@@ -1,4 +1,4 @@
-import { formatAuthority } from "@tributary/coap-transport";
+import { formatAuthority, leadsAstray } from "@tributary/coap-transport";
 import { type Link, parseLinkFormatTolerantly, resolveReference, splitUri, valuesOf } from "@tributary/link-model";
 import type { EndpointClient } from "./endpoint-client.js";
 import type { EndpointResponse } from "./endpoint-exchange.js";
@@ -53,7 +53,10 @@ function findRegistration(uri: string, response: EndpointResponse): { readonly v
   if (found === undefined) return { kind: "refused", message: "it advertises no core.rd" };
   const value = resolveReference(uri, found.target);
   const { scheme } = splitUri(value);
-  if (scheme === "coap" || scheme === "coap+tcp") return { value };
+  const isAvailable = scheme === "coap" || scheme === "coap+tcp";
+  const astray = isAvailable ? leadsAstray(uri, value) : null;
+  if (astray !== null) return { kind: "refused", message: `its registration interface is not used: ${astray}` };
+  if (isAvailable) return { value };
   return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
 }
 

@@ -87,7 +87,7 @@ function addLookup(program: Command, io: CommandIo, finish: Finish): void {
     )
     .argument("<interface>", "ep or res", parseInterface)
     .argument("[criteria...]", "key=value, key=prefix*")
-    .option("--at <uri>", "the server to ask", "coap://localhost")
+    .option("--at <uri>", "the server to ask (default: coap://localhost, else one that answers to multicast)")
     .option(
       "--json",
       "print JSON: an array of {target, attributes}; with --watch one object {added, removed} per change",
@@ -103,7 +103,7 @@ function addLookup(program: Command, io: CommandIo, finish: Finish): void {
 }
 
 interface LookupFlags {
-  readonly at: string;
+  readonly at?: string;
   readonly json?: true;
   readonly watch?: true;
   readonly timeout: number;

@@ -3,7 +3,7 @@ import { downloadBody } from "./body-download.js";
 import { needsBlocks, uploadBody } from "./body-upload.js";
 import { toClientResponse } from "./client-response.js";
 import { type ParsedCoapUri, parseCoapUri } from "./coap-uri.js";
-import { DEFAULT_MAX_BODY_BYTES } from "./constants.js";
+import { DEFAULT_MAX_BODY_BYTES, METHOD } from "./constants.js";
 import { askWithEcho } from "./echo-retry.js";
 import type { Environment } from "./environment.js";
 import { TransportError } from "./errors.js";
@@ -16,6 +16,7 @@ import { unreachable } from "./request-exchange.js";
 import { RequestOperation } from "./request-operation.js";
 import { etagOptions, requestOptions, withOptions } from "./request-options.js";
 import { RequestTags } from "./request-tags.js";
+import type { Route } from "./route.js";
 import type { StreamCapacity } from "./tcp-options.js";
 import type {
   ClientRequest,
@@ -28,7 +29,7 @@ import type {
 } from "./types.js";
 
 /** Finds the way to the peer that a URI names. Throws or rejects with a TransportError when there is none. */
-export type Connect = (uri: ParsedCoapUri) => RequestChannel | Promise<RequestChannel>;
+export type Connect = (uri: ParsedCoapUri) => Route | Promise<Route>;
 
 export interface ClientDeps {
   readonly env: Environment;
@@ -59,29 +60,51 @@ class Client implements CoapClient {
   async request(request: ClientRequest, control: RequestControl = {}): Promise<ClientResponse> {
     const uri = parseTarget(request.uri, this.#deps.schemes);
     return await this.#run(control, async (scope) => {
-      const channel = await scope.join(this.#deps.connect(uri));
-      const deps = { clock: this.#deps.env.clock, channel };
-      const operation = scope.own(new RequestOperation(deps, request.confirmable ?? true));
-      const isInBlocks = needsBlocks(request.payload?.length ?? 0, { szx: this.#szx, capacity: channel.capacity });
-      const tag = isInBlocks ? this.#tags.take(`${request.method} ${request.uri}`) : null;
+      const route = await scope.join(this.#deps.connect(uri));
       try {
-        const options = withOptions(requestOptions(uri, request), tag?.options ?? []);
-        const { head, payload } = await this.#transfer(operation, request, options, {
-          control,
-          capacity: channel.capacity,
-        });
-        return toClientResponse(head, { payload, wireBytes: operation.wireBytes }, channel.peer);
-      } finally {
-        tag?.release();
+        return await this.#requestBy(route.channel, uri, request, { control, scope });
+      } catch (error) {
+        route.failed?.(error);
+        // Nothing listens there any more: another address of the name may do at once.
+        const mayRepeat = error instanceof TransportError && error.code === "UNREACHABLE" && isSafe(request.method);
+        if (!mayRepeat || route.failed === undefined) throw error;
+      }
+      const other = await scope.join(this.#deps.connect(uri));
+      try {
+        return await this.#requestBy(other.channel, uri, request, { control, scope });
+      } catch (error) {
+        other.failed?.(error);
+        throw error;
       }
     });
+  }
+
+  async #requestBy(
+    channel: RequestChannel,
+    uri: ParsedCoapUri,
+    request: ClientRequest,
+    { control, scope }: { readonly control: RequestControl; readonly scope: OperationScope },
+  ): Promise<ClientResponse> {
+    const deps = { clock: this.#deps.env.clock, channel };
+    const operation = scope.own(new RequestOperation(deps, request.confirmable ?? true));
+    const isInBlocks = needsBlocks(request.payload?.length ?? 0, { szx: this.#szx, capacity: channel.capacity });
+    const tag = isInBlocks ? this.#tags.take(`${request.method} ${request.uri}`) : null;
+    try {
+      const options = withOptions(requestOptions(uri, request), tag?.options ?? []);
+      const transfer = { control, capacity: channel.capacity };
+      const { head, payload } = await this.#transfer(operation, request, options, transfer);
+      return toClientResponse(head, { payload, wireBytes: operation.wireBytes }, channel.peer);
+    } finally {
+      tag?.release();
+    }
   }
 
   observe(request: ClientRequest, listener: ObservationListener, control: ObservationControl = {}): Observation {
     const { env, connect } = this.#deps;
     const maxBodyBytes = control.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+    let route: Route | null = null;
     const observation = new ClientObservation(
-      { clock: env.clock, logger: env.logger, listener },
+      { clock: env.clock, logger: env.logger, listener, onFailure: (error) => route?.failed?.(error) },
       { request, maxBodyBytes, timeoutMs: control.timeoutMs, isSeries: control.isSeries ?? false },
     );
     // Nothing is told before the caller has the observation in hand.
@@ -89,7 +112,10 @@ class Client implements CoapClient {
       observation.whenOver(this.#scope.add((error) => observation.fail(error)));
       void observation.start(async () => {
         const uri = parseTarget(request.uri, this.#deps.schemes);
-        return { channel: await connect(uri), options: requestOptions(uri, request) };
+        route = await connect(uri);
+        const unwatch = route.onMoved?.((error) => observation.fail(error));
+        if (unwatch !== undefined) observation.whenOver(unwatch);
+        return { channel: route.channel, options: requestOptions(uri, request) };
       });
     });
     return observation;
@@ -98,7 +124,13 @@ class Client implements CoapClient {
   async ping(uri: string, control: RequestControl = {}): Promise<boolean> {
     const target = parseTarget(uri, this.#deps.schemes);
     try {
-      await this.#run(control, async (scope) => ping(await scope.join(this.#deps.connect(target)), scope));
+      await this.#run(control, async (scope) => {
+        const { channel, failed } = await scope.join(this.#deps.connect(target));
+        await ping(channel, scope).catch((error: unknown) => {
+          failed?.(error);
+          throw error;
+        });
+      });
       return true;
     } catch (error) {
       const isSilence = error instanceof TransportError && (error.code === "TIMEOUT" || error.code === "UNREACHABLE");
@@ -158,8 +190,13 @@ function parseTarget(uri: string, schemes: readonly string[] = ["coap"]): Parsed
   return target;
 }
 
+/** Methods that change nothing (RFC 7252 section 5.1, RFC 8132 section 2): asking twice does no harm. */
+function isSafe(method: number): boolean {
+  return method === METHOD.GET || method === METHOD.FETCH;
+}
+
 /** Settles with the first sign of life; rejects when there is none, or with what stops `scope`. */
-function ping(channel: RequestChannel, scope: OperationScope): Promise<void> {
+export function ping(channel: RequestChannel, scope: OperationScope): Promise<void> {
   return new Promise((resolve, reject) => {
     const sending = channel.ping({
       onAcknowledged: resolve,

@@ -64,7 +64,9 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
     },
     { scheme: options.scheme ?? "coap", parameters, limits },
   );
-  const connect = async (uri: ParsedCoapUri) => core.channelTo(await addressOf(uri, deps.resolve), uri.port);
+  const connect = async (uri: ParsedCoapUri) => ({
+    channel: core.channelTo(await addressOf(uri, deps.resolve), uri.port),
+  });
   const client = createClient({ env, connect, onClose: () => {} }, limits);
   let closing: Promise<void> | null = null;
   const close = async (drainMs: number): Promise<void> => {
@@ -91,7 +93,7 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
  * The address that a URI names, zone included, in the spelling of sockets.
  * @throws {TransportError} BAD_URI when names cannot be resolved here, UNREACHABLE when this one cannot.
  */
-export async function addressOf(uri: ParsedCoapUri, resolve?: (host: string) => Promise<string>): Promise<string> {
+async function addressOf(uri: ParsedCoapUri, resolve?: (host: string) => Promise<string>): Promise<string> {
   if (uri.hostIsLiteral) return uri.zone === undefined ? uri.host : `${uri.host}%${uri.zone}`;
   if (resolve === undefined) throw new TransportError("BAD_URI", `no address for the name ${uri.host}`);
   const resolved = await resolve(uri.host).catch((cause: unknown) => {

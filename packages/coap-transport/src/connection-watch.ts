@@ -33,6 +33,11 @@ export class ConnectionWatch {
     this.#usedAtMs = this.#heardAtMs;
   }
 
+  /** When a request or response went one way or the other last, or the connection was made. */
+  get usedAtMs(): number {
+    return this.#usedAtMs;
+  }
+
   /** The peer gave a sign of life: it spoke, or took what it was told. */
   heard(): void {
     this.#heardAtMs = this.#clock.nowMs();

@@ -4,7 +4,7 @@ import { CODE, METHOD, OPTION } from "./constants.js";
 import type { Message } from "./message.js";
 import { decodeText, decodeUint, isCritical, reservedLocationOption } from "./option-values.js";
 import type { StreamCapacity } from "./tcp-options.js";
-import type { CoapOption, LocalAddress, Peer, Precondition, ServerRequest, SourceProof } from "./types.js";
+import type { AskPeer, CoapOption, LocalAddress, Peer, Precondition, ServerRequest, SourceProof } from "./types.js";
 
 /** Where a request came from and through. */
 export interface RequestContext {
@@ -12,6 +12,7 @@ export interface RequestContext {
   readonly isMulticast: boolean;
   readonly scheme: string;
   readonly local: LocalAddress;
+  readonly askPeer?: AskPeer;
   /** How bodies go to the peer; absent over datagrams. */
   readonly capacity?: StreamCapacity;
 }
@@ -45,6 +46,7 @@ export class IncomingRequest implements ServerRequest {
   readonly isMulticast: boolean;
   readonly scheme: string;
   readonly local: LocalAddress;
+  readonly askPeer?: AskPeer;
 
   readonly token: Uint8Array;
   readonly capacity: StreamCapacity | undefined;
@@ -71,6 +73,7 @@ export class IncomingRequest implements ServerRequest {
     this.isMulticast = context.isMulticast;
     this.scheme = context.scheme;
     this.local = context.local;
+    if (context.askPeer !== undefined) this.askPeer = context.askPeer;
     for (const option of message.options) {
       if (this.#understand(option.number, option.value)) continue;
       // RFC 7252 sections 5.4.1, 5.4.3, 5.4.5: unknown, of wrong length, or repeated without right.

@@ -42,6 +42,7 @@ export { leadsAstray } from "./followable-uri.js";
 export { GrowingBytes } from "./growing-bytes.js";
 export type { ListInterfaces } from "./host-interfaces.js";
 export { HostInterfaces } from "./host-interfaces.js";
+export { addressHolder } from "./ip-address.js";
 
 export { openUdpSocket } from "./node-udp.js";
 export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js";
@@ -56,6 +57,7 @@ export type { StreamLimits } from "./tcp-options.js";
 export { DEFAULT_STREAM_LIMITS } from "./tcp-options.js";
 export type {
   AnswerLife,
+  AskPeer,
   ClientRequest,
   ClientResponse,
   CoapClient,

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isMulticastAddress, parseIpAddress } from "./ip-address.js";
+import { addressHolder, type IpAddress, isMulticastAddress, parseIpAddress } from "./ip-address.js";
 
 test.each([
   ["192.0.2.1", "192.0.2.1"],
@@ -52,4 +52,16 @@ test.each([
   ["ff::1", false],
 ])("%s multicast: %s", (address, want) => {
   expect(isMulticastAddress(address)).toBe(want);
+});
+
+test.each([
+  { name: "an IPv4 address", a: "192.0.2.1", b: "192.0.2.2", isSame: false },
+  { name: "one /64", a: "2001:db8::1", b: "2001:db8::ffff:0:0:2", isSame: true },
+  { name: "two /64", a: "2001:db8::1", b: "2001:db8:0:1::1", isSame: false },
+  { name: "one link", a: "fe80::1%eth0", b: "fe80::2%eth0", isSame: true },
+  { name: "two links", a: "fe80::1%eth0", b: "fe80::1%eth1", isSame: false },
+  { name: "IPv4 behind a translator (RFC 6052)", a: "64:ff9b::192.0.2.1", b: "64:ff9b::192.0.2.2", isSame: false },
+])("whom an address counts for: $name", ({ a, b, isSame }) => {
+  const [first, second] = [a, b].map((text) => addressHolder(parseIpAddress(text) as IpAddress));
+  expect(first === second).toBe(isSame);
 });

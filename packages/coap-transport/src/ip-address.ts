@@ -7,6 +7,8 @@ export interface IpAddress {
 
 const OCTET = /^(?:0|[1-9][0-9]{0,2})$/;
 const GROUP = /^[0-9a-f]{1,4}$/i;
+/** 64:ff9b::/96 (RFC 6052 section 2.1), group by group. */
+const TRANSLATED_PREFIX = [0x64, 0xff9b, 0, 0, 0, 0].join();
 const ZONE = /^[A-Za-z0-9._~-]+$/;
 
 /**
@@ -31,6 +33,19 @@ export function isMulticastAddress(address: string): boolean {
   if (address.includes(":")) return address.startsWith("ff") && address.indexOf(":") === 4;
   const first = Number.parseInt(address, 10);
   return first >= 224 && first <= 239;
+}
+
+/**
+ * Whom an address counts for where something is shared or limited: each IPv4 address by itself, all IPv6 addresses of one
+ * /64 together, since whoever has one of them has all (RFC 4291 section 2.5.4), link-local ones of one link together. IPv6
+ * addresses that stand for IPv4 ones (RFC 6052 section 2.1) count as these. Pure.
+ */
+export function addressHolder({ address, zone }: { readonly address: string; readonly zone?: string }): string {
+  const groups = address.includes(":") ? parseIpv6(address) : null;
+  if (groups === null) return address;
+  if (groups.slice(0, 6).join() === TRANSLATED_PREFIX) return dotted(groups);
+  const prefix = `${formatIpv6([...groups.slice(0, 4), 0, 0, 0, 0])}/64`;
+  return zone === undefined ? prefix : `${prefix}%${zone}`;
 }
 
 function parseIpv4(text: string): number[] | null {

@@ -18,6 +18,8 @@ export interface ClientObservationDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly listener: ObservationListener;
+  /** Called with what ended the observation where that is a fault of the way, before the listener is. */
+  readonly onFailure?: (error: Error) => void;
 }
 
 export interface ClientObservationOptions {
@@ -73,7 +75,7 @@ export class ClientObservation implements Observation, ResponseSink {
   #fetch: RequestOperation | null = null;
   /** Notifications of a series that came while another was being fetched. */
   #waiting: { readonly head: Message; readonly observe: number | undefined }[] = [];
-  #onOver: () => void = () => {};
+  readonly #onOver: (() => void)[] = [];
 
   constructor(deps: ClientObservationDeps, options: ClientObservationOptions) {
     this.#deps = deps;
@@ -84,7 +86,7 @@ export class ClientObservation implements Observation, ResponseSink {
   /** Call `release` as soon as the observation is over. */
   whenOver(release: () => void): void {
     if (this.#phase.kind === "over") release();
-    else this.#onOver = release;
+    else this.#onOver.push(release);
   }
 
   async start(connect: () => Promise<Target>): Promise<void> {
@@ -274,6 +276,7 @@ export class ClientObservation implements Observation, ResponseSink {
   #end(reason: "not-observable" | "error-response" | Error): void {
     if (this.#isOver()) return;
     this.#finish();
+    if (reason instanceof Error) this.#deps.onFailure?.(reason);
     this.#tell(() => this.#deps.listener.onEnd(reason));
   }
 
@@ -287,7 +290,7 @@ export class ClientObservation implements Observation, ResponseSink {
     this.#fetch = null;
     this.#waiting = [];
     if (phase.kind === "running") phase.connection.channel.unbind(phase.connection.token);
-    this.#onOver();
+    for (const release of this.#onOver.splice(0)) release();
   }
 
   #isOver(): boolean {

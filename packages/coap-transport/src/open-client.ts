@@ -1,13 +1,15 @@
 import { lookup } from "node:dns/promises";
-import { createClient } from "./coap-client.js";
-import { addressOf } from "./coap-endpoint.js";
+import { createClient, ping } from "./coap-client.js";
 import type { ParsedCoapUri } from "./coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "./constants.js";
 import type { Environment, Timer } from "./environment.js";
 import { TransportError } from "./errors.js";
+import { HostNames, type NamedTarget, type ResolveName } from "./host-names.js";
 import { connectTcp } from "./node-tcp.js";
 import { canonicalAddress, openUdpSocket } from "./node-udp.js";
+import { OperationScope } from "./operation-scope.js";
 import type { RequestChannel } from "./request-channel.js";
+import { type Route, routeToName } from "./route.js";
 import { type ConnectStream, createTcpPeers } from "./tcp-client.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./tcp-options.js";
 import type { CoapClient, TransmissionParameters, TransportCounters, TransportLimits } from "./types.js";
@@ -15,8 +17,8 @@ import { createCounters, createUdpCore, type UdpCore } from "./udp-core.js";
 
 export interface OpenCoapClientDeps {
   readonly env: Environment;
-  /** The address of a name. Default: the system's resolver. */
-  readonly resolve?: (host: string) => Promise<string>;
+  /** All addresses of a name, the one to be tried first in front. Default: the system's resolver (RFC 6724). */
+  readonly resolve?: ResolveName;
   /** Makes the connections of `coap+tcp`. Default: those of the system. */
   readonly connectStream?: ConnectStream;
 }
@@ -49,21 +51,46 @@ export async function openCoapClient(
   options: OpenCoapClientOptions = {},
 ): Promise<CoapClient> {
   const sockets = new PeerSockets(deps.env, options);
-  const resolve = deps.resolve ?? (async (host: string) => (await lookup(host)).address);
-  const { env, connectStream = connectTcp } = deps;
+  const { env, connectStream = connectTcp, resolve = resolveByHost } = deps;
   const counters = options.counters ?? createCounters();
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
   const connections = createTcpPeers({ env, counters, connectStream }, streamLimits);
-  const connect = async (uri: ParsedCoapUri): Promise<RequestChannel> => {
-    const address = canonicalAddress(await addressOf(uri, resolve));
-    return await (uri.scheme === "coap" ? sockets : connections).channelTo(address, uri.port);
+  const channelTo = ({ scheme, port }: NamedTarget, address: string): Promise<RequestChannel> =>
+    (scheme === "coap" ? sockets : connections).channelTo(canonicalAddress(address), port);
+  const probe = async (target: NamedTarget, address: string, signal: AbortSignal): Promise<void> => {
+    const channel = await channelTo(target, address);
+    // A connection is an answer by itself.
+    if (target.scheme === "coap") await pingUntil(channel, signal);
+  };
+  const names = new HostNames({ ...env, resolve, probe });
+  const connect = async (uri: ParsedCoapUri): Promise<Route> => {
+    if (!uri.hostIsLiteral) return await routeToName(names, uri, (address) => channelTo(uri, address));
+    const address = uri.zone === undefined ? uri.host : `${uri.host}%${uri.zone}`;
+    return { channel: await channelTo(uri, address) };
   };
   const onClose = async (): Promise<void> => {
+    names.close();
     connections.close();
     await sockets.close();
   };
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   return createClient({ env, connect, onClose, schemes: SCHEMES }, limits);
+}
+
+async function resolveByHost(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
+}
+
+/** Resolves when the peer shows that it is there. */
+async function pingUntil(channel: RequestChannel, signal: AbortSignal): Promise<void> {
+  const scope = new OperationScope();
+  const stop = (): void => scope.stop(new TransportError("ABORTED", "another address answered"));
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    await ping(channel, scope);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 interface PeerSocket {

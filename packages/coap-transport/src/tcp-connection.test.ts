@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CODE, METHOD } from "./constants.js";
 import { encodeUint, stringOption } from "./option-values.js";
+import type { StreamLimits } from "./tcp-options.js";
 import { SIGNAL } from "./tcp-signals.js";
 import { hello, later, text } from "./testing/greeting-server.js";
 import { type RawStreamPeer, type StreamedServerOptions, serveStreams } from "./testing/streamed-server.js";
@@ -152,20 +153,39 @@ describe("RFC 8323 section 5.4 to 5.6", () => {
 });
 
 describe("bounds", () => {
-  test("more connections than allowed, and more from one address, are closed and counted", async () => {
-    const served = serveStreams(hello, { streamLimits: { maxConnections: 3, maxConnectionsPerAddress: 2 } });
-    const { clock, counters, server, streams } = served;
+  async function connecting(streamLimits: Partial<StreamLimits>) {
+    const served = serveStreams(hello, { streamLimits });
+    const { clock, streams } = served;
     const connect = async (address: string) => {
       const opening = streams.connect({ address, port: 0 }, { address: "2001:db8::1", port: 5683 });
       await clock.advance(1);
       const socket = await opening;
       await clock.advance(2);
-      return socket.isClosed;
+      return socket;
     };
-    expect([await connect("::a"), await connect("::a"), await connect("::a")]).toEqual([false, false, true]);
-    expect([await connect("::b"), await connect("::c")]).toEqual([false, true]);
+    return { ...served, connect };
+  }
+
+  test("more connections from one address or one IPv6 /64 than allowed are closed and counted", async () => {
+    const { connect, counters, server } = await connecting({ maxConnections: 9, maxConnectionsPerAddress: 2 });
+    const addresses = ["2001:db8:a::1", "2001:db8:a::2", "2001:db8:a::3", "2001:db8:b::1", "192.0.2.1", "192.0.2.2"];
+    const closed = [];
+    for (const address of addresses) closed.push((await connect(address)).isClosed);
+    expect(closed).toEqual([false, false, true, false, false, false]);
+    expect(server.tableSizes().connections).toBe(5);
+    expect(Object.fromEntries(counters.rejected)).toEqual({ "connection-limit-per-address": 1 });
+  });
+
+  test("when all places are taken, the silent connection of who holds most goes", async () => {
+    const { connect, counters, server } = await connecting({ maxConnections: 3, maxConnectionsPerAddress: 2 });
+    const rich = [await connect("2001:db8:a::1"), await connect("2001:db8:a::2")];
+    const poor = await connect("2001:db8:b::1");
+    const newcomer = await connect("2001:db8:c::1");
+    expect([...rich, poor, newcomer].map(({ isClosed }) => isClosed)).toEqual([true, false, false, false]);
     expect(server.tableSizes().connections).toBe(3);
-    expect(Object.fromEntries(counters.rejected)).toEqual({ "connection-limit": 1, "connection-limit-per-address": 1 });
+    // Now all hold one: a second of the same host has no better right.
+    expect((await connect("2001:db8:c::2")).isClosed).toBe(true);
+    expect(Object.fromEntries(counters.rejected)).toEqual({ "connection-replaced": 1, "connection-limit": 1 });
   });
 
   test("a peer that reads nothing is read from no more, and given up; what waits for it is bounded", async () => {

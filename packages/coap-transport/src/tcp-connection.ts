@@ -64,7 +64,7 @@ export class TcpConnection {
     this.#capacity = capacityFor(this.#peerCan, limits.maxMessageBytes);
     const { clock } = deps.env;
     const watched: WatchedConnection = {
-      isInUse: () => this.#running.size > 0 || this.#deps.owner.isInUse(),
+      isInUse: () => this.isInUse,
       isBlocked: () => this.isBlocked,
       ping: () => this.#write(new Uint8Array(), signals.ping()),
       release: () => this.release(),
@@ -77,6 +77,20 @@ export class TcpConnection {
     socket.onDrained = () => this.#onDrained();
     socket.onClosed = (error) => this.#onClosed(error);
     this.#write(new Uint8Array(), signals.csm({ maxMessageBytes: limits.maxMessageBytes, isBlockwise: true }));
+  }
+
+  /** The peer's CSM was received. */
+  get hasSpoken(): boolean {
+    return this.#phase !== "handshake";
+  }
+
+  /** Something waits for the peer, or the peer for us. */
+  get isInUse(): boolean {
+    return this.#running.size > 0 || this.#deps.owner.isInUse();
+  }
+
+  get usedAtMs(): number {
+    return this.#watch.usedAtMs;
   }
 
   get isOpen(): boolean {

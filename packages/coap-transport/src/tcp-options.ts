@@ -2,7 +2,7 @@
 export interface StreamLimits {
   /** Connections to a listener, or of a client, at once. Default 1024. */
   readonly maxConnections: number;
-  /** Of these, from one address. Default 128. */
+  /** Of these, from one IPv4 address or one IPv6 /64. Default 128. */
   readonly maxConnectionsPerAddress: number;
   /** Largest message taken, announced to peers, and largest one sent (RFC 8323 section 5.3.1). Default 131 072. */
   readonly maxMessageBytes: number;

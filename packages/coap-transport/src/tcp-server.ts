@@ -1,15 +1,29 @@
 import type { AmplificationGuard } from "./amplification-guard.js";
+import { createAskPeer } from "./ask-peer.js";
+import { ConnectionPlaces } from "./connection-places.js";
 import { CODE, DEFAULT_PARAMETERS } from "./constants.js";
 import type { Environment } from "./environment.js";
+import { TransportError } from "./errors.js";
+import { addressHolder } from "./ip-address.js";
 import type { Message, OutgoingMessage } from "./message.js";
 import type { DeliverySink, NotificationChannel } from "./observers.js";
 import { errorMessage } from "./outgoing-response.js";
+import type { RequestChannel } from "./request-channel.js";
 import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
 import type { StreamSocket } from "./stream-socket.js";
 import { TcpConnection } from "./tcp-connection.js";
 import type { StreamLimits } from "./tcp-options.js";
 import { streamPeer } from "./tcp-peer.js";
-import type { LocalAddress, Peer, RequestHandler, TableSizes, TransportCounters, TransportLimits } from "./types.js";
+import { createTcpRequests, type TcpRequests } from "./tcp-requests.js";
+import type {
+  AskPeer,
+  LocalAddress,
+  Peer,
+  RequestHandler,
+  TableSizes,
+  TransportCounters,
+  TransportLimits,
+} from "./types.js";
 
 /** Serves CoAP over the connections that it is given (RFC 8323). */
 export interface TcpServer {
@@ -49,14 +63,22 @@ class Server implements TcpServer {
   readonly #options: TcpServerOptions;
   readonly #dispatch: ServerDispatch;
   readonly #connections = new Map<string, TcpConnection>();
-  readonly #perAddress = new Map<string, number>();
+  /** Requests of this side, by the peer that is asked. */
+  readonly #requests = new Map<string, TcpRequests>();
+  readonly #askPeer: AskPeer;
+  readonly #places: ConnectionPlaces<TcpConnection>;
   #isAccepting = true;
 
   constructor(deps: TcpServerDeps, options: TcpServerOptions) {
     this.#deps = deps;
     this.#options = options;
-    const { limits } = options;
+    const { limits, streamLimits } = options;
+    const { maxConnections, maxConnectionsPerAddress } = streamLimits;
+    this.#places = new ConnectionPlaces({ maxConnections, maxPerHolder: maxConnectionsPerAddress });
     const channel = this.#notificationChannel();
+    const channelOf = (peer: Peer): RequestChannel => this.#channelOf(peer);
+    const { scheme } = options;
+    this.#askPeer = createAskPeer({ env: deps.env, channelOf }, { scheme, blockSize: limits.blockSize });
     this.#dispatch = createServerDispatch({ ...deps, channel }, { limits, parameters: DEFAULT_PARAMETERS });
   }
 
@@ -64,23 +86,33 @@ class Server implements TcpServer {
     const { env, counters } = this.#deps;
     const { streamLimits } = this.#options;
     const peer = streamPeer(socket);
-    const fromThere = this.#perAddress.get(peer.address) ?? 0;
-    const isTooMany = this.#connections.size >= streamLimits.maxConnections;
-    if (!this.#isAccepting || isTooMany || fromThere >= streamLimits.maxConnectionsPerAddress) {
-      if (this.#isAccepting) countRejected(counters, isTooMany ? "connection-limit" : "connection-limit-per-address");
+    if (!this.#isAccepting || !this.#makeRoom(peer)) {
       socket.destroy();
       return;
     }
-    this.#perAddress.set(peer.address, fromThere + 1);
     const owner = {
       onReady: () => {},
       onRequest: (message: Message) => this.#handleRequest(connection, message, socket),
-      onResponse: () => false,
-      isInUse: () => this.#dispatch.isObserver(peer),
-      onClosed: () => this.#forget(peer),
+      onResponse: (message: Message) => this.#requests.get(peer.key)?.handleResponse(message) ?? false,
+      isInUse: () => this.#dispatch.isObserver(peer) || (this.#requests.get(peer.key)?.size ?? 0) > 0,
+      onClosed: (error: TransportError) => this.#forget(peer, error),
     };
     const connection: TcpConnection = new TcpConnection({ socket, peer, env, counters, owner }, streamLimits);
     this.#connections.set(peer.key, connection);
+    this.#places.add(addressHolder(peer), connection);
+  }
+
+  /** False when there is no place for a newcomer. */
+  #makeRoom(newcomer: Peer): boolean {
+    const admission = this.#places.admit(addressHolder(newcomer));
+    if (admission.kind === "free") return true;
+    if (admission.kind === "refused") {
+      countRejected(this.#deps.counters, admission.cause);
+      return false;
+    }
+    countRejected(this.#deps.counters, "connection-replaced");
+    admission.connection.destroy(new TransportError("UNREACHABLE", "its place was given to another connection"));
+    return true;
   }
 
   get isIdle(): boolean {
@@ -102,19 +134,32 @@ class Server implements TcpServer {
     for (const connection of [...this.#connections.values()]) connection.release();
   }
 
-  #forget(peer: Peer): void {
+  #forget(peer: Peer, error: TransportError): void {
+    const connection = this.#connections.get(peer.key);
+    if (connection !== undefined) this.#places.remove(addressHolder(peer), connection);
     this.#connections.delete(peer.key);
-    const left = (this.#perAddress.get(peer.address) ?? 1) - 1;
-    if (left === 0) this.#perAddress.delete(peer.address);
-    else this.#perAddress.set(peer.address, left);
+    this.#requests.get(peer.key)?.fail(error);
+    this.#requests.delete(peer.key);
     this.#dispatch.forgetPeer(peer);
+  }
+
+  /** RFC 8323 section 3: both sides may ask. */
+  #channelOf(peer: Peer): RequestChannel {
+    const connection = this.#connections.get(peer.key);
+    if (connection === undefined) throw new TransportError("UNREACHABLE", "the connection of the peer is over");
+    const known = this.#requests.get(peer.key);
+    if (known !== undefined) return known;
+    const { random } = this.#deps.env;
+    const requests = createTcpRequests({ random, connection: () => connection, peer });
+    this.#requests.set(peer.key, requests);
+    return requests;
   }
 
   #handleRequest(connection: TcpConnection, message: Message, socket: StreamSocket): void | Promise<void> {
     const { scheme, isAlso } = this.#options;
     const { peer, capacity } = connection;
     const local = isAlso === undefined ? socket.local : { ...socket.local, isAlso };
-    const context = { peer, isMulticast: false, scheme, local, capacity };
+    const context = { peer, isMulticast: false, scheme, local, capacity, askPeer: this.#askPeer };
     const reply = this.#dispatch.dispatch(message, context);
     if (reply instanceof Promise) return reply.then((settled) => this.#answer(connection, message.token, settled));
     this.#answer(connection, message.token, reply);

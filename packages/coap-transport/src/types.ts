@@ -41,6 +41,12 @@ export interface Precondition {
   readonly ifNoneMatch: boolean;
 }
 
+/**
+ * Sends a request to a peer from the address and port that it spoke to, or by its connection. The URI of the request is one
+ * of the peer's address. Errors are those of `CoapClient.request`.
+ */
+export type AskPeer = (peer: Peer, request: ClientRequest, control?: RequestControl) => Promise<ClientResponse>;
+
 /** A complete request as a handler sees it: block-wise transfer, deduplication and option checks are done. */
 export interface ServerRequest {
   /** Request code, 0.01 to 0.07; see METHOD. */
@@ -72,6 +78,8 @@ export interface ServerRequest {
   readonly scheme: string;
   /** The address that the peer spoke to, or that the listener is bound to where that is not known. */
   readonly local: LocalAddress;
+  /** Asks the sender of this request something. Absent: it can be asked like any other host only. */
+  readonly askPeer?: AskPeer;
 }
 
 /** What a handler answers. The transport adds token, message id, Block2, Observe and Size2. */

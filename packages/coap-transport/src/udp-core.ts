@@ -1,4 +1,5 @@
 import type { AmplificationGuard } from "./amplification-guard.js";
+import { createAskPeer } from "./ask-peer.js";
 import { MESSAGE_TYPE, METHOD, OPTION } from "./constants.js";
 import { createDeduplication } from "./deduplication.js";
 import type { Environment } from "./environment.js";
@@ -14,6 +15,7 @@ import { countRejected } from "./server-dispatch.js";
 import type {
   DatagramPeer,
   DatagramSocket,
+  Peer,
   RequestHandler,
   TableSizes,
   TransmissionParameters,
@@ -107,9 +109,13 @@ class Core implements UdpCore {
     this.#requests = createUdpRequests({ random, exchanges, peers }, { parameters });
     const answers = { maxEntries: limits.maxAnswers, maxBytes: MAX_ANSWER_BYTES };
     this.#repeated = new RepeatedRequests({ guard, peers }, answers);
+    const channelOf = (peer: Peer): RequestChannel => this.#requests.channelOf(peer);
+    const askPeer = createAskPeer({ env, channelOf }, { scheme: options.scheme, blockSize: limits.blockSize });
     const serverDeps = { env, exchanges, deduplication, peers, counters, guard, transmit, repeated: this.#repeated };
     this.#server =
-      handler === undefined ? null : createUdpServer({ ...serverDeps, handler }, { ...options, local: socket.local });
+      handler === undefined
+        ? null
+        : createUdpServer({ ...serverDeps, handler, askPeer }, { ...options, local: socket.local });
     socket.onDatagram = this.#onDatagram;
     socket.onError = this.#onError;
   }

@@ -12,6 +12,8 @@ import type { Peer, TransmissionParameters } from "./types.js";
 export interface UdpRequests {
   /** The way to the peer at `address` (zone included) and `port`. */
   channelTo(address: string, port: number): RequestChannel;
+  /** The way to a peer that was heard of. */
+  channelOf(peer: Peer): RequestChannel;
   /** Hand a response to whoever waits for it. False when nobody does, or it was refused. */
   handleResponse(record: PeerRecord, message: UdpMessage, isPiggybacked: boolean): boolean;
   /** Tokens in use. */
@@ -42,8 +44,7 @@ export function createUdpRequests(deps: UdpRequestsDeps, options: { parameters: 
     }
   }
 
-  function channelTo(address: string, port: number): RequestChannel {
-    const { peer } = peers.at(address, port);
+  function channelOf(peer: Peer): RequestChannel {
     return {
       peer,
       newToken: () => newToken(peer),
@@ -67,7 +68,8 @@ export function createUdpRequests(deps: UdpRequestsDeps, options: { parameters: 
   }
 
   return {
-    channelTo,
+    channelTo: (address, port) => channelOf(peers.at(address, port).peer),
+    channelOf,
     handleResponse(record, message, isPiggybacked) {
       const sink = sinks.get(keyOf(record.peer, message.token));
       return sink?.onResponse(message, isPiggybacked) ?? false;

@@ -12,6 +12,7 @@ import type { PeerTable } from "./peer-table.js";
 import type { RepeatedRequests } from "./repeated-requests.js";
 import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "./server-dispatch.js";
 import type {
+  AskPeer,
   LocalAddress,
   RequestHandler,
   TableSizes,
@@ -43,6 +44,7 @@ export interface UdpServerDeps {
   /** `isReported`: what the system says against it is told to whoever waits for this peer. */
   readonly transmit: (record: PeerRecord, datagram: Uint8Array, isReported: boolean) => void;
   readonly repeated: RepeatedRequests;
+  readonly askPeer: AskPeer;
 }
 
 export interface UdpServerOptions {
@@ -81,7 +83,8 @@ class Server implements UdpServer {
 
   handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean, datagram: Buffer): void {
     const { scheme } = this.#options;
-    const context: RequestContext = { peer: record.peer, isMulticast, scheme, local: this.#localOf(record) };
+    const { askPeer } = this.#deps;
+    const context: RequestContext = { peer: record.peer, isMulticast, scheme, local: this.#localOf(record), askPeer };
     const reply = this.#dispatch.dispatch(message, context);
     if (isMulticast) this.#answerMulticast(record, message, reply);
     else if (reply instanceof Promise) {

@@ -21,10 +21,12 @@ export interface FetchedDocument {
   readonly freshUntilMs: number;
 }
 
+type Sender = Pick<ServerRequest, "scheme" | "peer" | "askPeer">;
+
 /** Reads `/.well-known/core` of endpoints (RFC 9176 section 5.1). */
 export interface EndpointDocuments {
-  /** From where `request` came from. Never rejects. */
-  fetch(request: Pick<ServerRequest, "scheme" | "peer">): Promise<Result<FetchedDocument>>;
+  /** From where `request` came, asked from the address and port, or by the connection, that it came to. Never rejects. */
+  fetch(request: Sender): Promise<Result<FetchedDocument>>;
   /** Documents being read. */
   readonly size: number;
   close(): void;
@@ -37,13 +39,14 @@ export function createEndpointDocuments(
   const running = new Map<string, Promise<Result<FetchedDocument>>>();
   const stop = new AbortController();
 
-  async function load(uri: string): Promise<Result<FetchedDocument>> {
+  async function load(uri: string, { peer, askPeer }: Sender): Promise<Result<FetchedDocument>> {
     const sentMs = deps.clock.nowMs();
+    const asked = { method: METHOD.GET, uri, accept: CONTENT_FORMAT.LINK_FORMAT };
+    const maxBodyBytes = options.limits.registrationBytes;
+    const control = { signal: stop.signal, timeoutMs: SIMPLE_FETCH_TIMEOUT_MS, maxBodyBytes };
     try {
-      const response = await deps.client.request(
-        { method: METHOD.GET, uri, accept: CONTENT_FORMAT.LINK_FORMAT },
-        { signal: stop.signal, timeoutMs: SIMPLE_FETCH_TIMEOUT_MS, maxBodyBytes: options.limits.registrationBytes },
-      );
+      // Behind a NAT or a firewall, an endpoint hears nobody but whom it spoke to.
+      const response = await (askPeer?.(peer, asked, control) ?? deps.client.request(asked, control));
       const document = readResponse(response, options.limits);
       return document.ok
         ? accepted({ document: document.value, freshUntilMs: sentMs + response.maxAgeS * 1000 })
@@ -60,7 +63,7 @@ export function createEndpointDocuments(
       if (known !== undefined) return known;
       if (running.size >= MAX_SIMPLE_FETCHES)
         return Promise.resolve(refused("overload", "too many simple registrations at once"));
-      const fetching = load(uri).finally(() => running.delete(uri));
+      const fetching = load(uri, request).finally(() => running.delete(uri));
       running.set(uri, fetching);
       return fetching;
     },
@@ -71,7 +74,7 @@ export function createEndpointDocuments(
   };
 }
 
-function documentUri({ scheme, peer }: Pick<ServerRequest, "scheme" | "peer">): string {
+function documentUri({ scheme, peer }: Sender): string {
   const address = peer.zone === undefined ? peer.address : `${peer.address}%${peer.zone}`;
   // The port is always written: what is the default depends on the scheme.
   return `${scheme}://${formatAuthority(address, peer.port, 0)}/.well-known/core`;

@@ -35,7 +35,8 @@ export class LinkCheck {
     const { env } = this.#deps;
     const { replica, reader } = this.#parts;
     let read = this.#read(document);
-    if (document.isWhole && replica.size > 0 && !replica.hasAnyOf(read.endpoints)) {
+    const isReplaced = (): boolean => read.isWhole && replica.size > 0 && !replica.hasAnyOf(read.endpoints);
+    if (isReplaced()) {
       // Nothing is left of what was there: another program may have taken the place of the RD.
       await this.#deps.confirmDiscovery();
       read = this.#read(await reader.readEndpoints());
@@ -44,7 +45,11 @@ export class LinkCheck {
     const { endpoints, leftOut, isWhole } = read;
     this.#deps.leftOut.replace("entries", leftOut);
     this.#hasEntriesLeftOut = leftOut.size > 0;
+    // What takes the place of all that was there is shown in one step, with its links: no empty directory in between.
+    const links = isReplaced() ? await this.#linksOf([...endpoints.values()]) : null;
+    if (this.#isStopped) return false;
     const { changes, toAttribute } = replica.takeEndpoints(endpoints, isWhole, env.clock.nowMs());
+    if (links !== null) return this.#takeLinks(links) || changes > 0;
     const isAttributed = await this.#attribute(toAttribute);
     return changes > 0 || isAttributed;
   }
@@ -113,11 +118,14 @@ export class LinkCheck {
   }
 
   async #attribute(endpoints: readonly ForeignEndpoint[]): Promise<boolean> {
-    const { attribution, replica } = this.#parts;
-    const links = await attribution.linksOf(endpoints);
+    const links = await this.#linksOf(endpoints);
     if (this.#isStopped) return false;
-    const { method } = attribution;
-    if (method !== null) this.#deps.report({ attribution: method, provenance: method === "provenance" ? "yes" : "no" });
+    return this.#takeLinks(links);
+  }
+
+  /** True when anything changed. */
+  #takeLinks(links: ReadonlyMap<string, readonly Link[]>): boolean {
+    const { replica } = this.#parts;
     const nowMs = this.#deps.env.clock.nowMs();
     const isChanged = replica.takeLinks(links, nowMs);
     replica.showUnattributed(nowMs);
@@ -126,5 +134,14 @@ export class LinkCheck {
     losses.add("no-links", `the links of ${unread[0]?.href} cannot be read`, unread.length);
     this.#deps.leftOut.replace("attribution", losses.losses);
     return isChanged;
+  }
+
+  async #linksOf(endpoints: readonly ForeignEndpoint[]): Promise<Awaited<ReturnType<Attribution["linksOf"]>>> {
+    const { attribution } = this.#parts;
+    const links = await attribution.linksOf(endpoints);
+    const { method } = attribution;
+    if (method !== null && !this.#isStopped)
+      this.#deps.report({ attribution: method, provenance: method === "provenance" ? "yes" : "no" });
+    return links;
   }
 }

@@ -76,7 +76,24 @@ beforeEach(() => {
   client.answers.set("coap://localhost/.well-known/core?rt=core.rd-lookup*", DISCOVERY);
   io = new FakeIo();
   clock = new ManualClock();
+  found = [];
+  searched = [];
 });
+
+/** What answers to multicast, and what was searched. */
+let found: string[];
+let searched: string[];
+
+/** Without `--at`. */
+function runAnywhere(): Promise<number> {
+  const { at: _, ...options } = { kind: "ep", criteria: [], at: "", json: false, watch: false, timeout: 10 } as const;
+  return runLookup(options, { client, io, clock, search });
+}
+
+function search(resourceType: string): Promise<string[]> {
+  searched.push(resourceType);
+  return Promise.resolve(found);
+}
 
 function run(overrides: Partial<LookupCommandOptions> = {}): Promise<number> {
   const options = {
@@ -88,8 +105,33 @@ function run(overrides: Partial<LookupCommandOptions> = {}): Promise<number> {
     timeout: 10,
     ...overrides,
   } as const;
-  return runLookup(options, { client, io, clock });
+  return runLookup(options, { client, io, clock, search });
 }
+
+describe("without --at", () => {
+  const nobody = new TransportError("UNREACHABLE", "ECONNREFUSED");
+
+  test("this machine is asked where something listens", async () => {
+    client.answers.set("coap://localhost/rd-lookup/ep", '</reg/1>;ep="here"');
+    expect(await runAnywhere()).toBe(0);
+    expect([io.lines, searched]).toEqual([['</reg/1>;ep="here"'], []]);
+  });
+
+  test("else whoever answers to multicast (RFC 9176 section 4.1)", async () => {
+    client.answers.set("coap://localhost/.well-known/core?rt=core.rd-lookup*", nobody);
+    client.answers.set("coap://[fe80::1%25eth0]/.well-known/core?rt=core.rd-lookup*", DISCOVERY);
+    client.answers.set("coap://[fe80::1%25eth0]/rd-lookup/ep", '</reg/1>;ep="there"');
+    found = ["coap://[fe80::1%25eth0]"];
+    expect(await runAnywhere()).toBe(0);
+    expect([io.lines, searched]).toEqual([['</reg/1>;ep="there"'], ["core.rd-lookup-ep"]]);
+  });
+
+  test("a message says that nobody is there", async () => {
+    client.answers.set("coap://localhost/.well-known/core?rt=core.rd-lookup*", nobody);
+    expect(await runAnywhere()).toBe(1);
+    expect(io.errors.join()).toContain("multicast");
+  });
+});
 
 describe("one lookup", () => {
   test("discovers the path and prints one link a line", async () => {

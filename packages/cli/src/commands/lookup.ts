@@ -8,6 +8,7 @@ import {
   METHOD,
   openCoapClient,
   silentLogger,
+  TransportError,
 } from "@tributary/coap-transport";
 import {
   type Link,
@@ -23,11 +24,14 @@ import { systemEnvironment } from "../environment.js";
 import { linkToJson } from "../link-json.js";
 import { LookupFailure, responseFailure } from "../lookup-failure.js";
 import { watchLookup } from "../lookup-watch.js";
+import { searchByMulticast } from "../register/directory-search.js";
+import { createEndpointClient } from "../register/endpoint-client.js";
 
 export interface LookupCommandOptions {
   readonly kind: "ep" | "res";
   readonly criteria: readonly string[];
-  readonly at: string;
+  /** Absent: this machine, else whoever answers to multicast. */
+  readonly at?: string;
   readonly json: boolean;
   readonly watch: boolean;
   /** Seconds. */
@@ -38,8 +42,16 @@ export interface LookupCommandOptions {
 export async function lookup(options: LookupCommandOptions, io: CommandIo): Promise<number> {
   const env = systemEnvironment(silentLogger);
   const client = await openCoapClient({ env });
+  const search = async (resourceType: string): Promise<readonly string[]> => {
+    const group = createEndpointClient();
+    try {
+      return await searchByMulticast({ client: group, clock: env.clock }, resourceType, { signal: io.interrupt });
+    } finally {
+      group.close();
+    }
+  };
   try {
-    return await runLookup(options, { client, io, clock: env.clock });
+    return await runLookup(options, { client, io, clock: env.clock, search });
   } finally {
     await client.close();
   }
@@ -52,16 +64,22 @@ export async function runLookup(
     readonly client: CoapClient;
     readonly io: CommandIo;
     readonly clock: Parameters<typeof watchLookup>[0]["clock"];
+    /** Origins of servers with a resource of this type that answer to multicast. */
+    readonly search: (resourceType: string) => Promise<readonly string[]>;
   },
 ): Promise<number> {
-  const at = parseCoapOrigin(options.at);
+  const at = parseCoapOrigin(options.at ?? THIS_MACHINE);
   if (!at.ok) throw new UsageError(`--at ${at.message}`);
   const empty = options.criteria.find((item) => item === "" || item.startsWith("="));
   if (empty !== undefined) throw new UsageError(`the criterion "${empty}" has no name; write key=value`);
   const { client, io } = deps;
   const asker = { client, io, timeoutMs: options.timeout * 1000 };
   try {
-    const uri = await discoverLookup(asker, at.origin.uri, options.kind);
+    const isSearched = options.at === undefined;
+    const uri = await discoverLookup(asker, at.origin.uri, options.kind).catch((error: unknown) => {
+      if (!isSearched || !isNobodyThere(error)) throw error;
+      return findLookup(asker, options.kind, deps.search);
+    });
     const request = { method: METHOD.GET, uri, query: options.criteria, accept: CONTENT_FORMAT.LINK_FORMAT };
     if (options.watch) return await watchLookup({ ...asker, clock: deps.clock }, { request, json: options.json });
     const response = await ask(asker, uri, options.criteria);
@@ -70,9 +88,30 @@ export async function runLookup(
     return 0;
   } catch (error) {
     if (io.interrupt.aborted) return EXIT_FAILURE;
-    io.err(`tributary: ${LookupFailure.explain(error, options.at)}`);
+    io.err(`tributary: ${LookupFailure.explain(error, options.at ?? THIS_MACHINE)}`);
     return EXIT_FAILURE;
   }
+}
+
+/** Where is asked when nothing else is said. */
+const THIS_MACHINE = "coap://localhost";
+
+function isNobodyThere(error: unknown): boolean {
+  return error instanceof TransportError && (error.code === "UNREACHABLE" || error.code === "TIMEOUT");
+}
+
+/** The lookup interface of a server that answers to multicast (RFC 9176 section 4.1). */
+async function findLookup(
+  asker: Asker,
+  kind: "ep" | "res",
+  search: (resourceType: string) => Promise<readonly string[]>,
+): Promise<string> {
+  const [origin] = await search(`core.rd-lookup-${kind}`);
+  if (asker.io.interrupt.aborted || origin !== undefined)
+    return await discoverLookup(asker, origin ?? THIS_MACHINE, kind);
+  throw new LookupFailure(
+    `nothing answers at ${THIS_MACHINE}, and no RD or lookup proxy to multicast; --at says where to ask`,
+  );
 }
 
 interface Asker {

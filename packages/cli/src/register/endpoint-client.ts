@@ -2,9 +2,10 @@ import type { Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { type ParsedCoapUri, parseCoapUri, TransportError } from "@tributary/coap-transport";
 import { Agent, type CoapRequestParams, type IncomingMessage, type OutgoingMessage } from "coap";
+import { AddressesInUse } from "./addresses-in-use.js";
 import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
-import { type Address, type Control, firstAnswer } from "./first-answer.js";
+import type { Address, Control } from "./first-answer.js";
 import { GuardedSocket } from "./guarded-socket.js";
 import { createStreamRequests, type StreamRequests } from "./stream-requests.js";
 
@@ -15,10 +16,20 @@ export interface GroupResponse extends EndpointResponse {
   readonly port: number;
 }
 
+export interface GroupControl {
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+  /** The interface to send from, as `setMulticastInterface` of sockets wants it. Default: the system decides. */
+  readonly via?: string;
+  /** Called with each answer as it comes. */
+  readonly onAnswer?: (answer: GroupResponse) => void;
+}
+
 /** Requests as a small endpoint makes them, all from one socket per address family. */
 export interface EndpointClient {
   /**
-   * One request to whichever address of the host answers first. An Echo challenge (RFC 9175 section 2.3) is answered.
+   * One request to the address of the host that is in use; at first, and after that has failed, to whichever of its addresses
+   * answers first. An Echo challenge (RFC 9175 section 2.3) is answered.
    * @throws {EndpointError}
    */
   request(
@@ -26,10 +37,7 @@ export interface EndpointClient {
     control: { readonly timeoutMs: number; readonly signal: AbortSignal },
   ): Promise<EndpointResponse>;
   /** GET from a multicast group; every answer that came within `waitMs`, in order. Empty when sending is impossible. */
-  requestGroup(
-    uri: string,
-    control: { readonly waitMs: number; readonly signal: AbortSignal },
-  ): Promise<GroupResponse[]>;
+  requestGroup(uri: string, control: GroupControl): Promise<GroupResponse[]>;
   close(): void;
 }
 
@@ -43,13 +51,14 @@ const ECHO = 252;
 /** Payloads beyond this go in blocks of this size (RFC 7959). */
 const BLOCK_BYTES = 1024;
 const BLOCK_SIZE_EXPONENT = 6;
-/** Addresses of one name that are asked at once. */
-const MAX_ADDRESSES = 4;
+/** Addresses of one name that are asked. */
+const MAX_ADDRESSES = 16;
 /** Answers to one multicast request that are kept. */
 const MAX_GROUP_ANSWERS = 32;
 
 export function createEndpointClient(): EndpointClient {
   const channels = new Map<number, Promise<Channel>>();
+  const inUse = new AddressesInUse();
   let streams: StreamRequests | null = null;
   const channelFor = (family: number): Promise<Channel> => {
     const known = channels.get(family) ?? openChannel(family);
@@ -59,23 +68,23 @@ export function createEndpointClient(): EndpointClient {
   return {
     async request(request, control) {
       const uri = parseUri(request.uri);
-      const addresses = await addressesOf(uri);
-      if (uri.scheme === "coap+tcp") {
-        streams ??= createStreamRequests();
-        return await streams.request(request, addresses, control);
-      }
-      return await firstAnswer(addresses, control, async (address, each) => {
+      const ask = async (address: Address, each: Control): Promise<EndpointResponse> => {
+        if (uri.scheme === "coap+tcp") {
+          streams ??= createStreamRequests();
+          return await streams.request(request, address, each);
+        }
         const channel = await channelFor(address.family);
         const response = await exchange(channel, uri, address, request, each);
         const echo = response.code === "4.01" ? optionValue(response, ECHO) : undefined;
         const last = echo === undefined ? response : await exchange(channel, uri, address, request, each, echo);
         return readResponse(last);
-      });
+      };
+      return await inUse.request(uri, request, control, ask);
     },
     async requestGroup(text, control) {
       const uri = parseUri(text);
       // The agent counts every answer as a request that is done: afterwards it is good for nothing else.
-      const channel = await openChannel(uri.host.includes(":") ? 6 : 4);
+      const channel = await openChannel(uri.host.includes(":") ? 6 : 4, control.via);
       try {
         return await exchangeWithGroup(channel, uri, control);
       } finally {
@@ -94,9 +103,9 @@ export function createEndpointClient(): EndpointClient {
   };
 }
 
-async function openChannel(family: number): Promise<Channel> {
+async function openChannel(family: number, via?: string): Promise<Channel> {
   try {
-    const socket = await GuardedSocket.open(family === 6 ? "udp6" : "udp4");
+    const socket = await GuardedSocket.open(family === 6 ? "udp6" : "udp4", via);
     const agent = new Agent({ socket: socket as unknown as Socket });
     // Errors of sending reach the request; without a listener they would end the process.
     agent.on("error", () => {});
@@ -212,7 +221,7 @@ function send(
 function exchangeWithGroup(
   { agent, socket }: Channel,
   uri: ParsedCoapUri,
-  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+  { waitMs, signal, onAnswer }: GroupControl,
 ): Promise<GroupResponse[]> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve([]);
@@ -238,7 +247,9 @@ function exchangeWithGroup(
     message.on("response", (response: IncomingMessage) => {
       if (answers.length >= MAX_GROUP_ANSWERS || response.code === "0.00") return;
       const { address, port } = response.rsinfo;
-      answers.push({ ...readResponse(response), address, port });
+      const answer = { ...readResponse(response), address, port };
+      answers.push(answer);
+      onAnswer?.(answer);
     });
     send(message, uri, { method: "GET", uri: "" });
   });

@@ -23,12 +23,13 @@ export class GuardedSocket extends EventEmitter {
     socket.on("error", (error) => this.emit("error", error));
   }
 
-  /** One socket, so that renewals come from the address that the registration came from (RFC 9176 section 5.3.1). */
-  static async open(type: "udp4" | "udp6"): Promise<GuardedSocket> {
+  /** `via`: the interface for multicast, as `setMulticastInterface` wants it. One socket, so that renewals come from the address that the registration came from (RFC 9176 section 5.3.1). */
+  static async open(type: "udp4" | "udp6", via?: string): Promise<GuardedSocket> {
     const socket = createSocket(type);
     try {
       socket.bind(0);
       await once(socket, "listening");
+      if (via !== undefined) socket.setMulticastInterface(via);
     } catch (error) {
       socket.close();
       throw error;

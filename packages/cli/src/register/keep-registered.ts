@@ -1,5 +1,6 @@
 import type { Environment, Timer } from "@tributary/coap-transport";
 import type { CommandIo } from "../command-io.js";
+import { searchByMulticast } from "./directory-search.js";
 import type { EndpointClient } from "./endpoint-client.js";
 import {
   IDLE,
@@ -14,7 +15,6 @@ import {
   type Attempt,
   discoverRegistration,
   type EndpointRegistration,
-  searchDirectories,
   sendRegistration,
   sendRemoval,
   sendRenewal,
@@ -39,8 +39,8 @@ const DEFAULT_LIFETIME_S = 90_000;
 /** An answer that takes longer than this part of the lifetime leaves no time for the next RD. */
 const TIMEOUT_SHARE = 0.2;
 const MIN_TIMEOUT_MS = 250;
-/** How long answers to multicast are waited for; RFC 7252 section 8.2 lets servers take 5 s, most are quicker. */
-const SEARCH_MS = 2000;
+/** Searches before it is given up: datagrams to groups are not repeated, and may be lost. */
+const SEARCHES = 2;
 /** Where an RD is looked for when nobody answers to multicast. */
 const FALLBACK = "coap://localhost";
 
@@ -166,11 +166,22 @@ class RegistrationKeeper {
 
   #search(): void {
     const signal = this.#begin();
-    searchDirectories(this.#deps.client, { waitMs: SEARCH_MS, signal }).then((found) => {
+    this.#searchUntilFound(signal).then((origins) => {
       if (signal.aborted) return;
-      this.#origins = found.length > 0 ? found : [FALLBACK];
-      this.#feed({ kind: "found", count: this.#origins.length });
+      this.#origins = origins;
+      this.#feed({ kind: "found", count: origins.length });
     }, this.#settle.reject);
+  }
+
+  async #searchUntilFound(signal: AbortSignal): Promise<readonly string[]> {
+    const { client, env } = this.#deps;
+    for (let search = 1; search <= SEARCHES && !signal.aborted; search++) {
+      const found = await searchByMulticast({ client, clock: env.clock }, "core.rd", { signal });
+      if (found.length > 0) return found;
+      const here = await discoverRegistration(client, FALLBACK, { timeoutMs: this.#timeoutMs, signal });
+      if (here.ok) break;
+    }
+    return [FALLBACK];
   }
 
   #tell(event: KeepAliveEvent): void {

@@ -1,4 +1,4 @@
-import { formatAuthority, leadsAstray } from "@tributary/coap-transport";
+import { leadsAstray } from "@tributary/coap-transport";
 import { type Link, parseLinkFormatTolerantly, resolveReference, splitUri, valuesOf } from "@tributary/link-model";
 import type { EndpointClient } from "./endpoint-client.js";
 import type { EndpointResponse } from "./endpoint-exchange.js";
@@ -24,8 +24,6 @@ interface Control {
   readonly signal: AbortSignal;
 }
 
-/** "All CoAP Nodes" (RFC 7252 section 12.8). */
-const ALL_NODES = "coap://224.0.1.187/.well-known/core?rt=core.rd*";
 const MAX_DIAGNOSTIC_LENGTH = 200;
 /** What stands in the place of octets that are not UTF-8. */
 const NOT_UTF8 = "\ufffd";
@@ -58,18 +56,6 @@ function findRegistration(uri: string, response: EndpointResponse): { readonly v
   if (astray !== null) return { kind: "refused", message: `its registration interface is not used: ${astray}` };
   if (isAvailable) return { value };
   return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
-}
-
-/** Origins of the RDs that answer to multicast (RFC 9176 section 4.1), each once. */
-export async function searchDirectories(
-  client: EndpointClient,
-  control: { readonly waitMs: number; readonly signal: AbortSignal },
-): Promise<string[]> {
-  const answers = await client.requestGroup(ALL_NODES, control).catch(() => []);
-  const directories = answers.filter(({ code, payload }) => {
-    return code === "2.05" && parseLinkFormatTolerantly(payload).links.some(isRegistrationLink);
-  });
-  return [...new Set(directories.map(({ address, port }) => `coap://${formatAuthority(address, port)}`))];
 }
 
 function isRegistrationLink(link: Link): boolean {

@@ -10,12 +10,12 @@ import {
 import { systemEnvironment } from "../environment.js";
 import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError, type EndpointErrorCode } from "./errors.js";
-import { type Address, type Control, firstAnswer } from "./first-answer.js";
+import type { Address, Control } from "./first-answer.js";
 
 /** Requests over TCP (RFC 8323), from connections that are kept between them. */
 export interface StreamRequests {
   /** @throws {EndpointError} */
-  request(request: EndpointRequest, addresses: readonly Address[], control: Control): Promise<EndpointResponse>;
+  request(request: EndpointRequest, address: Address, control: Control): Promise<EndpointResponse>;
   close(): void;
 }
 
@@ -32,13 +32,12 @@ export function createStreamRequests(): StreamRequests {
   /** One for each address: which one a name stands for is decided before. */
   const clients = new Map<string, Promise<CoapClient>>();
   const clientAt = (address: string): Promise<CoapClient> => {
-    const known = clients.get(address) ?? openCoapClient({ env, resolve: async () => address });
+    const known = clients.get(address) ?? openCoapClient({ env, resolve: async () => [address] });
     clients.set(address, known);
     return known;
   };
   return {
-    request: (request, addresses, control) =>
-      firstAnswer(addresses, control, async ({ address }, each) => ask(await clientAt(address), request, each)),
+    request: async (request, { address }, control) => ask(await clientAt(address), request, control),
     close() {
       for (const opening of clients.values())
         opening.then(

@@ -62,7 +62,7 @@ export function openStreamClient(
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
   const peers = createTcpPeers({ env, counters, connectStream }, streamLimits);
-  const connect = (uri: ParsedCoapUri) => peers.channelTo(uri.host, uri.port);
+  const connect = async (uri: ParsedCoapUri) => ({ channel: await peers.channelTo(uri.host, uri.port) });
   const client = createClient({ env, connect, schemes: ["coap+tcp"], onClose: () => peers.close() }, limits);
   return Object.assign(client, { counters });
 }

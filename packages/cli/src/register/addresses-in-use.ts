@@ -1,0 +1,57 @@
+import type { ParsedCoapUri } from "@tributary/coap-transport";
+import { addressesOf } from "./endpoint-client.js";
+import type { EndpointRequest } from "./endpoint-exchange.js";
+import { EndpointError } from "./errors.js";
+import { type Address, type Control, firstAnswer } from "./first-answer.js";
+
+type Ask<T> = (address: Address, control: Control) => Promise<T>;
+
+/**
+ * Which address of a name is talked to: the one that answered first, until it fails. Several servers may have the name, and
+ * a registration is to be made at one of them.
+ */
+export class AddressesInUse {
+  readonly #known = new Map<string, Address>();
+
+  /** @throws {EndpointError} */
+  async request<T>(uri: ParsedCoapUri, { method }: EndpointRequest, control: Control, ask: Ask<T>): Promise<T> {
+    const key = `${uri.scheme} ${uri.host} ${uri.port}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) {
+      try {
+        return await ask(known, control);
+      } catch (error) {
+        if (isSilence(error)) this.#known.delete(key);
+        throw error;
+      }
+    }
+    const remember: Ask<T> = async (address, each) => {
+      const answer = await ask(address, each);
+      if (!this.#known.has(key)) this.#known.set(key, address);
+      return answer;
+    };
+    const addresses = await addressesOf(uri);
+    return method === "GET"
+      ? await firstAnswer(addresses, control, remember)
+      : await inTurn(addresses, control, remember);
+  }
+}
+
+/** One address after the other, so that nothing is done at two servers. */
+async function inTurn<T>(addresses: readonly Address[], control: Control, ask: Ask<T>): Promise<T> {
+  const each = { ...control, timeoutMs: control.timeoutMs / addresses.length };
+  let failure: unknown = new EndpointError("UNREACHABLE", "the name has no address");
+  for (const address of addresses) {
+    try {
+      return await ask(address, each);
+    } catch (error) {
+      if (!isSilence(error)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof EndpointError && (error.code === "TIMEOUT" || error.code === "UNREACHABLE");
+}

@@ -1,4 +1,4 @@
-import { type Criterion, exactItem, matchesValue, parseCriterion } from "@tributary/link-model";
+import { type Criterion, exactItem, isPathAbsolute, matchesValue, parseCriterion } from "@tributary/link-model";
 import type { ForeignEndpoint } from "./foreign-documents.js";
 
 /** A way to ask a resource lookup for the links of one registration. */
@@ -18,6 +18,7 @@ const MAX_ITEM_BYTES = 255;
 export function attributionQuery(method: AskedMethod, endpoint: ForeignEndpoint): AttributionQuery | undefined {
   const { href, ep, d } = endpoint;
   const sector = endpoint.shownSector ?? d;
+  if (method === "href" && !isPathAbsolute(href)) return undefined;
   const values: [string, string][] =
     method === "href"
       ? [["href", href]]

@@ -1,5 +1,12 @@
 import { CODE, type CoapClient } from "@tributary/coap-transport";
-import { type Link, lastValue, originOf, parseLinkFormatTolerantly, resolveLink } from "@tributary/link-model";
+import {
+  isPathAbsolute,
+  type Link,
+  lastValue,
+  originOf,
+  parseLinkFormatTolerantly,
+  resolveLink,
+} from "@tributary/link-model";
 import pLimit from "p-limit";
 import { type AskedMethod, planQueries, type QueryPlan } from "./attribution-query.js";
 import {
@@ -11,7 +18,8 @@ import {
 } from "./constants.js";
 import { assertContent, get, isMereRefusal } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
-import { type ForeignEndpoint, LinkCounts, localPath, replicatedLink } from "./foreign-documents.js";
+import { type ForeignEndpoint, LinkCounts, replicatedLink } from "./foreign-documents.js";
+import type { OwnNames } from "./own-names.js";
 
 /** Ways to find out which links belong to a registration, best first. */
 export const ATTRIBUTION_METHODS = ["provenance", "href", "ep", "resource"] as const;
@@ -20,6 +28,7 @@ export type AttributionMethod = (typeof ATTRIBUTION_METHODS)[number];
 export interface AttributionDeps {
   readonly client: CoapClient;
   readonly endpointLookup: string;
+  readonly names: OwnNames;
   readonly resourceLookup: string;
   readonly timeoutMs: number;
   readonly concurrency: number;
@@ -184,7 +193,7 @@ export class Attribution {
 
   #provenanceOf(link: Link): string | null {
     const provenance = lastValue(link, "provenance");
-    return typeof provenance === "string" ? localPath(provenance, this.#deps.resourceLookup) : null;
+    return typeof provenance === "string" ? this.#deps.names.pathOf(provenance, this.#deps.resourceLookup) : null;
   }
 
   async #byProvenance(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
@@ -207,7 +216,9 @@ export class Attribution {
 
   #readEach(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
     const origin = originOf(this.#deps.endpointLookup) ?? "";
-    return this.#each(endpoints, async ({ href, base }) => {
+    // One that is listed by its base has no resource at the RD.
+    const atRd = endpoints.filter(({ href }) => isPathAbsolute(href));
+    return this.#each(atRd, async ({ href, base }) => {
       const links = await this.#get(`${origin}${href}`, []);
       return [href, links.map((link) => replicatedLink(resolveLink(base, link), base))];
     });

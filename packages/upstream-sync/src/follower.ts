@@ -4,6 +4,7 @@ import type { Discovered } from "./discovery.js";
 import type { UpstreamError } from "./errors.js";
 import type { LeftOut } from "./left-out.js";
 import type { NotFoundMeaning } from "./not-found-meaning.js";
+import type { OwnNames } from "./own-names.js";
 import type { Remarks } from "./remarks.js";
 import type { CapabilityReport, UpstreamOptions } from "./types.js";
 
@@ -32,6 +33,7 @@ export interface FollowerDeps {
   readonly leftOut: LeftOut;
   readonly events: FollowerEvents;
   readonly notFound: NotFoundMeaning;
+  readonly names: OwnNames;
   /**
    * Resolves when the RD still advertises the lookups that it is followed by, as far as was found out a moment ago.
    * @throws {UpstreamError} when it does not, or does not say.

@@ -1,10 +1,19 @@
 import { parseLinkFormatTolerantly } from "@tributary/link-model";
 import { describe, expect, test } from "vitest";
-import { LinkCounts, localPath, readEndpointDocument, replicatedLink } from "./foreign-documents.js";
+import { LinkCounts, readEndpointDocument, replicatedLink } from "./foreign-documents.js";
+import { OwnNames, type OwnNamesOptions } from "./own-names.js";
 
 const URI = "coap://[::1]:5801/endpoint-lookup/";
+const namesOf = (more: Partial<OwnNamesOptions> = {}) =>
+  new OwnNames({
+    authorities: [],
+    mayGuess: false,
+    mayBeOwn: () => true,
+    isKnownFromElsewhere: () => false,
+    ...more,
+  });
 const read = (document: string, more = {}) =>
-  readEndpointDocument(parseLinkFormatTolerantly(document).links, { uri: URI, ...more });
+  readEndpointDocument(parseLinkFormatTolerantly(document).links, { uri: URI, names: namesOf(), ...more });
 
 describe("endpoint lookups of RDs that were not written for this", () => {
   test("aiocoap's form", () => {
@@ -49,7 +58,7 @@ describe("endpoint lookups of RDs that were not written for this", () => {
     { href: "coap://[::1]:5801/x", want: "/x" },
     { href: "//other/x", want: null },
     { href: "coap+tcp://[::1]:5801/x", want: null },
-  ])("href $href is $want", ({ href, want }) => expect(localPath(href, URI)).toBe(want));
+  ])("href $href is $want", ({ href, want }) => expect(namesOf().pathOf(href, URI)).toBe(want));
 });
 
 test("PRV-06 LPX-03 what a client forged is stripped from its links, everything else stays", () => {

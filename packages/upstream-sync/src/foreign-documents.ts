@@ -7,8 +7,8 @@ import {
   resolveReference,
   serialiseLink,
 } from "@tributary/link-model";
-import { normalOrigin } from "./discovery.js";
 import { type LeftOutCause, LossCount, type Losses } from "./left-out.js";
+import type { OwnNames } from "./own-names.js";
 
 /** An entry of an endpoint lookup of an RD that was not written for replication. */
 export interface ForeignEndpoint {
@@ -34,6 +34,7 @@ export interface DocumentContext {
   /** URI that the document was read from. */
   readonly uri: string;
   readonly defaultSector?: string;
+  readonly names: OwnNames;
   /** It is known to show registrations of other RDs, which are upstreams themselves (draft 4.4.2): not taking them loses nothing. */
   readonly showsOthers?: boolean;
 }
@@ -56,13 +57,16 @@ const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set([
 export function readEndpointDocument(links: readonly Link[], context: DocumentContext): EndpointDocument {
   const endpoints = new Map<string, ForeignEndpoint>();
   const leftOut = new LossCount();
+  const byBase: ForeignEndpoint[] = [];
   for (const link of links) {
     const endpoint = readEndpoint(link, context);
     if ("cause" in endpoint) {
       const isLoss = endpoint.cause !== "other-authority" || context.showsOthers !== true;
       if (isLoss) leftOut.add(endpoint.cause, endpoint.message);
-    } else endpoints.set(endpoint.href, endpoint);
+    } else if (isPathAbsolute(endpoint.href)) endpoints.set(endpoint.href, endpoint);
+    else byBase.push(endpoint);
   }
+  for (const endpoint of withOwnHrefs(byBase)) endpoints.set(endpoint.href, endpoint);
   return { endpoints, leftOut: leftOut.losses };
 }
 
@@ -72,14 +76,13 @@ interface Refusal {
 }
 
 function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | Refusal {
-  const href = localPath(link.target, context.uri);
-  if (href === null)
-    return { cause: "other-authority", message: `the entry <${link.target}> is registered at another authority` };
+  const place = context.names.placeOf(link, context.uri);
+  if (place.kind === "elsewhere") return { cause: "other-authority", message: place.message };
   const ep = firstValue(link, "ep");
   const d = firstValue(link, "d");
   // `con` is what older RDs call `base`; beside a `base` it is an endpoint attribute like any other.
   const ownBase = firstValue(link, "base");
-  const base = ownBase ?? firstValue(link, "con");
+  const base = ownBase ?? firstValue(link, "con") ?? (place.kind === "base" ? link.target : undefined);
   if (typeof ep !== "string" || ep === "")
     return { cause: "no-name", message: `the entry <${link.target}> has no endpoint name` };
   if (typeof base !== "string" || base === "")
@@ -90,7 +93,7 @@ function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | R
     wholeSeconds(lastValue(link, "lt-age")) ??
     (ltS !== undefined && remainingS !== undefined ? Math.max(0, ltS - remainingS) : undefined);
   return {
-    href,
+    href: place.kind === "path" ? place.path : link.target,
     ep,
     ...(typeof d !== "string" ? {} : d === context.defaultSector ? { shownSector: d } : { d }),
     base,
@@ -102,13 +105,16 @@ function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | R
   };
 }
 
-/** The path of an href on the RD itself, or null when it belongs to another authority (draft 4.4.2). */
-export function localPath(href: string, documentUri: string): string | null {
-  if (isPathAbsolute(href)) return href;
-  const uri = resolveReference(documentUri, href);
-  if (normalOrigin(uri) !== normalOrigin(documentUri)) return null;
-  const path = uri.slice(uri.indexOf("/", uri.indexOf("//") + 2));
-  return isPathAbsolute(path) ? path : null;
+/** Endpoints that are listed by their base, which several may share: then name and sector tell them apart. */
+function withOwnHrefs(endpoints: readonly ForeignEndpoint[]): ForeignEndpoint[] {
+  const counts = new Map<string, number>();
+  for (const { href } of endpoints) counts.set(href, (counts.get(href) ?? 0) + 1);
+  return endpoints.map((endpoint) => {
+    const { href, ep, d } = endpoint;
+    if (counts.get(href) === 1) return endpoint;
+    const identity = d === undefined ? { ep } : { ep, d };
+    return { ...endpoint, href: `${href}#${new URLSearchParams(identity)}` };
+  });
 }
 
 function wholeSeconds(text: string | null | undefined): number | undefined {

@@ -312,7 +312,7 @@ describe("an RD that is hard to please", () => {
     expect(lp.endpoints()).toEqual(["ok"]);
     expect(lp.upstream.status().capabilities.remarks).toEqual(
       expect.arrayContaining([
-        "the entry <coap://other/1> is registered at another authority",
+        'the entry <coap://other/1> is registered at another authority; if that is this RD, write authorities: ["coap://other"]',
         "the entry </2> has no base",
         "the entry </3> has no endpoint name",
       ]),

@@ -13,8 +13,9 @@ import type { LookupInterface } from "@tributary/merge-engine";
 import { MAX_DOCUMENT_BYTES } from "./constants.js";
 import { assertContent, type Discovered, deniesLookup, lookupGone, lookupUri, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
-import { localPath } from "./foreign-documents.js";
 import { documentLosses, LossCount, type Losses } from "./left-out.js";
+import type { OwnNames } from "./own-names.js";
+import type { Remarks } from "./remarks.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
@@ -27,6 +28,8 @@ export interface ForwardingDeps {
   readonly client: CoapClient;
   readonly found: Discovered;
   readonly capabilities: CapabilityReport;
+  readonly names: OwnNames;
+  readonly remarks: Remarks;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -128,9 +131,12 @@ function readAnswer(
   if (deniesLookup(response.code)) throw lookupGone(kind, response.code);
   assertContent(response);
   const parsed = parseLinkFormatTolerantly(payload);
+  const [first] = parsed.problems;
+  if (first !== undefined) deps.remarks.add(`${kind} lookup is not valid link format (${first.reason})`);
   const uri = lookupUri(deps.found, kind);
+  if (kind === "ep") deps.names.note(parsed.links, uri, false);
   const taken = parsed.links.filter((link) => refusalOf(kind, link, uri, deps) === null);
-  const links = taken.map((link) => transcode(link, uri, deps));
+  const links = taken.map((link) => transcode(kind, link, uri, deps));
   const losses = lossesOf(deps, kind, parsed);
   const answer = { links, received: parsed.links.length, maxAgeS, bytes: payload.length, losses };
   return etag === undefined ? answer : { ...answer, etag };
@@ -163,13 +169,13 @@ function refusalOf(
   kind: LookupInterface,
   link: Link,
   uri: string,
-  { capabilities, found }: ForwardingDeps,
+  { capabilities, found, names }: ForwardingDeps,
 ): "no-name" | "other-authority" | null {
   if (kind === "ep" && !firstValue(link, "ep")) return "no-name";
   if (found.isTier) return null;
-  if (kind === "ep") return localPath(link.target, uri) === null ? "other-authority" : null;
+  if (kind === "ep") return names.placeOf(link, uri).kind === "elsewhere" ? "other-authority" : null;
   const provenance = capabilities.provenance === "yes" ? lastValue(link, "provenance") : undefined;
-  return typeof provenance !== "string" || localPath(provenance, uri) !== null ? null : "other-authority";
+  return typeof provenance !== "string" || names.pathOf(provenance, uri) !== null ? null : "other-authority";
 }
 
 function lossesOf(deps: ForwardingDeps, kind: LookupInterface, parsed: TolerantParseResult): Losses {
@@ -181,24 +187,38 @@ function lossesOf(deps: ForwardingDeps, kind: LookupInterface, parsed: TolerantP
     const cause = refusalOf(kind, link, uri, deps);
     if (cause === "no-name") losses.add(cause, `the entry <${link.target}> has no endpoint name`);
     // A node of this kind tells its own registrations from those of others, which are upstreams themselves (draft 4.4.2).
-    if (cause === "other-authority" && !deps.found.isTributary)
-      losses.add(cause, `the entry <${link.target}> is registered at another authority`);
+    if (cause !== "other-authority" || deps.found.isTributary) continue;
+    const place = deps.names.placeOf(link, uri);
+    losses.add(
+      cause,
+      "message" in place ? place.message : `a link of <${link.target}> is registered at another authority`,
+    );
   }
   return losses.losses;
 }
 
-function transcode(link: Link, uri: string, { found, capabilities }: ForwardingDeps): Link {
+function transcode(
+  kind: LookupInterface,
+  link: Link,
+  uri: string,
+  { found, capabilities, names }: ForwardingDeps,
+): Link {
   const absolute = (reference: string) =>
     isAbsoluteUri(reference) ? reference : found.authority + resolveReference(uri, reference).slice(originLength(uri));
+  // A registration has one URI here, under whatever name the RD writes it.
+  const registration = (reference: string) => {
+    const path = found.isTier ? null : names.pathOf(reference, uri);
+    return path === null ? absolute(reference) : found.authority + path;
+  };
   const attributes = link.attributes.flatMap(([name, value]): Attribute[] => {
     if (name === "anchor" && value !== null) return [[name, absolute(value)]];
     // What the RD does not generate itself was put there by a client (PRV-06).
     if (name === "provenance")
-      return capabilities.provenance === "yes" && value !== null ? [[name, absolute(value)]] : [];
+      return capabilities.provenance === "yes" && value !== null ? [[name, registration(value)]] : [];
     if (name === "lt-age" || name === "lt-remaining") return capabilities.lifetimeAge === "yes" ? [[name, value]] : [];
     return [[name, value]];
   });
-  return { target: absolute(link.target), attributes };
+  return { target: kind === "ep" ? registration(link.target) : absolute(link.target), attributes };
 }
 
 function originLength(uri: string): number {

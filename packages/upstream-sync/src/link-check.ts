@@ -55,10 +55,13 @@ export class LinkCheck {
   }
 
   #read({ links, isWhole }: LookupDocument): EndpointDocument & { readonly isWhole: boolean } {
-    const { defaultSector } = this.#deps.options;
+    const { names, options, remarks } = this.#deps;
+    const { defaultSector } = options;
     const uri = this.#parts.reader.uri("ep");
+    names.note(links, uri, isWhole);
+    if (names.guessed !== undefined) remarks.add(`it writes its own URIs under ${names.guessed}`);
     const showsOthers = this.#parts.reader.isTributary;
-    const context = { uri, showsOthers, ...(defaultSector === undefined ? {} : { defaultSector }) };
+    const context = { uri, names, showsOthers, ...(defaultSector === undefined ? {} : { defaultSector }) };
     return { ...readEndpointDocument(links, context), isWhole };
   }
 

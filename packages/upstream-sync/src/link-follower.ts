@@ -62,12 +62,13 @@ export class LinkFollower implements Follower {
   }
 
   start(found: Discovered): void {
-    const { client, options } = this.#deps;
+    const { client, names, options } = this.#deps;
     const { signal } = this.#abort;
     const reader = new LookupReader(this.#deps, found, signal);
     const attribution = new Attribution({
       client,
       endpointLookup: found.endpointLookup,
+      names,
       resourceLookup: found.resourceLookup,
       timeoutMs: HEARTBEAT_TIMEOUT_MS,
       concurrency: options.concurrency,
@@ -146,8 +147,8 @@ export class LinkFollower implements Follower {
   async #finishCopy(ep: readonly Link[]): Promise<void> {
     this.#isComplete = true;
     this.#observeAll();
-    await this.#probe(ep).catch(() => undefined);
     if (!this.#isStopped) this.#deps.events.complete();
+    await this.#probe(ep).catch(() => undefined);
   }
 
   /** An observation that kept silent about changes twice is dead, whatever it promised. */

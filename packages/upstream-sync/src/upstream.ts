@@ -9,6 +9,7 @@ import {
   isFeedGiven,
   lookupGone,
   lookupUri,
+  normalOrigin,
   toUpstreamError,
 } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
@@ -20,6 +21,7 @@ import { LeftOut, type LeftOutCause, type Loss, NO_LOSSES } from "./left-out.js"
 import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { NotFoundMeaning } from "./not-found-meaning.js";
+import { OwnNames, pathOf } from "./own-names.js";
 import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
 import type {
@@ -74,6 +76,7 @@ class UpstreamShell implements Upstream {
   #found: Discovered | null = null;
   #discoveredMs = Number.NEGATIVE_INFINITY;
   readonly #notFound: NotFoundMeaning;
+  #names: OwnNames;
   /** A lookup that was advertised and not there when it was asked; asked again before the RD counts as found. */
   #missedLookup: LookupInterface | null = null;
   #abort = new AbortController();
@@ -91,6 +94,7 @@ class UpstreamShell implements Upstream {
     this.#deps = deps;
     this.#options = options;
     this.#notFound = new NotFoundMeaning(deps.env);
+    this.#names = this.#ownNames(null);
     this.#replica = new UpstreamReplica(deps, options, this.#leftOut);
     this.#rediscovery = new Rediscovery(
       { client: deps.client, env: deps.env, onChange: (error) => this.#input({ kind: "failed", error }) },
@@ -173,6 +177,8 @@ class UpstreamShell implements Upstream {
       client: hopLimitedClient(this.#deps.client, found),
       found,
       capabilities: this.#capabilities,
+      names: this.#names,
+      remarks: this.#remarks,
       timeoutMs: this.#options.timeoutMs,
       signal: signal === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, signal]),
     };
@@ -351,6 +357,26 @@ class UpstreamShell implements Upstream {
     this.#missedLookup = null;
   }
 
+  #ownNames(found: Discovered | null): OwnNames {
+    const { directory, isConfigured, isThisNode } = this.#deps;
+    const { uri, authorities = [] } = this.#options;
+    const sourceOfRd = this.name.replace(/#\d+$/, "");
+    return new OwnNames({
+      authorities,
+      // A lookup proxy takes no registrations itself; nodes of the project tell theirs from those of others.
+      mayGuess:
+        found?.registration !== undefined &&
+        normalOrigin(found.registration) === normalOrigin(uri) &&
+        !found.isTributary &&
+        !found.isTier,
+      mayBeOwn: (origin) => isConfigured?.(origin) !== true && isThisNode?.(origin) !== true,
+      isKnownFromElsewhere: ({ path, ep, d }) =>
+        directory
+          .candidates(ep, d)
+          .some(({ source, href }) => source.replace(/#\d+$/, "") !== sourceOfRd && pathOf(href) === path),
+    });
+  }
+
   async #isStillAdvertised(found: Discovered): Promise<boolean> {
     return this.#confirmDiscovery(found).then(
       () => true,
@@ -379,6 +405,7 @@ class UpstreamShell implements Upstream {
     this.#discoveredMs = this.#now();
     const { endpointLookup, resourceLookup, registration } = found;
     this.#notFound.forLookups(endpointLookup, resourceLookup);
+    this.#names = this.#ownNames(found);
     // What was found out before may not hold any more: it may be another program behind the same address.
     this.#capabilities = {
       ...UNKNOWN,
@@ -434,6 +461,7 @@ class UpstreamShell implements Upstream {
       options: this.#options,
       remarks: this.#remarks,
       notFound: this.#notFound,
+      names: this.#names,
       confirmDiscovery: () => this.#confirmDiscovery(found),
       leftOut: this.#leftOut,
       report: (capabilities) => {

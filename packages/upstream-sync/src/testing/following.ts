@@ -32,11 +32,17 @@ export const DEFAULTS = {
 export function follow(
   world: World,
   options: Partial<UpstreamOptions> & Pick<UpstreamOptions, "uri">,
-  limits: { maxRegistrations?: number } = {},
+  {
+    isConfigured = () => false,
+    ...limits
+  }: { readonly maxRegistrations?: number; readonly isConfigured?: (origin: string) => boolean } = {},
 ): Following {
   const client = createCoapEndpoint({ socket: world.network.open("2001:db8::1", 5683), env: world.env });
   const directory = createDirectory(limits);
-  const upstream = createUpstream({ client, directory, env: world.env, nodeId: "me" }, { ...DEFAULTS, ...options });
+  const upstream = createUpstream(
+    { client, directory, env: world.env, nodeId: "me", isConfigured },
+    { ...DEFAULTS, ...options },
+  );
   const name = options.name ?? DEFAULTS.name;
   const all = () =>
     directory.sources().includes(name)

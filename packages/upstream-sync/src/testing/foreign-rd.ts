@@ -31,6 +31,12 @@ export interface Quirks {
   readonly hasPrefixes?: boolean;
   /** `false`: registration resources cannot be read. */
   readonly hasResources?: boolean;
+  /** Writes full URIs of its registrations under this authority. */
+  readonly authority?: string;
+  /** Lists endpoints by their base instead of their registration. */
+  readonly listsBases?: boolean;
+  /** How it writes lookup documents that others would write otherwise. */
+  readonly write?: (text: string) => string;
   /** Shows lt and lt-age. */
   readonly showsAge?: boolean;
   /** Sector shown for endpoints without one. */
@@ -206,8 +212,9 @@ export class ForeignRd {
     );
   }
 
-  #found(body: string): ServerResponse {
-    const { emptyCode } = this.quirks;
+  #found(text: string): ServerResponse {
+    const { emptyCode, write } = this.quirks;
+    const body = write?.(text) ?? text;
     return body === "" && emptyCode !== undefined ? { code: emptyCode } : this.#content(body);
   }
 
@@ -238,8 +245,9 @@ export class ForeignRd {
 
   #endpointText({ href, ep, d = this.quirks.defaultSector, base, attributes, renewedAtMs }: ForeignEntry): string {
     const age = Math.floor((this.#world.clock.nowMs() - renewedAtMs) / 1000);
+    const { authority = "", listsBases = false } = this.quirks;
     return [
-      `<${href}>;ep="${ep}";base="${base}";rt="core.rd-ep"`,
+      listsBases ? `<${base}>;ep="${ep}"` : `<${authority}${href}>;ep="${ep}";base="${base}";rt="core.rd-ep"`,
       ...(d === undefined ? [] : [`d="${d}"`]),
       ...(this.quirks.showsAge === true ? [`lt=1000;lt-age=${age}`] : []),
       ...(attributes === undefined ? [] : [attributes]),

@@ -53,6 +53,7 @@ export function upstreamStatus(overrides: Partial<UpstreamStatus> = {}): Upstrea
     isComplete: true,
     wasTried: true,
     coverage: [[]],
+    replicates: [[]],
     sources: ["rd-b"],
     isTier: false,
     registrations: 2,

@@ -35,6 +35,7 @@ export function participation(status: UpstreamStatus, criteria: readonly Criteri
     case "idle":
     case "discovering":
     case "stale":
+    case "missing":
       return status.capabilities.endpointLookup !== undefined && status.mode !== "replicate" ? "ask" : "missing";
     default:
       return status.phase satisfies never;

@@ -53,6 +53,7 @@ class AskedUpstream implements Upstream {
       isComplete: false,
       coverage: [],
       sources: [name],
+      replicates: state.coverage ?? [],
       lossyCoverage: [],
       leftOut: new Map(),
       ...state,

@@ -49,7 +49,7 @@ class VersionedUpstream implements Upstream {
   async close(): Promise<void> {}
 
   status(): UpstreamStatus {
-    return { name: this.name, coverage: this.coverage } as UpstreamStatus;
+    return { name: this.name, replicates: this.coverage } as UpstreamStatus;
   }
 
   async forward(

@@ -260,7 +260,7 @@ export class ResponseCache {
  * than what its replica shows right after.
  */
 function isKept(upstream: Upstream): boolean {
-  return upstream.status().coverage.every((filter) => filter.length > 0);
+  return upstream.status().replicates.every((filter) => filter.length > 0);
 }
 
 interface AskedOfUpstream {

@@ -147,6 +147,7 @@ class AutoUpstream implements Upstream {
       method: followed?.method ?? "none",
       isComplete: complete.length > 0,
       coverage: complete.map(({ filter }) => filter),
+      replicates: families.map(({ filter }) => filter),
       sources: [...families.map(({ source }) => source), ...this.#leaving.keys()],
       families: families.map((family, index) => familyStatus(family, statuses[index])),
       registrations: statuses.reduce((sum, status) => sum + status.registrations, 0),

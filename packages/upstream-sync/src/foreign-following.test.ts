@@ -180,7 +180,7 @@ describe("an RD like aiocoap's", () => {
     const lp = follow();
     await lp.until(() => rd.requests.some((request) => request.startsWith("res?href=/reg/20/")));
     world.network.partition(["2001:db8::1"], ["2001:db8::f"]);
-    await lp.until(() => lp.upstream.status().phase === "stale", 120_000);
+    await lp.until(() => lp.upstream.status().phase === "missing", 120_000);
     world.network.heal();
     await lp.untilLive(120_000);
     await lp.until(() => lp.endpoints().length === 300, 120_000);
@@ -324,7 +324,7 @@ describe("an RD that is hard to please", () => {
       answer: () => ({ code: CODE.UNAVAILABLE, maxAgeS: 200 }),
     });
     const lp = follow();
-    await lp.until(() => lp.upstream.status().phase === "stale");
+    await lp.until(() => lp.upstream.status().phase === "missing");
     rd.requests.length = 0;
     await lp.world.clock.advance(199_000);
     expect(rd.requests).toEqual([]);
@@ -335,10 +335,10 @@ describe("an RD that is hard to please", () => {
   test("DIS-16 a Max-Age of 136 years counts as ten minutes", async () => {
     const { rd, follow } = setUp({ answer: () => ({ code: CODE.UNAVAILABLE, maxAgeS: 4_294_967_295 }) });
     const lp = follow();
-    await lp.until(() => lp.upstream.status().phase === "stale");
+    await lp.until(() => lp.upstream.status().phase === "missing");
     rd.quirks = {};
     await lp.world.clock.advance(599_000);
-    expect(lp.upstream.status().phase).toBe("stale");
+    expect(lp.upstream.status().phase).toBe("missing");
     await lp.untilLive(5000);
   });
 
@@ -593,7 +593,7 @@ describe("an RD whose lookups are not where discovery said", () => {
     rd.register("n1");
     const lp = follow();
     await lp.world.clock.advance(60_000);
-    expect(lp.upstream.status()).toMatchObject({ phase: "stale", isComplete: false });
+    expect(lp.upstream.status()).toMatchObject({ phase: "missing", isComplete: false });
     rd.quirks = { ...rd.quirks, discovery: right };
     await lp.untilLive(60_000);
     expect(lp.endpoints()).toEqual(["n1"]);

@@ -132,7 +132,7 @@ describe("an RD that answers 4.04 where nothing matches", () => {
     const { rd, follow, world } = setUp(quirks);
     const lp = follow();
     await world.clock.advance(30_000);
-    expect(lp.upstream.status()).toMatchObject({ phase: "stale", isComplete: false });
+    expect(lp.upstream.status()).toMatchObject({ phase: "missing", isComplete: false });
     expect(lp.upstream.status().lastError).toContain("answers 4.04");
     rd.register("n1");
     await lp.untilLive(40_000);

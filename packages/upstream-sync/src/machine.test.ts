@@ -17,10 +17,10 @@ const plain: Discovered = { ...found, hasFeed: false };
 const error = new UpstreamError("UPSTREAM_TIMEOUT", "no answer");
 const replicate = { mode: "replicate" } as const;
 
-const discovering: UpstreamState = { kind: "discovering", attempt: 0, hadReplica: false };
-const probing: UpstreamState = { kind: "probing", attempt: 0, found, hadReplica: false };
+const discovering: UpstreamState = { kind: "discovering", attempt: 0 };
+const probing: UpstreamState = { kind: "probing", attempt: 0, found };
 const live: UpstreamState = { kind: "live", found };
-const stale: UpstreamState = { kind: "stale", attempt: 1, hadReplica: true, cause: error };
+const stale: UpstreamState = { kind: "stale", attempt: 1, cause: error };
 
 const kinds = (effects: readonly UpstreamEffect[]) => effects.map(({ kind }) => kind).filter((kind) => kind !== "log");
 const retryAfter = (effects: readonly UpstreamEffect[]) =>

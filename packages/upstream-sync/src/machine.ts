@@ -5,11 +5,11 @@ import type { UpstreamError } from "./errors.js";
 /** Where one upstream stands. Fields exist only in the phase that has them. */
 export type UpstreamState =
   | { readonly kind: "idle" }
-  | { readonly kind: "discovering"; readonly attempt: number; readonly hadReplica: boolean }
-  | { readonly kind: "probing"; readonly attempt: number; readonly found: Discovered; readonly hadReplica: boolean }
-  | { readonly kind: "copying"; readonly attempt: number; readonly found: Discovered; readonly hadReplica: boolean }
+  | { readonly kind: "discovering"; readonly attempt: number; readonly refusal?: string }
+  | { readonly kind: "probing"; readonly attempt: number; readonly found: Discovered }
+  | { readonly kind: "copying"; readonly attempt: number; readonly found: Discovered }
   | { readonly kind: "live"; readonly found: Discovered }
-  | { readonly kind: "stale"; readonly attempt: number; readonly hadReplica: boolean; readonly cause: UpstreamError }
+  | { readonly kind: "stale"; readonly attempt: number; readonly cause: UpstreamError }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "closed" };
 
@@ -62,14 +62,14 @@ export function transition(state: UpstreamState, input: UpstreamInput, options: 
         effects: [{ kind: "stop-following" }, { kind: "set-connected", isConnected: false }],
       };
     case "start":
-      return state.kind === "idle" ? discover(0, false) : { state, effects: STAY };
+      return state.kind === "idle" ? discover(0) : { state, effects: STAY };
     case "retry":
-      if (state.kind === "stale") return discover(state.attempt, state.hadReplica);
-      return state.kind === "refused" ? discover(0, false) : { state, effects: STAY };
+      if (state.kind === "stale") return discover(state.attempt);
+      return state.kind === "refused" ? discover(0, state.reason) : { state, effects: STAY };
     case "discovered":
       return state.kind === "discovering" ? follow(state, input.found, options) : { state, effects: STAY };
     case "refused":
-      return refuse(input.reason);
+      return refuse(state, input.reason);
     case "feed-unavailable":
       return withoutFeed(state, input);
     case "receiving":
@@ -85,8 +85,9 @@ export function transition(state: UpstreamState, input: UpstreamInput, options: 
   }
 }
 
-function discover(attempt: number, hadReplica: boolean): Transition {
-  return { state: { kind: "discovering", attempt, hadReplica }, effects: [{ kind: "discover" }] };
+function discover(attempt: number, refusal?: string): Transition {
+  const state = { kind: "discovering" as const, attempt, ...(refusal === undefined ? {} : { refusal }) };
+  return { state, effects: [{ kind: "discover" }] };
 }
 
 function follow(
@@ -102,18 +103,25 @@ function follow(
   }
   const method = found.hasFeed ? "feed" : "links";
   return {
-    state: { ...state, kind: "probing", found },
-    effects: [{ kind: "follow", found, method }, log("info", "upstream found", found, { method })],
+    state: { kind: "probing", attempt: state.attempt, found },
+    // One that was found before and could not be followed says so once; when it can, it is live.
+    effects: [
+      { kind: "follow", found, method },
+      ...(state.attempt === 0 ? [log("info", "upstream found", found, { method })] : []),
+    ],
   };
 }
 
-function refuse(reason: string): Transition {
+function refuse(before: UpstreamState, reason: string): Transition {
+  const isKnown = before.kind === "discovering" && before.refusal === reason;
   return {
     state: { kind: "refused", reason },
     effects: [
       { kind: "stop-following" },
       { kind: "set-connected", isConnected: false },
-      { kind: "log", level: "warn", message: "upstream refused", fields: { reason } },
+      ...(isKnown
+        ? []
+        : [{ kind: "log" as const, level: "warn" as const, message: "upstream refused", fields: { reason } }]),
       { kind: "retry-after", afterMs: REFUSED_RETRY_MS, isExact: false },
     ],
   };
@@ -123,19 +131,24 @@ function withoutFeed(state: UpstreamState, input: Extract<UpstreamInput, { kind:
   if (!("found" in state) || !state.found.hasFeed) return { state, effects: STAY };
   // Its lookups do not tell what came through here already.
   if (state.found.isTier)
-    return refuse(`it is a lookup proxy that does not tell this node what it knows: ${input.reason}`);
+    return refuse(state, `it is a lookup proxy that does not tell this node what it knows: ${input.reason}`);
   const found = { ...state.found, hasFeed: false };
-  const level = input.isRefusal ? "warn" : "info";
+  const level = input.isRefusal ? ("warn" as const) : ("info" as const);
+  const attempt = state.kind === "live" ? 0 : state.attempt;
   return {
-    state: { kind: "probing", attempt: 0, found, hadReplica: state.kind === "live" || state.hadReplica },
+    state: { kind: "probing", attempt, found },
     effects: [
       { kind: "stop-following" },
-      {
-        kind: "log",
-        level,
-        message: "upstream gives no feed, following its lookups",
-        fields: { reason: input.reason },
-      },
+      ...(attempt === 0
+        ? [
+            {
+              kind: "log" as const,
+              level,
+              message: "upstream gives no feed, following its lookups",
+              fields: { reason: input.reason },
+            },
+          ]
+        : []),
       { kind: "follow", found, method: "links" },
     ],
   };
@@ -154,10 +167,9 @@ function fail(state: UpstreamState, cause: UpstreamError): Transition {
   if (state.kind === "idle" || state.kind === "refused" || state.kind === "stale" || state.kind === "closed")
     return { state, effects: STAY };
   const attempt = state.kind === "live" ? 0 : state.attempt;
-  const hadReplica = state.kind === "live" || state.hadReplica;
   const afterMs = cause.retryAfterMs ?? Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt, 16));
   return {
-    state: { kind: "stale", attempt: attempt + 1, hadReplica, cause },
+    state: { kind: "stale", attempt: attempt + 1, cause },
     effects: [
       { kind: "stop-following" },
       { kind: "set-connected", isConnected: false },

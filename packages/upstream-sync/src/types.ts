@@ -58,8 +58,21 @@ export interface CapabilityReport {
   readonly remarks: readonly string[];
 }
 
-/** Where an upstream stands; the kind of the state machine's state. */
-export type UpstreamPhase = "idle" | "discovering" | "probing" | "copying" | "live" | "stale" | "refused" | "closed";
+/**
+ * Where an upstream stands, as it is shown: what it is stays so while it is tried again.
+ * `missing`: it cannot be followed or asked, and nothing complete was ever got from it. `stale`: it was live, and is lost; of a copy, the
+ * last state is still there.
+ */
+export type UpstreamPhase =
+  | "idle"
+  | "discovering"
+  | "probing"
+  | "copying"
+  | "live"
+  | "stale"
+  | "missing"
+  | "refused"
+  | "closed";
 
 export interface UpstreamStatus {
   readonly name: string;
@@ -74,7 +87,7 @@ export interface UpstreamStatus {
   readonly isComplete: boolean;
   /** Every upstream counts as tried once its first attempt ended, whatever the outcome. */
   readonly wasTried: boolean;
-  /** Conjunctions that the replica covers; one empty conjunction: everything; none: nothing. */
+  /** Conjunctions that the replica covers now; one empty conjunction: everything; none: nothing. */
   readonly coverage: readonly (readonly Criterion[])[];
   /** Sources of the directory that hold registrations of this RD. */
   readonly sources: readonly string[];
@@ -94,6 +107,8 @@ export interface UpstreamStatus {
   readonly attempts: number;
   /** What the RD holds and this node does not show, now, by cause. Empty: nothing that is known of. */
   readonly leftOut: ReadonlyMap<LeftOutCause, number>;
+  /** Conjunctions that are replicated, whether or not the copy is there yet. */
+  readonly replicates: readonly (readonly Criterion[])[];
   /** The part of `coverage` that something is left out of: answers from there are partial. */
   readonly lossyCoverage: readonly (readonly Criterion[])[];
   /** What was ever left out, by cause, as metrics show it. Monotonic. */

@@ -24,6 +24,7 @@ import { NotFoundMeaning } from "./not-found-meaning.js";
 import { OwnNames, pathOf } from "./own-names.js";
 import { Rediscovery } from "./rediscovery.js";
 import { Remarks } from "./remarks.js";
+import { shownPhase } from "./shown-phase.js";
 import type {
   CapabilityReport,
   ForwardedAnswer,
@@ -33,6 +34,7 @@ import type {
   Upstream,
   UpstreamDeps,
   UpstreamOptions,
+  UpstreamPhase,
   UpstreamStatus,
 } from "./types.js";
 import { UpstreamReplica } from "./upstream-replica.js";
@@ -70,6 +72,9 @@ class UpstreamShell implements Upstream {
   readonly #rediscovery: Rediscovery;
   readonly #listeners = new Set<(status: UpstreamStatus) => void>();
   #state: UpstreamState = { kind: "idle" };
+  #phase: UpstreamPhase = "idle";
+  /** Why it is not live; stays while it is tried again. */
+  #lastError: string | undefined;
   #capabilities: CapabilityReport = UNKNOWN;
   #follower: Follower | null = null;
   #stopping: Promise<void> = Promise.resolve();
@@ -204,23 +209,23 @@ class UpstreamShell implements Upstream {
   status(): UpstreamStatus {
     const { name } = this;
     const { uri, mode, filters, isTier = false } = this.#options;
-    const state = this.#state;
-    const replicates = mode === "replicate";
-    const coverage = replicates ? (filters.length === 0 ? [[]] : filters) : [];
+    const replicates = mode === "replicate" ? (filters.length === 0 ? [[]] : filters) : [];
+    const isComplete = mode === "replicate" && this.#wasComplete && this.#phase !== "refused";
+    const coverage = isComplete ? replicates : [];
     this.#asked.expire(this.#now());
     const lagMs = this.#follower?.lagMs;
-    const lastError =
-      state.kind === "stale" ? state.cause.message : state.kind === "refused" ? state.reason : undefined;
+    const lastError = this.#lastError;
     return {
       name,
       uri,
       mode,
       isTier,
-      phase: state.kind,
+      phase: this.#phase,
       method: this.#follower?.method ?? "none",
-      isComplete: replicates && this.#wasComplete && state.kind !== "refused",
+      isComplete,
       wasTried: this.#wasTried,
       coverage,
+      replicates,
       sources: [name],
       registrations: this.#deps.directory.counts(name).total,
       ...(this.#lastChangeMs === undefined ? {} : { lastChangeMs: this.#lastChangeMs }),
@@ -242,10 +247,15 @@ class UpstreamShell implements Upstream {
 
   #input(input: UpstreamInput): void {
     const { state, effects } = transition(this.#state, input, this.#options);
-    const isOtherPhase = state.kind !== this.#state.kind;
     this.#state = state;
     if (state.kind === "live") this.#noteComplete();
     if (state.kind === "live" || state.kind === "stale" || state.kind === "refused") this.#wasTried = true;
+    if (state.kind === "stale") this.#lastError = state.cause.message;
+    else if (state.kind === "refused") this.#lastError = state.reason;
+    else if (state.kind === "copying" || state.kind === "live") this.#lastError = undefined;
+    const phase = shownPhase(state, this.#phase, this.#wasComplete);
+    const isOtherPhase = phase !== this.#phase;
+    this.#phase = phase;
     for (const effect of effects) this.#perform(effect);
     if (isOtherPhase) this.#tellStatus();
   }
@@ -269,6 +279,13 @@ class UpstreamShell implements Upstream {
 
   #tellStatus(): void {
     for (const listener of this.#listeners) listener(this.status());
+  }
+
+  /** What arrives in a first copy is as new as can be: nothing of it is stale. */
+  #receiving(): void {
+    const isFirst = this.#state.kind === "probing" && !this.#wasComplete;
+    if (isFirst) this.#perform({ kind: "set-connected", isConnected: true });
+    this.#input({ kind: "receiving" });
   }
 
   #noteComplete(): void {
@@ -468,7 +485,7 @@ class UpstreamShell implements Upstream {
         this.#capabilities = { ...this.#capabilities, ...capabilities };
       },
       events: {
-        receiving: () => this.#input({ kind: "receiving" }),
+        receiving: () => this.#receiving(),
         complete: () => this.#input({ kind: "complete" }),
         failed: (error) => this.#input({ kind: "failed", error }),
         feedUnavailable: (reason, isRefusal) => this.#unavailable(reason, isRefusal),

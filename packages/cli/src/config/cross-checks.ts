@@ -20,6 +20,7 @@ export function crossCheck(root: unknown): CrossIssue[] {
     ...checkUpstreams(root),
     ...checkFolders(root),
     ...checkReplicas(root),
+    ...checkReady(root),
     ...checkPeers(root),
   ];
 }
@@ -149,6 +150,15 @@ function checkPeers({ name: own, listen, anycast }: Mapping): CrossIssue[] {
     if (uri !== undefined) uris.set(uri, `peer ${index + 1}`);
   }
   return issues;
+}
+
+function checkReady({ lookup, registration }: Mapping): CrossIssue[] {
+  if (!isMapping(lookup) || typeof lookup.ready !== "number") return [];
+  const most = listOf(lookup.upstreams).length + (registration === undefined ? 0 : 1);
+  if (lookup.ready <= most) return [];
+  const parts = registration === undefined ? "upstreams" : "upstreams and own registrations";
+  const message = `ready asks for ${lookup.ready} of ${most} ${parts}, so that this node is never ready; write at most ${most}`;
+  return [{ path: ["lookup", "ready"], message }];
 }
 
 function checkTier({ tier, mode = "replicate" }: Mapping, path: ValuePath): CrossIssue[] {

@@ -92,6 +92,8 @@ function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfi
     timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
     onPartial: lookup["on-partial"] ?? "serve",
+    // Where a lookup fails without one of them, one is not enough.
+    ready: lookup.ready ?? (lookup["on-partial"] === "fail" ? "all" : "any"),
     replicas: lookup.replicas ?? DEFAULT_REPLICAS,
     cache: completeCache(lookup.cache ?? {}),
     auto: completeAuto(lookup.auto ?? {}),

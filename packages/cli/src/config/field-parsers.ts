@@ -227,3 +227,9 @@ export const flag: FieldParser<boolean> = (value, name) =>
   typeof value === "boolean"
     ? { ok: true, value }
     : { ok: false, message: `${name} is ${show(value)}; write true or false` };
+
+/** How many parts of a lookup make a node ready. */
+export const readyPolicy: FieldParser<"all" | "any" | number> = (value, name) =>
+  value === "all" || value === "any" || (typeof value === "number" && Number.isInteger(value) && value >= 1)
+    ? ok(value)
+    : wrong(`${name} is ${show(value)}; write all, any, or how many of the upstreams are needed, 1 or more`);

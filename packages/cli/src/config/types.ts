@@ -46,6 +46,8 @@ export interface LookupConfig {
   /** Requests to upstreams under way at once, over all lookups. */
   readonly concurrency: number;
   readonly onPartial: "serve" | "fail";
+  /** How many of the own registrations and the upstreams must be answered for. */
+  readonly ready: "all" | "any" | number;
   /** Proxies that may follow this one, where it is no RD: `loopback`, `private`, `any`, or CIDR blocks. */
   readonly replicas: readonly string[];
   readonly cache: CacheConfig;

@@ -109,7 +109,7 @@ describe("health", () => {
       status: 200,
       value: {
         ready: true,
-        upstreams: [{ name: "rd-b", phase: "live", mode: "replicate", tried: true, complete: true }],
+        upstreams: [{ name: "rd-b", phase: "live", mode: "replicate", tried: true, complete: true, ready: true }],
       },
     });
   });

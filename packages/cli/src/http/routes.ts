@@ -1,5 +1,6 @@
 import type { Clock } from "@tributary/coap-transport";
 import type { Metrics } from "../metrics.js";
+import { isAnswerable } from "../node/readiness.js";
 import type { Node } from "../node/types.js";
 import { registrationsRoute } from "./registrations.js";
 import { type Route, send, sendJson } from "./router.js";
@@ -43,7 +44,7 @@ export function createRoutes(site: HttpSite): Route[] {
   ];
 }
 
-/** 200 once every upstream was tried and each replica is complete or stale, else 503; with the state of each upstream. */
+/** 200 while lookups are answered as far as `lookup.ready` asks for, else 503; with the state of each upstream. */
 function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): void {
   const isReady = node.isReady();
   const upstreams = node.upstreams().map(({ name, phase, mode, wasTried, isComplete, leftOut, lastError }) => ({
@@ -52,6 +53,7 @@ function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): vo
     mode,
     tried: wasTried,
     complete: isComplete,
+    ready: isAnswerable({ phase, mode, isComplete }),
     ...(leftOut.size === 0 ? {} : { leftOut: Object.fromEntries(leftOut) }),
     ...(lastError === undefined ? {} : { error: lastError }),
   }));
@@ -90,7 +92,7 @@ function overview({ node, version, roles }: HttpSite): string {
     ...(upstreams.length === 0 ? [] : ["", "upstreams:", ...upstreams]),
     "",
     "/healthz            the process is alive",
-    "/readyz             every upstream was tried",
+    "/readyz             lookups are answered",
     "/metrics            for Prometheus",
     "/api/node           this node",
     "/api/upstreams      the RDs that it reads, with what they were found to do",

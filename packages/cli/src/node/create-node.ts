@@ -21,6 +21,7 @@ import type { NodeConfig } from "../config/types.js";
 import { NodeFeeds } from "./node-feeds.js";
 import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
 import { createNodeSite } from "./node-site.js";
+import { readiness } from "./readiness.js";
 import type {
   LookupSample,
   Node,
@@ -62,6 +63,7 @@ class RunningNode implements Node {
   readonly #evictions = new Map<string, number>();
   readonly #lookupListeners = new Set<(sample: LookupSample) => void>();
   #config: NodeConfig;
+  #wasEveryoneTried = false;
   #client: CoapClient | null = null;
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
@@ -183,10 +185,12 @@ class RunningNode implements Node {
   }
 
   isReady(): boolean {
-    return this.upstreams().every(
-      ({ wasTried, phase, mode, isComplete }) =>
-        wasTried && (isComplete || mode !== "replicate" || phase === "stale" || phase === "refused"),
-    );
+    const { lookup, registration } = this.#config;
+    if (lookup === undefined) return true;
+    const upstreams = this.upstreams();
+    // At the start only: an upstream that is added later must not take a proxy out of service that answers.
+    this.#wasEveryoneTried ||= upstreams.every(({ wasTried }) => wasTried);
+    return this.#wasEveryoneTried && readiness(upstreams, lookup.ready, registration !== undefined).isReady;
   }
 
   async reload(config: NodeConfig): Promise<ReloadSummary> {

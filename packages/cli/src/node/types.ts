@@ -29,7 +29,7 @@ export interface Node {
   readonly listening: readonly string[];
   readonly directory: Directory;
   upstreams(): readonly UpstreamStatus[];
-  /** Every upstream was tried and each replica is complete or stale. */
+  /** Lookups are answered, as far as `lookup.ready` asks for, and every upstream of the start was tried. */
   isReady(): boolean;
   /** Apply a new configuration's upstreams; what is unchanged keeps running. Says what was done. */
   reload(config: NodeConfig): Promise<ReloadSummary>;

@@ -55,6 +55,7 @@ export { silentLogger, systemClock } from "./system-environment.js";
 export type { ConnectStream } from "./tcp-client.js";
 export type { StreamLimits } from "./tcp-options.js";
 export { DEFAULT_STREAM_LIMITS } from "./tcp-options.js";
+export { inTurns, Turns, turnsOf } from "./turns.js";
 export type {
   AnswerLife,
   AskPeer,

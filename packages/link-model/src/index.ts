@@ -4,10 +4,11 @@ export { criterionMatchesAttribute, criterionMatchesLink, formatCriterion, impli
 export { LinkModelError, type LinkModelErrorCode } from "./errors.js";
 export { parseLinkFormat } from "./link-format-reader.js";
 export { serialiseLink, serialiseLinks } from "./link-format-writer.js";
+export { leastAttributeBytes, leastLinkBytes } from "./link-size.js";
 export { type Linkset, type LinksetContext, type LinksetTarget, type LinksetValue, toLinkset } from "./linkset.js";
 export { exactItem, parseCriterion, parseLookupQuery } from "./lookup-query.js";
 export { checkBase, checkLimitedLinkFormat, resolveLink } from "./registration-links.js";
-export { parseLinkFormatTolerantly } from "./tolerant-reader.js";
+export { parseLinkFormatTolerantly, readTolerantly } from "./tolerant-reader.js";
 export type {
   Attribute,
   Criterion,

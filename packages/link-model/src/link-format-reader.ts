@@ -1,4 +1,5 @@
 import { isBlank, isForbiddenInQuotes, isForbiddenInTarget, isNameCharacter, isTokenCharacter } from "./characters.js";
+import { LINKS_PER_STEP } from "./constants.js";
 import type { Attribute, Link, LinkFormatProblem, ParseResult } from "./types.js";
 
 /**
@@ -8,11 +9,28 @@ import type { Attribute, Link, LinkFormatProblem, ParseResult } from "./types.js
 export function parseLinkFormat(input: string | Uint8Array): ParseResult {
   const text = typeof input === "string" ? input : decodeUtf8(input);
   if (typeof text !== "string") return { ok: false, error: text };
+  const links: Link[] = [];
+  const steps = readLinks(text, links);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value === null ? { ok: true, links } : { ok: false, error: value };
+  }
+}
+
+/**
+ * Read a document link by link into `links`; yields after every few links. Returns null at its end, or why it
+ * stops being link format: all links before are read. Pure.
+ */
+export function* readLinks(text: string, links: Link[]): Generator<void, LinkFormatProblem | null> {
   const reader = new LinkFormatReader(text);
   try {
-    return { ok: true, links: reader.read() };
+    for (let link = reader.first(); link !== null; link = reader.next()) {
+      links.push(link);
+      if (links.length % LINKS_PER_STEP === 0) yield;
+    }
+    return null;
   } catch (error) {
-    if (error instanceof Unreadable) return { ok: false, error: error.problem };
+    if (error instanceof Unreadable) return error.problem;
     throw error;
   }
 }
@@ -80,18 +98,20 @@ class LinkFormatReader {
     this.#text = text;
   }
 
-  read(): Link[] {
-    const links: Link[] = [];
+  /** The first link; null when the document is empty. */
+  first(): Link | null {
     this.#skipBlanks();
-    if (this.#at === this.#text.length) return links;
-    for (;;) {
-      links.push(this.#readLink());
-      this.#skipBlanks();
-      if (this.#at === this.#text.length) return links;
-      if (this.#peek() !== COMMA) this.#fail("expected-separator", "expected `,` or `;`");
-      this.#at++;
-      this.#skipBlanks();
-    }
+    return this.#at === this.#text.length ? null : this.#readLink();
+  }
+
+  /** The link behind the one read last; null at the end. */
+  next(): Link | null {
+    this.#skipBlanks();
+    if (this.#at === this.#text.length) return null;
+    if (this.#peek() !== COMMA) this.#fail("expected-separator", "expected `,` or `;`");
+    this.#at++;
+    this.#skipBlanks();
+    return this.#readLink();
   }
 
   #readLink(): Link {

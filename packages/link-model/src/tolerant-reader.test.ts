@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { serialiseLinks } from "./link-format-writer.js";
-import { parseLinkFormatTolerantly } from "./tolerant-reader.js";
+import { parseLinkFormatTolerantly, readTolerantly } from "./tolerant-reader.js";
 
 const read = (text: string | Uint8Array) => {
   const { links, leftOut, isTruncated } = parseLinkFormatTolerantly(text);
@@ -194,5 +194,25 @@ describe("links with separators removed", () => {
       }),
       { numRuns: 3000 },
     );
+  });
+});
+
+describe("a long document in steps", () => {
+  const run = (document: string | Uint8Array) => {
+    const steps = readTolerantly(document);
+    for (let count = 0; ; count++) {
+      const { done, value } = steps.next();
+      if (done === true) return { count, result: value };
+    }
+  };
+
+  test.each([
+    { name: "as it should be", document: Array.from({ length: 10_000 }, (_, at) => `</${at}>;rt="t"`).join() },
+    { name: "with missing commas", document: Array.from({ length: 10_000 }, (_, at) => `</${at}>;rt="t"`).join("") },
+    { name: "with links that are none", document: "x,</a>,".repeat(10_000) },
+  ])("$name: the same result as at once, in steps of few links", ({ document }) => {
+    const { count, result } = run(new TextEncoder().encode(document));
+    expect(result).toEqual(parseLinkFormatTolerantly(document));
+    expect(count).toBeGreaterThan(100);
   });
 });

@@ -1,5 +1,6 @@
-import { MAX_PROBLEMS } from "./constants.js";
-import { parseLinkFormat } from "./link-format-reader.js";
+import { LINKS_PER_STEP, MAX_PROBLEMS } from "./constants.js";
+import { readLinks } from "./link-format-reader.js";
+import { leastLinkBytes } from "./link-size.js";
 import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./types.js";
 
 /**
@@ -10,17 +11,32 @@ import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./
  * throws.
  */
 export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantParseResult {
-  const strict = parseLinkFormat(input);
-  const text = typeof input === "string" ? input : new TextDecoder("utf-8", { ignoreBOM: true }).decode(input);
-  if (strict.ok && countOf(text, "<") === strict.links.length)
-    return { links: strict.links, problems: [], leftOut: 0, isTruncated: false };
+  const steps = readTolerantly(input);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/**
+ * The same in small steps of about 0.1 ms; a document of bytes is decoded in the first, about 0.2 ms per megabyte. Whoever
+ * runs it decides how many of them make a turn of the event loop.
+ */
+export function* readTolerantly(input: string | Uint8Array): Generator<void, TolerantParseResult> {
+  const { text, problem } = decode(input);
+  yield;
+  const strict: Link[] = [];
+  const end = problem === null ? yield* readLinks(text, strict) : problem;
+  if (end === null && (yield* countOf(text, "<")) === strict.length)
+    return { links: strict, problems: [], leftOut: 0, isTruncated: false };
   const reader = new TolerantReader(text);
   const links: Link[] = [];
-  const problems: LinkFormatProblem[] = strict.ok ? [] : [strict.error];
+  const problems: LinkFormatProblem[] = end === null ? [] : [end];
   // Names that differ in bytes that are not UTF-8 would become the same.
-  const isGarbled = !strict.ok && strict.error.reason === "invalid-utf8";
+  const isGarbled = problem !== null;
   let leftOut = 0;
   for (let item = reader.next(); item !== null; item = reader.next()) {
+    if ((links.length + leftOut) % LINKS_PER_STEP === 0) yield;
     if ("link" in item && !(isGarbled && isReplaced(item.link))) links.push(item.link);
     else {
       leftOut++;
@@ -33,9 +49,21 @@ export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantP
   return { links, problems, leftOut, isTruncated: reader.isTruncated };
 }
 
-function countOf(text: string, character: string): number {
+/** The text of a document; what is not UTF-8 is replaced and reported. */
+function decode(input: string | Uint8Array): { readonly text: string; readonly problem: LinkFormatProblem | null } {
+  if (typeof input === "string") return { text: input, problem: null };
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(input), problem: null };
+  } catch {
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(input);
+    const problem = { reason: "invalid-utf8", offset: text.indexOf("\ufffd"), message: "the document is not UTF-8" };
+    return { text, problem };
+  }
+}
+
+function* countOf(text: string, character: string): Generator<void, number> {
   let count = 0;
-  for (let at = text.indexOf(character); at >= 0; at = text.indexOf(character, at + 1)) count++;
+  for (let at = text.indexOf(character); at >= 0; at = text.indexOf(character, at + 1)) if (++count % 1024 === 0) yield;
   return count;
 }
 
@@ -71,6 +99,8 @@ class TolerantReader {
     if (this.#isAtEnd) return null;
     const offset = this.#at;
     const link = this.#readLink();
+    // What cannot be written again cannot be shown in a lookup.
+    if ("value" in link && leastLinkBytes(link.value) === undefined) return { reason: "bad-attribute", offset };
     if ("value" in link) return { link: link.value, offset };
     this.#skipJunk();
     return { reason: link.reason, offset };

@@ -1,5 +1,6 @@
 import { CODE, type CoapClient, type Environment } from "@tributary/coap-transport";
 import { parseLinkFormatTolerantly } from "@tributary/link-model";
+import { RECENT_DISCOVERY_MS } from "./constants.js";
 import { deniesLookup, get } from "./discovery.js";
 
 /** How to ask an RD. */
@@ -18,6 +19,8 @@ export class NotFoundMeaning {
   readonly #env: Environment;
   #lookups = "";
   #isNothing: boolean | undefined;
+  /** Lookups that answered lately, and when. */
+  readonly #thereMs = new Map<string, number>();
 
   constructor(env: Environment) {
     this.#env = env;
@@ -27,6 +30,7 @@ export class NotFoundMeaning {
   forLookups(endpointLookup: string, resourceLookup: string): void {
     const lookups = `${endpointLookup} ${resourceLookup}`;
     if (lookups !== this.#lookups) this.#isNothing = undefined;
+    this.#thereMs.clear();
     this.#lookups = lookups;
   }
 
@@ -56,9 +60,14 @@ export class NotFoundMeaning {
    * anything at all. @throws {UpstreamError} when it does not answer.
    */
   async isThere(lookup: string, { client, timeoutMs, signal }: ProbeControl): Promise<boolean> {
+    const nowMs = this.#env.clock.nowMs();
+    if (nowMs - (this.#thereMs.get(lookup) ?? Number.NEGATIVE_INFINITY) <= RECENT_DISCOVERY_MS) return true;
     for (const query of [["count=1"], []]) {
       const response = await get(client, lookup, query, timeoutMs, signal);
-      if (response.code === CODE.CONTENT && parseLinkFormatTolerantly(response.payload).links.length > 0) return true;
+      if (response.code === CODE.CONTENT && parseLinkFormatTolerantly(response.payload).links.length > 0) {
+        this.#thereMs.set(lookup, nowMs);
+        return true;
+      }
       if (!deniesLookup(response.code)) return response.code === CODE.CONTENT;
     }
     return false;

@@ -48,6 +48,8 @@ export class OwnNames {
   #hasOwn = false;
   #others = new Set<string>();
   #isGuessVetoed = false;
+  /** What was taken for its own stays so while all entries are under it, whatever is registered elsewhere since. */
+  #taken: string | undefined;
 
   constructor(options: OwnNamesOptions) {
     this.#options = options;
@@ -57,8 +59,11 @@ export class OwnNames {
   /** The origin that is taken for the RD's own because all entries are under it; undefined when there is none. */
   get guessed(): string | undefined {
     const [origin, another] = this.#others;
-    const isOnly = origin !== undefined && another === undefined && !this.#hasOwn && !this.#isGuessVetoed;
-    return isOnly && this.#options.mayGuess && this.#options.mayBeOwn(origin) ? origin : undefined;
+    const isOnly = origin !== undefined && another === undefined && !this.#hasOwn;
+    if (isOnly && origin === this.#taken) return origin;
+    return isOnly && !this.#isGuessVetoed && this.#options.mayGuess && this.#options.mayBeOwn(origin)
+      ? origin
+      : undefined;
   }
 
   /** Entries of an endpoint lookup that was read at `uri`; `isWhole`: all that it has. */
@@ -72,11 +77,13 @@ export class OwnNames {
       if (this.#knownPathOf(link.target, uri) !== null) this.#hasOwn = true;
       else if (!isBase(link)) this.#noteOther(link, uri);
     }
+    this.#taken = this.guessed;
   }
 
   #noteOther(link: Link, uri: string): void {
     const target = resolveReference(uri, link.target);
     if (this.#others.size < 2) this.#others.add(normalOrigin(target));
+    if (normalOrigin(target) === this.#taken) return;
     if (this.#isGuessVetoed || this.#hasOwn || this.#others.size > 1) return;
     const ep = firstValue(link, "ep");
     const d = firstValue(link, "d");

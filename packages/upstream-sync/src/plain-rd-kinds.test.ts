@@ -198,6 +198,18 @@ describe("entries that may be registered elsewhere", () => {
     expect(rd.entries.size).toBe(3);
   });
 
+  test("what was taken stays, whatever is registered elsewhere since", async () => {
+    const { lp, rd } = setUp({ name: "", quirks: { authority: RD_NAME } }, "replicate");
+    await lp.untilLive();
+    lp.directory.openSource("local", { authority: null });
+    const times = { renewedAtMs: 0, expiresAtMs: Number.POSITIVE_INFINITY, expiry: "exact" as const };
+    lp.directory.put("local", { href: "/reg/2/", ep: "n2", base: "coap://n2", attributes: [], links: [], ...times }, 0);
+    rd.register("later");
+    await lp.until(() => lp.held("later") !== undefined, 2.4 * DEFAULTS.pollMs + 5000);
+    expect(lp.endpoints()).toEqual(["later", ...ENDPOINTS]);
+    expect([...lp.upstream.status().leftOut.keys()]).toEqual([]);
+  });
+
   test("the name of another upstream is not taken for its own", async () => {
     const world = createVirtualWorld();
     const rd = new ForeignRd(world, { authority: RD_NAME });

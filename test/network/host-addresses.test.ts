@@ -1,8 +1,19 @@
 import { fileURLToPath } from "node:url";
 import { beforeEach, expect, test } from "vitest";
 import { Link } from "../harness/link.js";
-import { eventually, PINNED_NODE, requirePeers, runProcess, startTributary } from "../peers/peers.js";
+import {
+  eventually,
+  PINNED_NODE,
+  requirePeers,
+  runProcess,
+  runTributary,
+  startProcess,
+  startTributary,
+  TRIBUTARY,
+  untilWritten,
+} from "../peers/peers.js";
 
+const SIMPLE_ENDPOINT = fileURLToPath(new URL("simple-endpoint.mjs", import.meta.url));
 const ASK = fileURLToPath(new URL("ask.mjs", import.meta.url));
 /** `GET /.well-known/core?rt=core.rd*`, confirmable and not; and other things that it answers with an error, or not at all. */
 const CON = "40010001bb2e77656c6c2d6b6e6f776e04636f72654b72743d636f72652e72642a";
@@ -92,4 +103,29 @@ test("what goes to every host is answered by the rules of multicast (RFC 7252 se
   const useful = [expect.objectContaining({ type: NON_TYPE, code: CONTENT })];
   for (const answers of await Promise.all(asked))
     expect(answers).toEqual({ address: answers.address, useful, useless: [[], [], []] });
+});
+
+test("RFC 9176 section 5.1: links are fetched from the address and port that the endpoint spoke to", async () => {
+  const link = new Link();
+  const node = await startRd(link, "coap://[::]:5683");
+  const addresses = ["10.9.0.1", "10.9.0.2", "fd09::1", "fd09::2"];
+  for (const address of addresses) {
+    const args = [SIMPLE_ENDPOINT, address, "5683", "simple"];
+    const { stdout } = await runProcess(PINNED_NODE, args, { netns: link.client });
+    expect([address, stdout.trim()]).toEqual([address, "2.04"]);
+  }
+  await node.stop();
+});
+
+test("register and lookup find an RD by multicast (RFC 9176 section 4.1)", async () => {
+  const link = new Link();
+  await startRd(link, "coap://[::]:5683");
+  const args = [TRIBUTARY, "register", "--ep", "found", "</a>"];
+  const endpoint = startProcess(PINNED_NODE, args, { netns: link.client });
+  const [registered] = await untilWritten(endpoint, "stdout", /^registered .*$/m, 30_000);
+  // An address that means something on one link only comes last.
+  expect(registered).not.toContain("fe80");
+  const { stdout } = await runTributary(["lookup", "ep"], { netns: link.client });
+  expect(stdout).toContain('ep="found"');
+  await endpoint.stop();
 });

@@ -30,10 +30,12 @@ export function participation(status: UpstreamStatus, criteria: readonly Criteri
     case "copying":
     case "live":
       return "ask";
-    // Not reached yet, or lost: asking would only wait for the deadline. One that is mostly asked is tried all the same,
-    // because nothing but a request finds out that it is back.
+    // Not reached yet; one that takes the place of another knows where to ask.
     case "idle":
     case "discovering":
+      return status.capabilities.endpointLookup === undefined ? "missing" : "ask";
+    // Lost: asking would only wait for the deadline. One that is mostly asked is tried all the same, because nothing but a request
+    // finds out that it is back.
     case "stale":
     case "missing":
       return status.capabilities.endpointLookup !== undefined && status.mode !== "replicate" ? "ask" : "missing";

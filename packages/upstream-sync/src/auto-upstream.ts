@@ -2,6 +2,7 @@ import type { Timer } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import { covers, type LookupInterface } from "@tributary/merge-engine";
 import { COPY_PATIENCE_MS, MAX_TOO_LARGE, TOO_LARGE_PAUSE_MS } from "./constants.js";
+import type { Handover } from "./handover.js";
 import { conjunctionKey, QueryFamilies } from "./query-families.js";
 import type {
   CapabilityReport,
@@ -74,7 +75,8 @@ class AutoUpstream implements Upstream {
     this.name = options.name;
     // Families are found anew after a restart: they are what is frequent now.
     const { replicas: _, ...others } = deps;
-    this.#deps = others;
+    const { handover: __, ...fresh } = others;
+    this.#deps = fresh;
     this.#options = options;
     this.#auto = auto;
     this.#watched = new QueryFamilies(auto);
@@ -159,6 +161,13 @@ class AutoUpstream implements Upstream {
       lossyCoverage: complete.flatMap(({ filter, isLossy }) => (isLossy ? [filter] : [])),
       rejected: sumOf([this.#rejectedBefore, asked.rejected, ...statuses.map(({ rejected }) => rejected)]),
     };
+  }
+
+  /** Families are followers of their own, and end with it; the RD is known. */
+  handOver(): Handover {
+    const asked = this.#asked.handOver?.();
+    if (asked === undefined) throw new Error("an upstream of this package hands over");
+    return asked;
   }
 
   async close(): Promise<void> {

@@ -12,7 +12,8 @@ export function shownPhase(state: UpstreamState, before: UpstreamPhase, isHeld: 
       return isHeld ? "stale" : "missing";
     case "discovering":
     case "probing":
-      return before === "stale" || before === "missing" || before === "refused" ? before : state.kind;
+      // One that takes the place of another goes on from what that was.
+      return before === "idle" || before === "discovering" ? state.kind : before;
     default:
       return state.kind;
   }

@@ -2,6 +2,7 @@ import type { CoapClient, Environment } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
 import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import type { UpstreamError } from "./errors.js";
+import type { Handover } from "./handover.js";
 import type { LeftOutCause, Losses } from "./left-out.js";
 import type { ReplicaStore } from "./replica-store.js";
 
@@ -132,6 +133,8 @@ export interface UpstreamDeps {
   readonly env: Environment;
   /** Keeps replicas across restarts; absent: they are copied anew. */
   readonly replicas?: ReplicaStore;
+  /** Of the upstream in whose place this one comes, for the same RD. Its source is still in the directory. */
+  readonly handover?: Handover;
   /** Whether an origin is that of a configured upstream, or of this node; absent: no origin is. */
   readonly isConfigured?: (origin: string) => boolean;
   readonly isThisNode?: (origin: string) => boolean;
@@ -203,8 +206,11 @@ export interface Upstream {
   noteLookup?(criteria: readonly Criterion[]): void;
   /** Called after each change of status; returns the unsubscribe function. */
   onStatus(listener: (status: UpstreamStatus) => void): () => void;
+  /** What one that takes its place for the same RD can go on from. Before `close`. */
+  handOver?(): Handover;
   /**
-   * End it. `keepReplica`: what it holds stays in the directory, for one that follows the same RD. `isAbrupt`: the RD is not
+   * End it: from the moment of the call nothing is written to the directory any more, and another upstream of the name may start.
+   * `keepReplica`: what it holds stays in the directory, for one that follows the same RD. `isAbrupt`: the RD is not
    * told, and finds out when its next notification is rejected (RFC 7641 section 3.6); then this resolves without delay.
    */
   close(options?: { readonly keepReplica?: boolean; readonly isAbrupt?: boolean }): Promise<void>;

@@ -16,6 +16,7 @@ import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed-follower.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { type ForwardingDeps, forwardLookup, observeLookup } from "./forwarding.js";
+import { type Handover, isCompleteFor, readingOf } from "./handover.js";
 import { hopLimitedClient } from "./hop-limited-client.js";
 import { LeftOut, type LeftOutCause, type Loss, NO_LOSSES } from "./left-out.js";
 import { LinkFollower } from "./link-follower.js";
@@ -99,6 +100,7 @@ class UpstreamShell implements Upstream {
     this.#deps = deps;
     this.#options = options;
     this.#notFound = new NotFoundMeaning(deps.env);
+    this.#goOnFrom(deps.handover);
     this.#names = this.#ownNames(null);
     this.#replica = new UpstreamReplica(deps, options, this.#leftOut);
     this.#rediscovery = new Rediscovery(
@@ -107,8 +109,30 @@ class UpstreamShell implements Upstream {
     );
   }
 
+  /** Lookups go on while it starts: the RD is asked where it was found, and what is held stays complete. */
+  #goOnFrom(handover: Handover | undefined): void {
+    if (handover === undefined) return;
+    this.#found = handover.found;
+    this.#capabilities = handover.capabilities;
+    this.#wasComplete = isCompleteFor(this.#options, handover);
+    const isAsked = this.#options.mode === "forward" && handover.found !== null;
+    const isLive = handover.phase === "live" && (isAsked || this.#wasComplete);
+    if (isLive || (handover.phase === "stale" && this.#wasComplete)) this.#phase = handover.phase;
+  }
+
+  handOver(): Handover {
+    const { coverage, lossyCoverage } = this.status();
+    return {
+      phase: this.#phase,
+      found: this.#found,
+      capabilities: this.#capabilities,
+      complete: coverage.filter((filter) => !lossyCoverage.includes(filter)),
+      reading: readingOf(this.#options),
+    };
+  }
+
   start(): void {
-    this.#wasComplete = this.#replica.restore();
+    if (this.#replica.restore()) this.#wasComplete = true;
     this.#input({ kind: "start" });
   }
 
@@ -201,9 +225,10 @@ class UpstreamShell implements Upstream {
     this.#input({ kind: "close" });
     this.#abort.abort();
     this.#timer?.cancel();
-    await this.#stopping;
     this.#listeners.clear();
+    // A follower that takes its leave writes nothing any more: the name is free for another upstream at once.
     this.#replica.close({ isKept: keepReplica });
+    await this.#stopping;
   }
 
   status(): UpstreamStatus {

@@ -107,13 +107,24 @@ async function startHttp(
   return await startHttpServer({ handler, logger: env.logger }, config.http);
 }
 
-/** Reads the configuration again at each call, one after the other. What is wrong leaves the node as it is. */
+/**
+ * Reads the configuration again when it is called, one time after the other. However many calls come while one is under way, the
+ * file is read once more after it. What is wrong leaves the node as it is.
+ */
 function reloader(node: Node, path: string | undefined, logger: Logger): () => void {
-  let last = Promise.resolve();
+  let isRunning = false;
+  let isAskedAgain = false;
+  const run = async (): Promise<void> => {
+    isRunning = true;
+    do {
+      isAskedAgain = false;
+      await reload(node, path, logger).catch((error: unknown) => logger.error("reload failed", { error }));
+    } while (isAskedAgain);
+    isRunning = false;
+  };
   return () => {
-    last = last
-      .then(() => reload(node, path, logger))
-      .catch((error: unknown) => logger.error("reload failed", { error }));
+    if (isRunning) isAskedAgain = true;
+    else void run();
   };
 }
 

@@ -4,6 +4,7 @@ import {
   type AutoOptions,
   createAutoUpstream,
   createUpstream,
+  type Handover,
   type ReplicaStore,
   type Upstream,
   type UpstreamDeps,
@@ -73,11 +74,16 @@ export class UpstreamSet {
     return sum;
   }
 
-  /** Follow exactly `configs`: what is unchanged goes on undisturbed, what left takes its records along. */
+  /**
+   * Follow exactly `configs`: what is unchanged goes on undisturbed, what left takes its records along. One that takes the place of
+   * another for the same RD does so between two lookups, in whatever phase that is, and goes on from what it leaves.
+   */
   async follow(configs: readonly UpstreamConfig[]): Promise<UpstreamChanges> {
     const changes: UpstreamChanges = { added: [], removed: [], changed: [], kept: [] };
     this.#origins = new Set(configs.flatMap(({ uri, authorities }) => [uri, ...authorities.map(canonicalOrigin)]));
     const wanted = new Map(configs.map((config) => [config.name, config]));
+    const closing: Promise<void>[] = [];
+    const handovers = new Map<string, Handover>();
     for (const [name, { config, upstream }] of [...this.#followed]) {
       const next = wanted.get(name);
       if (next !== undefined && isSame(config, next)) {
@@ -85,8 +91,10 @@ export class UpstreamSet {
         continue;
       }
       // The replica outlives a change of settings as long as it is of the same RD: lookups go on meanwhile.
-      const keepReplica = next !== undefined && next.uri === config.uri && next.mode === "replicate";
-      await upstream.close({ keepReplica });
+      const isSameDirectory = next?.uri === config.uri;
+      const handover = isSameDirectory ? upstream.handOver?.() : undefined;
+      if (handover !== undefined) handovers.set(name, handover);
+      closing.push(upstream.close({ keepReplica: isSameDirectory && next?.mode === "replicate" }));
       this.#followed.delete(name);
       addCounts(this.#rejectedBefore, upstream.status().rejected);
       (next === undefined ? changes.removed : changes.changed).push(name);
@@ -95,10 +103,11 @@ export class UpstreamSet {
     for (const config of configs) {
       if (this.#followed.has(config.name)) continue;
       if (!changes.changed.includes(config.name)) changes.added.push(config.name);
-      this.#start(config);
+      this.#start(config, handovers.get(config.name));
     }
     this.#list = [...this.#followed.values()].map(({ upstream }) => upstream);
     this.#deps.onCoverageChange();
+    await Promise.all(closing);
     return changes;
   }
 
@@ -108,7 +117,7 @@ export class UpstreamSet {
     this.#list = [];
   }
 
-  #start(config: UpstreamConfig): void {
+  #start(config: UpstreamConfig, handover: Handover | undefined): void {
     const { mode, ...settings } = config;
     const isAuto = mode === "auto";
     const options: UpstreamOptions = {
@@ -116,9 +125,8 @@ export class UpstreamSet {
       mode: isAuto ? "forward" : mode,
       concurrency: ATTRIBUTION_CONCURRENCY,
     };
-    const upstream = isAuto
-      ? createAutoUpstream(this.#upstreamDeps, options, this.#deps.auto)
-      : createUpstream(this.#upstreamDeps, options);
+    const deps = handover === undefined ? this.#upstreamDeps : { ...this.#upstreamDeps, handover };
+    const upstream = isAuto ? createAutoUpstream(deps, options, this.#deps.auto) : createUpstream(deps, options);
     this.#followed.set(config.name, { config, upstream });
     upstream.onStatus(() => this.#deps.onCoverageChange());
     upstream.start();

@@ -146,22 +146,26 @@ function readAnswer(
  * Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. Of a
  * lookup proxy that is followed as such, all.
  */
-function ownItems(kind: LookupInterface, asked: readonly string[], { capabilities, found }: ForwardingDeps): string[] {
+function ownItems(
+  kind: LookupInterface,
+  asked: readonly string[],
+  { capabilities, found, names }: ForwardingDeps,
+): string[] {
   if (found.isTier) return [...asked];
-  const items = asked.map((item) => asNamedThere(kind, item, found));
+  const items = asked.map((item) => asNamedThere(kind, item, found, names));
   // First, because to some RDs the last criterion is the only one.
   if (kind === "ep") return [...(capabilities.hrefFilter === "yes" ? ["href=/*"] : []), ...items];
   return items.map((item) => (item === "provenance" && capabilities.provenance === "yes" ? "provenance=/*" : item));
 }
 
 /**
- * A criterion that names a registration resource of the RD by the URI that is shown here, with the path that it has there: not
- * every RD knows under which address it is reached. A resource lookup takes `href` for a target too, and that stays as it is.
+ * A criterion that names a registration resource of the RD by the URI that is shown here, as the RD writes it: most by its path,
+ * since not every RD knows under which address it is reached. A resource lookup takes `href` for a target too, and that stays as it is.
  */
-function asNamedThere(kind: LookupInterface, item: string, { authority }: Discovered): string {
+function asNamedThere(kind: LookupInterface, item: string, { authority }: Discovered, names: OwnNames): string {
   const [, name, value = ""] = /^(href|provenance)=(.*)$/s.exec(item) ?? [];
   if (name === undefined || (name === "href" && kind === "res") || !value.startsWith(`${authority}/`)) return item;
-  return `${name}=${value.slice(authority.length)}`;
+  return `${name}=${names.asWritten(value.slice(authority.length))}`;
 }
 
 /** Why a link is not passed on; null when it is. */

@@ -58,6 +58,15 @@ describe("the names under which an RD writes its own URIs", () => {
     expect(names.guessed).toBe("coap://a");
   });
 
+  test("a path is written as the RD writes it", () => {
+    const names = namesOf();
+    expect(names.asWritten("/1")).toBe("/1");
+    names.note(links(A2), URI, true);
+    expect(names.asWritten("/1")).toBe("coap://A:5683/1");
+    names.note(links(`${OWN},${B}`), URI, true);
+    expect(names.asWritten("/1")).toBe("/1");
+  });
+
   test("another authority is checked as the first one was", () => {
     const names = namesOf({ isKnownFromElsewhere: ({ ep }) => ep === "n3" });
     names.note(links(A), URI, true);

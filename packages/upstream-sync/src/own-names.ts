@@ -48,6 +48,7 @@ export class OwnNames {
   #hasOwn = false;
   #others = new Set<string>();
   #isGuessVetoed = false;
+  #written: string | undefined;
   /** What was taken for its own stays so while all entries are under it, whatever is registered elsewhere since. */
   #taken: string | undefined;
 
@@ -66,6 +67,11 @@ export class OwnNames {
       : undefined;
   }
 
+  /** A path of the RD as it writes it itself: with the origin that its own entries have, if they have one. */
+  asWritten(path: string): string {
+    return `${this.#written ?? ""}${path}`;
+  }
+
   /** Entries of an endpoint lookup that was read at `uri`; `isWhole`: all that it has. */
   note(entries: readonly Link[], uri: string, isWhole: boolean): void {
     if (isWhole) {
@@ -78,6 +84,8 @@ export class OwnNames {
       else if (!isBase(link)) this.#noteOther(link, uri);
     }
     this.#taken = this.guessed;
+    const own = entries.find(({ target }) => this.pathOf(target, uri) !== null);
+    if (own !== undefined) this.#written = originOf(own.target);
   }
 
   #noteOther(link: Link, uri: string): void {

@@ -109,6 +109,10 @@ describe("RDs of many kinds are followed and asked", () => {
     const found = async () =>
       (await lookup(lp, mode, "ep")).map((link) => [firstValue(link, "ep"), link.target]).sort();
     expect(await found()).toEqual(expected(ENDPOINTS));
+    // What is shown can be asked for by what it is shown as.
+    for (const [ep, href] of expected(shown === undefined ? ENDPOINTS : []))
+      if (kind.quirks.resetOn === undefined && kind.quirks.criteria !== "last")
+        expect((await lookup(lp, mode, "ep", [`href=${href}`])).map((link) => firstValue(link, "ep"))).toEqual([ep]);
     const links = (await lookup(lp, mode, "res")).map(({ target }) => target);
     expect(links.sort()).toEqual(
       ENDPOINTS.flatMap((ep) => [`coap://${ep}.example/${ep}`, `coap://${ep}.example/t`]).sort(),

@@ -237,7 +237,11 @@ export class ForeignRd {
 
   #matches(one: ForeignEntry, criterion: string): boolean {
     const [name = "", value = ""] = criterion.split(/=(.*)/s);
-    const own = { href: one.href, ep: one.ep, d: one.d ?? this.quirks.defaultSector }[name];
+    const own = {
+      href: `${this.quirks.authority ?? ""}${one.href}`,
+      ep: one.ep,
+      d: one.d ?? this.quirks.defaultSector,
+    }[name];
     if (own === undefined) return false;
     const isPrefix = value.endsWith("*") && this.quirks.hasPrefixes !== false;
     return isPrefix ? own.startsWith(value.slice(0, -1)) : own === value;

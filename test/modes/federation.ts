@@ -188,6 +188,20 @@ export class Federation {
     return { maxAgeS, links: parsed.links, targets: parsed.links.map(({ target }: Link) => target).sort() };
   }
 
+  /** Observe a lookup; the answers so far, which grow. */
+  observe({ address }: Host, kind: "ep" | "res", query: string): readonly string[] {
+    const told: string[] = [];
+    const observation = this.#client.observe(
+      { method: METHOD.GET, uri: `coap://[${address}]/rd-lookup/${kind}?${query}` },
+      {
+        onNotification: ({ payload }) => told.push(new TextDecoder().decode(payload)),
+        onEnd: () => told.push("ended"),
+      },
+    );
+    this.#closing.unshift(async () => observation.cancel());
+    return told;
+  }
+
   /** Register at an RD; the registration resource as its proxies show it. */
   async register(host: Host, query: string, links: string): Promise<string> {
     const { code, locationPath } = await this.request(host, `/rd?${query}`, {

@@ -1,3 +1,4 @@
+import { METHOD } from "@tributary/coap-transport";
 import { describe, expect, test } from "vitest";
 import { Federation, type Host, type Scheme } from "./federation.js";
 import { type AnswerKind, MODES, type Mode, PROMISES, UPSTREAM_KINDS, type UpstreamKind } from "./promises.js";
@@ -100,6 +101,28 @@ describe.each(CELLS)("$name", (cell) => {
     }
     expect([first.lookups, second.lookups, proxy.lookups]).toEqual([[], [], []]);
   });
+
+  test.runIf(isCohosted)(
+    "LPX-12 what is registered here stays when the endpoint has registered elsewhere since, and its end is told",
+    async () => {
+      const { federation, second, proxy, put } = await open(cell);
+      const own = (await put(proxy, "m")).slice(proxy.uri.length);
+      await federation.world.clock.advance(3000);
+      await put(second, "m", "-new");
+      await federation.world.clock.advance(3000);
+      expect((await federation.lookup(proxy, "ep", "ep=m")).links).toHaveLength(1);
+      expect((await federation.lookup(proxy, "ep", "href=/*")).targets).toEqual([own]);
+      expect((await federation.lookup(proxy, "res", "ep=m", 1)).targets).toEqual(["coap://m.example/t"]);
+      const [aged] = (await federation.lookup(proxy, "ep", "href=/*&lt-age")).links;
+      expect(Number(aged?.attributes.find(([name]) => name === "lt-age")?.[1])).toBeGreaterThanOrEqual(6);
+      const told = federation.observe(proxy, "ep", "href=/*");
+      await federation.world.clock.advance(1000);
+      await federation.request(proxy, own, { method: METHOD.DELETE });
+      await federation.world.clock.advance(1000);
+      expect(told.map((text) => text.includes(own))).toEqual([true, false]);
+      expect((await federation.lookup(proxy, "ep", "href=/*")).targets).toEqual([]);
+    },
+  );
 
   test.each(queriesOf(mode))(
     "LPX-11 LPX-13 LPX-14 no loops: one lookup that is %s, %s, costs no more than promised",

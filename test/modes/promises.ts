@@ -49,6 +49,6 @@ export const PROMISES: Readonly<Record<UpstreamKind, Readonly<Record<AnswerKind,
 export const COMMON_PROMISES = {
   "registered here":
     "Hop-Limit 1, and `href` or `provenance` with a path (`href=/*`, `provenance=/*`, `href=/reg/42`): the node's own registrations, " +
-    "and no request to anybody",
+    "also those that are superseded elsewhere, and no request to anybody",
   loops: "none: a proxy asks Tributary RDs for their own registrations only, and drops what other RDs show of others",
 } as const;

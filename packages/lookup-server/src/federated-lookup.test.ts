@@ -119,7 +119,7 @@ function proxy(
 ) {
   const lookup = createFederatedLookup(
     { directory, upstreams: () => upstreams, env, cache: cacheless(concurrency) },
-    { timeoutMs: 1000, onPartial: "serve", ownSources: [], ...options },
+    { timeoutMs: 1000, onPartial: "serve", ...options },
   );
   return async (kind: LookupInterface, ...items: string[]) => lookup(ask(kind, items));
 }
@@ -173,7 +173,7 @@ describe("draft 4.3, a copy that is under way", () => {
         env: { ...env, clock: { ...env.clock, setTimer } },
         cache: cacheless(1),
       },
-      { timeoutMs: 1000, onPartial: "serve", ownSources: [] },
+      { timeoutMs: 1000, onPartial: "serve" },
     );
     const answer = lookup(ask("ep", ["ep=n1"]));
     expect(timers.map(({ ms }) => ms)).toEqual([500]);
@@ -208,7 +208,7 @@ describe("draft 4.4.2, what is registered here", () => {
       });
       const lookup = createFederatedLookup(
         { directory, upstreams: () => [upstream], env, cache: cacheless(1) },
-        { timeoutMs: 1, onPartial: "fail", ownSources: isCohosted ? ["local"] : [] },
+        { timeoutMs: 1, onPartial: "fail", ...(isCohosted ? { ownSource: "local" } : {}) },
       );
       const isByPath = items.some((item) => item.includes("/"));
       for (const kind of ["ep", "res"] as const) {
@@ -226,7 +226,7 @@ describe("draft 4.4.2, what is registered here", () => {
     const tier = new AskedUpstream("tier", [{ href: "/1", ep: "n2" }], { isTier: true });
     const lookup = createFederatedLookup(
       { directory: createDirectory(), upstreams: () => [rd, tier], env, cache: cacheless(2) },
-      { timeoutMs: 1000, onPartial: "serve", ownSources: [] },
+      { timeoutMs: 1000, onPartial: "serve" },
     );
     expect(answered(await lookup(ask("ep", ["rt=t"], 2)))).toMatchObject({
       targets: ["coap://rd/1"],
@@ -245,7 +245,7 @@ describe("draft 6.2.1, coverage", () => {
     const upstream = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: filters });
     const lookup = createFederatedLookup(
       { directory, upstreams: () => [upstream], env, cache: cacheless(1) },
-      { timeoutMs: 1, onPartial: "serve", ownSources: [] },
+      { timeoutMs: 1, onPartial: "serve" },
     );
     const answer = lookup(ask("ep", ["d=f1", "rt=t"])) as LookupAnswer;
     expect([...answer.links].map(({ target }) => target)).toEqual(["coap://a/1"]);
@@ -456,7 +456,7 @@ describe("draft 6.2, one answer per endpoint", () => {
     const upstreams = [new AskedUpstream("a", []), new AskedUpstream("b", [NEW])];
     const lookup = createFederatedLookup(
       { directory: createDirectory(), upstreams: () => upstreams, env, cache },
-      { timeoutMs: 1000, onPartial: "serve", ownSources: [] },
+      { timeoutMs: 1000, onPartial: "serve" },
     );
     const [a] = upstreams as [AskedUpstream];
     await lookup(ask("ep", ["rt=t"]));
@@ -558,7 +558,7 @@ describe("parts that are missing", () => {
     const clock = { ...env.clock, setTimer };
     const lookup = createFederatedLookup(
       { directory: createDirectory(), upstreams: () => [silent], env: { ...env, clock }, cache: cacheless(2) },
-      { timeoutMs: 1000, onPartial: "serve", ownSources: ["local"] },
+      { timeoutMs: 1000, onPartial: "serve", ownSource: "local" },
     );
     const answers = Array.from({ length: 5 }, (_, index) => lookup(ask("ep", [`ep=n${index}`])));
     // The last one's deadline comes first: it waits for nobody.

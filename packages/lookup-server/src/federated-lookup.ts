@@ -24,8 +24,8 @@ export interface FederatedLookupOptions {
   readonly timeoutMs: number;
   /** What to do when an upstream's part is missing: answer with the rest, or 5.04. */
   readonly onPartial: "serve" | "fail";
-  /** Source names that need no upstream (this node's own RD). */
-  readonly ownSources: readonly string[];
+  /** The source with the registrations of this node's own RD, if it is one. */
+  readonly ownSource?: string;
 }
 
 /**
@@ -86,14 +86,23 @@ class FederatedLookup {
     return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#replica(context));
   }
 
-  /** Whatever the mode of an upstream: it has no part in what is registered at this node (draft 4.4.2). */
+  /**
+   * Whatever the mode of an upstream, it has no part in what is registered at this node (draft 4.4.2): what an endpoint
+   * registered here is registered here although it has a newer registration elsewhere.
+   */
   #registeredHere(context: LookupContext): LookupAnswer {
-    return { links: this.#replica(context, new Set(this.#options.ownSources)), origin: "local", isLasting: true };
+    const { ownSource } = this.#options;
+    const { kind, query, request } = context;
+    const { zone } = request.peer;
+    const options = { ...(zone === undefined ? {} : { zone }), heldBy: ownSource ?? "" };
+    const nowMs = this.#deps.env.clock.nowMs();
+    const links = ownSource === undefined ? [] : this.#deps.directory.lookup(kind, query, nowMs, options);
+    return { links, origin: "local", isLasting: true };
   }
 
   #plan({ query, scope }: LookupContext): Plan {
     const plan: Plan = {
-      covered: new Set(this.#options.ownSources),
+      covered: new Set(this.#options.ownSource === undefined ? [] : [this.#options.ownSource]),
       asked: [],
       missing: [],
       copies: [],

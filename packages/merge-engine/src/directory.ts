@@ -65,6 +65,7 @@ class MergedDirectory implements Directory {
         records: new Map(),
         overdue: new Set<StoredRecord>(),
         shown: 0,
+        superseded: new Set<StoredRecord>(),
       };
       this.#book.sources.set(name, source);
     }

@@ -16,6 +16,7 @@ function sourceOf(book: RegistrationBook, name: string): Source {
     records: new Map(),
     overdue: new Set(),
     shown: 0,
+    superseded: new Set(),
   };
   book.sources.set(name, source);
   return source;
@@ -69,12 +70,19 @@ describe("what is gone leaves nothing behind", () => {
           const records = sources.flatMap((each) => [...each.records.values()]);
           expect(book.heap.size + sources.reduce((sum, each) => sum + each.overdue.size, 0)).toBe(records.length);
           expect([...book.union.keys()].flatMap((key) => key.records)).toHaveLength(records.length);
+          expect(sources.reduce((sum, each) => sum + each.superseded.size + each.shown, 0)).toBe(records.length);
         }
         for (const source of sources) book.clear(source, "removed", nowMs);
         expect([book.union.tokenCount, book.heap.size, [...book.union.keys()].length]).toEqual([0, 0, 0]);
-        expect(sources.map(({ shown, overdue, records }) => [shown, overdue.size, records.size])).toEqual([
-          [0, 0, 0],
-          [0, 0, 0],
+        const left = sources.map(({ shown, overdue, superseded, records }) => [
+          shown,
+          overdue.size,
+          superseded.size,
+          records.size,
+        ]);
+        expect(left).toEqual([
+          [0, 0, 0, 0],
+          [0, 0, 0, 0],
         ]);
         // Slots are used again, so that there are never more than keys at one time.
         expect(book.keys.slots).toBeLessThanOrEqual(2);

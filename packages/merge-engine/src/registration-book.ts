@@ -95,6 +95,7 @@ export class RegistrationBook {
     const before = this.#shown(key);
     source.records.delete(record.href);
     source.overdue.delete(record);
+    source.superseded.delete(record);
     removeByPrecedence(key, record);
     if (key.records.length < 2) this.#contested.delete(key);
     this.heap.forget(record);
@@ -228,6 +229,7 @@ export class RegistrationBook {
     const previous = before.record;
     const winner = firstLive(key.records, nowMs);
     key.shown = winner;
+    noteSuperseded(key);
     if (previous === winner && (before.tokens === undefined || winner !== changed)) return;
     if (previous !== null) previous.source.shown--;
     if (winner !== null) winner.source.shown++;
@@ -283,6 +285,15 @@ function visibleCause({ shown }: KeyState, previous: StoredRecord | null, cause:
   // Gone with a cause of its own, or written with an end that has passed already.
   if (shown === null) return isStillThere ? "expired" : cause;
   return isStillThere && comparePrecedence(shown, previous) < 0 ? "superseded" : "returned";
+}
+
+function noteSuperseded({ records, shown }: KeyState): void {
+  for (const record of records) {
+    const { source } = record;
+    if (source.authority !== null) continue;
+    if (record === shown) source.superseded.delete(record);
+    else source.superseded.add(record);
+  }
 }
 
 function isSameTimes(record: StoredRecord, { renewedAtMs, expiresAtMs, stampMs = Number.NaN }: RenewalTimes): boolean {

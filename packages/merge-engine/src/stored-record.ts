@@ -27,6 +27,8 @@ export interface Source {
   readonly overdue: Set<StoredRecord>;
   /** How many of its records are shown. */
   shown: number;
+  /** This node's own records that another one is shown instead of; of other sources they are not kept track of. */
+  readonly superseded: Set<StoredRecord>;
 }
 
 /** One (ep, d) pair with its records; at least one while it is open. */

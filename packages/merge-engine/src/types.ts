@@ -135,6 +135,8 @@ export interface LookupOptions {
   readonly zone?: string;
   /** Only registrations of these sources (used when other sources were asked directly). */
   readonly sources?: ReadonlySet<string>;
+  /** All that this source holds, and nothing else: also what another source's registration is shown instead of. */
+  readonly heldBy?: string;
 }
 
 /**

@@ -54,7 +54,7 @@ export class VisibleUnion {
     const end = count === undefined ? Number.POSITIVE_INFINITY : start + count;
     if (start >= end) return;
     let position = 0;
-    for (const record of this.#candidates(criteria, nowMs, options)) {
+    for (const record of this.#records(criteria, nowMs, options)) {
       const registration = new RecordReader(record);
       if (kind === "ep") {
         if (!registrationMatches(criteria, registration)) continue;
@@ -76,12 +76,31 @@ export class VisibleUnion {
     }
   }
 
+  #records(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Iterable<StoredRecord> {
+    const { heldBy } = options;
+    if (heldBy === undefined) return this.#candidates(criteria, nowMs, options);
+    const shown = this.#candidates(criteria, nowMs, { ...options, sources: new Set([heldBy]) });
+    const { superseded } = this.#deps.sources.get(heldBy) ?? {};
+    if (superseded === undefined || superseded.size === 0) return shown;
+    const matching = [...superseded].filter(
+      (record) =>
+        shownAt(record.key, nowMs) !== record &&
+        !record.hasEnded(nowMs) &&
+        isShownIn(options.zone, record) &&
+        registrationMatches(criteria, new RecordReader(record)),
+    );
+    return inOrder(
+      shown,
+      matching.sort((one, other) => compareKeys(one.key, other.key)),
+    );
+  }
+
   /** Records that are shown at `nowMs` to such a client and can meet the criteria, in order. */
   *#candidates(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Generator<StoredRecord> {
     for (const key of this.#candidateKeys(criteria, nowMs)) {
       const record = shownAt(key, nowMs);
       if (record === null) continue;
-      if (record.zone !== undefined && record.zone !== options.zone) continue; // RFC 9176 section 6.1
+      if (!isShownIn(options.zone, record)) continue;
       if (options.sources !== undefined && !options.sources.has(record.source.name)) continue;
       yield record;
     }
@@ -140,6 +159,28 @@ export class VisibleUnion {
       if (record.key.shown === record && record.hasEnded(nowMs)) yield record.key;
     }
   }
+}
+
+/** Two sequences in the order of keys as one. */
+function* inOrder(some: Iterable<StoredRecord>, others: readonly StoredRecord[]): Generator<StoredRecord> {
+  let next = 0;
+  for (const record of some) {
+    for (
+      let other = others[next];
+      other !== undefined && compareKeys(other.key, record.key) < 0;
+      other = others[next]
+    ) {
+      yield other;
+      next++;
+    }
+    yield record;
+  }
+  yield* others.slice(next);
+}
+
+/** RFC 9176 section 6.1: a link-local registration is shown on its link only. */
+function isShownIn(zone: string | undefined, record: StoredRecord): boolean {
+  return record.zone === undefined || record.zone === zone;
 }
 
 /** What rule 1 shows for a key at `nowMs`, whether or not `expire` has been called since. */

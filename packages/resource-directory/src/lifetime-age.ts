@@ -16,9 +16,14 @@ export function* withLifetimeAges(links: Iterable<Link>, directory: Directory, n
 function withLifetimeAge(link: Link, directory: Directory, nowMs: number): Link {
   const ep = firstValue(link, "ep");
   if (!isPathAbsolute(link.target) || typeof ep !== "string") return link;
-  const registration = directory.winner(ep, firstValue(link, "d") ?? undefined);
-  if (registration === undefined || registration.shownHref !== link.target || registration.ltMs === undefined)
-    return link;
+  const d = firstValue(link, "d") ?? undefined;
+  const winner = directory.winner(ep, d);
+  // One that is superseded is shown too where what is registered here is asked for.
+  const isShown = winner?.shownHref === link.target;
+  const registration = isShown
+    ? winner
+    : directory.candidates(ep, d).find(({ shownHref }) => shownHref === link.target);
+  if (registration?.ltMs === undefined) return link;
   const ages: Attribute[] = [
     ["lt", String(Math.floor(registration.ltMs / 1000))],
     ["lt-age", String(lifetimeAgeS(registration, nowMs))],

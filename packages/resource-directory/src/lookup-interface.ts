@@ -8,7 +8,7 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 import { type Attribute, parseLookupQuery } from "@tributary/link-model";
-import type { Directory, LookupInterface } from "@tributary/merge-engine";
+import type { Directory, LookupInterface, SourceChange } from "@tributary/merge-engine";
 import { isSameTag } from "./body-hash.js";
 import { HEAD_BYTES, MAX_AGE_WITH_AGES_S, MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES } from "./constants.js";
 import type { FeedPublisher } from "./feed-publisher.js";
@@ -38,6 +38,8 @@ export interface LookupInterfaceDeps {
   /** Answers Accept 51; absent: no feed here. */
   readonly feed?: FeedPublisher;
   readonly onLookup?: LookupObservation;
+  /** The source with what is registered here, where the directory has others as well. */
+  readonly ownSource?: string;
   /** Calls back when something besides the directory changes what lookups are answered with. */
   readonly onCoverageChange?: (listener: () => void) => void;
 }
@@ -79,6 +81,8 @@ class LookupResource {
     this.#observers = new LookupObservers({ directory: deps.directory, answer: (asked) => this.#answer(asked) });
     this.#lasting = new LastingAnswers({ directory: deps.directory, clock: deps.env.clock });
     deps.onCoverageChange?.(() => this.#lasting.forgetAll());
+    const { ownSource } = deps;
+    if (ownSource !== undefined) deps.directory.on("source", (change) => this.#onOwnChange(change, ownSource));
   }
 
   handle(request: ServerRequest): ServerResponse | Promise<ServerResponse> {
@@ -91,6 +95,15 @@ class LookupResource {
     return outcome instanceof Promise
       ? outcome.then((settled) => this.#respond(asked.value, settled, startMs))
       : this.#respond(asked.value, outcome, startMs);
+  }
+
+  /** What changes while it is superseded is seen only by lookups of what is registered here. */
+  #onOwnChange({ source, kind, registration }: SourceChange, ownSource: string): void {
+    if (source !== ownSource || kind === "renewed") return;
+    const { ep, d, shownHref } = registration;
+    if (this.#deps.directory.winner(ep, d)?.shownHref === shownHref) return;
+    this.#lasting.forgetAll();
+    this.#observers.wake((context) => context.scope === "here");
   }
 
   /** The replication feed (design section 3) at the same place as the lookup. */

@@ -48,6 +48,13 @@ export class LookupObservers {
     return this.#changes;
   }
 
+  /** Something else has changed that concerns these lookups. */
+  wake(concerns: (context: LookupContext) => boolean): void {
+    this.#changes++;
+    for (const group of this.#groups.values())
+      if (concerns(group.context)) for (const client of group.members) client.wake();
+  }
+
   /** Accept an observer of `asked`, who is being sent the answer with `etag` right now. */
   observe(asked: AskedLookup, etag: Uint8Array): ObservationSource {
     const answeredAt = this.#changes;
@@ -108,6 +115,7 @@ function groupKey({ context, format, showsAges }: AskedLookup): string {
 class ObserverGroup {
   readonly key: string;
   readonly criteria: readonly Criterion[];
+  readonly context: LookupContext;
   readonly members = new Set<ObservingClient>();
   readonly #asked: AskedLookup;
   readonly #answer: AnswerLookup;
@@ -115,6 +123,7 @@ class ObserverGroup {
 
   constructor(key: string, asked: AskedLookup, answer: AnswerLookup) {
     this.key = key;
+    this.context = asked.context;
     this.criteria = asked.context.query.criteria;
     this.#asked = asked;
     this.#answer = answer;

@@ -122,6 +122,7 @@ class RunningNode implements Node {
         source: this.#lookupSource(),
         mayReplicate: createReplicaPolicy(replicasOf(this.#config)),
         feed: feeds,
+        ...(this.#ownFeed !== null && this.#upstreams !== null ? { ownSource: LOCAL_SOURCE } : {}),
         onCoverageChange: (listener) => this.#coverageListeners.push(listener),
         onLookup: (kind, answer, durationMs) => this.#sample({ interface: kind, answer, durationMs }),
       },
@@ -279,7 +280,7 @@ class RunningNode implements Node {
       {
         timeoutMs: lookup.timeoutMs,
         onPartial: lookup.onPartial,
-        ownSources: registration === undefined ? [] : [LOCAL_SOURCE],
+        ...(registration === undefined ? {} : { ownSource: LOCAL_SOURCE }),
       },
     );
   }

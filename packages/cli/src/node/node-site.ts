@@ -20,6 +20,8 @@ export interface NodeSiteDeps {
   readonly source: LookupSource;
   readonly mayReplicate: ReplicaPolicy;
   readonly feed?: FeedPublisher;
+  /** The source with what is registered here, where the directory has others as well. */
+  readonly ownSource?: string;
   readonly onLookup: LookupObservation;
   readonly onCoverageChange: (listener: () => void) => void;
 }

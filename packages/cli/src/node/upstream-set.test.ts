@@ -59,7 +59,7 @@ test.each(Object.entries(SETTINGS))(
     const cacheOptions = { concurrency: 8, entries: 0, bytes: 65_536, staleMs: 0, observeAfter: 0, observations: 0 };
     const lookup = createFederatedLookup(
       { directory, upstreams: () => set.list(), env: world.env, cache: new ResponseCache(world, cacheOptions) },
-      { timeoutMs: 2000, onPartial: "serve", ownSources: [] },
+      { timeoutMs: 2000, onPartial: "serve" },
     );
     const shown = async (): Promise<number | string> => {
       const parsed = parseLookupQuery([]);

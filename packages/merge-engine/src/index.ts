@@ -4,6 +4,14 @@ export { EndpointTable } from "./endpoint-table.js";
 export { MergeError, type MergeErrorCode } from "./errors.js";
 export { FederationClock, wholeMicroseconds } from "./federation-clock.js";
 export { covers, endpointLink, registrationMatches, resourceLink, resourceMatches } from "./matching.js";
+export {
+  DEFAULT_RECORD_LIMITS,
+  findParameterFault,
+  type RecordFault,
+  type RecordLimits,
+  type TakenLinks,
+  takeLinks,
+} from "./record-limits.js";
 export { compareRenewals, type Renewal } from "./total-order.js";
 export type {
   ChangeCause,

@@ -8,8 +8,8 @@ export const DEFAULT_MAX_TOMBSTONES = 100_000;
 export const MAX_ITEMS_PER_PATCH = 20_000;
 /** Operations accepted in one patch; a patch of 64 KiB cannot hold more. */
 export const MAX_OPERATIONS = 2_000;
-/** Largest patch about more than one registration, bytes. */
-export const MAX_SHARED_PATCH_BYTES = 65_536;
+/** Largest patch about more than one registration, bytes: four times what an RD may send. */
+export const MAX_SHARED_PATCH_BYTES = 262_144;
 /** Largest patch that a reader accepts, bytes: one registration at its limits, with links resolved against a long base. */
 export const MAX_PATCH_BYTES = 1_048_576;
 /** What a patch may make a reader recall of entries that it holds, UTF-16 units. */
@@ -20,8 +20,12 @@ export const MAX_DOCUMENT_DEPTH = 5;
 export const MAX_STAGED = 1_048_576;
 /** Record problems reported from one patch. */
 export const MAX_PROBLEMS = 16;
+/** Entries known by name that a feed has and its reader does not hold. */
+export const MAX_UNHELD_ENTRIES = 65_536;
 /** Faulty entries of one feed that are known by name; of others only the number. */
 export const MAX_FAULTY_ENTRIES = 65_536;
+/** Longest name by which a faulty entry is known, characters. */
+export const MAX_FAULTY_HREF_LENGTH = 1024;
 /** Two clocks drift apart by less than this share of the time that passes (quartz: 0.0001). */
 export const CLOCK_DRIFT = 0.0002;
 /** Smaller corrections of the clock of an RD are not worth touching all its records, ms. */

@@ -1,4 +1,4 @@
-import { MAX_FAULTY_ENTRIES } from "./constants.js";
+import { MAX_FAULTY_ENTRIES, MAX_FAULTY_HREF_LENGTH } from "./constants.js";
 import type { EntryFault } from "./feed-entry.js";
 import type { FeedFault } from "./types.js";
 
@@ -19,7 +19,8 @@ export class FaultyEntries {
   add(href: string, fault: EntryFault, message: string): void {
     const known = this.#byHref.get(href);
     this.#byHref.delete(href);
-    if (known === undefined && this.#byHref.size >= MAX_FAULTY_ENTRIES) {
+    const isNamed = this.#byHref.size < MAX_FAULTY_ENTRIES && href.length <= MAX_FAULTY_HREF_LENGTH;
+    if (known === undefined && !isNamed) {
       addTo(this.#unknownOfCopy, fault, 1);
       addTo(this.#unknown, fault, 1);
     } else this.#byHref.set(href, { fault, copy: this.#copy });

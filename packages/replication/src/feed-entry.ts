@@ -1,5 +1,11 @@
 import { type Attribute, isAbsoluteUri, isPathAbsolute, type Link } from "@tributary/link-model";
-import type { Registration } from "@tributary/merge-engine";
+import {
+  DEFAULT_RECORD_LIMITS,
+  findParameterFault,
+  type RecordLimits,
+  type Registration,
+  takeLinks,
+} from "@tributary/merge-engine";
 import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES } from "./constants.js";
 import { isBareObject } from "./feed-operations.js";
 
@@ -20,7 +26,12 @@ export type EntryFault =
   | "beyond-limits";
 
 export type PartResult<T> =
-  | { readonly ok: true; readonly value: T }
+  | {
+      readonly ok: true;
+      readonly value: T;
+      /** Part of it is left out. */
+      readonly flaw?: { readonly fault: EntryFault; readonly message: string };
+    }
   | {
       readonly ok: false;
       readonly fault: EntryFault;
@@ -94,6 +105,7 @@ export interface EntryContext {
   readonly receivedAtMs: number;
   readonly assumedLifetimeMs: number;
   readonly defaultSector?: string;
+  readonly limits?: RecordLimits;
   /** The feed is that of a proxy, and tells what it has from elsewhere; absent: that of an RD. */
   readonly tier?: TierContext;
 }
@@ -121,6 +133,11 @@ export function readEndpointEntry(href: string, entry: unknown, context: EntryCo
   if (tier !== undefined && route.via?.includes(tier.nodeId))
     return { ok: false, isOwn: true, fault: "malformed", message: "came from here" };
   const sector = d === undefined || d === context.defaultSector ? {} : { d };
+  const problem = findParameterFault(
+    { href, ep, ...(d === undefined ? {} : { d }), base, attributes },
+    context.limits ?? DEFAULT_RECORD_LIMITS,
+  );
+  if (problem !== undefined) return refused(href, problem.message, problem.fault);
   return { ok: true, value: { href, ep, ...sector, base, attributes, ...route, ...readTimes(entry, context) } };
 }
 
@@ -156,7 +173,7 @@ export function readTimes(entry: Readonly<Record<string, unknown>>, context: Ent
 }
 
 /** Read an entry of the resource feed. Pure. */
-export function readLinksEntry(href: string, entry: unknown): PartResult<readonly Link[]> {
+export function readLinksEntry(href: string, entry: unknown, limits: RecordLimits): PartResult<readonly Link[]> {
   if (!Array.isArray(entry)) return refused(href, "is not an array of links");
   const links: Link[] = [];
   for (const item of entry) {
@@ -165,7 +182,10 @@ export function readLinksEntry(href: string, entry: unknown): PartResult<readonl
     if (attributes === null) return refused(href, "holds an attribute that is neither string, array nor true");
     links.push({ target: item.href, attributes });
   }
-  return { ok: true, value: links };
+  const { links: taken, fault } = takeLinks(links, limits);
+  const flaw = fault === undefined ? undefined : { fault: fault.fault, message: describe(href, fault.message) };
+  if (taken === null) return refused(href, fault?.message ?? "", fault?.fault);
+  return { ok: true, value: taken, ...(flaw === undefined ? {} : { flaw }) };
 }
 
 function readAttributes(entry: Readonly<Record<string, unknown>>, except: ReadonlySet<string>): Attribute[] | null {
@@ -190,5 +210,11 @@ function refused(
   what: string,
   fault: EntryFault = "malformed",
 ): { readonly ok: false; readonly fault: EntryFault; readonly message: string } {
-  return { ok: false, fault, message: `registration ${href} ${what}` };
+  return { ok: false, fault, message: describe(href, what) };
+}
+
+const MAX_SHOWN_HREF = 200;
+
+function describe(href: string, what: string): string {
+  return `registration ${href.length > MAX_SHOWN_HREF ? `${href.slice(0, MAX_SHOWN_HREF)}…` : href} ${what}`;
 }

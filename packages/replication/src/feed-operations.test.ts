@@ -1,3 +1,4 @@
+import { DEFAULT_RECORD_LIMITS } from "@tributary/merge-engine";
 import { describe, expect, test } from "vitest";
 import { MAX_PATCH_BYTES, MAX_SHARED_PATCH_BYTES } from "./constants.js";
 import { readClock } from "./feed-clock.js";
@@ -230,4 +231,77 @@ test.each([
   { name: "not a feed", patch: `{"0":{"value":{"clock":"a-10"}}}`, want: null },
 ])("the clock in $name", ({ patch, want }) => {
   expect(readClock(patch)).toEqual(want);
+});
+
+describe("what is left out of a feed", () => {
+  const good = { ep: "n", base: "coap://h", lt: 100, "lt-age": 0 };
+  const limits = { ...DEFAULT_RECORD_LIMITS, links: 2, attributes: 2 };
+
+  /** Both feeds of one RD, and what a reader with small limits makes of them. */
+  function follow(entries: Record<string, unknown>, links: Record<string, unknown>) {
+    const reader = createFeedReader({ assumedLifetimeMs: 1000, limits });
+    const replica = new Map<string, Extract<ReplicaChange, { kind: "put" }>["registration"]>();
+    const held = { get: (href: string) => replica.get(href), hrefs: () => replica.keys() };
+    const apply = (kind: FeedKind, patch: string) => {
+      const outcome = reader.apply(kind, patch, 0, held);
+      for (const change of outcome.kind === "applied" ? outcome.changes : []) {
+        if (change.kind === "put") replica.set(change.registration.href, change.registration);
+        else if (change.kind === "remove") replica.delete(change.href);
+      }
+      return outcome;
+    };
+    apply("ep", fresh("ep", entries));
+    apply("res", fresh("res", links));
+    const counts = () => Object.fromEntries([...reader.faults()].map(([fault, { count }]) => [fault, count]));
+    return { reader, replica, apply, counts };
+  }
+
+  test("a registration beyond the limits, by either half; a link that is no absolute URI alone", () => {
+    const { replica, counts, reader } = follow(
+      { "/a": { ...good, x: ["1", "2", "3"] }, "/b": good, "/c": good, "/d": { ...good, base: "rel" } },
+      {
+        "/a": [],
+        "/b": [{ href: "coap://h/1" }, { href: "coap://h/2" }, { href: "coap://h/3" }],
+        "/c": [{ href: "rel" }, { href: "coap://h/1" }],
+        "/d": [],
+      },
+    );
+    expect([...replica]).toMatchObject([["/c", { links: [{ target: "coap://h/1" }] }]]);
+    expect(counts()).toEqual({ "beyond-limits": 2, "relative-target": 1, malformed: 1 });
+    expect(reader.position()).toBeNull();
+  });
+
+  test.each(["/a", "/b"])("%s, left out, can be renewed, removed and become right without a new copy", (href) => {
+    const few = [{ href: "coap://h/1" }];
+    const many = [...few, ...few, ...few];
+    const { replica, counts, apply, reader } = follow(
+      { "/a": { ...good, ep: 5 }, "/b": good },
+      { "/a": few, "/b": many },
+    );
+    expect(replica.size).toBe(0);
+    const pointer = href.replace("/", "~1");
+    const renewal = { op: "replace", path: `/registrations/${pointer}/lt-age`, value: 0 };
+    expect(apply("ep", on([renewal]))).toMatchObject({ kind: "applied", changes: [] });
+    expect(apply("res", on([])).kind).toBe("applied");
+    const next = (operation: object) =>
+      JSON.stringify([
+        { op: "test", path: "/version", value: "a1-2" },
+        operation,
+        { op: "replace", path: "/version", value: "a1-3" },
+      ]);
+    apply("ep", next({ op: "add", path: `/registrations/${pointer}`, value: good }));
+    apply("res", next({ op: "add", path: `/links/${pointer}`, value: few }));
+    expect([...replica.keys()]).toEqual([href]);
+    expect(Object.values(counts())).toEqual([1]);
+    expect(reader.version("ep")).toEqual({ epoch: 0xa1, counter: 3 });
+  });
+
+  test("what was held is not shown any more when its new state is beyond the limits", () => {
+    const few = [{ href: "coap://h/1" }];
+    const { replica, apply } = follow({ "/a": good }, { "/a": few });
+    expect(replica.size).toBe(1);
+    apply("ep", on([{ op: "add", path: "/registrations/~1a", value: { ...good, et: "new" } }]));
+    apply("res", on([{ op: "add", path: "/links/~1a", value: [...few, ...few, ...few] }]));
+    expect(replica.size).toBe(0);
+  });
 });

@@ -1,5 +1,5 @@
 import type { Link } from "@tributary/link-model";
-import type { Registration } from "@tributary/merge-engine";
+import { DEFAULT_RECORD_LIMITS, type RecordLimits, type Registration } from "@tributary/merge-engine";
 import { MAX_PROBLEMS, MAX_STAGED } from "./constants.js";
 import {
   type EndpointPart,
@@ -26,6 +26,7 @@ import type {
   HeldRegistrations,
   ReplicaChange,
 } from "./types.js";
+import { UnheldEntries } from "./unheld-entries.js";
 import type { Version } from "./version.js";
 
 /**
@@ -46,10 +47,13 @@ class JoiningFeedReader implements FeedReader {
   readonly #clock: RemoteClock;
   readonly #ep = new FeedHalf<EndpointPart>("ep");
   readonly #res = new FeedHalf<readonly Link[]>("res");
+  readonly #unheld = new UnheldEntries();
+  readonly #limits: RecordLimits;
 
   constructor(options: FeedReaderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? new RemoteClock();
+    this.#limits = options.limits ?? DEFAULT_RECORD_LIMITS;
   }
 
   version(kind: FeedKind): Version | null {
@@ -78,11 +82,14 @@ class JoiningFeedReader implements FeedReader {
   position(): FeedPosition | null {
     const [ep, res] = [this.#ep, this.#res];
     const isWhole = ep.complete && res.complete && ep.seen === null && res.seen === null;
+    // What is left out is known only by reading it again.
+    if (ep.faulty.faults.size + res.faulty.faults.size > 0) return null;
     if (!isWhole || ep.version === null || res.version === null || ep.staged.size + res.staged.size > 0) return null;
     return ep.version.epoch === res.version.epoch ? { ep: ep.version, res: res.version } : null;
   }
 
   resume(position: FeedPosition): void {
+    this.#unheld.assumeOthers();
     for (const half of [this.#ep, this.#res]) {
       half.version = position[half.kind];
       half.complete = true;
@@ -116,7 +123,10 @@ class JoiningFeedReader implements FeedReader {
     );
     if (outcome.kind !== "applied") return outcome;
     const half = this.#half(kind);
-    if (outcome.isFresh) half.startAnew();
+    if (outcome.isFresh) {
+      half.startAnew();
+      if (kind === "ep") this.#unheld.clear();
+    }
     half.version = outcome.version;
     half.complete = outcome.complete;
     const problems: string[] = [];
@@ -149,9 +159,10 @@ class JoiningFeedReader implements FeedReader {
     changes: ReplicaChange[],
     problems: string[],
   ): void {
-    const context = { ...this.#options, receivedAtMs: sentAtMs };
+    const context = { ...this.#options, limits: this.#limits, receivedAtMs: sentAtMs };
     for (const [href, entry] of outcome.entries) {
       if (outcome.renewedOnly.has(href)) {
+        if (this.#isUnheld(href, held)) continue;
         const times = readTimes(entry as Readonly<Record<string, unknown>>, context);
         if (!this.#ep.restage(href, (part) => ({ ...part, ...times }))) {
           changes.push({ kind: "renew", href, renewedAtMs: times.renewedAtMs, expiresAtMs: times.expiresAtMs });
@@ -164,9 +175,15 @@ class JoiningFeedReader implements FeedReader {
         note(problems, part.message);
         this.#ep.faulty.add(href, part.fault, part.message);
       } else this.#ep.faulty.delete(href);
+      this.#unheld.delete(href);
       if (part?.ok) this.#ep.stage(href, part.value, outcome.version.counter);
       else this.#removeEndpoint(href, outcome, held, changes);
+      if (part?.ok === false) this.#unheld.add(href);
     }
+  }
+
+  #isUnheld(href: string, held: HeldRegistrations): boolean {
+    return this.#unheld.mayHave(href) && !this.#ep.staged.has(href) && held.get(href) === undefined;
   }
 
   /** Links that wait for this moment join the parameters as they are from now on, not those still held. */
@@ -183,11 +200,13 @@ class JoiningFeedReader implements FeedReader {
 
   #takeLinks(outcome: Applied, problems: string[]): void {
     for (const [href, entry] of outcome.entries) {
-      const part = entry === undefined ? null : readLinksEntry(href, entry);
-      if (part !== null && !part.ok) {
-        note(problems, part.message);
-        this.#res.faulty.add(href, part.fault, part.message);
-      } else this.#res.faulty.delete(href);
+      const part = entry === undefined ? null : readLinksEntry(href, entry, this.#limits);
+      const flaw = part === null ? undefined : part.ok ? part.flaw : part;
+      if (flaw === undefined) this.#res.faulty.delete(href);
+      else {
+        note(problems, flaw.message);
+        this.#res.faulty.add(href, flaw.fault, flaw.message);
+      }
       this.#res.stage(href, part?.ok ? part.value : null, outcome.version.counter);
     }
   }
@@ -224,7 +243,13 @@ class JoiningFeedReader implements FeedReader {
     if (part === undefined || list === undefined) return;
     this.#ep.staged.delete(href);
     this.#res.staged.delete(href);
-    if (part !== null && list !== null) changes.push({ kind: "put", registration: { ...part, links: list } });
+    if (part !== null && list !== null) {
+      changes.push({ kind: "put", registration: { ...part, links: list } });
+      return;
+    }
+    // One half was left out: neither is shown, nor what was held before.
+    if (part !== null) this.#unheld.add(href);
+    if (before !== undefined) changes.push({ kind: "remove", href });
   }
 
   /**
@@ -256,6 +281,11 @@ class JoiningFeedReader implements FeedReader {
     return true;
   }
 
+  /** What stands for an entry of which nothing is held, where it matters only that it is there. */
+  #recallUnheld(href: string, recall: Recall, text: string): string | undefined {
+    return recall !== "whole" && this.#unheld.mayHave(href) ? text : undefined;
+  }
+
   /** The entry as the document has it now, as far as operations build on it. */
   #presentEntry(
     kind: FeedKind,
@@ -270,11 +300,11 @@ class JoiningFeedReader implements FeedReader {
     const before = half.covers(href) ? held.get(href) : undefined;
     if (kind === "ep") {
       const part = (staged?.value as EndpointPart | undefined) ?? before;
-      if (part === undefined) return undefined;
+      if (part === undefined) return this.#recallUnheld(href, recall, '{"lt-age":0,"lt-remaining":0}');
       return recall === "whole" ? endpointEntryText({ ...part, links: [] }, nowMs) : timesText(part, nowMs);
     }
     const links = (staged?.value as readonly Link[] | undefined) ?? before?.links;
-    if (links === undefined) return undefined;
+    if (links === undefined) return this.#recallUnheld(href, recall, "[]");
     return recall === "whole" ? linksEntryText({ links } as Registration) : "[]";
   }
 }

@@ -1,5 +1,5 @@
 import type { Criterion } from "@tributary/link-model";
-import type { Registration } from "@tributary/merge-engine";
+import type { RecordLimits, Registration } from "@tributary/merge-engine";
 import type { EntryFault } from "./feed-entry.js";
 import type { AskedAt, RemoteClock } from "./remote-clock.js";
 import type { Version } from "./version.js";
@@ -127,6 +127,8 @@ export interface FeedReaderOptions {
   readonly assumedLifetimeMs: number;
   /** Sector given to records without `d`; absent: none. */
   readonly defaultSector?: string;
+  /** What one registration may have; beyond it, it is left out. Default {@link DEFAULT_RECORD_LIMITS}. */
+  readonly limits?: RecordLimits;
   /** The feed is that of a proxy: records may come from elsewhere, and those that came through this node are left out. */
   readonly tier?: { readonly nodeId: string };
   /** What is known of the RD's clock, shared by all readers of one RD; default: one of its own. */

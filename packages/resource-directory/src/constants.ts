@@ -1,4 +1,5 @@
 import { CODE } from "@tributary/coap-transport";
+import { DEFAULT_RECORD_LIMITS } from "@tributary/merge-engine";
 import type { RegistrationLimits } from "./types.js";
 
 /** Lifetime of a registration that names none, seconds (RFC 9176 section 5). */
@@ -9,10 +10,8 @@ export const MAX_LIFETIME_S = 4_294_967_295;
 export const MAX_NAME_BYTES = 63;
 
 export const DEFAULT_LIMITS: RegistrationLimits = {
+  ...DEFAULT_RECORD_LIMITS,
   registrations: 1_000_000,
-  registrationBytes: 65_536,
-  links: 4096,
-  attributes: 64,
 };
 
 /** An expired registration stays revivable for its own lifetime, but no longer than a day (LIF-05). */

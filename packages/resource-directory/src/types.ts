@@ -7,7 +7,7 @@ import type {
   TableSizes,
 } from "@tributary/coap-transport";
 import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
-import type { Directory, LookupInterface } from "@tributary/merge-engine";
+import type { Directory, LookupInterface, RecordLimits } from "@tributary/merge-engine";
 import type { KeptHistory, LogPosition } from "@tributary/replication";
 import type { LookupScope } from "./lookup-scope.js";
 
@@ -53,15 +53,9 @@ export interface FeedHistory extends KeptHistory {
   forget(href: string, horizon: number): void;
 }
 
-export interface RegistrationLimits {
+export interface RegistrationLimits extends RecordLimits {
   /** Registrations kept, 5.03 beyond. Default 1 000 000. */
   readonly registrations: number;
-  /** Largest payload of one registration in bytes, 4.13 beyond. Default 65 536. */
-  readonly registrationBytes: number;
-  /** Links in one registration, 4.13 beyond. Default 4096. */
-  readonly links: number;
-  /** Endpoint attributes in one registration, 4.00 beyond. Default 64. */
-  readonly attributes: number;
 }
 
 export interface ResourceDirectoryDeps {

@@ -1,15 +1,9 @@
-import { CODE, type CoapClient } from "@tributary/coap-transport";
-import {
-  isPathAbsolute,
-  type Link,
-  lastValue,
-  originOf,
-  parseLinkFormatTolerantly,
-  resolveLink,
-} from "@tributary/link-model";
+import { CODE, type CoapClient, inTurns, type Turns } from "@tributary/coap-transport";
+import { isPathAbsolute, type Link, lastValue, originOf, readTolerantly, resolveLink } from "@tributary/link-model";
 import pLimit from "p-limit";
 import { type AskedMethod, planQueries, type QueryPlan } from "./attribution-query.js";
 import {
+  ASKED_TOGETHER,
   ATTRIBUTION_SAMPLES,
   ATTRIBUTION_TRIES,
   MAX_ATTRIBUTION_SAMPLES,
@@ -18,7 +12,7 @@ import {
 } from "./constants.js";
 import { assertContent, get, isMereRefusal } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
-import { type ForeignEndpoint, LinkCounts, replicatedLink } from "./foreign-documents.js";
+import { type ForeignEndpoint, LinkCounts, mapped, replicatedLink } from "./foreign-documents.js";
 import type { OwnNames } from "./own-names.js";
 
 /** Ways to find out which links belong to a registration, best first. */
@@ -33,6 +27,7 @@ export interface AttributionDeps {
   readonly timeoutMs: number;
   readonly concurrency: number;
   readonly signal: AbortSignal;
+  readonly turns: Turns;
   /** Every link of the RD, read at this moment; null when it does not show them all at once. */
   readonly readWhole: () => Promise<readonly Link[] | null>;
   /** Whether 4.04 to a query means, at this RD, that nothing matches. Never rejects. */
@@ -167,9 +162,17 @@ export class Attribution {
       if (answers.length === 0) continue;
       return whole === null
         ? areDifferent(answers)
-        : isPartOf(whole, answers.flat(), sample.length === endpoints.length);
+        : await this.#isPartOf(whole, answers.flat(), sample.length === endpoints.length);
     }
     return whole === null || whole.length === 0;
+  }
+
+  /** The links are among those of the RD, and all of them when every registration was asked for. */
+  async #isPartOf(whole: readonly Link[], links: readonly Link[], isEverything: boolean): Promise<boolean> {
+    const rest = new LinkCounts();
+    await this.#inTurns(rest.addAll(whole));
+    for (const link of links) rest.add(link, -1);
+    return links.every((link) => rest.count(link) >= 0) && (!isEverything || rest.isEmpty);
   }
 
   /**
@@ -180,8 +183,8 @@ export class Attribution {
     const { resourceLookup } = this.#deps;
     try {
       const links = await this.#get(resourceLookup, ["provenance"]);
-      const known = new Set(endpoints.map(({ href }) => href));
-      const names = links.map((link) => this.#provenanceOf(link));
+      const known = new Set(await this.#inTurns(mapped(endpoints, ({ href }) => href)));
+      const names = (await this.#inTurns(mapped(links, (link) => this.#provenanceOf(link)))) ?? [];
       if (links.length === 0 || names.includes(null) || !names.some((href) => known.has(href ?? ""))) return false;
       const plain = await this.#get(resourceLookup, []);
       return plain.length > 0 && plain.every((link) => lastValue(link, "provenance") === undefined);
@@ -198,9 +201,10 @@ export class Attribution {
 
   async #byProvenance(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
     const { resourceLookup } = this.#deps;
-    const found = new Map<string, Link[]>(endpoints.map(({ href }) => [href, []]));
-    for (const link of await this.#get(resourceLookup, ["provenance"]))
-      found.get(this.#provenanceOf(link) ?? "")?.push(replicatedLink(link, resourceLookup));
+    const found = new Map<string, Link[]>();
+    await this.#inTurns(mapped(endpoints, ({ href }) => found.set(href, [])));
+    const add = (link: Link) => found.get(this.#provenanceOf(link) ?? "")?.push(replicatedLink(link, resourceLookup));
+    await this.#inTurns(mapped(await this.#get(resourceLookup, ["provenance"]), add));
     return found;
   }
 
@@ -232,14 +236,13 @@ export class Attribution {
     const limit = pLimit(this.#deps.concurrency);
     const found = new Map<string, readonly Link[]>();
     this.#timeoutsInARow = 0;
-    await Promise.all(
-      subjects.map((subject) =>
-        limit(async () => {
-          const answer = await this.#patiently(() => ask(subject));
-          if (answer !== null) found.set(...answer);
-        }),
-      ),
-    );
+    const askOne = async (subject: T): Promise<void> => {
+      const answer = await this.#patiently(() => ask(subject));
+      if (answer !== null) found.set(...answer);
+    };
+    // Not all at once: three hundred thousand promises take longer to make than a turn may last.
+    for (let start = 0; start < subjects.length; start += ASKED_TOGETHER)
+      await Promise.all(subjects.slice(start, start + ASKED_TOGETHER).map((subject) => limit(() => askOne(subject))));
     if (this.#timeoutsInARow >= TIMEOUTS_UNTIL_GONE)
       throw new UpstreamError("UPSTREAM_TIMEOUT", "it no longer answers while it is copied");
     return found;
@@ -265,19 +268,17 @@ export class Attribution {
     return null;
   }
 
+  /** Undefined when it is given up: then nobody waits for the result. */
+  #inTurns<T>(work: Generator<void, T>): Promise<T | undefined> {
+    return inTurns(this.#deps.turns, work, this.#deps.signal);
+  }
+
   async #get(uri: string, query: readonly string[]): Promise<readonly Link[]> {
     const response = await get(this.#deps.client, uri, query, this.#deps.timeoutMs, this.#deps.signal);
     if (response.code === CODE.NOT_FOUND && query.length > 0 && (await this.#deps.isNotFoundNothing())) return [];
     assertContent(response);
-    return parseLinkFormatTolerantly(response.payload).links;
+    return (await this.#inTurns(readTolerantly(response.payload)))?.links ?? [];
   }
-}
-
-/** The links are among those of the RD, and all of them when every registration was asked for. */
-function isPartOf(whole: readonly Link[], links: readonly Link[], isEverything: boolean): boolean {
-  const rest = new LinkCounts(whole);
-  for (const link of links) rest.add(link, -1);
-  return links.every((link) => rest.count(link) >= 0) && (!isEverything || rest.isEmpty);
 }
 
 /** No two answers are the same: the filter is not ignored. */

@@ -43,6 +43,8 @@ export const ATTRIBUTION_SAMPLES = 3;
 export const MAX_ATTRIBUTION_SAMPLES = 24;
 /** Registrations per pass whose links are found by taking those of others away, because no query has them alone. */
 export const MAX_SHARED_QUERIES = 64;
+/** Registrations for whose attribution requests are prepared at once. */
+export const ASKED_TOGETHER = 1024;
 /** Tries of one attribution request. */
 export const ATTRIBUTION_TRIES = 3;
 /** Attribution requests that time out one after the other until the RD counts as gone. */

@@ -1,6 +1,6 @@
 import type { Clock } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
-import { type Directory, MergeError, type Registration } from "@tributary/merge-engine";
+import { type Directory, MergeError, type RecordLimits, type Registration } from "@tributary/merge-engine";
 import {
   type AskedAt,
   type ClockReading,
@@ -24,6 +24,7 @@ export interface FeedReplicaOptions {
   /** One conjunction per pair of feeds; one empty conjunction for everything. */
   readonly filters: readonly (readonly Criterion[])[];
   readonly assumedLifetimeMs: number;
+  readonly limits: RecordLimits;
   readonly defaultSector?: string;
   /** The RD is a lookup proxy; `nodeId` is this node. */
   readonly tier?: { readonly nodeId: string };

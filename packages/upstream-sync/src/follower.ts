@@ -1,5 +1,5 @@
-import type { CoapClient, Environment } from "@tributary/coap-transport";
-import type { Directory } from "@tributary/merge-engine";
+import type { CoapClient, Environment, Turns } from "@tributary/coap-transport";
+import type { Directory, RecordLimits } from "@tributary/merge-engine";
 import type { Discovered } from "./discovery.js";
 import type { UpstreamError } from "./errors.js";
 import type { LeftOut } from "./left-out.js";
@@ -28,9 +28,12 @@ export interface FollowerDeps {
   readonly client: CoapClient;
   readonly directory: Directory;
   readonly env: Environment;
+  /** Divides work on long documents. */
+  readonly turns: Turns;
   readonly options: UpstreamOptions;
   readonly remarks: Remarks;
   readonly leftOut: LeftOut;
+  readonly recordLimits: RecordLimits;
   readonly events: FollowerEvents;
   readonly notFound: NotFoundMeaning;
   readonly names: OwnNames;

@@ -7,6 +7,7 @@ import {
   resolveReference,
   serialiseLink,
 } from "@tributary/link-model";
+import { DEFAULT_RECORD_LIMITS, findParameterFault, type RecordLimits } from "@tributary/merge-engine";
 import { type LeftOutCause, LossCount, type Losses } from "./left-out.js";
 import type { OwnNames } from "./own-names.js";
 
@@ -35,12 +36,14 @@ export interface DocumentContext {
   readonly uri: string;
   readonly defaultSector?: string;
   readonly names: OwnNames;
+  /** Default: those of registrations here. */
+  readonly limits?: RecordLimits;
   /** It is known to show registrations of other RDs, which are upstreams themselves (draft 4.4.2): not taking them loses nothing. */
   readonly showsOthers?: boolean;
 }
 
 /** What an RD says about an entry besides its endpoint attributes; clients may have put the same names there. */
-const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set([
+export const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set([
   "ep",
   "d",
   "base",
@@ -53,12 +56,39 @@ const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set([
   "rel",
 ]);
 
+/** Entries of a document that are looked at in one step of long work. */
+export const ENTRIES_PER_STEP = 32;
+
+/** What `change` makes of each of `items`, in steps. */
+export function* mapped<T, U>(items: readonly T[], change: (item: T) => U): Generator<void, U[]> {
+  const results: U[] = [];
+  for (const item of items) {
+    results.push(change(item));
+    if (results.length % ENTRIES_PER_STEP === 0) yield;
+  }
+  return results;
+}
+
 /** Read an endpoint lookup (RFC 9176 section 6.4). The order of entries means nothing. Pure. */
 export function readEndpointDocument(links: readonly Link[], context: DocumentContext): EndpointDocument {
+  const steps = readEndpointDocumentInSteps(links, context);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same in small steps. Pure. */
+export function* readEndpointDocumentInSteps(
+  links: readonly Link[],
+  context: DocumentContext,
+): Generator<void, EndpointDocument> {
   const endpoints = new Map<string, ForeignEndpoint>();
   const leftOut = new LossCount();
   const byBase: ForeignEndpoint[] = [];
+  let looked = 0;
   for (const link of links) {
+    if (++looked % ENTRIES_PER_STEP === 0) yield;
     const endpoint = readEndpoint(link, context);
     if ("cause" in endpoint) {
       const isLoss = endpoint.cause !== "other-authority" || context.showsOthers !== true;
@@ -92,14 +122,21 @@ function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | R
   const ageS =
     wholeSeconds(lastValue(link, "lt-age")) ??
     (ltS !== undefined && remainingS !== undefined ? Math.max(0, ltS - remainingS) : undefined);
+  const attributes = link.attributes.filter(
+    ([name]) => !NOT_ENDPOINT_ATTRIBUTES.has(name) && (name !== "con" || typeof ownBase === "string"),
+  );
+  const href = place.kind === "path" ? place.path : link.target;
+  const problem = findParameterFault(
+    { href, ep, ...(typeof d === "string" ? { d } : {}), base, attributes },
+    context.limits ?? DEFAULT_RECORD_LIMITS,
+  );
+  if (problem !== undefined) return { cause: problem.fault, message: `the entry <${link.target}> ${problem.message}` };
   return {
-    href: place.kind === "path" ? place.path : link.target,
+    href,
     ep,
     ...(typeof d !== "string" ? {} : d === context.defaultSector ? { shownSector: d } : { d }),
     base,
-    attributes: link.attributes.filter(
-      ([name]) => !NOT_ENDPOINT_ATTRIBUTES.has(name) && (name !== "con" || typeof ownBase === "string"),
-    ),
+    attributes,
     ...(ltS === undefined ? {} : { ltS }),
     ...(ageS === undefined ? {} : { ageS }),
   };
@@ -157,9 +194,22 @@ export class LinkCounts {
     else this.#counts.set(text, sum);
   }
 
-  /** Take away all that `other` counts. */
-  subtract(other: LinkCounts): void {
-    for (const [text, count] of other.#counts) this.#addText(text, -count);
+  /** Count all of `links`, in steps. */
+  *addAll(links: Iterable<Link>): Generator<void, void> {
+    let added = 0;
+    for (const link of links) {
+      this.add(link, 1);
+      if (++added % ENTRIES_PER_STEP === 0) yield;
+    }
+  }
+
+  /** Take away all that `other` counts, in steps. */
+  *subtract(other: LinkCounts): Generator<void, void> {
+    let subtracted = 0;
+    for (const [text, count] of other.#counts) {
+      this.#addText(text, -count);
+      if (++subtracted % ENTRIES_PER_STEP === 0) yield;
+    }
   }
 
   count(link: Link): number {

@@ -1,20 +1,35 @@
 import { type Criterion, type Link, originOf } from "@tributary/link-model";
-import { type Directory, MergeError, type Registration, registrationMatches } from "@tributary/merge-engine";
+import {
+  type Directory,
+  MergeError,
+  type RecordLimits,
+  type Registration,
+  registrationMatches,
+  type TakenLinks,
+  takeLinks,
+} from "@tributary/merge-engine";
 import { AGE_PROOF_MS, AGE_TOLERANCE_MS, EXTENSION_SHARE } from "./constants.js";
 import { causeOf, RECORDS } from "./feed-replica.js";
-import { type ForeignEndpoint, LinkCounts } from "./foreign-documents.js";
+import { ENTRIES_PER_STEP, type ForeignEndpoint, LinkCounts } from "./foreign-documents.js";
 import type { LeftOut } from "./left-out.js";
 
 export interface ForeignReplicaOptions {
   readonly source: string;
   readonly filters: readonly (readonly Criterion[])[];
   readonly assumedLifetimeMs: number;
+  readonly limits: RecordLimits;
 }
+
+/** Part of what is left out: links of registrations, or registrations because of their links. */
+const LINKS = "links of registrations";
+const NO_LINKS: TakenLinks = { links: [] };
 
 interface Record {
   endpoint: ForeignEndpoint;
   /** null until they were asked for. */
   links: readonly Link[] | null;
+  /** What of them is shown. */
+  taken: TakenLinks;
   /** When it appeared or last changed here; stands in for the renewal that such an RD does not tell (decision 4). */
   changedAtMs: number;
   seenAtMs: number;
@@ -43,7 +58,7 @@ export class ForeignReplica {
 
   /** Nothing is held this way any more; what the directory has of it stays. */
   close(): void {
-    this.#leftOut.clear(RECORDS);
+    for (const part of [RECORDS, LINKS]) this.#leftOut.clear(part);
   }
 
   get size(): number {
@@ -63,32 +78,51 @@ export class ForeignReplica {
    * Take over an endpoint document; returns the registrations whose links have to be asked for. What a document that is not
    * whole does not show stays.
    */
-  takeEndpoints(
+  *takeEndpoints(
     endpoints: ReadonlyMap<string, ForeignEndpoint>,
     isWhole: boolean,
     nowMs: number,
-  ): { toAttribute: ForeignEndpoint[]; changes: number } {
-    let changes = 0;
-    // What the directory holds besides comes from an earlier configuration of this upstream.
-    for (const href of new Set([...this.#records.keys(), ...this.#directory.hrefs(this.#options.source)])) {
-      if (endpoints.has(href) || !isWhole) continue;
-      this.#forget(href, nowMs);
-      changes++;
+  ): Generator<void, { toAttribute: ForeignEndpoint[]; changes: number }> {
+    let changes = isWhole ? yield* this.forgetOthers(endpoints, nowMs) : 0;
+    let looked = 0;
+    for (const endpoint of endpoints.values()) {
+      if (++looked % ENTRIES_PER_STEP === 0) yield;
+      if (this.#takeEndpoint(endpoint, nowMs)) changes++;
     }
-    for (const endpoint of endpoints.values()) if (this.#takeEndpoint(endpoint, nowMs)) changes++;
-    return { toAttribute: this.unattributed(), changes };
+    return { toAttribute: yield* this.unattributed(), changes };
   }
 
-  /** Take over the links of registrations; true when anything changed. */
-  takeLinks(links: ReadonlyMap<string, readonly Link[]>, nowMs: number): boolean {
+  /**
+   * Forget whatever is not among `endpoints`; how many there were. What the directory holds besides comes from an earlier
+   * configuration of this upstream.
+   */
+  *forgetOthers(endpoints: ReadonlyMap<string, ForeignEndpoint>, nowMs: number): Generator<void, number> {
+    let forgotten = 0;
+    let looked = 0;
+    for (const hrefs of [this.#records.keys(), this.#directory.hrefs(this.#options.source)]) {
+      for (const href of hrefs) {
+        if (++looked % ENTRIES_PER_STEP === 0) yield;
+        if (endpoints.has(href)) continue;
+        this.#forget(href, nowMs);
+        forgotten++;
+      }
+    }
+    return forgotten;
+  }
+
+  /** Take over the links of registrations, in steps; true when anything changed. */
+  *takeLinks(links: ReadonlyMap<string, readonly Link[]>, nowMs: number): Generator<void, boolean> {
     let isChanged = false;
+    let looked = 0;
     for (const [href, list] of links) {
+      if (++looked % ENTRIES_PER_STEP === 0 || list.length > ENTRIES_PER_STEP) yield;
       const record = this.#records.get(href);
       if (record === undefined || (record.links !== null && isSameLinks(record.links, list))) continue;
       for (const link of record.links ?? []) this.#held.add(link, -1);
       for (const link of list) this.#held.add(link, 1);
       if (record.links !== null) record.changedAtMs = nowMs;
       record.links = list;
+      record.taken = takeLinks(list, this.#options.limits);
       isChanged = true;
       this.#show(record, nowMs);
     }
@@ -99,22 +133,28 @@ export class ForeignReplica {
    * Compare with the whole resource document: undefined when both say the same, else the registrations to ask for again:
    * those with a link that is gone, and those from whose base a new link comes. None when nothing points anywhere.
    */
-  suspects(whole: readonly Link[]): ForeignEndpoint[] | undefined {
-    const rest = this.#remainder(whole);
-    rest.subtract(this.#orphans);
+  *suspects(whole: readonly Link[]): Generator<void, ForeignEndpoint[] | undefined> {
+    const rest = yield* this.#remainder(whole);
+    yield* rest.subtract(this.#orphans);
     if (rest.isEmpty) return undefined;
-    const added = new Set(whole.filter((link) => rest.count(link) > 0).map((link) => originOf(link.target)));
-    return [...this.#records.values()]
-      .filter(
-        ({ endpoint, links }) =>
-          added.has(originOf(endpoint.base)) || links?.some((link) => rest.count(link) < 0) === true,
-      )
-      .map(({ endpoint }) => endpoint);
+    const added = new Set<string | undefined>();
+    let looked = 0;
+    for (const link of whole) {
+      if (++looked % ENTRIES_PER_STEP === 0) yield;
+      if (rest.count(link) > 0) added.add(originOf(link.target));
+    }
+    const suspects: ForeignEndpoint[] = [];
+    for (const { endpoint, links } of this.#records.values()) {
+      if (++looked % ENTRIES_PER_STEP === 0) yield;
+      const isSuspect = added.has(originOf(endpoint.base)) || links?.some((link) => rest.count(link) < 0) === true;
+      if (isSuspect) suspects.push(endpoint);
+    }
+    return suspects;
   }
 
   /** What differs even now is the way of this RD: links of no registration, or links that it does not list. True if any. */
-  acceptDifferences(whole: readonly Link[]): boolean {
-    this.#orphans = this.#remainder(whole);
+  *acceptDifferences(whole: readonly Link[]): Generator<void, boolean> {
+    this.#orphans = yield* this.#remainder(whole);
     return !this.#orphans.isEmpty;
   }
 
@@ -123,9 +163,10 @@ export class ForeignReplica {
     return Math.max(0, this.#orphans.sum);
   }
 
-  #remainder(whole: readonly Link[]): LinkCounts {
-    const rest = new LinkCounts(whole);
-    rest.subtract(this.#held);
+  *#remainder(whole: readonly Link[]): Generator<void, LinkCounts> {
+    const rest = new LinkCounts();
+    yield* rest.addAll(whole);
+    yield* rest.subtract(this.#held);
     return rest;
   }
 
@@ -135,8 +176,10 @@ export class ForeignReplica {
   }
 
   /** What was taken for the links of all registrations was found in a way that is wrong. Those that are shown keep nothing of it. */
-  takeBackLinks(nowMs: number): void {
+  *takeBackLinks(nowMs: number): Generator<void, void> {
+    let looked = 0;
     for (const record of this.#records.values()) {
+      if (++looked % ENTRIES_PER_STEP === 0) yield;
       if (record.links === null) continue;
       this.#dropLinks(record);
       record.changedAtMs = nowMs;
@@ -144,8 +187,12 @@ export class ForeignReplica {
   }
 
   /** Show registrations whose links could not be found out without any. */
-  showUnattributed(nowMs: number): void {
-    for (const record of this.#records.values()) if (record.links === null) this.#show(record, nowMs);
+  *showUnattributed(nowMs: number): Generator<void, void> {
+    let looked = 0;
+    for (const record of this.#records.values()) {
+      if (++looked % ENTRIES_PER_STEP === 0) yield;
+      if (record.links === null) this.#show(record, nowMs);
+    }
   }
 
   endpoints(): ForeignEndpoint[] {
@@ -153,8 +200,14 @@ export class ForeignReplica {
   }
 
   /** Registrations whose links could not be read yet. */
-  unattributed(): ForeignEndpoint[] {
-    return [...this.#records.values()].filter(({ links }) => links === null).map(({ endpoint }) => endpoint);
+  *unattributed(): Generator<void, ForeignEndpoint[]> {
+    const found: ForeignEndpoint[] = [];
+    let looked = 0;
+    for (const { endpoint, links } of this.#records.values()) {
+      if (++looked % ENTRIES_PER_STEP === 0) yield;
+      if (links === null) found.push(endpoint);
+    }
+    return found;
   }
 
   /** True when the entry is new or different. */
@@ -175,7 +228,14 @@ export class ForeignReplica {
     }
     // The path was given to another endpoint: another registration, whatever was known under this path.
     if (known !== undefined) this.#forget(endpoint.href, nowMs);
-    const record: Record = { endpoint, links: null, changedAtMs: nowMs, seenAtMs: nowMs, firstAge: null };
+    const record: Record = {
+      endpoint,
+      links: null,
+      taken: NO_LINKS,
+      changedAtMs: nowMs,
+      seenAtMs: nowMs,
+      firstAge: null,
+    };
     this.#noteAge(record, endpoint, nowMs);
     this.#records.set(endpoint.href, record);
     return true;
@@ -199,17 +259,27 @@ export class ForeignReplica {
   #dropLinks(record: Record): void {
     for (const link of record.links ?? []) this.#held.add(link, -1);
     record.links = null;
+    record.taken = NO_LINKS;
   }
 
   #forget(href: string, nowMs: number): void {
     const record = this.#records.get(href);
     if (record !== undefined) this.#dropLinks(record);
     this.#records.delete(href);
-    this.#leftOut.taken(RECORDS, href);
+    for (const part of [RECORDS, LINKS]) this.#leftOut.taken(part, href);
     this.#directory.remove(this.#options.source, href, nowMs);
   }
 
   #show(record: Record, nowMs: number): void {
+    const { href } = record.endpoint;
+    const { links, fault } = record.taken;
+    if (fault === undefined) this.#leftOut.taken(LINKS, href);
+    else this.#leftOut.record(LINKS, href, fault.fault, `registration ${href} ${fault.message}`);
+    if (links === null) {
+      this.#leftOut.taken(RECORDS, href);
+      this.#directory.remove(this.#options.source, href, nowMs);
+      return;
+    }
     const registration = this.#registration(record);
     const { source, filters } = this.#options;
     if (filters.length > 0 && !filters.some((criteria) => registrationMatches(criteria, registration))) {
@@ -241,7 +311,7 @@ export class ForeignReplica {
     );
   }
 
-  #registration({ endpoint, links, changedAtMs, seenAtMs }: Record): Registration {
+  #registration({ endpoint, taken, changedAtMs, seenAtMs }: Record): Registration {
     const { href, ep, d, base, attributes, ltS, ageS } = endpoint;
     const ltMs = ltS === undefined ? undefined : ltS * 1000;
     const isExact = this.isAgeTrusted && ageS !== undefined && ltMs !== undefined;
@@ -252,7 +322,7 @@ export class ForeignReplica {
       ...(d === undefined ? {} : { d }),
       base,
       attributes,
-      links: links ?? [],
+      links: taken.links ?? [],
       ...(ltMs === undefined ? {} : { ltMs }),
       renewedAtMs,
       // Without an age it may have been renewed the moment that it was seen (design section 4).

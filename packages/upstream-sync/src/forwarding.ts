@@ -1,19 +1,33 @@
-import { type ClientResponse, CODE, CONTENT_FORMAT, type CoapClient, METHOD } from "@tributary/coap-transport";
+import {
+  type ClientResponse,
+  CODE,
+  CONTENT_FORMAT,
+  type CoapClient,
+  inTurns,
+  METHOD,
+  type Turns,
+} from "@tributary/coap-transport";
 import {
   type Attribute,
   firstValue,
   isAbsoluteUri,
   type Link,
   lastValue,
-  parseLinkFormatTolerantly,
+  readTolerantly,
   resolveReference,
-  type TolerantParseResult,
 } from "@tributary/link-model";
-import type { LookupInterface } from "@tributary/merge-engine";
+import {
+  findParameterFault,
+  type LookupInterface,
+  type RecordFault,
+  type RecordLimits,
+  takeLinks,
+} from "@tributary/merge-engine";
 import { MAX_DOCUMENT_BYTES } from "./constants.js";
 import { assertContent, type Discovered, deniesLookup, lookupGone, lookupUri, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
-import { documentLosses, LossCount, type Losses } from "./left-out.js";
+import { ENTRIES_PER_STEP, NOT_ENDPOINT_ATTRIBUTES } from "./foreign-documents.js";
+import { documentLosses, type LeftOutCause, LossCount } from "./left-out.js";
 import type { OwnNames } from "./own-names.js";
 import type { Remarks } from "./remarks.js";
 import type {
@@ -30,6 +44,9 @@ export interface ForwardingDeps {
   readonly capabilities: CapabilityReport;
   readonly names: OwnNames;
   readonly remarks: Remarks;
+  readonly recordLimits: RecordLimits;
+  /** Divides work on long documents. */
+  readonly turns: Turns;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -57,7 +74,7 @@ export async function forwardLookup(
       if (signal.aborted) throw error;
       return ask();
     });
-    return readAnswer(deps, kind, response, held);
+    return await readAnswer(deps, kind, response, held);
   } catch (error) {
     throw toUpstreamError(error);
   }
@@ -78,16 +95,33 @@ export function observeLookup(
     if (!isOver) onEnd(error);
     isOver = true;
   };
-  const onNotification = (response: ClientResponse): void => {
+  /** What came last and was not read yet; what came before it does not matter any more. */
+  let unread: ClientResponse | undefined;
+  let end: UpstreamError | undefined;
+  let isReading = false;
+  const readAll = async (): Promise<void> => {
+    isReading = true;
     try {
-      onAnswer(readAnswer(deps, kind, response, { etag: held }));
+      for (let next = unread; next !== undefined && !isOver; next = unread) {
+        unread = undefined;
+        const answer = await readAnswer(deps, kind, next, { etag: held });
+        if (!isOver) onAnswer(answer);
+      }
     } catch (error) {
       finish(toUpstreamError(error));
       observation.cancel();
     }
+    isReading = false;
+    if (end !== undefined) finish(end);
   };
-  const onFinished = (reason: "not-observable" | "error-response" | Error): void =>
-    finish(reason instanceof Error ? toUpstreamError(reason) : new UpstreamError("UPSTREAM_REFUSED", reason));
+  const onNotification = (response: ClientResponse): void => {
+    unread = response;
+    if (!isReading) void readAll();
+  };
+  const onFinished = (reason: "not-observable" | "error-response" | Error): void => {
+    end = reason instanceof Error ? toUpstreamError(reason) : new UpstreamError("UPSTREAM_REFUSED", reason);
+    if (!isReading) finish(end);
+  };
   const observation = deps.client.observe(
     lookupRequest(deps, kind, items, { etag }),
     { onNotification, onEnd: onFinished },
@@ -119,27 +153,49 @@ function lookupRequest(deps: ForwardingDeps, kind: LookupInterface, items: reado
   };
 }
 
-/** @throws {UpstreamError} UPSTREAM_REFUSED */
-function readAnswer(
+/** In turns, for an answer may be long. @throws {UpstreamError} */
+async function readAnswer(
   deps: ForwardingDeps,
   kind: LookupInterface,
   response: ClientResponse,
   { etag: held }: HeldAnswer,
-): ForwardedAnswer | UnchangedAnswer {
+): Promise<ForwardedAnswer | UnchangedAnswer> {
   const { maxAgeS, etag, payload } = response;
   if (response.code === CODE.VALID && held !== undefined) return { isUnchanged: true, maxAgeS };
   if (deniesLookup(response.code)) throw lookupGone(kind, response.code);
   assertContent(response);
-  const parsed = parseLinkFormatTolerantly(payload);
+  const taken = await inTurns(deps.turns, takeDocument(deps, kind, payload), deps.signal);
+  if (taken === undefined) throw new UpstreamError("UPSTREAM_CLOSED", "nobody waits for the answer any more");
+  const answer = { ...taken, maxAgeS, bytes: payload.length };
+  return etag === undefined ? answer : { ...answer, etag };
+}
+
+type TakenDocument = Pick<ForwardedAnswer, "links" | "received" | "losses">;
+
+function* takeDocument(
+  deps: ForwardingDeps,
+  kind: LookupInterface,
+  payload: Uint8Array,
+): Generator<void, TakenDocument> {
+  const parsed = yield* readTolerantly(payload);
   const [first] = parsed.problems;
   if (first !== undefined) deps.remarks.add(`${kind} lookup is not valid link format (${first.reason})`);
   const uri = lookupUri(deps.found, kind);
   if (kind === "ep") deps.names.note(parsed.links, uri, false);
-  const taken = parsed.links.filter((link) => refusalOf(kind, link, uri, deps) === null);
-  const links = taken.map((link) => transcode(kind, link, uri, deps));
-  const losses = lossesOf(deps, kind, parsed);
-  const answer = { links, received: parsed.links.length, maxAgeS, bytes: payload.length, losses };
-  return etag === undefined ? answer : { ...answer, etag };
+  const losses = new LossCount();
+  for (const [cause, { count, example }] of documentLosses(parsed, `the ${kind} lookup`))
+    losses.add(cause, example, count);
+  const links: Link[] = [];
+  let looked = 0;
+  for (const link of parsed.links) {
+    if (++looked % ENTRIES_PER_STEP === 0) yield;
+    const refusal = refusalOf(kind, link, uri, deps);
+    // A node of this kind tells its own registrations from those of others, which are upstreams themselves (draft 4.4.2).
+    const isOfAnother = refusal?.cause === "other-authority" && deps.found.isTributary;
+    if (refusal === null) links.push(transcode(kind, link, uri, deps));
+    else if (!isOfAnother) losses.add(refusal.cause, refusal.message);
+  }
+  return { links, received: parsed.links.length, losses: losses.losses };
 }
 
 /**
@@ -169,36 +225,48 @@ function asNamedThere(kind: LookupInterface, item: string, { authority }: Discov
 }
 
 /** Why a link is not passed on; null when it is. */
-function refusalOf(
+function refusalOf(kind: LookupInterface, link: Link, uri: string, deps: ForwardingDeps): Refusal | null {
+  const { found } = deps;
+  const refused = (cause: LeftOutCause, what: string): Refusal => ({
+    cause,
+    message: `the entry <${link.target}> ${what}`,
+  });
+  if (kind === "ep" && !firstValue(link, "ep")) return refused("no-name", "has no endpoint name");
+  if (!found.isTier && !isRegisteredThere(kind, link, uri, deps)) {
+    const place = deps.names.placeOf(link, uri);
+    const message =
+      "message" in place ? place.message : `a link of <${link.target}> is registered at another authority`;
+    return { cause: "other-authority", message };
+  }
+  const fault =
+    kind === "ep" ? endpointFault(link, deps) : takeLinks([transcode(kind, link, uri, deps)], deps.recordLimits).fault;
+  return fault === undefined ? null : refused(fault.fault, fault.message);
+}
+
+interface Refusal {
+  readonly cause: LeftOutCause;
+  readonly message: string;
+}
+
+function isRegisteredThere(
   kind: LookupInterface,
   link: Link,
   uri: string,
-  { capabilities, found, names }: ForwardingDeps,
-): "no-name" | "other-authority" | null {
-  if (kind === "ep" && !firstValue(link, "ep")) return "no-name";
-  if (found.isTier) return null;
-  if (kind === "ep") return names.placeOf(link, uri).kind === "elsewhere" ? "other-authority" : null;
+  { capabilities, names }: ForwardingDeps,
+): boolean {
+  if (kind === "ep") return names.placeOf(link, uri).kind !== "elsewhere";
   const provenance = capabilities.provenance === "yes" ? lastValue(link, "provenance") : undefined;
-  return typeof provenance !== "string" || names.pathOf(provenance, uri) !== null ? null : "other-authority";
+  return typeof provenance !== "string" || names.pathOf(provenance, uri) !== null;
 }
 
-function lossesOf(deps: ForwardingDeps, kind: LookupInterface, parsed: TolerantParseResult): Losses {
-  const losses = new LossCount();
-  for (const [cause, { count, example }] of documentLosses(parsed, `the ${kind} lookup`))
-    losses.add(cause, example, count);
-  const uri = lookupUri(deps.found, kind);
-  for (const link of parsed.links) {
-    const cause = refusalOf(kind, link, uri, deps);
-    if (cause === "no-name") losses.add(cause, `the entry <${link.target}> has no endpoint name`);
-    // A node of this kind tells its own registrations from those of others, which are upstreams themselves (draft 4.4.2).
-    if (cause !== "other-authority" || deps.found.isTributary) continue;
-    const place = deps.names.placeOf(link, uri);
-    losses.add(
-      cause,
-      "message" in place ? place.message : `a link of <${link.target}> is registered at another authority`,
-    );
-  }
-  return losses.losses;
+/** A registration of an upstream has the limits of one here, however it is asked for. */
+function endpointFault(link: Link, { recordLimits }: ForwardingDeps): RecordFault | undefined {
+  const ep = firstValue(link, "ep") ?? "";
+  const d = firstValue(link, "d");
+  const base = firstValue(link, "base") ?? firstValue(link, "con");
+  const attributes = link.attributes.filter(([name]) => !NOT_ENDPOINT_ATTRIBUTES.has(name));
+  const named = { href: link.target, ep, ...(typeof d === "string" ? { d } : {}) };
+  return findParameterFault({ ...named, ...(typeof base === "string" ? { base } : {}), attributes }, recordLimits);
 }
 
 function transcode(

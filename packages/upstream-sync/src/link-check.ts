@@ -1,10 +1,11 @@
+import { inTurns } from "@tributary/coap-transport";
 import type { Link } from "@tributary/link-model";
 import type { Attribution } from "./attribution.js";
 import { BLIND_CHECKS } from "./constants.js";
 import type { FollowerDeps } from "./follower.js";
-import { type EndpointDocument, type ForeignEndpoint, readEndpointDocument } from "./foreign-documents.js";
+import { type EndpointDocument, type ForeignEndpoint, readEndpointDocumentInSteps } from "./foreign-documents.js";
 import type { ForeignReplica } from "./foreign-replica.js";
-import { LossCount } from "./left-out.js";
+import { LossCount, NO_LOSSES } from "./left-out.js";
 import type { LookupDocument, LookupReader } from "./lookup-reader.js";
 
 export interface LinkCheckParts {
@@ -34,35 +35,52 @@ export class LinkCheck {
   async takeEndpoints(document: LookupDocument): Promise<boolean> {
     const { env } = this.#deps;
     const { replica, reader } = this.#parts;
-    let read = this.#read(document);
+    let read = await this.#read(document);
+    if (this.#isStopped) return false;
     const isReplaced = (): boolean => read.isWhole && replica.size > 0 && !replica.hasAnyOf(read.endpoints);
     if (isReplaced()) {
       // Nothing is left of what was there: another program may have taken the place of the RD.
       await this.#deps.confirmDiscovery();
-      read = this.#read(await reader.readEndpoints());
+      read = await this.#read(await reader.readEndpoints());
       if (this.#isStopped) return false;
     }
     const { endpoints, leftOut, isWhole } = read;
     this.#deps.leftOut.replace("entries", leftOut);
     this.#hasEntriesLeftOut = leftOut.size > 0;
-    // What takes the place of all that was there is shown in one step, with its links: no empty directory in between.
-    const links = isReplaced() ? await this.#linksOf([...endpoints.values()]) : null;
-    if (this.#isStopped) return false;
-    const { changes, toAttribute } = replica.takeEndpoints(endpoints, isWhole, env.clock.nowMs());
-    if (links !== null) return this.#takeLinks(links) || changes > 0;
-    const isAttributed = await this.#attribute(toAttribute);
-    return changes > 0 || isAttributed;
+    const nowMs = env.clock.nowMs();
+    if (isReplaced()) return this.#replace(endpoints, nowMs);
+    const taken = await this.#inTurns(replica.takeEndpoints(endpoints, isWhole, nowMs));
+    if (taken === undefined) return false;
+    const isAttributed = await this.#attribute(taken.toAttribute);
+    return taken.changes > 0 || isAttributed;
   }
 
-  #read({ links, isWhole }: LookupDocument): EndpointDocument & { readonly isWhole: boolean } {
-    const { names, options, remarks } = this.#deps;
+  /** What takes the place of all that was there is shown with its links before the others go: no empty directory in between. */
+  async #replace(endpoints: ReadonlyMap<string, ForeignEndpoint>, nowMs: number): Promise<boolean> {
+    const { replica } = this.#parts;
+    const links = await this.#linksOf([...endpoints.values()]);
+    if (this.#isStopped) return false;
+    await this.#inTurns(replica.takeEndpoints(endpoints, false, nowMs));
+    await this.#takeLinks(links);
+    await this.#inTurns(replica.forgetOthers(endpoints, nowMs));
+    return true;
+  }
+
+  /** Undefined when it is given up meanwhile: one pass works at a time, and nothing else changes what it works on. */
+  #inTurns<T>(work: Generator<void, T>): Promise<T | undefined> {
+    return inTurns(this.#deps.turns, work, this.#parts.signal);
+  }
+
+  async #read({ links, isWhole }: LookupDocument): Promise<EndpointDocument & { readonly isWhole: boolean }> {
+    const { names, options, recordLimits: limits, remarks } = this.#deps;
     const { defaultSector } = options;
     const uri = this.#parts.reader.uri("ep");
     names.note(links, uri, isWhole);
     if (names.guessed !== undefined) remarks.add(`it writes its own URIs under ${names.guessed}`);
     const showsOthers = this.#parts.reader.isTributary;
-    const context = { uri, names, showsOthers, ...(defaultSector === undefined ? {} : { defaultSector }) };
-    return { ...readEndpointDocument(links, context), isWhole };
+    const context = { uri, names, limits, showsOthers, ...(defaultSector === undefined ? {} : { defaultSector }) };
+    const document = await this.#inTurns(readEndpointDocumentInSteps(links, context));
+    return { endpoints: new Map(), leftOut: NO_LOSSES, ...document, isWhole };
   }
 
   /**
@@ -86,28 +104,28 @@ export class LinkCheck {
 
   async #compareWith(whole: readonly Link[]): Promise<boolean> {
     const { replica, reader, attribution } = this.#parts;
-    let suspects = replica.suspects(whole);
+    let suspects = await this.#inTurns(replica.suspects(whole));
     if (suspects === undefined) return false;
     let isChanged = false;
     // New links that point nowhere are mostly those of a new registration.
     if (suspects.length === 0) isChanged = await this.takeEndpoints(await reader.readEndpoints());
     else isChanged = await this.#attribute(suspects);
-    if (this.#isStopped || replica.suspects(whole) === undefined) return isChanged;
+    if (this.#isStopped || (await this.#inTurns(replica.suspects(whole))) === undefined) return isChanged;
 
     // It changed in between, or registrations are concerned to which nothing points: read both anew and ask for all of them.
     if (await this.takeEndpoints(await reader.readEndpoints())) isChanged = true;
     const latest = await reader.readResources();
-    suspects = latest === null || this.#isStopped ? undefined : replica.suspects(latest);
+    suspects = latest === null || this.#isStopped ? undefined : await this.#inTurns(replica.suspects(latest));
     if (latest === null || suspects === undefined) return isChanged;
     const concerned = suspects.length === 0 ? replica.endpoints() : suspects;
     if (await this.#attribute(concerned)) isChanged = true;
-    if (this.#isStopped || replica.suspects(latest) === undefined) return isChanged;
+    if (this.#isStopped || (await this.#inTurns(replica.suspects(latest))) === undefined) return isChanged;
     if (await attribution.reconsider(concerned)) {
-      replica.takeBackLinks(this.#deps.env.clock.nowMs());
+      await this.#inTurns(replica.takeBackLinks(this.#deps.env.clock.nowMs()));
       await this.#attribute(replica.endpoints());
       isChanged = true;
     }
-    if (!this.#isStopped && replica.acceptDifferences(latest))
+    if (await this.#inTurns(replica.acceptDifferences(latest)))
       this.#deps.remarks.add("the links of its registrations do not add up to its resource lookup");
     return isChanged;
   }
@@ -127,12 +145,13 @@ export class LinkCheck {
   }
 
   /** True when anything changed. */
-  #takeLinks(links: ReadonlyMap<string, readonly Link[]>): boolean {
+  async #takeLinks(links: ReadonlyMap<string, readonly Link[]>): Promise<boolean> {
     const { replica } = this.#parts;
     const nowMs = this.#deps.env.clock.nowMs();
-    const isChanged = replica.takeLinks(links, nowMs);
-    replica.showUnattributed(nowMs);
-    const unread = replica.unattributed();
+    const isChanged = await this.#inTurns(replica.takeLinks(links, nowMs));
+    await this.#inTurns(replica.showUnattributed(nowMs));
+    const unread = await this.#inTurns(replica.unattributed());
+    if (isChanged === undefined || unread === undefined) return false;
     const losses = new LossCount();
     losses.add("no-links", `the links of ${unread[0]?.href} cannot be read`, unread.length);
     this.#deps.leftOut.replace("attribution", losses.losses);

@@ -19,7 +19,6 @@ import {
 import { type Discovered, deniesLookup, toUpstreamError } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { Follower, FollowerDeps } from "./follower.js";
-import { replicatedLink } from "./foreign-documents.js";
 import type { ForeignReplica } from "./foreign-replica.js";
 import { LinkCheck } from "./link-check.js";
 import { type LookupDocument, LookupReader } from "./lookup-reader.js";
@@ -39,6 +38,9 @@ export class LinkFollower implements Follower {
   readonly #unobservable = new Set<LookupInterface>();
   /** Latest whole documents that were not worked in yet; a resource document of null could not be read. */
   readonly #arrived: { ep?: LookupDocument; res?: readonly Link[] | null } = {};
+  /** Latest notification of each kind that was not read yet. */
+  readonly #unread = new Map<LookupInterface, ClientResponse>();
+  #isReading = false;
   #pass: Promise<boolean> | null = null;
   #nextPass: Promise<boolean> | null = null;
   #isReconciling = false;
@@ -73,6 +75,7 @@ export class LinkFollower implements Follower {
       timeoutMs: HEARTBEAT_TIMEOUT_MS,
       concurrency: options.concurrency,
       signal,
+      turns: this.#deps.turns,
       readWhole: () => reader.readResources(),
       isNotFoundNothing: () => this.#learnNotFound(),
       endpoints: () => this.#replica.endpoints(),
@@ -201,14 +204,31 @@ export class LinkFollower implements Follower {
     }
     if (deniesLookup(response.code)) void this.#reconcile();
     if (response.code !== CODE.CONTENT) return;
-    const links = this.#reader.readNotification(kind, response);
-    // Cut off, or no link format at all: read the document in blocks instead of believing half of it.
-    if (links === null) void this.#reconcile();
-    else void this.#workIn(kind === "ep" ? { ep: { links, isWhole: true } } : { res: this.#replicated(links) });
+    this.#unread.set(kind, response);
+    if (!this.#isReading) void this.#readNotifications();
   }
 
-  #replicated(links: readonly Link[]): readonly Link[] {
-    return links.map((link) => replicatedLink(link, this.#reader.uri("res")));
+  /** One after the other, and of each kind only the newest: it says all that those before it said. Never rejects. */
+  async #readNotifications(): Promise<void> {
+    this.#isReading = true;
+    try {
+      for (let [next] = this.#unread; next !== undefined && !this.#isStopped; [next] = this.#unread) {
+        this.#unread.delete(next[0]);
+        await this.#readNotification(...next);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  async #readNotification(kind: LookupInterface, response: ClientResponse): Promise<void> {
+    const links = await this.#reader.readNotification(kind, response);
+    // Cut off, or no link format at all: read the document in blocks instead of believing half of it.
+    if (links === null) void this.#reconcile();
+    else if (kind === "ep") void this.#workIn({ ep: { links, isWhole: true } });
+    else void this.#workIn({ res: await this.#reader.replicated(links) });
   }
 
   #ended(kind: LookupInterface, reason: "not-observable" | "error-response" | Error): void {

@@ -1,11 +1,11 @@
-import { type ClientResponse, CODE, CONTENT_FORMAT } from "@tributary/coap-transport";
-import { type Link, parseLinkFormatTolerantly } from "@tributary/link-model";
+import { type ClientResponse, CODE, CONTENT_FORMAT, inTurns } from "@tributary/coap-transport";
+import { type Link, readTolerantly } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { HEARTBEAT_TIMEOUT_MS } from "./constants.js";
 import { assertContent, type Discovered, deniesLookup, get, isMereRefusal, lookupGone } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { FollowerDeps } from "./follower.js";
-import { replicatedLink } from "./foreign-documents.js";
+import { mapped, replicatedLink } from "./foreign-documents.js";
 import { documentLosses, NO_LOSSES } from "./left-out.js";
 
 export interface LookupDocument {
@@ -63,7 +63,7 @@ export class LookupReader {
     try {
       const { links, isWhole } = await this.#read("res");
       this.#showedResources = true;
-      return isWhole ? links.map((link) => replicatedLink(link, this.#found.resourceLookup)) : null;
+      return isWhole ? await this.replicated(links) : null;
     } catch (error) {
       const { code, message } = error as UpstreamError;
       // Discovery has just named it: one that was never there will not be there after another discovery.
@@ -75,16 +75,28 @@ export class LookupReader {
     }
   }
 
+  /** Links of the resource lookup as they are replicated. @throws {UpstreamError} */
+  replicated(links: readonly Link[]): Promise<readonly Link[]> {
+    return this.#run(mapped(links, (link) => replicatedLink(link, this.uri("res"))));
+  }
+
+  /** @throws {UpstreamError} `UPSTREAM_CLOSED` when it is given up meanwhile. */
+  async #run<T>(work: Generator<void, T>): Promise<T> {
+    const result = await inTurns(this.#deps.turns, work, this.#signal);
+    if (result === undefined) throw new UpstreamError("UPSTREAM_CLOSED", "it is not followed any more");
+    return result;
+  }
+
   /** Links that a filtered lookup has; -1 when it is refused. */
   async count(kind: LookupInterface, query: string): Promise<number> {
     const response = await get(this.#deps.client, this.uri(kind), [query], HEARTBEAT_TIMEOUT_MS, this.#signal);
-    return response.code === CODE.CONTENT ? parseLinkFormatTolerantly(response.payload).links.length : -1;
+    return response.code === CODE.CONTENT ? (await this.#run(readTolerantly(response.payload))).links.length : -1;
   }
 
   /** A notification; null when it cannot be relied on: an error, another format, or cut off somewhere. */
-  readNotification(kind: LookupInterface, response: ClientResponse): readonly Link[] | null {
+  async readNotification(kind: LookupInterface, response: ClientResponse): Promise<readonly Link[] | null> {
     if (!isLinkFormat(response)) return null;
-    const { links, problems } = parseLinkFormatTolerantly(response.payload);
+    const { links, problems } = await this.#run(readTolerantly(response.payload));
     if (problems.length === 0) {
       this.#deps.leftOut.replace(`document ${kind}`, NO_LOSSES);
       return links;
@@ -94,13 +106,13 @@ export class LookupReader {
   }
 
   /** Tolerant reading; a document of another format is no document at all. @throws {UpstreamError} */
-  #parse(kind: LookupInterface, response: ClientResponse): LookupDocument {
+  async #parse(kind: LookupInterface, response: ClientResponse): Promise<LookupDocument> {
     if (!isLinkFormat(response)) {
       const message = `${kind} lookup answers in format ${response.contentFormat}`;
       this.#refused(message);
       throw new UpstreamError("UPSTREAM_UNREADABLE", message);
     }
-    const parsed = parseLinkFormatTolerantly(response.payload);
+    const parsed = await this.#run(readTolerantly(response.payload));
     const { links, problems, isTruncated } = parsed;
     const [first] = problems;
     if (first !== undefined) this.#deps.remarks.add(`${kind} lookup is not valid link format (${first.reason})`);

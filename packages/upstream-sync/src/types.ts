@@ -1,6 +1,6 @@
-import type { CoapClient, Environment } from "@tributary/coap-transport";
+import type { CoapClient, Environment, Turns } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
-import type { Directory, LookupInterface } from "@tributary/merge-engine";
+import type { Directory, LookupInterface, RecordLimits } from "@tributary/merge-engine";
 import type { UpstreamError } from "./errors.js";
 import type { Handover } from "./handover.js";
 import type { LeftOutCause, Losses } from "./left-out.js";
@@ -131,6 +131,10 @@ export interface UpstreamDeps {
   readonly client: CoapClient;
   readonly directory: Directory;
   readonly env: Environment;
+  /** Divides long work among turns of the event loop; default: those of the clock. */
+  readonly turns?: Turns;
+  /** What one registration of an upstream may have; beyond it, it is left out. Default: as for registrations here. */
+  readonly recordLimits?: RecordLimits;
   /** Keeps replicas across restarts; absent: they are copied anew. */
   readonly replicas?: ReplicaStore;
   /** Of the upstream in whose place this one comes, for the same RD. Its source is still in the directory. */

@@ -1,3 +1,4 @@
+import { DEFAULT_RECORD_LIMITS } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
 import { FeedReplica } from "./feed-replica.js";
 import { ForeignReplica } from "./foreign-replica.js";
@@ -43,6 +44,7 @@ export class UpstreamReplica {
       source,
       filters,
       assumedLifetimeMs,
+      limits: this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS,
       ...(defaultSector === undefined ? {} : { defaultSector }),
       ...(isTier === true ? { tier: { nodeId: this.#deps.nodeId } } : {}),
       ...(this.#restored === null ? {} : { restored: this.#restored }),
@@ -63,7 +65,11 @@ export class UpstreamReplica {
     this.#ofFeed?.close();
     this.#ofFeed = null;
     this.#recorder?.noteWithoutFeed();
-    this.#ofLookups ??= new ForeignReplica(this.#deps.directory, { source, filters, assumedLifetimeMs }, this.#leftOut);
+    this.#ofLookups ??= new ForeignReplica(
+      this.#deps.directory,
+      { source, filters, assumedLifetimeMs, limits: this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS },
+      this.#leftOut,
+    );
     return this.#ofLookups;
   }
 

@@ -1,5 +1,5 @@
-import { CODE, DEFAULT_MAX_AGE_S, type Timer } from "@tributary/coap-transport";
-import type { LookupInterface } from "@tributary/merge-engine";
+import { CODE, DEFAULT_MAX_AGE_S, type Timer, turnsOf } from "@tributary/coap-transport";
+import { DEFAULT_RECORD_LIMITS, type LookupInterface, type RecordLimits } from "@tributary/merge-engine";
 import { AskedLosses } from "./asked-losses.js";
 import { MAX_EXAMPLE_LENGTH, RECENT_DISCOVERY_MS } from "./constants.js";
 import {
@@ -208,6 +208,8 @@ class UpstreamShell implements Upstream {
       capabilities: this.#capabilities,
       names: this.#names,
       remarks: this.#remarks,
+      recordLimits: this.#recordLimits,
+      turns: this.#deps.turns ?? turnsOf(this.#deps.env.clock),
       timeoutMs: this.#options.timeoutMs,
       signal: signal === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, signal]),
     };
@@ -264,6 +266,10 @@ class UpstreamShell implements Upstream {
       lossyCoverage: this.#leftOut.isEmpty ? [] : coverage,
       rejected: this.#leftOut.total,
     };
+  }
+
+  get #recordLimits(): RecordLimits {
+    return this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS;
   }
 
   #now(): number {
@@ -506,6 +512,8 @@ class UpstreamShell implements Upstream {
       names: this.#names,
       confirmDiscovery: () => this.#confirmDiscovery(found),
       leftOut: this.#leftOut,
+      recordLimits: this.#recordLimits,
+      turns: this.#deps.turns ?? turnsOf(this.#deps.env.clock),
       report: (capabilities) => {
         this.#capabilities = { ...this.#capabilities, ...capabilities };
       },

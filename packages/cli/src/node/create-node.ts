@@ -1,6 +1,6 @@
 import type { CoapClient, TableSizes } from "@tributary/coap-transport";
 import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
-import { createDirectory, type Directory } from "@tributary/merge-engine";
+import { createDirectory, DEFAULT_RECORD_LIMITS, type Directory } from "@tributary/merge-engine";
 import { EPOCH_LIMIT } from "@tributary/replication";
 import type { PeerStatus, RequestForwarding } from "@tributary/request-forwarding";
 import {
@@ -99,7 +99,7 @@ class RunningNode implements Node {
       const replicas = this.#replicas === null ? {} : { replicas: this.#replicas };
       const { auto } = this.#config.lookup;
       const onCoverageChange = () => this.#coverageChanged();
-      const { listen } = this.#config;
+      const { listen, limits } = this.#config;
       const upstreamDeps = {
         listen,
         client,
@@ -107,6 +107,7 @@ class RunningNode implements Node {
         env,
         nodeId,
         auto,
+        recordLimits: { ...DEFAULT_RECORD_LIMITS, registrationBytes: limits.registrationBytes },
         onCoverageChange,
         ...replicas,
       };

@@ -1,5 +1,5 @@
 import type { CoapClient, Environment } from "@tributary/coap-transport";
-import type { Directory } from "@tributary/merge-engine";
+import type { Directory, RecordLimits } from "@tributary/merge-engine";
 import {
   type AutoOptions,
   createAutoUpstream,
@@ -21,6 +21,7 @@ export interface UpstreamSetDeps {
   readonly directory: Directory;
   readonly env: Environment;
   readonly nodeId: string;
+  readonly recordLimits?: RecordLimits;
   readonly replicas?: ReplicaStore;
   /** Origins of this node. */
   readonly listen?: readonly string[];

@@ -64,10 +64,15 @@ describe("a message leaves from the address that the peer spoke to (RFC 7252 sec
   });
 
   test("there is a bound on sockets, and a warning beyond it", async () => {
+    const links = Array.from({ length: 100 }, (_, at) => [`veth${at}`, [`fe80::${at + 1}/64`]]);
     const many = Array.from({ length: MAX_ADDRESS_SOCKETS + 40 }, (_, at) => `2001:db8::${(at + 1).toString(16)}/64`);
-    const { host, clock, warnings } = await open({ eth0: many });
+    const { host, clock, warnings } = await open(
+      { ...Object.fromEntries(links), eth0: many },
+      { groups: ["ff02::1", "ff02::fd", "ff02::fe"] },
+    );
     await clock.advance(10_000);
     expect(host.bound.filter((address) => address.startsWith("2001:db8:"))).toHaveLength(MAX_ADDRESS_SOCKETS);
+    expect(host.bound.filter((address) => address.startsWith("ff02:"))).toHaveLength(256);
     expect(warnings).toHaveLength(1);
   });
 });

@@ -144,14 +144,16 @@ export class HostSocket implements DatagramSocket {
   }
 
   async #followAddresses(interfaces: readonly HostInterface[]): Promise<void> {
-    const present = new Set(interfaces.flatMap(({ addresses }) => addresses.filter((each) => this.#takes(each))));
-    const wasLink = (address: string): boolean => address.includes("%");
+    const isOfLink = (address: string): boolean => address.includes("%");
+    const usable = interfaces.flatMap(({ addresses }) => addresses.filter((each) => this.#takes(each)));
+    // Where there are too many, those that mean something on one link only are the first to go without.
+    const present = new Set(usable.sort((a, b) => Number(isOfLink(a)) - Number(isOfLink(b))));
     this.#hasMissing = false;
     for (const [address, bound] of this.#sockets) {
       bound.absences = present.has(address) ? 0 : bound.absences + 1;
       if (bound.absences > 0) this.#hasMissing = true;
       // A link may come back with another index: the socket would be bound to the old one.
-      if (bound.absences === 0 || (!wasLink(address) && bound.absences < ABSENCES_UNTIL_GONE)) continue;
+      if (bound.absences === 0 || (!isOfLink(address) && bound.absences < ABSENCES_UNTIL_GONE)) continue;
       this.#sockets.delete(address);
       bound.socket.close();
     }

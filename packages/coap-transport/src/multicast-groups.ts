@@ -9,6 +9,8 @@ const NOBODY_IPV4 = "255.255.255.255";
 const NOBODY_IPV6 = "ff00::1";
 /** Every host of the link, whatever its subnet (RFC 919 section 7). */
 const LIMITED_BROADCAST = "255.255.255.255";
+/** Sockets for groups and broadcast addresses at most: hosts of containers have a link for each of them. */
+const MAX_GROUP_SOCKETS = 256;
 const LINK_LOCAL_GROUP = /^ff[0-9a-f]2:/;
 
 export interface GroupSocketsDeps {
@@ -105,8 +107,9 @@ export class GroupSockets {
     }
   }
 
-  /** Null when there is no such address family, link or address here. */
+  /** Null when there is no such address family, link or address here, or there are too many sockets. */
   async #open(address: string, group: string): Promise<GroupSocket | null> {
+    if (this.#sockets.size >= MAX_GROUP_SOCKETS) return null;
     try {
       const isIpv6 = address.includes(":");
       const socket = await this.#deps.bind(address, this.#options.port, { reuseAddr: true, ipv6Only: isIpv6 });

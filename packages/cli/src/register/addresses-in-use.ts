@@ -1,5 +1,4 @@
 import type { ParsedCoapUri } from "@tributary/coap-transport";
-import { addressesOf } from "./endpoint-client.js";
 import type { EndpointRequest } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
 import { type Address, type Control, firstAnswer } from "./first-answer.js";
@@ -11,7 +10,12 @@ type Ask<T> = (address: Address, control: Control) => Promise<T>;
  * a registration is to be made at one of them.
  */
 export class AddressesInUse {
+  readonly #addressesOf: (uri: ParsedCoapUri) => Promise<readonly Address[]>;
   readonly #known = new Map<string, Address>();
+
+  constructor(addressesOf: (uri: ParsedCoapUri) => Promise<readonly Address[]>) {
+    this.#addressesOf = addressesOf;
+  }
 
   /** @throws {EndpointError} */
   async request<T>(uri: ParsedCoapUri, { method }: EndpointRequest, control: Control, ask: Ask<T>): Promise<T> {
@@ -30,7 +34,7 @@ export class AddressesInUse {
       if (!this.#known.has(key)) this.#known.set(key, address);
       return answer;
     };
-    const addresses = await addressesOf(uri);
+    const addresses = await this.#addressesOf(uri);
     return method === "GET"
       ? await firstAnswer(addresses, control, remember)
       : await inTurn(addresses, control, remember);

@@ -58,7 +58,7 @@ const MAX_GROUP_ANSWERS = 32;
 
 export function createEndpointClient(): EndpointClient {
   const channels = new Map<number, Promise<Channel>>();
-  const inUse = new AddressesInUse();
+  const inUse = new AddressesInUse(addressesOf);
   let streams: StreamRequests | null = null;
   const channelFor = (family: number): Promise<Channel> => {
     const known = channels.get(family) ?? openChannel(family);
@@ -127,7 +127,7 @@ function parseUri(text: string): ParsedCoapUri {
   }
 }
 
-export async function addressesOf(uri: ParsedCoapUri): Promise<Address[]> {
+async function addressesOf(uri: ParsedCoapUri): Promise<Address[]> {
   if (uri.hostIsLiteral) {
     const zone = uri.zone === undefined ? "" : `%${uri.zone}`;
     return [{ address: uri.host + zone, family: uri.host.includes(":") ? 6 : 4 }];

@@ -5,9 +5,13 @@ export class LookupFailure extends Error {
   override readonly name = "LookupFailure";
   readonly code = "LOOKUP_FAILED";
 
-  /** What to tell about any failure of a lookup at `server`. */
-  static explain(error: unknown, server: string): string {
+  /** What to tell about any failure of a request to `server`; `sentBy` is the server that named it, when that is another one. */
+  static explain(error: unknown, server: string, sentBy?: string): string {
     if (!(error instanceof TransportError)) return error instanceof Error ? error.message : String(error);
+    if (sentBy !== undefined) {
+      const what = error.code === "TIMEOUT" ? "does not answer" : `cannot be asked: ${error.message}`;
+      return `${sentBy} sends lookups to ${server}, which ${what}`;
+    }
     switch (error.code) {
       case "TIMEOUT":
         return `no answer from ${server}; is it running, and is --at right?`;

@@ -42,7 +42,7 @@ export { leadsAstray } from "./followable-uri.js";
 export { GrowingBytes } from "./growing-bytes.js";
 export type { ListInterfaces } from "./host-interfaces.js";
 export { HostInterfaces } from "./host-interfaces.js";
-export { addressHolder } from "./ip-address.js";
+export { addressHolder, isMulticastAddress } from "./ip-address.js";
 
 export { openUdpSocket } from "./node-udp.js";
 export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js";

@@ -35,6 +35,8 @@ export interface LookupInterfaceDeps {
   /** Decides what a lookup is answered with. */
   readonly source: LookupSource;
   readonly mayReplicate: ReplicaPolicy;
+  /** The setting that says who may replicate, as a refusal names it. */
+  readonly replicasSetting?: string;
   /** Answers Accept 51; absent: no feed here. */
   readonly feed?: FeedPublisher;
   readonly onLookup?: LookupObservation;
@@ -111,7 +113,10 @@ class LookupResource {
     const { feed, mayReplicate } = this.#deps;
     if (feed === undefined) return errorResponse(CODE.NOT_ACCEPTABLE, this.#writer.offer);
     if (!mayReplicate(request.peer))
-      return errorResponse(CODE.FORBIDDEN, "you may not replicate this directory (registration.replicas)");
+      return errorResponse(
+        CODE.FORBIDDEN,
+        `you may not replicate this directory (${this.#deps.replicasSetting ?? "registration.replicas"})`,
+      );
     const read = this.#readQuery(request, request.query);
     if (!read.ok) return read.response;
     const { criteria, count } = read.value.query;

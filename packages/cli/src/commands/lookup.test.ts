@@ -108,6 +108,30 @@ function run(overrides: Partial<LookupCommandOptions> = {}): Promise<number> {
   return runLookup(options, { client, io, clock, search });
 }
 
+describe("a message is about the server that was asked", () => {
+  const elsewhere = '<coap://lp.example/rd-lookup/ep>;rt="core.rd-lookup-ep"';
+
+  test.each([
+    { name: "silent", error: new TransportError("TIMEOUT", "no answer in 10 s"), want: "which does not answer" },
+    {
+      name: "not there",
+      error: new TransportError("UNREACHABLE", "ECONNREFUSED"),
+      want: "which cannot be asked: ECONNREFUSED",
+    },
+  ])("the one that the other names is $name", async ({ error, want }) => {
+    client.answers.set("coap://localhost/.well-known/core?rt=core.rd-lookup*", elsewhere);
+    client.answers.set("coap://lp.example/rd-lookup/ep", error);
+    expect(await run()).toBe(1);
+    expect(io.errors).toEqual([`tributary: coap://localhost sends lookups to coap://lp.example, ${want}`]);
+  });
+
+  test("the one of --at does not answer", async () => {
+    client.answers.set("coap://localhost/.well-known/core?rt=core.rd-lookup*", new TransportError("TIMEOUT", "x"));
+    expect(await run()).toBe(1);
+    expect(io.errors).toEqual(["tributary: no answer from coap://localhost; is it running, and is --at right?"]);
+  });
+});
+
 describe("without --at", () => {
   const nobody = new TransportError("UNREACHABLE", "ECONNREFUSED");
 

@@ -12,6 +12,7 @@ import {
 } from "@tributary/coap-transport";
 import {
   type Link,
+  originOf,
   parseLinkFormatTolerantly,
   resolveReference,
   serialiseLink,
@@ -73,7 +74,8 @@ export async function runLookup(
   const empty = options.criteria.find((item) => item === "" || item.startsWith("="));
   if (empty !== undefined) throw new UsageError(`the criterion "${empty}" has no name; write key=value`);
   const { client, io } = deps;
-  const asker = { client, io, timeoutMs: options.timeout * 1000 };
+  const asker: Asker = { client, io, timeoutMs: options.timeout * 1000, server: at.origin.uri };
+  let origin = at.origin.uri;
   try {
     const isSearched = options.at === undefined;
     const uri = await discoverLookup(asker, at.origin.uri, options.kind).catch((error: unknown) => {
@@ -81,6 +83,8 @@ export async function runLookup(
       return findLookup(asker, options.kind, deps.search);
     });
     const request = { method: METHOD.GET, uri, query: options.criteria, accept: CONTENT_FORMAT.LINK_FORMAT };
+    origin = asker.server;
+    asker.server = originOf(uri) ?? uri;
     if (options.watch) return await watchLookup({ ...asker, clock: deps.clock }, { request, json: options.json });
     const response = await ask(asker, uri, options.criteria);
     if (response.code !== CODE.CONTENT) throw responseFailure(uri, response);
@@ -88,7 +92,8 @@ export async function runLookup(
     return 0;
   } catch (error) {
     if (io.interrupt.aborted) return EXIT_FAILURE;
-    io.err(`tributary: ${LookupFailure.explain(error, options.at ?? THIS_MACHINE)}`);
+    const sentBy = asker.server === origin ? undefined : origin;
+    io.err(`tributary: ${LookupFailure.explain(error, asker.server, sentBy)}`);
     return EXIT_FAILURE;
   }
 }
@@ -118,6 +123,8 @@ interface Asker {
   readonly client: CoapClient;
   readonly io: CommandIo;
   readonly timeoutMs: number;
+  /** Origin of the server that was asked last: what a failure is about. */
+  server: string;
 }
 
 /**
@@ -144,7 +151,9 @@ function assertFollowable(from: string, uri: string): string {
   throw new LookupFailure(`the lookup interface that it advertises is not followed: ${reason}`);
 }
 
-function ask({ client, io, timeoutMs }: Asker, uri: string, query: readonly string[]): Promise<ClientResponse> {
+function ask(asker: Asker, uri: string, query: readonly string[]): Promise<ClientResponse> {
+  const { client, io, timeoutMs } = asker;
+  asker.server = originOf(uri) ?? uri;
   const request = { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT };
   return client.request(request, { timeoutMs, signal: io.interrupt });
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createReplicaPolicy } from "@tributary/resource-directory";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkConfig } from "./check-config.js";
@@ -230,5 +231,77 @@ describe("checkConfig", () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe("what check passes can be asked", () => {
+  const messages = (text: string) => {
+    const result = checkConfig(text, "-");
+    return result.ok ? [] : result.errors.map(({ message }) => message);
+  };
+
+  test.each([
+    { uri: "coap://[ff02::fd]", want: "is the address of a group" },
+    { uri: "coap://224.0.1.187", want: "is the address of a group" },
+    { uri: "coap+tcp://255.255.255.255", want: "is the address of a group" },
+    { uri: "coap://192.0.2.1:0", want: "has port 0" },
+    { uri: "coap://[::]", want: "stands for any address of this machine" },
+    { uri: "coap://0.0.0.0", want: "stands for any address of this machine" },
+    { uri: "coap://[fe80::1]", want: "is link-local; add the interface" },
+  ])("an upstream or peer $uri is refused", ({ uri, want }) => {
+    const refusal = expect.arrayContaining([expect.stringContaining(want)]);
+    expect(messages(`lookup: { upstreams: ["${uri}"] }`)).toEqual(refusal);
+    expect(messages(`registration: {}\nanycast: { peers: [{ name: b, uri: "${uri}" }] }`)).toEqual(refusal);
+  });
+
+  test("a link-local address with its interface, and a name, are taken", () => {
+    expect(messages('lookup: { upstreams: ["coap://[fe80::1%25eth0]", "coap://rd.example:61616"] }')).toEqual([]);
+  });
+
+  test.each(["0123", "1e3", "0x10", "12", "1_000", "true"])("advice repeats %s as it is written", (written) => {
+    const [message = ""] = messages(`name: ${written}\nregistration: {}`);
+    expect(message === "" || message.endsWith(`write it in quotes: "${written}"`)).toBe(true);
+    expect(messages(`name: "${written}"\nregistration: {}`)).toEqual([]);
+  });
+
+  test("a URI with brackets in a flow list is to be quoted", () => {
+    expect(messages("listen: [coap://[::]:5683]\nregistration: {}")).toEqual([expect.stringContaining("in quotes")]);
+  });
+
+  test.each([
+    { ready: "some", want: 'ready is "some"; write all, any, or how many' },
+    { ready: "0", want: "ready is 0; write all, any, or how many" },
+    { ready: "2", want: "ready asks for 2 of 1 upstreams, so that this node is never ready; write at most 1" },
+  ])("lookup.ready: $ready is refused", ({ ready, want }) => {
+    const text = `lookup: { ready: ${ready}, upstreams: ["coap://rd.example"] }`;
+    expect(messages(text)).toEqual([expect.stringContaining(want)]);
+  });
+
+  test("lookup.ready is any, and all where a lookup fails without one of its parts", () => {
+    expect(configOf("lookup: {}").lookup?.ready).toBe("any");
+    expect(configOf("lookup: { on-partial: fail }").lookup?.ready).toBe("all");
+    expect(configOf('lookup: { ready: 1, upstreams: ["coap://rd.example"] }').lookup?.ready).toBe(1);
+  });
+});
+
+describe("deploy/examples fit together", () => {
+  const files = readdirSync(`${ROOT}deploy/examples`).filter((name) => name.endsWith(".yaml"));
+  const configs = files.map((name) => ({ name, config: load(`deploy/examples/${name}`) }));
+  const pairs = configs.flatMap((reader) =>
+    (reader.config.lookup?.upstreams ?? []).flatMap(({ uri }) =>
+      configs
+        .filter(({ config }) => config.listen.includes(uri))
+        .map((directory) => ({ reader, directory, name: `${reader.name} may read ${directory.name}` })),
+    ),
+  );
+
+  test("every pair of them is looked at", () => expect(pairs.length).toBeGreaterThanOrEqual(9));
+
+  test.each(pairs)("$name", ({ reader, directory }) => {
+    const { lookup, registration } = directory.config;
+    const mayReplicate = createReplicaPolicy(registration?.replicas ?? lookup?.replicas ?? []);
+    const [from = ""] = reader.config.listen;
+    const address = from.slice(from.indexOf("[") + 1, from.indexOf("]"));
+    expect(mayReplicate({ address, port: 5683, transport: "udp" } as Parameters<typeof mayReplicate>[0])).toBe(true);
   });
 });

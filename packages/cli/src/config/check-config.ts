@@ -4,6 +4,7 @@ import { type CheckedFile, configSchema, KEYS_BY_PLACE } from "./config-schema.j
 import { crossCheck } from "./cross-checks.js";
 import { completeConfig } from "./defaults.js";
 import type { ConfigError } from "./errors.js";
+import { AS_WRITTEN } from "./field-parsers.js";
 import { nearestKey } from "./nearest-key.js";
 import { offsetOfKey, offsetOfValue, positionAt, type ValuePath } from "./source-position.js";
 import type { NodeConfig } from "./types.js";
@@ -32,7 +33,7 @@ export function checkConfig(text: string, file: string): ConfigResult {
     const plain = toPlain(root);
     const result = configSchema.safeParse(plain);
     checked = result.data;
-    const issues = (result.error?.issues ?? []).flatMap((issue) => describe(issue, root));
+    const issues = (result.error?.issues ?? []).flatMap((issue) => describe(issue, root, source));
     issues.push(...crossCheck(plain).map(({ path, message }) => ({ offset: offsetOfValue(root, path), message })));
     // What is not even YAML is told once.
     findings.push(...issues.filter(({ offset }) => !problems.some((problem) => problem.offset === offset)));
@@ -50,10 +51,18 @@ export function checkConfig(text: string, file: string): ConfigResult {
   };
 }
 
-function describe(issue: z.core.$ZodIssue, root: YamlNode): Finding[] {
+function describe(issue: z.core.$ZodIssue, root: YamlNode, source: string): Finding[] {
   const path = issue.path.filter((step): step is string | number => typeof step !== "symbol");
-  if (issue.code !== "unrecognized_keys") return [{ offset: offsetOfValue(root, path), message: issue.message }];
+  if (issue.code !== "unrecognized_keys") {
+    const offset = offsetOfValue(root, path);
+    return [{ offset, message: issue.message.replaceAll(AS_WRITTEN, () => plainScalarAt(source, offset)) }];
+  }
   return issue.keys.map((key) => ({ offset: offsetOfKey(root, path, key), message: unknownKey(key, path) }));
+}
+
+/** A value without quotes as it is written: what YAML makes of it may be another text. */
+function plainScalarAt(source: string, offset: number): string {
+  return /^(?:[^\s,[\]{}#]|(?<=\S)#)*/.exec(source.slice(offset))?.[0] ?? "";
 }
 
 function unknownKey(key: string, path: ValuePath): string {

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import {
   advertisedLinks,
+  askedUri,
   authority,
   coapUri,
   duration,
@@ -60,7 +61,7 @@ function section<S extends z.core.$ZodLooseShape>(name: string, shape: S) {
 
 const upstreamShape = {
   name: optional("name", upstreamName),
-  uri: required("uri", coapUri),
+  uri: required("uri", askedUri),
   mode: optional("mode", word(["replicate", "forward", "auto"])),
   tier: optional("tier", flag),
   authorities: list("authorities", required("authorities", authority), '["coap://rd.example.com"]').optional(),
@@ -119,7 +120,7 @@ const registrationShape = {
 
 const peerShape = {
   name: required("name", peerName),
-  uri: required("uri", coapUri),
+  uri: required("uri", askedUri),
   registration: optional("registration", yesOrNo),
   lookup: optional("lookup", yesOrNo),
 };

@@ -1,7 +1,11 @@
 import { isIP } from "node:net";
+import { isMulticastAddress, parseCoapUri } from "@tributary/coap-transport";
 import { type Criterion, isAbsoluteUri, type Link, parseCriterion, parseLinkFormat } from "@tributary/link-model";
 import { parseCoapOrigin } from "./coap-origin.js";
 import type { StoreConfig } from "./types.js";
+
+/** Stands in messages for the value as it is written in the file. */
+export const AS_WRITTEN = "\ue000";
 
 /** The outcome of reading one value: the value, or what is wrong with it and what would be right. */
 export type FieldResult<T> =
@@ -83,7 +87,8 @@ export function word<const W extends string>(words: readonly W[], planned: reado
 
 /** The name of a node or an upstream: it appears in logs, metrics and paths. */
 export const nodeName: FieldParser<string> = (value, name) => {
-  if (typeof value === "number") return wrong(`${name} is a number; write it in quotes: "${value}"`);
+  if (typeof value === "number" || typeof value === "boolean")
+    return wrong(`${name} is a ${typeof value}; write it in quotes: "${AS_WRITTEN}"`);
   if (typeof value !== "string" || !NAME.test(value)) {
     return wrong(`${name} is ${show(value)}; write 1 to 63 letters, digits or one of . _ : ~ % [ ] -`);
   }
@@ -111,6 +116,24 @@ export const coapUri: FieldParser<string> = (value, name) => {
   if (typeof value !== "string") return wrong(`${name} is ${show(value)}; write a URI such as coap://[2001:db8::1]`);
   const result = parseCoapOrigin(value);
   return result.ok ? ok(result.origin.uri) : wrong(`${name} ${result.message}`);
+};
+
+/** The URI of a server that this node asks: one that a request can be sent to. */
+export const askedUri: FieldParser<string> = (value, name) => {
+  const result = coapUri(value, name);
+  if (!result.ok) return result;
+  const { host, hostIsLiteral, zone, port } = parseCoapUri(result.value);
+  if (port === 0)
+    return wrong(`${name} ${show(value)} has port 0, where nothing can be asked; write the port of the server`);
+  if (!hostIsLiteral) return result;
+  const address = host.replace(/^::ffff:(?=\d+\.)/, "");
+  if (isMulticastAddress(address) || address === "255.255.255.255")
+    return wrong(`${name} ${show(value)} is the address of a group; write the address of one server`);
+  if (address === "::" || /^0\./.test(address))
+    return wrong(`${name} ${show(value)} stands for any address of this machine; write the address of one server`);
+  if (/^fe[89ab]/i.test(address) && zone === undefined)
+    return wrong(`${name} ${show(value)} is link-local; add the interface, such as coap://[${host}%25eth0]`);
+  return result;
 };
 
 /** A host name without scheme and port (RFC 1123 section 2.1). */

@@ -60,6 +60,7 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/indentation/, "close the bracket or quote before, and indent entries of one mapping alike"],
   [/non-printable/, 'remove the character, or write it as an escape such as "\\x01" in double quotes'],
   [/end of the stream or a document separator/, "indent the entries of one mapping alike"],
+  [/flow (collection|sequence|mapping)/, 'put values with brackets or commas in quotes, such as ["coap://[::]:5683"]'],
   [/unexpected end of the (stream|document)/, "close the bracket or quote that was opened"],
 ];
 

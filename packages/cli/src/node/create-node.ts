@@ -122,6 +122,7 @@ class RunningNode implements Node {
         env,
         source: this.#lookupSource(),
         mayReplicate: createReplicaPolicy(replicasOf(this.#config)),
+        replicasSetting: this.#config.registration === undefined ? "lookup.replicas" : "registration.replicas",
         feed: feeds,
         ...(this.#ownFeed !== null && this.#upstreams !== null ? { ownSource: LOCAL_SOURCE } : {}),
         onCoverageChange: (listener) => this.#coverageListeners.push(listener),

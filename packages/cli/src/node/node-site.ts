@@ -19,6 +19,7 @@ export interface NodeSiteDeps {
   readonly env: Environment;
   readonly source: LookupSource;
   readonly mayReplicate: ReplicaPolicy;
+  readonly replicasSetting?: string;
   readonly feed?: FeedPublisher;
   /** The source with what is registered here, where the directory has others as well. */
   readonly ownSource?: string;

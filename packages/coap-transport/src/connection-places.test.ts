@@ -49,6 +49,17 @@ test.each([
   expect(replaced(full(rich))).toBe(goes);
 });
 
+test("who holds more than a share gives up one that is in use; who holds a share does not", () => {
+  const used = (name: string) => connection(name, { isInUse: true, usedAtMs: name.charCodeAt(0) });
+  const places = new ConnectionPlaces<Connection>({ maxConnections: 4, maxPerHolder: 4 });
+  for (const name of ["a", "b", "c"]) places.add("rich", used(name));
+  places.add("poor", used("p"));
+  expect([replaced(places), replaced(places, "poor")]).toEqual(["a", "a"]);
+  const even = new ConnectionPlaces<Connection>({ maxConnections: 3, maxPerHolder: 4 });
+  for (const name of ["a", "b", "c"]) even.add(name, used(name));
+  expect(replaced(even)).toBe("refused");
+});
+
 test("who holds as much as the others gets no place of theirs", () => {
   const places = full([connection("a"), connection("b"), connection("c")]);
   expect(replaced(places, "poor")).toBe("a");

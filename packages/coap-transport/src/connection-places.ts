@@ -22,7 +22,7 @@ export type Admission<C> =
 
 /**
  * Shares the places of a listener: when all are taken, those who hold most give one of which they make no use to a newcomer
- * who holds less.
+ * who holds less; and one that is in use where a holder has more than its share.
  */
 export class ConnectionPlaces<C extends PlacedConnection> {
   readonly #options: ConnectionPlacesOptions;
@@ -47,6 +47,12 @@ export class ConnectionPlaces<C extends PlacedConnection> {
       const connection = leastUsed(connections);
       if (connection !== null) return { kind: "replace", connection };
     }
+    const share = maxConnections / (this.#holders.size + (ownSize === 0 ? 1 : 0));
+    const [richest] = richer;
+    if (richest !== undefined && richest.size > share && richest.size > ownSize + 1) {
+      const connection = leastUsed(richest, true);
+      if (connection !== null) return { kind: "replace", connection };
+    }
     return { kind: "refused", cause: "connection-limit" };
   }
 
@@ -65,11 +71,14 @@ export class ConnectionPlaces<C extends PlacedConnection> {
   }
 }
 
-/** One that never said anything before one that did, and then the one that was of no use for longest; null: all are in use. */
-function leastUsed<C extends PlacedConnection>(connections: ReadonlySet<C>): C | null {
+/**
+ * One that never said anything before one that did, and then the one that was of no use for longest; null: all are in use,
+ * unless those count as well.
+ */
+function leastUsed<C extends PlacedConnection>(connections: ReadonlySet<C>, takesUsed = false): C | null {
   let least: C | null = null;
   for (const connection of connections) {
-    if (connection.isInUse) continue;
+    if (connection.isInUse && !takesUsed) continue;
     const isLess =
       least === null ||
       (connection.hasSpoken === least.hasSpoken ? connection.usedAtMs < least.usedAtMs : !connection.hasSpoken);

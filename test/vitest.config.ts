@@ -13,6 +13,7 @@ export default defineConfig({
     ],
   },
   test: {
+    setupFiles: [fileURLToPath(new URL("harness/property-seed.ts", import.meta.url))],
     // What another process does may take long on a busy machine; what never happens is found out all the same.
     expect: { poll: { timeout: 60_000 } },
     projects: [

@@ -1,5 +1,5 @@
 import { type Criterion, exactItem, isPathAbsolute, matchesValue, parseCriterion } from "@tributary/link-model";
-import type { ForeignEndpoint } from "./foreign-documents.js";
+import { ENTRIES_PER_STEP, type ForeignEndpoint } from "./foreign-documents.js";
 
 /** A way to ask a resource lookup for the links of one registration. */
 export type AskedMethod = "href" | "ep";
@@ -59,17 +59,43 @@ export function planQueries(
   endpoints: readonly ForeignEndpoint[],
   all: readonly ForeignEndpoint[],
   maxShared: number,
-): { readonly alone: readonly QueryPlan[]; readonly shared: readonly QueryPlan[] } {
-  const withSector = new Set(all.filter((one) => (one.shownSector ?? one.d) !== undefined).map(({ ep }) => ep));
+): QueryPlans {
+  const steps = planQueriesInSteps(method, endpoints, all, maxShared);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+export interface QueryPlans {
+  readonly alone: readonly QueryPlan[];
+  readonly shared: readonly QueryPlan[];
+}
+
+/** The same in small steps. Pure. */
+export function* planQueriesInSteps(
+  method: AskedMethod,
+  endpoints: readonly ForeignEndpoint[],
+  all: readonly ForeignEndpoint[],
+  maxShared: number,
+): Generator<void, QueryPlans> {
+  let looked = 0;
+  const withSector = new Set<string>();
+  for (const { ep, d, shownSector } of all) {
+    if (++looked % ENTRIES_PER_STEP === 0) yield;
+    if ((shownSector ?? d) !== undefined) withSector.add(ep);
+  }
   const alone: QueryPlan[] = [];
   const shared: QueryPlan[] = [];
   let compared = 0;
   for (const endpoint of endpoints) {
+    if (++looked % ENTRIES_PER_STEP === 0) yield;
     const query = attributionQuery(method, endpoint);
     if (query === undefined) continue;
     // An exact query matches another registration only when it has no sector and others have one.
     const isUnique = query.isExact && (query.items.length > 1 || method === "href" || !withSector.has(endpoint.ep));
     if (!isUnique && ++compared > maxShared) continue;
+    if (!isUnique) yield;
     const others = isUnique ? [] : all.filter((other) => other.href !== endpoint.href && reaches(query, other));
     (others.length === 0 ? alone : shared).push({ endpoint, query, others });
   }

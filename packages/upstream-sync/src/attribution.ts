@@ -1,7 +1,7 @@
 import { CODE, type CoapClient, inTurns, type Turns } from "@tributary/coap-transport";
 import { isPathAbsolute, type Link, lastValue, originOf, readTolerantly, resolveLink } from "@tributary/link-model";
 import pLimit from "p-limit";
-import { type AskedMethod, planQueries, type QueryPlan } from "./attribution-query.js";
+import { type AskedMethod, planQueriesInSteps, type QueryPlan } from "./attribution-query.js";
 import {
   ASKED_TOGETHER,
   ATTRIBUTION_SAMPLES,
@@ -73,14 +73,22 @@ export class Attribution {
 
   /** Ask by `method`; what that cannot tell from other registrations is read from the registration itself. */
   async #query(endpoints: readonly ForeignEndpoint[], method: AskedMethod): Promise<Map<string, readonly Link[]>> {
-    const { alone, shared } = planQueries(method, endpoints, this.#deps.endpoints(), MAX_SHARED_QUERIES);
+    const plans = await this.#inTurns(
+      planQueriesInSteps(method, endpoints, this.#deps.endpoints(), MAX_SHARED_QUERIES),
+    );
+    if (plans === undefined) return new Map();
+    const { alone, shared } = plans;
     const found = await this.#askEach(alone);
     for (const plan of shared) {
       const links = await this.#ownShare(plan, found);
       if (links !== null) found.set(plan.endpoint.href, links);
     }
-    const asked = new Set(alone.map(({ endpoint }) => endpoint.href));
-    const unclear = endpoints.filter(({ href }) => !found.has(href) && !asked.has(href));
+    const asked = new Set(await this.#inTurns(mapped(alone, ({ endpoint }) => endpoint.href)));
+    const unclear: ForeignEndpoint[] = [];
+    const noteUnclear = (endpoint: ForeignEndpoint): void => {
+      if (!found.has(endpoint.href) && !asked.has(endpoint.href)) unclear.push(endpoint);
+    };
+    await this.#inTurns(mapped(endpoints, noteUnclear));
     for (const [href, links] of await this.#readEach(unclear.slice(0, MAX_SHARED_QUERIES))) found.set(href, links);
     return found;
   }
@@ -150,7 +158,8 @@ export class Attribution {
     endpoints: readonly ForeignEndpoint[],
     whole: readonly Link[] | null,
   ): Promise<boolean> {
-    const { alone } = planQueries(method, endpoints, this.#deps.endpoints(), MAX_ATTRIBUTION_SAMPLES);
+    const steps = planQueriesInSteps(method, endpoints, this.#deps.endpoints(), MAX_ATTRIBUTION_SAMPLES);
+    const alone = (await this.#inTurns(steps))?.alone ?? [];
     const plans = alone.filter(({ query }) => query.isExact);
     if (plans.length === 0) return false;
     const most = Math.min(plans.length, MAX_ATTRIBUTION_SAMPLES);

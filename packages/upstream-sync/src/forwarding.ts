@@ -181,7 +181,7 @@ function* takeDocument(
   const [first] = parsed.problems;
   if (first !== undefined) deps.remarks.add(`${kind} lookup is not valid link format (${first.reason})`);
   const uri = lookupUri(deps.found, kind);
-  if (kind === "ep") deps.names.note(parsed.links, uri, false);
+  if (kind === "ep") yield* deps.names.noteInSteps(parsed.links, uri, false);
   const losses = new LossCount();
   for (const [cause, { count, example }] of documentLosses(parsed, `the ${kind} lookup`))
     losses.add(cause, example, count);

@@ -75,7 +75,7 @@ export class LinkCheck {
     const { names, options, recordLimits: limits, remarks } = this.#deps;
     const { defaultSector } = options;
     const uri = this.#parts.reader.uri("ep");
-    names.note(links, uri, isWhole);
+    await this.#inTurns(names.noteInSteps(links, uri, isWhole));
     if (names.guessed !== undefined) remarks.add(`it writes its own URIs under ${names.guessed}`);
     const showsOthers = this.#parts.reader.isTributary;
     const context = { uri, names, limits, showsOthers, ...(defaultSector === undefined ? {} : { defaultSector }) };

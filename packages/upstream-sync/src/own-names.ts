@@ -35,6 +35,9 @@ export interface OwnNamesOptions {
   readonly isKnownFromElsewhere: (entry: EntryAt) => boolean;
 }
 
+/** Entries looked at in one step. */
+const LINKS_PER_NOTE = 64;
+
 /**
  * The names under which one RD writes its own URIs. Only what is registered at the RD itself is taken from it (draft 4.4.2), and an
  * RD that is asked at an address may write full URIs with its host name, the address behind a NAT, or `localhost`. That is
@@ -74,12 +77,20 @@ export class OwnNames {
 
   /** Entries of an endpoint lookup that was read at `uri`; `isWhole`: all that it has. */
   note(entries: readonly Link[], uri: string, isWhole: boolean): void {
+    const steps = this.noteInSteps(entries, uri, isWhole);
+    while (steps.next().done !== true);
+  }
+
+  /** The same in small steps. */
+  *noteInSteps(entries: readonly Link[], uri: string, isWhole: boolean): Generator<void, void> {
     if (isWhole) {
       this.#hasOwn = false;
       this.#isGuessVetoed = false;
       this.#others = new Set();
     }
+    let looked = 0;
     for (const link of entries) {
+      if (++looked % LINKS_PER_NOTE === 0) yield;
       if (this.#knownPathOf(link.target, uri) !== null) this.#hasOwn = true;
       else if (!isBase(link)) this.#noteOther(link, uri);
     }

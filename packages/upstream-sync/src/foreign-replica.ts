@@ -92,6 +92,17 @@ export class ForeignReplica {
     return { toAttribute: yield* this.unattributed(), changes };
   }
 
+  /** Take over registrations with their links in the place of all that was there, which goes last. */
+  *replace(
+    endpoints: ReadonlyMap<string, ForeignEndpoint>,
+    links: ReadonlyMap<string, readonly Link[]>,
+    nowMs: number,
+  ): Generator<void, void> {
+    yield* this.takeEndpoints(endpoints, false, nowMs);
+    yield* this.takeLinks(links, nowMs);
+    yield* this.forgetOthers(endpoints, nowMs);
+  }
+
   /**
    * Forget whatever is not among `endpoints`; how many there were. What the directory holds besides comes from an earlier
    * configuration of this upstream.

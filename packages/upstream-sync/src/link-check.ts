@@ -60,9 +60,8 @@ export class LinkCheck {
     const { replica } = this.#parts;
     const links = await this.#linksOf([...endpoints.values()]);
     if (this.#isStopped) return false;
-    await this.#inTurns(replica.takeEndpoints(endpoints, false, nowMs));
-    await this.#takeLinks(links);
-    await this.#inTurns(replica.forgetOthers(endpoints, nowMs));
+    await this.#inTurns(replica.replace(endpoints, links, nowMs));
+    if (!this.#isStopped) await this.#takeLinks(new Map());
     return true;
   }
 

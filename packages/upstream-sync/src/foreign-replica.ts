@@ -92,17 +92,6 @@ export class ForeignReplica {
     return { toAttribute: yield* this.unattributed(), changes };
   }
 
-  /** Take over registrations with their links in the place of all that was there, which goes last. */
-  *replace(
-    endpoints: ReadonlyMap<string, ForeignEndpoint>,
-    links: ReadonlyMap<string, readonly Link[]>,
-    nowMs: number,
-  ): Generator<void, void> {
-    yield* this.takeEndpoints(endpoints, false, nowMs);
-    yield* this.takeLinks(links, nowMs);
-    yield* this.forgetOthers(endpoints, nowMs);
-  }
-
   /**
    * Forget whatever is not among `endpoints`; how many there were. What the directory holds besides comes from an earlier
    * configuration of this upstream.
@@ -127,17 +116,40 @@ export class ForeignReplica {
     let looked = 0;
     for (const [href, list] of links) {
       if (++looked % ENTRIES_PER_STEP === 0 || list.length > ENTRIES_PER_STEP) yield;
-      const record = this.#records.get(href);
-      if (record === undefined || (record.links !== null && isSameLinks(record.links, list))) continue;
-      for (const link of record.links ?? []) this.#held.add(link, -1);
-      for (const link of list) this.#held.add(link, 1);
-      if (record.links !== null) record.changedAtMs = nowMs;
-      record.links = list;
-      record.taken = takeLinks(list, this.#options.limits);
-      isChanged = true;
-      this.#show(record, nowMs);
+      if (this.#takeLinksOf(href, list, nowMs)) isChanged = true;
     }
     return isChanged;
+  }
+
+  /**
+   * Give the place of all that is held to `endpoints`, each with its links in one step, also where it has the path of another;
+   * the rest is forgotten last.
+   */
+  *replace(
+    endpoints: ReadonlyMap<string, ForeignEndpoint>,
+    links: ReadonlyMap<string, readonly Link[]>,
+    nowMs: number,
+  ): Generator<void, void> {
+    let looked = 0;
+    for (const endpoint of endpoints.values()) {
+      const list = links.get(endpoint.href);
+      if (++looked % ENTRIES_PER_STEP === 0 || (list?.length ?? 0) > ENTRIES_PER_STEP) yield;
+      this.#takeEndpoint(endpoint, nowMs);
+      if (list !== undefined) this.#takeLinksOf(endpoint.href, list, nowMs);
+    }
+    yield* this.forgetOthers(endpoints, nowMs);
+  }
+
+  #takeLinksOf(href: string, list: readonly Link[], nowMs: number): boolean {
+    const record = this.#records.get(href);
+    if (record === undefined || (record.links !== null && isSameLinks(record.links, list))) return false;
+    for (const link of record.links ?? []) this.#held.add(link, -1);
+    for (const link of list) this.#held.add(link, 1);
+    if (record.links !== null) record.changedAtMs = nowMs;
+    record.links = list;
+    record.taken = takeLinks(list, this.#options.limits);
+    this.#show(record, nowMs);
+    return true;
   }
 
   /**

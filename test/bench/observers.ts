@@ -14,7 +14,10 @@ export async function measureObservers(tell: Tell): Promise<Findings> {
   const rows: (string | number)[][] = [];
   const points: { series: string; x: number; y: number }[] = [];
   for (const count of OBSERVERS) {
-    const server = await startNode({ registration: {}, limits: { observers: count, exchanges: 16_384 } });
+    const server = await startNode({
+      registration: {},
+      limits: { observers: count, "observers-per-client": count, exchanges: 16_384 },
+    });
     const crowd = await Crowd.open(server.port, count);
     const client = await openCoapClient(
       { env: { clock: systemClock(), random: Math.random, logger: silentLogger } },

@@ -80,6 +80,7 @@ export async function openVirtualNode(world: VirtualWorld, options: VirtualNodeO
   const transportLimits: Partial<TransportLimits> = {
     maxRequestBytes: limits.registrationBytes + 16_384,
     maxObservers: limits.observers,
+    maxObserversPerClient: limits.observersPerClient,
     maxExchanges: limits.exchanges,
     maxTransfers: limits.transfers,
     ...options.limits,

@@ -32,6 +32,7 @@ export function systemNetwork(
   const limits: Partial<TransportLimits> = {
     maxRequestBytes: registrationBytes + REQUEST_ROOM_BYTES,
     maxObservers: observers,
+    maxObserversPerClient: config.observersPerClient,
     maxExchanges: exchanges,
     maxTransfers: transfers,
     maxAnswers: answers,

@@ -118,6 +118,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   maxRetainedBytes: 268_435_456,
   maxExchanges: 4096,
   maxObservers: 10_000,
+  maxObserversPerClient: 2500,
   maxDeduplication: 65_536,
   maxAnswers: 32_768,
   maxOutstandingPerPeer: 64,

@@ -43,7 +43,6 @@ export { GrowingBytes } from "./growing-bytes.js";
 export type { ListInterfaces } from "./host-interfaces.js";
 export { HostInterfaces } from "./host-interfaces.js";
 export { addressHolder, isMulticastAddress } from "./ip-address.js";
-
 export { openUdpSocket } from "./node-udp.js";
 export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js";
 export { openCoapClient } from "./open-client.js";
@@ -55,6 +54,7 @@ export { silentLogger, systemClock } from "./system-environment.js";
 export type { ConnectStream } from "./tcp-client.js";
 export type { StreamLimits } from "./tcp-options.js";
 export { DEFAULT_STREAM_LIMITS } from "./tcp-options.js";
+export { TurnQueue, turnQueueOf } from "./turn-queue.js";
 export { inTurns, Turns, turnsOf } from "./turns.js";
 export type {
   AnswerLife,

@@ -3,10 +3,12 @@ import { CODE, OPTION } from "./constants.js";
 import type { Clock, Logger, Timer } from "./environment.js";
 import { type BlockProgress, FetchWatch } from "./fetch-watch.js";
 import type { IncomingRequest } from "./incoming-request.js";
+import { addressHolder } from "./ip-address.js";
 import { isErrorCode, type OutgoingMessage, tokenKey } from "./message.js";
 import { sortOptions } from "./option-codec.js";
 import { freshUintOption } from "./option-values.js";
 import { errorMessage, responseMessage } from "./outgoing-response.js";
+import type { TurnQueue } from "./turn-queue.js";
 import type { ObservationEnd, ObservationSource, ObservedResource, Observer, Peer, ServerResponse } from "./types.js";
 
 /** How a notification fared. One of these is called, once, unless the delivery was cancelled. */
@@ -60,6 +62,8 @@ export interface ObserverTable {
 
 export interface ObserverTableOptions {
   readonly maxObservers: number;
+  /** Of one client: of its address, or its /64 where that is IPv6. */
+  readonly maxObserversPerClient: number;
   /** How long an observer may pause while it fetches a notification larger than a block, before the next one goes out. */
   readonly fetchPatienceMs: number;
 }
@@ -69,6 +73,8 @@ export interface ObserverTableDeps {
   readonly logger: Logger;
   readonly channel: NotificationChannel;
   readonly retention: Block2Retention;
+  /** A change that wakes many observers must not hold up everybody else. */
+  readonly turns: TurnQueue;
 }
 
 /**
@@ -141,8 +147,7 @@ class ServerObservation implements Observer, DeliverySink {
     this.#isAwake = true;
     if (this.#phase !== "idle") return;
     this.#phase = "due";
-    // Whatever else changes in this turn goes into the same notification.
-    queueMicrotask(this.#pull);
+    this.#queue();
   }
 
   end(final?: ServerResponse): void {
@@ -202,9 +207,17 @@ class ServerObservation implements Observer, DeliverySink {
     if (this.#isAwake) this.wake();
   }
 
+  /** Whatever else changes in this turn goes into the same notification. */
+  readonly #queue = (): void => {
+    this.#deps.turns.add(this.peer.key, () => {
+      this.#pull();
+      return false;
+    });
+  };
+
   readonly #pull = (): void => {
     if (this.#phase !== "due" || this.#resource === null) return;
-    if (this.#deps.channel.hold?.(this.peer, this.#pull) === true) return;
+    if (this.#deps.channel.hold?.(this.peer, this.#queue) === true) return;
     this.#phase = "pulling";
     this.#isAwake = false;
     try {
@@ -264,6 +277,14 @@ export function withObserve(message: OutgoingMessage, sequence: number): Outgoin
 export function createObserverTable(deps: ObserverTableDeps, options: ObserverTableOptions): ObserverTable {
   const observations = new Map<string, ServerObservation>();
   const byPeer = new Map<string, Set<ServerObservation>>();
+  const byClient = new Map<string, number>();
+  const countOf = (peer: Peer): number => byClient.get(addressHolder(peer)) ?? 0;
+  const count = (peer: Peer, change: 1 | -1): void => {
+    const client = addressHolder(peer);
+    const next = (byClient.get(client) ?? 0) + change;
+    if (next > 0) byClient.set(client, next);
+    else byClient.delete(client);
+  };
   const keyOf = (peer: Peer, token: Uint8Array): string => `${peer.key} ${tokenKey(token)}`;
 
   let silenceTimer: Timer | null = null;
@@ -281,6 +302,7 @@ export function createObserverTable(deps: ObserverTableDeps, options: ObserverTa
   function forget(observation: ServerObservation): void {
     const key = keyOf(observation.peer, observation.token);
     if (observations.get(key) === observation) observations.delete(key);
+    count(observation.peer, -1);
     const others = byPeer.get(observation.peer.key);
     others?.delete(observation);
     if (others?.size === 0) byPeer.delete(observation.peer.key);
@@ -298,12 +320,15 @@ export function createObserverTable(deps: ObserverTableDeps, options: ObserverTa
     admit(request, source) {
       const key = keyOf(request.peer, request.token);
       const previous = observations.get(key);
-      if (previous === undefined && observations.size >= options.maxObservers) return null;
+      const isFull =
+        observations.size >= options.maxObservers || countOf(request.peer) >= options.maxObserversPerClient;
+      if (previous === undefined && isFull) return null;
       const observe = firstSequence(previous);
       previous?.finish("replaced");
       const start = { sequence: observe, fetchPatienceMs: options.fetchPatienceMs };
       const observation = new ServerObservation(deps, request, start, forget);
       observations.set(key, observation);
+      count(request.peer, 1);
       const others = byPeer.get(request.peer.key);
       if (others === undefined) byPeer.set(request.peer.key, new Set([observation]));
       else others.add(observation);

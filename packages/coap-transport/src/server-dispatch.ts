@@ -12,6 +12,7 @@ import { sortOptions } from "./option-codec.js";
 import { uintOption } from "./option-values.js";
 import { errorMessage, responseMessage } from "./outgoing-response.js";
 import { meetsPrecondition, targetOf } from "./preconditions.js";
+import { turnQueueOf } from "./turn-queue.js";
 import type {
   AnswerLife,
   ObservationEnd,
@@ -108,9 +109,10 @@ class Dispatcher implements ServerDispatch {
     this.#uploads = createBlock1Assembly({ clock }, { ...limits, lifetimeMs, szx: szxFor(limits.blockSize) });
     this.#retention = createBlock2Retention({ clock }, { ...limits, lifetimeMs });
     const { ackTimeoutMs, ackRandomFactor } = options.parameters;
+    const { maxObservers, maxObserversPerClient } = limits;
     this.#observers = createObserverTable(
-      { clock, logger, channel: deps.channel, retention: this.#retention },
-      { maxObservers: limits.maxObservers, fetchPatienceMs: PATIENCE_TIMEOUTS * ackTimeoutMs * ackRandomFactor },
+      { clock, logger, channel: deps.channel, retention: this.#retention, turns: turnQueueOf(clock) },
+      { maxObservers, maxObserversPerClient, fetchPatienceMs: PATIENCE_TIMEOUTS * ackTimeoutMs * ackRandomFactor },
     );
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { CODE, METHOD } from "./constants.js";
+import { CODE, METHOD, OPTION } from "./constants.js";
+import { uintOption } from "./option-values.js";
 import { CON, content, NON, observable, REGISTER, sequence, text } from "./testing/observable-resource.js";
 import { serveEndpoint } from "./testing/served-endpoint.js";
 import type { Observer, ServerResponse } from "./types.js";
@@ -140,6 +141,21 @@ describe("RFC 7641 section 4: notifications", () => {
     change("1");
     await clock.advance(10);
     expect(client.inbox).toHaveLength(1);
+  });
+
+  test("nor beyond maxObserversPerClient, which counts an IPv6 /64 as one; others still get theirs", async () => {
+    const { clock, peer, observers } = observable({ limits: { maxObserversPerClient: 2 } });
+    const addresses = ["2001:db8::11", "2001:db8::12", "2001:db8::13", "2001:db8:0:1::1"];
+    const clients = addresses.map((address) => peer(address, 5000));
+    const isObserving = () => clients.map(({ inbox }) => inbox.some((message) => sequence(message) !== null));
+    for (const client of clients) client.send({ token: [1], options: REGISTER });
+    await clock.advance(10);
+    expect(isObserving()).toEqual([true, true, false, true]);
+    expect(observers.size).toBe(3);
+    clients[0]?.send({ token: [1], options: [uintOption(OPTION.OBSERVE, 1)] });
+    clients[2]?.send({ token: [2], options: REGISTER });
+    await clock.advance(10);
+    expect(isObserving()).toEqual([true, true, true, true]);
   });
 
   test("beyond maxObservers the answer comes without Observe", async () => {

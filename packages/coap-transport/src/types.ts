@@ -315,6 +315,8 @@ export interface TransportLimits {
   readonly maxExchanges: number;
   /** Observers over all resources; beyond it the answer comes without Observe. Default 10 000. */
   readonly maxObservers: number;
+  /** Of these, of one client: one IPv4 address or one /64 of IPv6. Default 2500. */
+  readonly maxObserversPerClient: number;
   /** Messages remembered for deduplication. Default 65 536. */
   readonly maxDeduplication: number;
   /** Answers remembered for those who ask the same again; 0: none. */

@@ -53,8 +53,10 @@ class MergedDirectory implements Directory {
 
   openSource(name: string, { authority }: SourceOptions): void {
     const known = this.#book.sources.get(name);
-    if (known !== undefined) known.authority = authority;
-    else {
+    if (known !== undefined) {
+      if (known.authority !== authority) this.#book.union.forgetPages();
+      known.authority = authority;
+    } else {
       const source = {
         name,
         hrefToken: hrefTokenName(name),

@@ -5,6 +5,7 @@ import { MARKED_SHARE, MIN_SORTED, SORTED_SHARE } from "./constants.js";
 import type { ExpiryHeap } from "./expiry-heap.js";
 import type { KeyTable } from "./key-table.js";
 import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./matching.js";
+import { PageWalks } from "./page-walks.js";
 import { SortedChunks } from "./sorted-chunks.js";
 import { type KeyState, RecordReader, type Source, type StoredRecord, snapshot } from "./stored-record.js";
 import { compareKeys, firstLive } from "./total-order.js";
@@ -22,6 +23,8 @@ export class VisibleUnion {
   readonly #index = new AttributeIndex();
   readonly #order = new SortedChunks<KeyState>((one, other) => compareKeys(one, other) < 0);
 
+  readonly #walks = new PageWalks();
+
   constructor(deps: VisibleUnionDeps) {
     this.#deps = deps;
   }
@@ -32,16 +35,24 @@ export class VisibleUnion {
   }
 
   open(key: KeyState): void {
+    this.forgetPages();
     this.#order.add(key);
   }
 
   close(key: KeyState): void {
+    this.forgetPages();
     this.#order.delete(key);
   }
 
   /** The registration that is shown for a key was found by `before`, the one that is now by `after`. */
   reindex(key: KeyState, before: TokenList | null, after: TokenList | null): void {
+    this.forgetPages();
     this.#index.change(key.slot, before, after);
+  }
+
+  /** What lookups see may be another now. */
+  forgetPages(): void {
+    this.#walks.forget();
   }
 
   keys(): Generator<KeyState> {
@@ -53,9 +64,15 @@ export class VisibleUnion {
     const start = count === undefined ? 0 : page * count;
     const end = count === undefined ? Number.POSITIVE_INFINITY : start + count;
     if (start >= end) return;
-    let position = 0;
-    for (const record of this.#records(criteria, nowMs, options)) {
+    // What has ended and is still there would count at one time and not at another.
+    const isSettled = !this.#deps.heap.dueBy(nowMs).next().value;
+    const isOfAll = options.sources === undefined && options.heldBy === undefined;
+    const isRemembered = start > 0 && isSettled && isOfAll;
+    const walk = isRemembered ? this.#walks.begin(kind, criteria, options.zone, start) : undefined;
+    let position = walk?.from?.position ?? 0;
+    for (const record of this.#records(criteria, nowMs, options, walk?.from?.key)) {
       const registration = new RecordReader(record);
+      walk?.pass(record.key, position);
       if (kind === "ep") {
         if (!registrationMatches(criteria, registration)) continue;
         if (position >= start) yield endpointLink(registration);
@@ -76,9 +93,14 @@ export class VisibleUnion {
     }
   }
 
-  #records(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Iterable<StoredRecord> {
+  #records(
+    criteria: readonly Criterion[],
+    nowMs: number,
+    options: LookupOptions,
+    from?: KeyState,
+  ): Iterable<StoredRecord> {
     const { heldBy } = options;
-    if (heldBy === undefined) return this.#candidates(criteria, nowMs, options);
+    if (heldBy === undefined) return this.#candidates(criteria, nowMs, options, from);
     const shown = this.#candidates(criteria, nowMs, { ...options, sources: new Set([heldBy]) });
     const { superseded } = this.#deps.sources.get(heldBy) ?? {};
     if (superseded === undefined || superseded.size === 0) return shown;
@@ -95,9 +117,14 @@ export class VisibleUnion {
     );
   }
 
-  /** Records that are shown at `nowMs` to such a client and can meet the criteria, in order. */
-  *#candidates(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Generator<StoredRecord> {
-    for (const key of this.#candidateKeys(criteria, nowMs)) {
+  /** Records that are shown at `nowMs` to such a client and can meet the criteria, in order, from a key on. */
+  *#candidates(
+    criteria: readonly Criterion[],
+    nowMs: number,
+    options: LookupOptions,
+    from?: KeyState,
+  ): Generator<StoredRecord> {
+    for (const key of this.#candidateKeys(criteria, nowMs, from)) {
       const record = shownAt(key, nowMs);
       if (record === null) continue;
       if (!isShownIn(options.zone, record)) continue;
@@ -110,11 +137,13 @@ export class VisibleUnion {
    * Keys that can match, in order. Few candidates are collected and sorted; for many it is cheaper to walk the order and
    * skip those that are not marked; when most are candidates the index is of no use.
    */
-  #candidateKeys(criteria: readonly Criterion[], nowMs: number): Iterable<KeyState> {
+  #candidateKeys(criteria: readonly Criterion[], nowMs: number, from?: KeyState): Iterable<KeyState> {
     const selection = this.#mostSelective(criteria);
-    if (selection === null) return this.#order.from();
-    if (selection.size <= Math.max(MIN_SORTED, this.#order.size * SORTED_SHARE)) return this.#sorted(selection, nowMs);
-    return this.#marked(selection, nowMs);
+    if (selection === null) return this.#order.from(from);
+    if (selection.size > Math.max(MIN_SORTED, this.#order.size * SORTED_SHARE))
+      return this.#marked(selection, nowMs, from);
+    const sorted = this.#sorted(selection, nowMs);
+    return from === undefined ? sorted : sorted.filter((key) => compareKeys(key, from) >= 0);
   }
 
   #mostSelective(criteria: readonly Criterion[]): Selection | null {
@@ -141,14 +170,14 @@ export class VisibleUnion {
     return [...keys].sort(compareKeys);
   }
 
-  *#marked(selection: Selection, nowMs: number): Generator<KeyState> {
+  *#marked(selection: Selection, nowMs: number, from?: KeyState): Generator<KeyState> {
     const marks = new Uint32Array((this.#deps.keys.slots >>> 5) + 1);
     const mark = (slot: number): void => {
       marks[slot >>> 5] = (marks[slot >>> 5] as number) | (1 << (slot & 31));
     };
     selection.forEachSlot(mark);
     for (const { slot } of this.#unsettled(nowMs)) mark(slot);
-    for (const key of this.#order.from()) {
+    for (const key of this.#order.from(from)) {
       if (((marks[key.slot >>> 5] ?? 0) & (1 << (key.slot & 31))) !== 0) yield key;
     }
   }

@@ -149,6 +149,7 @@ const limitsShape = {
   registrations: optional("registrations", integer(1, 100_000_000)),
   "registration-bytes": optional("registration-bytes", integer(64, 16_777_216)),
   observers: optional("observers", integer(0, 1_000_000)),
+  "observers-per-client": optional("observers-per-client", integer(0, 1_000_000)),
   exchanges: optional("exchanges", integer(1, 1_000_000)),
   transfers: optional("transfers", integer(1, 1_000_000)),
   answers: optional("answers", integer(0, 10_000_000)),

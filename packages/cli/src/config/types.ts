@@ -122,6 +122,8 @@ export interface LimitsConfig {
   readonly registrations: number;
   readonly registrationBytes: number;
   readonly observers: number;
+  /** Of these, of one IPv4 address or one /64 of IPv6. */
+  readonly observersPerClient: number;
   readonly exchanges: number;
   readonly transfers: number;
   /** Answers remembered for those who ask the same again, per listener address. */

@@ -1,0 +1,97 @@
+import type { LookupQuery } from "@tributary/link-model";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createDirectory } from "./directory.js";
+import { PageWalks } from "./page-walks.js";
+import type { KeyState } from "./stored-record.js";
+import { registration } from "./testing/directories.js";
+import type { Directory, LookupInterface } from "./types.js";
+
+const COUNT = 1500;
+const hrefOf = (at: number) => `/reg/${at}`;
+
+function entry(at: number, more: { even?: boolean; zone?: string; links?: number } = {}) {
+  const { even = at % 2 === 0, links = at % 4 } = more;
+  const ep = `n${String((at * 7919) % 100_000).padStart(6, "0")}`;
+  return registration(hrefOf(at), ep, 0, {
+    attributes: [["et", even ? "even" : "odd"]],
+    links: Array.from({ length: links }, (_, index) => ({
+      target: `coap://n${at}/${index}`,
+      attributes: [["rt", index % 2 === 0 ? "t" : "u"] as const],
+    })),
+    expiresAtMs: 1_000_000,
+    ...(more.zone === undefined ? {} : { zone: more.zone }),
+  });
+}
+
+function filled(): Directory {
+  const directory = createDirectory();
+  directory.openSource("a", { authority: "coap://a" });
+  directory.setConnected("a", true, 0);
+  for (let at = 0; at < COUNT; at++) directory.put("a", entry(at), 0);
+  return directory;
+}
+
+const criteria = fc.constantFrom<LookupQuery["criteria"]>(
+  [],
+  [{ name: "et", value: "even", isPrefix: false }],
+  [{ name: "rt", value: "t", isPrefix: false }],
+  [{ name: "ep", value: "n0", isPrefix: true }],
+  [
+    { name: "et", value: "o", isPrefix: true },
+    { name: "rt", value: "u", isPrefix: false },
+  ],
+);
+const look = fc.record({
+  what: fc.constant("look" as const),
+  kind: fc.constantFrom<LookupInterface>("ep", "res"),
+  criteria,
+  count: fc.integer({ min: 1, max: 300 }),
+  page: fc.nat(30),
+  nowMs: fc.constantFrom(0, 0, 2_000_000),
+});
+const change = fc.record({
+  what: fc.constantFrom("remove" as const, "put" as const, "hide" as const, "renew" as const),
+  at: fc.nat(COUNT + 50),
+});
+
+test("pages are what they are without any memory of where they begin, whatever changes in between", () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof({ weight: 5, arbitrary: look }, change), { maxLength: 30 }), (steps) => {
+      const directory = filled();
+      for (const step of steps) {
+        if (step.what === "look") {
+          const { kind, count, page, nowMs } = step;
+          const query = { criteria: step.criteria, showProvenance: false };
+          const all = [...directory.lookup(kind, query, nowMs)];
+          const found = [...directory.lookup(kind, { ...query, count, page }, nowMs)];
+          expect(found).toEqual(all.slice(page * count, (page + 1) * count));
+        } else if (step.what === "remove") directory.remove("a", hrefOf(step.at), 0);
+        else if (step.what === "put") directory.put("a", entry(step.at, { even: true, links: 3 }), 0);
+        else if (step.what === "hide") directory.put("a", entry(step.at, { zone: "eth0" }), 0);
+        else directory.renew("a", hrefOf(step.at), { renewedAtMs: 5, expiresAtMs: 1_000_005 }, 5);
+      }
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test("the walk to a page begins at the mark nearest before it", () => {
+  const walks = new PageWalks();
+  const keys = Array.from({ length: 1000 }, (_, at) => keyCalled(`n${String(at).padStart(4, "0")}`));
+  const walkTo = (start: number): number => {
+    const walk = walks.begin("ep", [], undefined, start);
+    const first = walk.from === undefined ? 0 : keys.indexOf(walk.from.key);
+    expect(walk.from?.position ?? 0).toBe(first);
+    for (let at = first; at <= start; at++) walk.pass(keys[at] as KeyState, at);
+    return start - first;
+  };
+  expect(walkTo(999)).toBe(999);
+  for (const start of [998, 700, 513, 300, 255]) expect(walkTo(start)).toBeLessThanOrEqual(256);
+  walks.forget();
+  expect(walkTo(900)).toBe(900);
+});
+
+function keyCalled(ep: string): KeyState {
+  return { ep, d: undefined, slot: 0, records: [], shown: null };
+}

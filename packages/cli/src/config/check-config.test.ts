@@ -113,6 +113,7 @@ describe("checkConfig", () => {
         registrations: 1_000_000,
         registrationBytes: 65_536,
         observers: 10_000,
+        observersPerClient: 2500,
         exchanges: 4096,
         transfers: 1024,
         answers: 32_768,

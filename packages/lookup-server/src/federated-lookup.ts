@@ -1,6 +1,6 @@
-import { CODE, type Environment } from "@tributary/coap-transport";
+import { CODE, type Environment, type Peer } from "@tributary/coap-transport";
 import { firstValue, type Link } from "@tributary/link-model";
-import type { Directory, SourcedRenewal } from "@tributary/merge-engine";
+import type { Directory, LookupOptions, SourcedRenewal } from "@tributary/merge-engine";
 import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/resource-directory";
 import type { Upstream } from "@tributary/upstream-sync";
 import { COPY_WAIT_SHARE, PARTIAL_MAX_AGE_S } from "./constants.js";
@@ -81,7 +81,10 @@ class FederatedLookup {
     timeoutMs = this.#options.timeoutMs,
   ): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
     if (plan.asked.length > 0) return this.#askAndUnite(context, plan, timeoutMs);
-    if (plan.missing.length === 0) return { links: this.#replica(context), origin: "local", isLasting: plan.isLasting };
+    if (plan.missing.length === 0) {
+      const { isLasting } = plan;
+      return { links: this.#replica(context), steps: this.#steps(context), origin: "local", isLasting };
+    }
     // What was copied of an upstream before it was lost is still true, only not all of it.
     return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#replica(context));
   }
@@ -92,12 +95,18 @@ class FederatedLookup {
    */
   #registeredHere(context: LookupContext): LookupAnswer {
     const { ownSource } = this.#options;
+    if (ownSource === undefined) return { links: [], origin: "local", isLasting: true };
     const { kind, query, request } = context;
-    const { zone } = request.peer;
-    const options = { ...(zone === undefined ? {} : { zone }), heldBy: ownSource ?? "" };
+    const options = { ...optionsOf(request.peer), heldBy: ownSource };
     const nowMs = this.#deps.env.clock.nowMs();
-    const links = ownSource === undefined ? [] : this.#deps.directory.lookup(kind, query, nowMs, options);
-    return { links, origin: "local", isLasting: true };
+    const { directory } = this.#deps;
+    const links = directory.lookup(kind, query, nowMs, options);
+    return {
+      links,
+      steps: () => directory.lookupInSteps(kind, query, nowMs, options),
+      origin: "local",
+      isLasting: true,
+    };
   }
 
   #plan({ query, scope }: LookupContext): Plan {
@@ -129,9 +138,13 @@ class FederatedLookup {
   }
 
   #replica({ kind, query, request }: LookupContext, sources?: ReadonlySet<string>): Iterable<Link> {
-    const { zone } = request.peer;
-    const options = { ...(zone === undefined ? {} : { zone }), ...(sources === undefined ? {} : { sources }) };
-    return this.#deps.directory.lookup(kind, query, this.#deps.env.clock.nowMs(), options);
+    return this.#deps.directory.lookup(kind, query, this.#deps.env.clock.nowMs(), optionsOf(request.peer, sources));
+  }
+
+  /** The same, with places where others may have their turn. */
+  #steps({ kind, query, request }: LookupContext): () => Iterable<Link | null> {
+    const nowMs = this.#deps.env.clock.nowMs();
+    return () => this.#deps.directory.lookupInSteps(kind, query, nowMs, optionsOf(request.peer));
   }
 
   /** Wait for copies, for part of the deadline, and answer by what is covered then. */
@@ -302,4 +315,8 @@ function paged({ query }: LookupContext, links: readonly Link[]): readonly Link[
 
 function isShort({ query }: LookupContext, links: readonly Link[]): boolean {
   return query.count !== undefined && links.length < ((query.page ?? 0) + 1) * query.count;
+}
+
+function optionsOf({ zone }: Peer, sources?: ReadonlySet<string>): LookupOptions {
+  return { ...(zone === undefined ? {} : { zone }), ...(sources === undefined ? {} : { sources }) };
 }

@@ -28,3 +28,5 @@ export const LONGEST_LEAD_MS = 100 * 365 * 86_400_000;
 export const HASTE_MS = 2_000;
 /** A registration at a lost RD counts as renewed so much earlier, ms: what clocks may differ by is no reason to prefer it. */
 export const LOST_PENALTY_MS = 1_000;
+/** Candidates looked at between two places where a lookup may be interrupted: well below a millisecond of work. */
+export const CANDIDATES_PER_STEP = 64;

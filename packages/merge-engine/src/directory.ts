@@ -210,6 +210,15 @@ class MergedDirectory implements Directory {
     return this.#book.union.lookup(kind, query, nowMs, options);
   }
 
+  lookupInSteps(
+    kind: LookupInterface,
+    query: LookupQuery,
+    nowMs: number,
+    options: LookupOptions = {},
+  ): IterableIterator<Link | null> {
+    return this.#book.union.lookupInSteps(kind, query, nowMs, options);
+  }
+
   select(query: LookupQuery, nowMs: number, options: LookupOptions = {}): IterableIterator<SourcedRegistration> {
     return this.#book.union.select(query.criteria, nowMs, options);
   }

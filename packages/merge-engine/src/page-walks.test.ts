@@ -66,6 +66,8 @@ test("pages are what they are without any memory of where they begin, whatever c
           const all = [...directory.lookup(kind, query, nowMs)];
           const found = [...directory.lookup(kind, { ...query, count, page }, nowMs)];
           expect(found).toEqual(all.slice(page * count, (page + 1) * count));
+          const steps = [...directory.lookupInSteps(kind, { ...query, count, page }, nowMs)];
+          expect(steps.filter((step) => step !== null)).toEqual(found);
         } else if (step.what === "remove") directory.remove("a", hrefOf(step.at), 0);
         else if (step.what === "put") directory.put("a", entry(step.at, { even: true, links: 3 }), 0);
         else if (step.what === "hide") directory.put("a", entry(step.at, { zone: "eth0" }), 0);

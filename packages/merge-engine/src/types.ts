@@ -193,6 +193,13 @@ export interface Directory {
    * arrival; `page`/`count` of the query are applied. Records past their end at `nowMs` are not shown even before `expire`.
    */
   lookup(kind: LookupInterface, query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<Link>;
+  /** The same, with null wherever some work was done: there a caller may let others have their turn. */
+  lookupInSteps(
+    kind: LookupInterface,
+    query: LookupQuery,
+    nowMs: number,
+    options?: LookupOptions,
+  ): IterableIterator<Link | null>;
   /** The visible registrations behind an endpoint lookup, lazily, same order, without paging. */
   select(query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<SourcedRegistration>;
 

@@ -1,7 +1,7 @@
 import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
 import { AttributeIndex, type TokenList } from "./attribute-index.js";
 import { type Selection, selectByCriterion } from "./candidates.js";
-import { MARKED_SHARE, MIN_SORTED, SORTED_SHARE } from "./constants.js";
+import { CANDIDATES_PER_STEP, MARKED_SHARE, MIN_SORTED, SORTED_SHARE } from "./constants.js";
 import type { ExpiryHeap } from "./expiry-heap.js";
 import type { KeyTable } from "./key-table.js";
 import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./matching.js";
@@ -59,7 +59,27 @@ export class VisibleUnion {
     return this.#order.from();
   }
 
-  *lookup(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions): Generator<Link> {
+  lookup(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions): Generator<Link> {
+    return this.#walk(kind, query, nowMs, options, Number.POSITIVE_INFINITY) as Generator<Link>;
+  }
+
+  /** The same, with null after so many candidates or links without a result. */
+  lookupInSteps(
+    kind: LookupInterface,
+    query: LookupQuery,
+    nowMs: number,
+    options: LookupOptions,
+  ): Generator<Link | null> {
+    return this.#walk(kind, query, nowMs, options, CANDIDATES_PER_STEP);
+  }
+
+  *#walk(
+    kind: LookupInterface,
+    query: LookupQuery,
+    nowMs: number,
+    options: LookupOptions,
+    perStep: number,
+  ): Generator<Link | null> {
     const { criteria, showProvenance, count, page = 0 } = query;
     const start = count === undefined ? 0 : page * count;
     const end = count === undefined ? Number.POSITIVE_INFINITY : start + count;
@@ -70,9 +90,14 @@ export class VisibleUnion {
     const isRemembered = start > 0 && isSettled && isOfAll;
     const walk = isRemembered ? this.#walks.begin(kind, criteria, options.zone, start) : undefined;
     let position = walk?.from?.position ?? 0;
+    let looked = 0;
     for (const record of this.#records(criteria, nowMs, options, walk?.from?.key)) {
       const registration = new RecordReader(record);
       walk?.pass(record.key, position);
+      if (++looked >= perStep) {
+        looked = 0;
+        yield null;
+      }
       if (kind === "ep") {
         if (!registrationMatches(criteria, registration)) continue;
         if (position >= start) yield endpointLink(registration);
@@ -80,6 +105,7 @@ export class VisibleUnion {
         continue;
       }
       for (const link of registration.links) {
+        looked++;
         if (!resourceMatches(criteria, registration, link)) continue;
         if (position >= start) yield resourceLink(link, registration, showProvenance);
         if (++position >= end) return;

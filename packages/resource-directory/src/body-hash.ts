@@ -6,20 +6,40 @@ const ETAG_BYTES = 8;
  * `seed` not to be steered by who registers links. Not cryptographic. Pure.
  */
 export function bodyTag(body: Uint8Array, seed: number): Uint8Array {
-  let one = 0xdeadbeef ^ seed;
-  let two = 0x41c6ce57 ^ seed;
-  for (let at = 0; at < body.length; at++) {
-    const byte = body[at] as number;
-    one = Math.imul(one ^ byte, 0x9e3779b1);
-    two = Math.imul(two ^ byte, 0x5f356495);
+  const hash = new BodyHash(seed);
+  hash.update(body);
+  return hash.tag();
+}
+
+/** The same of a body that is made piece by piece. */
+export class BodyHash {
+  #one: number;
+  #two: number;
+
+  constructor(seed: number) {
+    this.#one = 0xdeadbeef ^ seed;
+    this.#two = 0x41c6ce57 ^ seed;
   }
-  const high = mix(one, two);
-  const low = mix(two, one);
-  const tag = new Uint8Array(ETAG_BYTES);
-  const view = new DataView(tag.buffer);
-  view.setUint32(0, high);
-  view.setUint32(4, low);
-  return tag;
+
+  update(piece: Uint8Array): void {
+    let one = this.#one;
+    let two = this.#two;
+    for (let at = 0; at < piece.length; at++) {
+      const byte = piece[at] as number;
+      one = Math.imul(one ^ byte, 0x9e3779b1);
+      two = Math.imul(two ^ byte, 0x5f356495);
+    }
+    this.#one = one;
+    this.#two = two;
+  }
+
+  tag(): Uint8Array {
+    const tag = new Uint8Array(ETAG_BYTES);
+    const view = new DataView(tag.buffer);
+    view.setUint32(0, mix(this.#one, this.#two));
+    view.setUint32(4, mix(this.#two, this.#one));
+    return tag;
+  }
 }
 
 function mix(one: number, two: number): number {

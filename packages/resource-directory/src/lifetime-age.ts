@@ -13,7 +13,8 @@ export function* withLifetimeAges(links: Iterable<Link>, directory: Directory, n
   for (const link of links) yield withLifetimeAge(link, directory, nowMs);
 }
 
-function withLifetimeAge(link: Link, directory: Directory, nowMs: number): Link {
+/** One of these links. */
+export function withLifetimeAge(link: Link, directory: Directory, nowMs: number): Link {
   const ep = firstValue(link, "ep");
   if (!isPathAbsolute(link.target) || typeof ep !== "string") return link;
   const d = firstValue(link, "d") ?? undefined;

@@ -6,17 +6,28 @@ import {
   METHOD,
   type ServerRequest,
   type ServerResponse,
+  turnQueueOf,
 } from "@tributary/coap-transport";
-import { type Attribute, parseLookupQuery } from "@tributary/link-model";
+import { type Attribute, type Link, parseLookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface, SourceChange } from "@tributary/merge-engine";
 import { isSameTag } from "./body-hash.js";
-import { HEAD_BYTES, MAX_AGE_WITH_AGES_S, MAX_ANSWER_BYTES, MAX_UNPROVEN_ANSWER_BYTES } from "./constants.js";
+import {
+  HEAD_BYTES,
+  HEAD_LINKS,
+  MAX_AGE_WITH_AGES_S,
+  MAX_ANSWER_BYTES,
+  MAX_UNPROVEN_ANSWER_BYTES,
+  MAX_WAITING_LOOKUPS,
+  MIN_STEPPED,
+  RETRY_AFTER_S,
+} from "./constants.js";
 import type { FeedPublisher } from "./feed-publisher.js";
 import { LastingAnswers } from "./lasting-answers.js";
-import { AGE_ITEM, withLifetimeAges } from "./lifetime-age.js";
+import { AGE_ITEM, withLifetimeAge, withLifetimeAges } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
-import { AnswerTooLarge, type BodyWriter, createBodyWriter } from "./lookup-rendering.js";
+import { AnswerTooLarge, type BodyWriter, createBodyWriter, type WrittenBody } from "./lookup-rendering.js";
 import { lookupScope } from "./lookup-scope.js";
+import { type StepsDeps, takeInTurns } from "./lookup-steps.js";
 import { normaliseOwnCriteria } from "./own-authority.js";
 import type {
   LookupAnswer,
@@ -74,6 +85,9 @@ class LookupResource {
   readonly #writer: BodyWriter;
   readonly #observers: LookupObservers;
   readonly #lasting: LastingAnswers;
+  readonly #steps: StepsDeps;
+  /** Lookups that are answered in several turns. */
+  #waiting = 0;
 
   constructor(deps: LookupInterfaceDeps, { kind, resourcePath, linksetFormat }: LookupInterfaceOptions) {
     this.#deps = deps;
@@ -82,6 +96,8 @@ class LookupResource {
     this.#writer = createBodyWriter({ linksetFormat, seed: Math.floor(deps.env.random() * 2 ** 32) });
     this.#observers = new LookupObservers({ directory: deps.directory, answer: (asked) => this.#answer(asked) });
     this.#lasting = new LastingAnswers({ directory: deps.directory, clock: deps.env.clock });
+    const { clock } = deps.env;
+    this.#steps = { clock, turns: turnQueueOf(clock) };
     deps.onCoverageChange?.(() => this.#lasting.forgetAll());
     const { ownSource } = deps;
     if (ownSource !== undefined) deps.directory.on("source", (change) => this.#onOwnChange(change, ownSource));
@@ -93,10 +109,11 @@ class LookupResource {
     const startMs = this.#deps.env.clock.nowMs();
     const asked = this.#understand(request);
     if (!asked.ok) return this.#refuse(asked.response, startMs);
+    const began = { startMs, changes: this.#observers.changes, age: this.#lasting.age };
     const outcome = this.#answer(asked.value);
     return outcome instanceof Promise
-      ? outcome.then((settled) => this.#respond(asked.value, settled, startMs))
-      : this.#respond(asked.value, outcome, startMs);
+      ? outcome.then((settled) => this.#respond(asked.value, settled, began))
+      : this.#respond(asked.value, outcome, began);
   }
 
   /** What changes while it is superseded is seen only by lookups of what is registered here. */
@@ -150,50 +167,105 @@ class LookupResource {
       : this.#render(asked, answer);
   }
 
-  #render({ context, format, showsAges }: AskedLookup, answer: LookupAnswer | LookupRefusal): LookupOutcome {
+  #render(asked: AskedLookup, answer: LookupAnswer | LookupRefusal): LookupOutcome | Promise<LookupOutcome> {
     if (!("links" in answer)) return { kind: "refusal", response: errorResponse(answer.code, answer.message) };
+    const { steps } = answer;
+    const isLarge = this.#deps.directory.counts().visible >= MIN_STEPPED;
+    if (steps !== undefined && isLarge) return this.#renderInTurns(asked, answer, steps()[Symbol.iterator]());
+    return this.#orRefusal(asked, () => {
+      if (this.#mayBeUnfinished(asked, answer)) return this.#begin(asked.context, answer);
+      return this.#whole(asked, answer, this.#write(asked, answer.links));
+    });
+  }
+
+  /** In a large directory a lookup may look at very much to find little. */
+  #renderInTurns(
+    asked: AskedLookup,
+    answer: LookupAnswer,
+    steps: Iterator<Link | null>,
+  ): LookupOutcome | Promise<LookupOutcome> {
+    if (this.#waiting >= MAX_WAITING_LOOKUPS) return TOO_MANY;
+    const changes = this.#observers.changes;
+    let take: (link: Link) => boolean;
+    let finish: () => LookupOutcome;
+    if (this.#mayBeUnfinished(asked, answer)) {
+      const head: Link[] = [];
+      take = (link) => head.push(link) < HEAD_LINKS;
+      finish = () => this.#begin(asked.context, { ...answer, links: chained(head, steps) }, changes);
+    } else {
+      const { showsAges, format } = asked;
+      const { directory, env } = this.#deps;
+      const body = this.#writer.start(format, maxBytesOf(asked));
+      const nowMs = env.clock.nowMs();
+      take = (link) => {
+        body.add(showsAges ? withLifetimeAge(link, directory, nowMs) : link);
+        return true;
+      };
+      finish = () => this.#whole(asked, answer, body.finish());
+    }
+    let rest: undefined | Promise<void>;
+    const begun = this.#orRefusal(asked, () => {
+      rest = takeInTurns(this.#steps, asked.context.request.peer.address, steps, take);
+      return rest === undefined ? finish() : TOO_MANY;
+    });
+    if (rest === undefined) return begun;
+    this.#waiting++;
+    return rest
+      .then(finish)
+      .catch((error: unknown) => tooLarge(asked, error))
+      .finally(() => {
+        this.#waiting--;
+      });
+  }
+
+  #write(asked: AskedLookup, links: Iterable<Link>): WrittenBody {
     const { directory, env } = this.#deps;
-    const links = showsAges ? withLifetimeAges(answer.links, directory, env.clock.nowMs()) : answer.links;
+    const shown = asked.showsAges ? withLifetimeAges(links, directory, env.clock.nowMs()) : links;
+    return this.#writer.write(shown, asked.format, maxBytesOf(asked));
+  }
+
+  /** The answer with all of its body. */
+  #whole(asked: AskedLookup, answer: LookupAnswer, { payload, etag, skipped }: WrittenBody): LookupOutcome {
+    const { context, format, showsAges } = asked;
+    if (skipped > 0) this.#deps.env.logger.debug("links left out of an answer", { skipped, kind: this.#kind });
     const maxAgeS = showsAges ? Math.min(answer.maxAgeS ?? MAX_AGE_WITH_AGES_S, MAX_AGE_WITH_AGES_S) : answer.maxAgeS;
-    const isUnproven = context.request.sourceProof === "none";
+    // Content-Format on empty answers too: some clients need it to tell them from errors (design section 6).
+    const response = {
+      code: CODE.CONTENT,
+      contentFormat: format,
+      etag,
+      payload,
+      ...(maxAgeS === undefined ? {} : { maxAgeS }),
+    };
+    const isLasting = answer.isLasting === true && !showsAges && context.request.peer.zone === undefined;
+    return { kind: "answer", origin: answer.origin ?? "local", etag, response, isLasting };
+  }
+
+  #orRefusal(asked: AskedLookup, render: () => LookupOutcome): LookupOutcome {
     try {
-      if (!isUnproven && answer.isLasting === true && !showsAges && this.#mayBeUnfinished(context, format))
-        return this.#begin(context, answer);
-      const maxBytes = isUnproven ? MAX_UNPROVEN_ANSWER_BYTES : MAX_ANSWER_BYTES;
-      const { payload, etag, skipped } = this.#writer.write(links, format, maxBytes);
-      if (skipped > 0) env.logger.debug("links left out of an answer", { skipped, kind: this.#kind });
-      // Content-Format on empty answers too: some clients need it to tell them from errors (design section 6).
-      const response = {
-        code: CODE.CONTENT,
-        contentFormat: format,
-        etag,
-        payload,
-        ...(maxAgeS === undefined ? {} : { maxAgeS }),
-      };
-      const isLasting = answer.isLasting === true && !showsAges && context.request.peer.zone === undefined;
-      return { kind: "answer", origin: answer.origin ?? "local", etag, response, isLasting };
+      return render();
     } catch (error) {
-      if (!(error instanceof AnswerTooLarge)) throw error;
-      if (isUnproven) return { kind: "refusal", response: { code: CODE.UNAUTHORIZED, issuesEcho: true } };
-      return {
-        kind: "refusal",
-        response: errorResponse(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count"),
-      };
+      return tooLarge(asked, error);
     }
   }
 
   /** An observer is told whether the body has changed, and for that it has to be there. */
-  #mayBeUnfinished({ request }: LookupContext, format: number): boolean {
+  #mayBeUnfinished({ context: { request }, format, showsAges }: AskedLookup, { isLasting }: LookupAnswer): boolean {
     const { directory, env } = this.#deps;
+    if (request.sourceProof === "none" || isLasting !== true || showsAges) return false;
     const isAnythingDue = env.clock.nowMs() >= (directory.nextExpiryMs() ?? Number.POSITIVE_INFINITY);
     return request.observe === undefined && format === CONTENT_FORMAT.LINK_FORMAT && !isAnythingDue;
   }
 
   /** Answer while it is written. A long one has the tag of the state that it is written from, not of its bytes. */
-  #begin(context: LookupContext, { links, maxAgeS }: LookupAnswer): LookupOutcome {
+  #begin(
+    context: LookupContext,
+    { links, maxAgeS }: LookupAnswer,
+    changes: number = this.#observers.changes,
+  ): LookupOutcome {
     const begun = this.#writer.begin(links, HEAD_BYTES, MAX_ANSWER_BYTES);
     const isUnfinished = "rest" in begun;
-    const etag = isUnfinished ? this.#stateTag(context) : begun.etag;
+    const etag = isUnfinished ? this.#stateTag(context, changes) : begun.etag;
     const response = {
       code: CODE.CONTENT,
       contentFormat: CONTENT_FORMAT.LINK_FORMAT,
@@ -206,12 +278,13 @@ class LookupResource {
     return { kind: "answer", origin: "local", etag, response, isLasting };
   }
 
-  #stateTag({ items, request, scope }: LookupContext): Uint8Array {
-    const state = [this.#observers.changes, this.#lasting.age, this.#kind, request.peer.zone ?? null, scope, items];
+  #stateTag({ items, request, scope }: LookupContext, changes: number): Uint8Array {
+    const state = [changes, this.#lasting.age, this.#kind, request.peer.zone ?? null, scope, items];
     return this.#writer.tagOf(JSON.stringify(state));
   }
 
-  #respond(asked: AskedLookup, outcome: LookupOutcome, startMs: number): ServerResponse {
+  #respond(asked: AskedLookup, outcome: LookupOutcome, began: LookupBeginning): ServerResponse {
+    const { startMs, changes, age } = began;
     if (outcome.kind === "refusal") return this.#refuse(outcome.response, startMs);
     const { request } = asked.context;
     const { etag, origin } = outcome;
@@ -220,9 +293,11 @@ class LookupResource {
     if (request.etags.some((held) => isSameTag(held, etag))) response = validated(response);
     // Changes are seen in the directory; an answer that was asked of others cannot be observed here.
     // A partial answer changes with what this node knows; one that others gave does not tell when it changes.
-    if (outcome.isLasting && request.observe === undefined) return this.#withLife(asked, response);
+    // What changed while it was written will not end it.
+    const isPresent = changes === this.#observers.changes && age === this.#lasting.age;
+    if (outcome.isLasting && isPresent && request.observe === undefined) return this.#withLife(asked, response);
     if (request.observe !== 0 || (origin !== "local" && origin !== "partial")) return response;
-    return { ...response, observation: this.#observers.observe(asked, etag) };
+    return { ...response, observation: this.#observers.observe(asked, etag, changes) };
   }
 
   #withLife({ context }: AskedLookup, response: ServerResponse): ServerResponse {
@@ -239,6 +314,42 @@ class LookupResource {
   #count(origin: NonNullable<LookupAnswer["origin"]> | "error", startMs: number): void {
     this.#deps.onLookup?.(this.#kind, origin, this.#deps.env.clock.nowMs() - startMs);
   }
+}
+
+/** The state of the directory when a lookup began. */
+interface LookupBeginning {
+  readonly startMs: number;
+  readonly changes: number;
+  readonly age: number;
+}
+
+const TOO_MANY: LookupOutcome = {
+  kind: "refusal",
+  response: {
+    ...errorResponse(CODE.UNAVAILABLE, "too many long lookups at once: narrow the query"),
+    maxAgeS: RETRY_AFTER_S,
+  },
+};
+
+/** What is said instead of an answer that is too large. Rethrows everything else. */
+function tooLarge({ context }: AskedLookup, error: unknown): LookupOutcome {
+  if (!(error instanceof AnswerTooLarge)) throw error;
+  if (context.request.sourceProof === "none")
+    return { kind: "refusal", response: { code: CODE.UNAUTHORIZED, issuesEcho: true } };
+  return {
+    kind: "refusal",
+    response: errorResponse(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count"),
+  };
+}
+
+function maxBytesOf({ context }: AskedLookup): number {
+  return context.request.sourceProof === "none" ? MAX_UNPROVEN_ANSWER_BYTES : MAX_ANSWER_BYTES;
+}
+
+/** The links that were taken, and then the rest. */
+function* chained(taken: readonly Link[], rest: Iterator<Link | null>): Generator<Link> {
+  yield* taken;
+  for (let next = rest.next(); next.done !== true; next = rest.next()) if (next.value !== null) yield next.value;
 }
 
 /** 2.03: what the client holds is what it would get (RFC 7252 section 5.9.1.3). */

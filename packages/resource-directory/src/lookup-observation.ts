@@ -55,9 +55,8 @@ export class LookupObservers {
       if (concerns(group.context)) for (const client of group.members) client.wake();
   }
 
-  /** Accept an observer of `asked`, who is being sent the answer with `etag` right now. */
-  observe(asked: AskedLookup, etag: Uint8Array): ObservationSource {
-    const answeredAt = this.#changes;
+  /** Accept an observer of `asked`, who is being sent the answer with `etag`, which was begun after the change `answeredAt`. */
+  observe(asked: AskedLookup, etag: Uint8Array, answeredAt: number): ObservationSource {
     return {
       attach: (observer) => {
         const group = this.#join(asked);

@@ -1,6 +1,6 @@
 import { CONTENT_FORMAT, GrowingBytes, type UnfinishedBody } from "@tributary/coap-transport";
 import { type Link, LinkModelError, serialiseLink, toLinkset } from "@tributary/link-model";
-import { bodyTag } from "./body-hash.js";
+import { BodyHash, bodyTag } from "./body-hash.js";
 
 export interface WrittenBody {
   readonly payload: Uint8Array;
@@ -22,8 +22,18 @@ export interface BodyWriter {
    * are looked at only then.
    */
   begin(links: Iterable<Link>, headBytes: number, maxBytes: number): WrittenBody | BegunBody;
+  /** The same as `write`, link by link. */
+  start(format: number, maxBytes: number): GrowingBody;
   /** An entity tag of this writer for whatever a text describes. */
   tagOf(text: string): Uint8Array;
+}
+
+/** A body that is written link by link. */
+export interface GrowingBody {
+  /** @throws {AnswerTooLarge} */
+  add(link: Link): void;
+  /** @throws {AnswerTooLarge} */
+  finish(): WrittenBody;
 }
 
 /** The beginning of a body. */
@@ -56,6 +66,8 @@ export function createBodyWriter(options: {
       const payload = Buffer.from(text, "utf8");
       return { payload, etag: bodyTag(payload, seed), skipped };
     },
+    start: (format, maxBytes) =>
+      format === linksetFormat ? new LinksetInParts(maxBytes, seed) : new LinkFormatInParts(maxBytes, seed),
     tagOf: (text) => bodyTag(Buffer.from(text, "utf8"), seed),
     begin(links, headBytes, maxBytes) {
       const body = new LinkFormatBody(links, maxBytes);
@@ -103,22 +115,87 @@ class LinkFormatBody implements UnfinishedBody {
         this.#isWhole = true;
         break;
       }
-      const written = this.#write(next.value);
-      if (written === null) continue;
+      const written = writtenLink(next.value);
+      if (written === null) {
+        this.skipped++;
+        continue;
+      }
       text += this.#hasLinks ? `,${written}` : written;
       this.#hasLinks = true;
     }
     return text;
   }
+}
 
-  #write(link: Link): string | null {
-    try {
-      return serialiseLink(link);
-    } catch (error) {
-      if (!(error instanceof LinkModelError)) throw error;
-      this.skipped++;
-      return null;
+/** Encoded and hashed piece by piece, so that the end is no more work than any other part. */
+class LinkFormatInParts implements GrowingBody {
+  readonly #maxBytes: number;
+  readonly #hash: BodyHash;
+  readonly #bytes = new GrowingBytes();
+  #piece = "";
+  #hasLinks = false;
+  #skipped = 0;
+
+  constructor(maxBytes: number, seed: number) {
+    this.#maxBytes = maxBytes;
+    this.#hash = new BodyHash(seed);
+  }
+
+  add(link: Link): void {
+    const written = writtenLink(link);
+    if (written === null) {
+      this.#skipped++;
+      return;
     }
+    this.#piece += this.#hasLinks ? `,${written}` : written;
+    this.#hasLinks = true;
+    if (this.#piece.length >= PIECE_LENGTH) this.#encode();
+  }
+
+  finish(): WrittenBody {
+    this.#encode();
+    return { payload: this.#bytes.bytes(), etag: this.#hash.tag(), skipped: this.#skipped };
+  }
+
+  #encode(): void {
+    const piece = Buffer.from(this.#piece, "utf8");
+    this.#piece = "";
+    this.#hash.update(piece);
+    this.#bytes.append(piece);
+    if (this.#bytes.length > this.#maxBytes) throw new AnswerTooLarge();
+  }
+}
+
+/** Links with one context are one object: nothing can be written before the last one is known. */
+class LinksetInParts implements GrowingBody {
+  readonly #maxBytes: number;
+  readonly #seed: number;
+  readonly #links: Link[] = [];
+
+  constructor(maxBytes: number, seed: number) {
+    this.#maxBytes = maxBytes;
+    this.#seed = seed;
+  }
+
+  add(link: Link): void {
+    this.#links.push(link);
+    if (this.#links.length * MIN_LINKSET_BYTES > this.#maxBytes) throw new AnswerTooLarge();
+  }
+
+  finish(): WrittenBody {
+    const { text, skipped } = writeLinkset(this.#links, this.#maxBytes);
+    const payload = Buffer.from(text, "utf8");
+    return { payload, etag: bodyTag(payload, this.#seed), skipped };
+  }
+}
+
+/** A link in link format, or null when it cannot be written. */
+function writtenLink(link: Link): string | null {
+  try {
+    return serialiseLink(link);
+  } catch (error) {
+    if (!(error instanceof LinkModelError)) throw error;
+    return null;
   }
 }
 

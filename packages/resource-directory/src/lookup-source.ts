@@ -6,7 +6,10 @@ import type { LookupSource } from "./types.js";
 export function directoryLookupSource(directory: Directory, env: Environment): LookupSource {
   return ({ kind, query, request }) => {
     const { zone } = request.peer;
-    const links = directory.lookup(kind, query, env.clock.nowMs(), zone === undefined ? {} : { zone });
-    return { links, origin: "local", isLasting: true };
+    const options = zone === undefined ? {} : { zone };
+    const nowMs = env.clock.nowMs();
+    const links = directory.lookup(kind, query, nowMs, options);
+    const steps = () => directory.lookupInSteps(kind, query, nowMs, options);
+    return { links, steps, origin: "local", isLasting: true };
   };
 }

@@ -119,6 +119,8 @@ export interface ResourceDirectory {
 /** The answer to a lookup before it is rendered. */
 export interface LookupAnswer {
   readonly links: Iterable<Link>;
+  /** The same links, with null wherever others may have their turn; absent: they are all there. */
+  readonly steps?: () => Iterable<Link | null>;
   /** Seconds; absent: the default of 60. */
   readonly maxAgeS?: number;
   /** Upstreams whose part is missing. */

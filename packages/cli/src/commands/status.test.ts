@@ -54,6 +54,18 @@ describe("status", () => {
     ]);
   });
 
+  test("says what was lost of kept state when the node started", async () => {
+    const io = new FakeIo();
+    const damage = { "registration.store": { problem: "p", kept: 9, leftOut: 1, setAside: "/state.damaged-1" } };
+    const fetch = (url: URL) => Promise.resolve(Response.json(url.pathname === "/api/node" ? { damage } : []));
+    const flags = { at: "http://127.0.0.1:8683", json: false, timeout: 5 };
+    expect(await status(flags, { io, fetch: fetch as typeof globalThis.fetch })).toBe(0);
+    expect(io.lines).toEqual([
+      "no upstreams",
+      "registration.store was damaged: 1 records left out; what is left of it: /state.damaged-1",
+    ]);
+  });
+
   test("--json prints what the node says", async () => {
     const { io } = await run(() => Promise.resolve(Response.json(UPSTREAMS)), { json: true });
     expect(JSON.parse(io.lines.join("\n"))).toEqual(JSON.parse(JSON.stringify(UPSTREAMS)));

@@ -1,5 +1,6 @@
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import type { UpstreamView } from "../http/upstream-view.js";
+import type { NodeDamage } from "../node/types.js";
 import { formatTable } from "../table.js";
 
 export interface StatusOptions {
@@ -46,7 +47,22 @@ export async function status(
   if (json) io.out(JSON.stringify(upstreams, null, 2));
   else if (upstreams.length === 0) io.out("no upstreams");
   else for (const line of formatTable(HEADINGS, upstreams.map(row), NUMERIC)) io.out(line);
+  if (!json) for (const line of await damageLines(new URL("/api/node", at), timeout, fetch)) io.out(line);
   return 0;
+}
+
+/** What was lost of kept state at the start of the node; nothing where it does not tell. */
+async function damageLines(url: URL, timeout: number, fetch: typeof globalThis.fetch): Promise<string[]> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(timeout * 1000), redirect: "error" });
+    const { damage } = (await response.json()) as { readonly damage?: NodeDamage };
+    return Object.entries(damage ?? {}).map(
+      ([setting, { leftOut, setAside }]) =>
+        `${setting} was damaged: ${leftOut ?? "an unknown number of"} records left out; what is left of it: ${setAside}`,
+    );
+  } catch {
+    return [];
+  }
 }
 
 function readUpstreams(value: unknown): readonly UpstreamView[] {

@@ -10,7 +10,7 @@ import {
   MAX_SHARED_QUERIES,
   TIMEOUTS_UNTIL_GONE,
 } from "./constants.js";
-import { assertContent, get, isMereRefusal } from "./discovery.js";
+import { assertContent, get, isMereRefusal, normalOrigin } from "./discovery.js";
 import { UpstreamError } from "./errors.js";
 import { type ForeignEndpoint, LinkCounts, mapped, replicatedLink } from "./foreign-documents.js";
 import type { OwnNames } from "./own-names.js";
@@ -171,17 +171,31 @@ export class Attribution {
       if (answers.length === 0) continue;
       return whole === null
         ? areDifferent(answers)
-        : await this.#isPartOf(whole, answers.flat(), sample.length === endpoints.length);
+        : await this.#isPartOf(whole, answers.flat(), sample.length === endpoints.length ? endpoints : []);
     }
     return whole === null || whole.length === 0;
   }
 
-  /** The links are among those of the RD, and all of them when every registration was asked for. */
-  async #isPartOf(whole: readonly Link[], links: readonly Link[], isEverything: boolean): Promise<boolean> {
+  /**
+   * The links are among those of the RD, and nothing is left that belongs to a registration in `asked`. What else is left says
+   * nothing about a method: an RD may show links of registrations that it does not list, or no longer has.
+   */
+  async #isPartOf(whole: readonly Link[], links: readonly Link[], asked: readonly ForeignEndpoint[]): Promise<boolean> {
     const rest = new LinkCounts();
     await this.#inTurns(rest.addAll(whole));
     for (const link of links) rest.add(link, -1);
-    return links.every((link) => rest.count(link) >= 0) && (!isEverything || rest.isEmpty);
+    if (links.some((link) => rest.count(link) < 0)) return false;
+    if (rest.isEmpty || asked.length === 0) return true;
+    const origins = this.#originsOfOnly(asked);
+    return !whole.some((link) => rest.count(link) > 0 && origins.has(contextOriginOf(link)));
+  }
+
+  /** Origins of the bases of `asked`, which no other registration has. */
+  #originsOfOnly(asked: readonly ForeignEndpoint[]): ReadonlySet<string> {
+    const origins = new Set(asked.map(({ base }) => normalOrigin(base)));
+    const hrefs = new Set(asked.map(({ href }) => href));
+    for (const { href, base } of this.#deps.endpoints()) if (!hrefs.has(href)) origins.delete(normalOrigin(base));
+    return origins;
   }
 
   /**
@@ -288,6 +302,11 @@ export class Attribution {
     assertContent(response);
     return (await this.#inTurns(readTolerantly(response.payload)))?.links ?? [];
   }
+}
+
+/** The origin of what a link of a resource lookup is about: its context, or what it points to when it names none. */
+function contextOriginOf(link: Link): string {
+  return normalOrigin(lastValue(link, "anchor") ?? link.target);
 }
 
 /** No two answers are the same: the filter is not ignored. */

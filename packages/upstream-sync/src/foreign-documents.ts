@@ -29,6 +29,8 @@ export interface ForeignEndpoint {
 export interface EndpointDocument {
   readonly endpoints: ReadonlyMap<string, ForeignEndpoint>;
   readonly leftOut: Losses;
+  /** Entries that come from the server that they are registered at, which is known here: nothing is missing without them. */
+  readonly fromElsewhere: number;
 }
 
 export interface DocumentContext {
@@ -86,28 +88,31 @@ export function* readEndpointDocumentInSteps(
   const endpoints = new Map<string, ForeignEndpoint>();
   const leftOut = new LossCount();
   const byBase: ForeignEndpoint[] = [];
+  let fromElsewhere = 0;
   let looked = 0;
   for (const link of links) {
     if (++looked % ENTRIES_PER_STEP === 0) yield;
     const endpoint = readEndpoint(link, context);
     if ("cause" in endpoint) {
-      const isLoss = endpoint.cause !== "other-authority" || context.showsOthers !== true;
-      if (isLoss) leftOut.add(endpoint.cause, endpoint.message);
+      const isOfOther = endpoint.cause === "other-authority";
+      if (isOfOther && (context.showsOthers === true || endpoint.isKnownServer === true)) fromElsewhere++;
+      else leftOut.add(endpoint.cause, endpoint.message);
     } else if (isPathAbsolute(endpoint.href)) endpoints.set(endpoint.href, endpoint);
     else byBase.push(endpoint);
   }
   for (const endpoint of withOwnHrefs(byBase)) endpoints.set(endpoint.href, endpoint);
-  return { endpoints, leftOut: leftOut.losses };
+  return { endpoints, leftOut: leftOut.losses, fromElsewhere };
 }
 
 interface Refusal {
   readonly cause: LeftOutCause;
   readonly message: string;
+  readonly isKnownServer?: boolean;
 }
 
 function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | Refusal {
   const place = context.names.placeOf(link, context.uri);
-  if (place.kind === "elsewhere") return { cause: "other-authority", message: place.message };
+  if (place.kind === "elsewhere") return { cause: "other-authority", ...place };
   const ep = firstValue(link, "ep");
   const d = firstValue(link, "d");
   // `con` is what older RDs call `base`; beside a `base` it is an endpoint attribute like any other.

@@ -54,6 +54,40 @@ describe("an RD like aiocoap's", () => {
     expect(lp.directory.isConnected("rd-f")).toBe(true);
   });
 
+  test.each([
+    { name: "one registration", endpoints: ["n1"] },
+    { name: "three registrations", endpoints: ["n1", "n2", "n3"] },
+    { name: "four registrations", endpoints: ["n1", "n2", "n3", "n4"] },
+  ])("$name: links of no registration prove nothing against a way of asking", async ({ endpoints }) => {
+    const orphans = '<coap://gone.example/t>;rt="temp",<coap://elsewhere.example/x>;anchor="coap://gone.example"';
+    const { rd, follow, world } = setUp({
+      // Reading the registrations one by one would be no way out.
+      hasResources: false,
+      write: (text) => (text.includes("/n1>") && !text.includes("ep=") && isWhole ? `${text},${orphans}` : text),
+    });
+    let isWhole = true;
+    const { answer } = rd.quirks;
+    rd.quirks = {
+      ...rd.quirks,
+      answer: (kind, query) => {
+        isWhole = kind === "res" && query.length === 0;
+        return answer?.(kind, query);
+      },
+    };
+    for (const ep of endpoints) rd.register(ep, { links: [`/${ep}>;if="x"`] });
+    const lp = follow();
+    await lp.untilLive();
+    for (let polls = 0; polls < 4; polls++) {
+      const { leftOut, capabilities } = lp.upstream.status();
+      expect(capabilities.attribution).toBe("href");
+      expect(leftOut.has("no-links")).toBe(false);
+      for (const ep of endpoints) expect(targets(lp.held(ep)?.links)).toEqual([`coap://${ep}.example/${ep}`]);
+      await world.clock.advance(2 * DEFAULTS.pollMs);
+    }
+    expect(Object.fromEntries(lp.upstream.status().leftOut)).toEqual({ "no-registration": 2 });
+    expect(lp.endpoints()).toEqual(endpoints);
+  });
+
   test("a registration arrives with its notification, at a price that does not depend on the others", async () => {
     const { rd, follow, world } = setUp();
     for (let index = 0; index < 100; index++) rd.register(`n${index}`);

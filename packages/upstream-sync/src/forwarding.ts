@@ -191,7 +191,9 @@ function* takeDocument(
     if (++looked % ENTRIES_PER_STEP === 0) yield;
     const refusal = refusalOf(kind, link, uri, deps);
     // A node of this kind tells its own registrations from those of others, which are upstreams themselves (draft 4.4.2).
-    const isOfAnother = refusal?.cause === "other-authority" && deps.found.isTributary;
+    // What is registered at another server that is known here comes from there.
+    const isOfAnother =
+      refusal?.cause === "other-authority" && (deps.found.isTributary || refusal.isKnownServer === true);
     if (refusal === null) links.push(transcode(kind, link, uri, deps));
     else if (!isOfAnother) losses.add(refusal.cause, refusal.message);
   }
@@ -234,9 +236,11 @@ function refusalOf(kind: LookupInterface, link: Link, uri: string, deps: Forward
   if (kind === "ep" && !firstValue(link, "ep")) return refused("no-name", "has no endpoint name");
   if (!found.isTier && !isRegisteredThere(kind, link, uri, deps)) {
     const place = deps.names.placeOf(link, uri);
-    const message =
-      "message" in place ? place.message : `a link of <${link.target}> is registered at another authority`;
-    return { cause: "other-authority", message };
+    if (kind === "ep" && place.kind === "elsewhere") return { cause: "other-authority", ...place };
+    const message = `a link of <${link.target}> is registered at another authority`;
+    const provenance = lastValue(link, "provenance");
+    const isKnownServer = typeof provenance === "string" && deps.names.isKnownServer(provenance, uri);
+    return { cause: "other-authority", message, isKnownServer };
   }
   const fault =
     kind === "ep" ? endpointFault(link, deps) : takeLinks([transcode(kind, link, uri, deps)], deps.recordLimits).fault;
@@ -246,6 +250,7 @@ function refusalOf(kind: LookupInterface, link: Link, uri: string, deps: Forward
 interface Refusal {
   readonly cause: LeftOutCause;
   readonly message: string;
+  readonly isKnownServer?: boolean;
 }
 
 function isRegisteredThere(

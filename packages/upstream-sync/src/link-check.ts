@@ -20,7 +20,7 @@ export class LinkCheck {
   readonly #deps: FollowerDeps;
   readonly #parts: LinkCheckParts;
   #nextBlindCheck = 0;
-  #hasEntriesLeftOut = false;
+  #hasEntriesNotTaken = false;
 
   constructor(deps: FollowerDeps, parts: LinkCheckParts) {
     this.#deps = deps;
@@ -44,9 +44,9 @@ export class LinkCheck {
       read = await this.#read(await reader.readEndpoints());
       if (this.#isStopped) return false;
     }
-    const { endpoints, leftOut, isWhole } = read;
+    const { endpoints, leftOut, fromElsewhere, isWhole } = read;
     this.#deps.leftOut.replace("entries", leftOut);
-    this.#hasEntriesLeftOut = leftOut.size > 0;
+    this.#hasEntriesNotTaken = fromElsewhere > 0 || leftOut.size > 0;
     const nowMs = env.clock.nowMs();
     if (isReplaced()) return this.#replace(endpoints, nowMs);
     const taken = await this.#inTurns(replica.takeEndpoints(endpoints, isWhole, nowMs));
@@ -79,7 +79,9 @@ export class LinkCheck {
     const showsOthers = this.#parts.reader.isTributary;
     const context = { uri, names, limits, showsOthers, ...(defaultSector === undefined ? {} : { defaultSector }) };
     const document = await this.#inTurns(readEndpointDocumentInSteps(links, context));
-    return { endpoints: new Map(), leftOut: NO_LOSSES, ...document, isWhole };
+    if (!showsOthers && (document?.fromElsewhere ?? 0) > 0)
+      remarks.add("it shows registrations of other servers that are known here; they are taken from there");
+    return { endpoints: new Map(), leftOut: NO_LOSSES, fromElsewhere: 0, ...document, isWhole };
   }
 
   /**
@@ -92,9 +94,9 @@ export class LinkCheck {
     return isChanged;
   }
 
-  /** Links of no registration. Those of an entry that is left out are accounted for by that. */
+  /** Links of no registration. Those of an entry that is not taken are accounted for by that, or come from another upstream. */
   #noteOrphans(isKnown: boolean): void {
-    const isOdd = isKnown && !this.#hasEntriesLeftOut && !this.#parts.reader.isTributary;
+    const isOdd = isKnown && !this.#hasEntriesNotTaken && !this.#parts.reader.isTributary;
     const count = isOdd ? this.#parts.replica.orphans : 0;
     const losses = new LossCount();
     losses.add("no-registration", "links of its resource lookup belong to no registration that it shows", count);

@@ -15,7 +15,12 @@ export type EntryPlace =
   | { readonly kind: "path"; readonly path: string }
   /** At the RD itself, which lists endpoints by their own URI instead of a registration resource. */
   | { readonly kind: "base" }
-  | { readonly kind: "elsewhere"; readonly message: string };
+  | {
+      readonly kind: "elsewhere";
+      readonly message: string;
+      /** At another server that is known here, from which it comes: nothing is missing without this entry. */
+      readonly isKnownServer: boolean;
+    };
 
 /** An entry that is at some path under an authority that is not known to be the RD's. */
 export interface EntryAt {
@@ -133,7 +138,16 @@ export class OwnNames {
     if (isBase(link) && this.#options.mayGuess && !this.#hasOwn && this.#others.size === 0) return { kind: "base" };
     const origin = originOf(resolveReference(uri, link.target));
     const advice = origin === undefined ? "" : `; if that is this RD, write authorities: ["${origin}"]`;
-    return { kind: "elsewhere", message: `the entry <${link.target}> is registered at another authority${advice}` };
+    const message = `the entry <${link.target}> is registered at another authority${advice}`;
+    return { kind: "elsewhere", message, isKnownServer: !isBase(link) && this.isKnownServer(link.target, uri) };
+  }
+
+  /** Whether a reference in a document from `uri` names a resource of this node or of another configured upstream. */
+  isKnownServer(reference: string, uri: string): boolean {
+    const target = resolveReference(uri, reference);
+    return (
+      pathOf(target) !== null && this.pathOf(reference, uri) === null && !this.#options.mayBeOwn(normalOrigin(target))
+    );
   }
 }
 

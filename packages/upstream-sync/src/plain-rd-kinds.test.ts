@@ -98,6 +98,14 @@ async function lookup(lp: Following, mode: string, kind: "ep" | "res", items: re
   return [...lp.directory.lookup(kind, query.query, lp.world.clock.nowMs())];
 }
 
+/** What the copy, or the whole endpoint lookup of the RD, leaves out. */
+async function lossesOf(lp: Following, mode: "replicate" | "forward"): Promise<ReadonlyMap<string, unknown>> {
+  if (mode === "replicate") return lp.upstream.status().leftOut;
+  const answer = lp.upstream.forward("ep", [], {});
+  await lp.world.clock.advance(3 * DEFAULTS.timeoutMs);
+  return ((await answer) as ForwardedAnswer).losses;
+}
+
 describe("RDs of many kinds are followed and asked", () => {
   const rows = KINDS.flatMap((kind) => (["replicate", "forward"] as const).map((mode) => ({ ...kind, mode })));
 
@@ -219,7 +227,42 @@ describe("entries that may be registered elsewhere", () => {
     const rd = new ForeignRd(world, { authority: RD_NAME });
     rd.register("n1");
     const lp = follow(world, { uri: FOREIGN_URI }, { isConfigured: (origin) => origin === RD_NAME });
-    await lp.until(() => lp.upstream.status().leftOut.has("other-authority"), 60_000);
+    await lp.untilLive();
     expect(lp.endpoints()).toEqual([]);
+    const { leftOut, capabilities } = lp.upstream.status();
+    expect([...leftOut.keys()], "they are taken from there").toEqual([]);
+    expect(capabilities.remarks.join()).toContain("registrations of other servers that are known here");
   });
+
+  /** Shows one registration of another RD beside its own, with its link. */
+  const showsOneOfOther: Quirks = {
+    criteria: "all",
+    write: (text) =>
+      text.includes(';ep="n1"')
+        ? `${text},<coap://other.example/reg/9>;ep="o1";base="coap://o1.example"`
+        : text.includes("/n1>")
+          ? `${text},<coap://o1.example/t>;rt="temp"`
+          : text,
+  };
+
+  test.each([
+    { mode: "replicate", isConfigured: true, leftOut: [] },
+    { mode: "replicate", isConfigured: false, leftOut: ["other-authority"] },
+    { mode: "forward", isConfigured: true, leftOut: [] },
+    { mode: "forward", isConfigured: false, leftOut: ["other-authority"] },
+  ] as const)(
+    "$mode: a registration of another RD is left out unless that is an upstream ($isConfigured)",
+    async ({ mode, isConfigured, leftOut }) => {
+      const world = createVirtualWorld();
+      const rd = new ForeignRd(world, showsOneOfOther);
+      for (const ep of ENDPOINTS) rd.register(ep, { links: [`/${ep}>;if="x"`] });
+      const rules = { isConfigured: (origin: string) => isConfigured && origin === "coap://other.example" };
+      const lp = follow(world, { uri: FOREIGN_URI, mode }, rules);
+      await lp.untilLive();
+      const found = await lookup(lp, mode, "ep");
+      expect(found.map((link) => firstValue(link, "ep")).sort()).toEqual(ENDPOINTS);
+      await world.clock.advance(2 * DEFAULTS.pollMs);
+      expect([...(await lossesOf(lp, mode)).keys()]).toEqual(leftOut);
+    },
+  );
 });

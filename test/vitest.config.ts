@@ -1,7 +1,11 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** `npm run test:unit`, the fast loop: fewer inputs for each property, one process for many files, without the longest. */
+const isFast = process.env.FAST_TESTS !== undefined;
+const EXHAUSTIVE_UNIT_TESTS = ["packages/lmdb-store/src/damaged-bytes.test.ts"];
 
 /** Tests run on the sources: `@tributary/<name>` is `packages/<name>/src`. Real processes use the built packages. */
 export default defineConfig({
@@ -13,14 +17,25 @@ export default defineConfig({
     ],
   },
   test: {
-    setupFiles: [fileURLToPath(new URL("harness/property-seed.ts", import.meta.url))],
+    reporters: ["default", fileURLToPath(new URL("harness/progress-reporter.ts", import.meta.url))],
+    setupFiles: [
+      ...(isFast ? [fileURLToPath(new URL("harness/few-property-runs.ts", import.meta.url))] : []),
+      fileURLToPath(new URL("harness/property-seed.ts", import.meta.url)),
+    ],
     // What another process does may take long on a busy machine; what never happens is found out all the same.
     expect: { poll: { timeout: 60_000 } },
     projects: [
       {
         extends: true,
         // Only a test that hangs takes so long: how fast it runs depends on what else the machine does.
-        test: { name: "unit", include: ["packages/*/src/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
+        test: {
+          name: "unit",
+          include: ["packages/*/src/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, ...(isFast ? EXHAUSTIVE_UNIT_TESTS : [])],
+          isolate: !isFast,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
       },
       {
         extends: true,

@@ -78,8 +78,10 @@ function scan(kind: LookupInterface, query: LookupQuery, all: readonly SourcedRe
 describe("lookups by index", () => {
   test("LKP-09 LKP-10 LPX-05 they find what a scan finds, in the same order, while records change and end", () => {
     let found = 0;
+    let runs = 0;
     fc.assert(
       fc.property(puts, puts, criteria, fc.nat(80), fc.boolean(), (first, second, asked, nowMs, showProvenance) => {
+        runs++;
         const directory = directoryOf(...SOURCES);
         fill(directory, first);
         fill(directory, second);
@@ -95,7 +97,7 @@ describe("lookups by index", () => {
       }),
       { numRuns: 2000 },
     );
-    expect(found).toBeGreaterThan(1000);
+    expect(found).toBeGreaterThan(runs / 2);
   });
 
   test("LKP-25 LKP-26 LKP-27 pages are disjoint, and together are everything in order", () => {

@@ -85,8 +85,10 @@ describe("draft 6.2.1, what a replica can answer", () => {
       }),
     );
     let covered = 0;
+    let runs = 0;
     fc.assert(
       fc.property(pair, registration, ({ filter, query }, one) => {
+        runs++;
         if (!covers(filter, query)) return;
         const isHeld = registrationMatches(filter, one);
         const isFound = registrationMatches(query, one) || one.links.some((each) => resourceMatches(query, one, each));
@@ -95,7 +97,7 @@ describe("draft 6.2.1, what a replica can answer", () => {
       }),
       { numRuns: 5000 },
     );
-    expect(covered).toBeGreaterThan(50);
+    expect(covered).toBeGreaterThan(runs / 100);
   });
 
   test("LPX-15 it is exact: for what is not covered there is a registration that the query finds and the filter misses", () => {

@@ -8,6 +8,7 @@ export {
   type FeedPublisherDeps,
   type FeedPublisherOptions,
 } from "./feed-publisher.js";
+export { LookupInterfaceError, type LookupInterfaceErrorCode } from "./lookup-errors.js";
 export { createLookupInterface, type LookupInterfaceDeps, type LookupInterfaceOptions } from "./lookup-interface.js";
 export { type LookupScope, type LookupScopeOptions, lookupScope, scopeOfRequest } from "./lookup-scope.js";
 export { directoryLookupSource } from "./lookup-source.js";

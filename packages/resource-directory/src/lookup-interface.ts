@@ -8,7 +8,7 @@ import {
   type ServerResponse,
   turnQueueOf,
 } from "@tributary/coap-transport";
-import { type Attribute, type Link, parseLookupQuery } from "@tributary/link-model";
+import { type Attribute, type Criterion, type Link, parseLookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface, SourceChange } from "@tributary/merge-engine";
 import { isSameTag } from "./body-hash.js";
 import {
@@ -21,7 +21,6 @@ import {
   MIN_STEPPED,
   RETRY_AFTER_S,
 } from "./constants.js";
-import type { FeedPublisher } from "./feed-publisher.js";
 import { LastingAnswers } from "./lasting-answers.js";
 import { AGE_ITEM, withLifetimeAge, withLifetimeAges } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
@@ -39,6 +38,11 @@ import type {
   SiteResource,
 } from "./types.js";
 
+/** Responds to requests for the replication feed (docs/protocol.md). */
+export interface FeedResponder {
+  answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse;
+}
+
 export interface LookupInterfaceDeps {
   /** Whose changes observers are told of. */
   readonly directory: Directory;
@@ -49,7 +53,7 @@ export interface LookupInterfaceDeps {
   /** The setting that says who may replicate, as a refusal names it. */
   readonly replicasSetting?: string;
   /** Answers Accept 51; absent: no feed here. */
-  readonly feed?: FeedPublisher;
+  readonly feed?: FeedResponder;
   readonly onLookup?: LookupObservation;
   /** The source with what is registered here, where the directory has others as well. */
   readonly ownSource?: string;

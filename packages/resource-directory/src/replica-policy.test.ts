@@ -1,6 +1,6 @@
 import type { Peer } from "@tributary/coap-transport";
 import { describe, expect, test } from "vitest";
-import { ResourceDirectoryError } from "./errors.js";
+import { LookupInterfaceError } from "./lookup-errors.js";
 import { createReplicaPolicy } from "./replica-policy.js";
 
 const may = (words: readonly string[], address: string) =>
@@ -38,6 +38,6 @@ describe("registration.replicas", () => {
     "10.0.0.0/8/8",
     "::1/-1",
   ])("%s is refused", (word) => {
-    expect(() => createReplicaPolicy([word])).toThrow(ResourceDirectoryError);
+    expect(() => createReplicaPolicy([word])).toThrow(LookupInterfaceError);
   });
 });

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import type { Peer } from "@tributary/coap-transport";
-import { ResourceDirectoryError } from "./errors.js";
+import { LookupInterfaceError } from "./lookup-errors.js";
 import type { ReplicaPolicy } from "./types.js";
 
 /** Address blocks behind the words of `registration.replicas`. */
@@ -14,7 +14,7 @@ const WORDS: ReadonlyMap<string, readonly string[]> = new Map([
 /**
  * Who may read the feed and ages (draft 5.2): peers in any of the blocks. `words` are `loopback`, `private`, `any`,
  * addresses or CIDR blocks.
- * @throws {ResourceDirectoryError} `BAD_OPTIONS` when a word is none of these.
+ * @throws {LookupInterfaceError} `BAD_OPTIONS` when a word is none of these.
  */
 export function createReplicaPolicy(words: readonly string[]): ReplicaPolicy {
   const list = new BlockList();
@@ -33,10 +33,7 @@ function addBlock(list: BlockList, block: string): void {
   const prefixText = slash < 0 ? String(maxPrefix) : block.slice(slash + 1);
   const prefix = /^\d{1,3}$/.test(prefixText) ? Number(prefixText) : Number.NaN;
   if (family === 0 || address.includes("%") || !(prefix <= maxPrefix)) {
-    throw new ResourceDirectoryError(
-      "BAD_OPTIONS",
-      `"${block}" is neither loopback, private, any, nor an address block`,
-    );
+    throw new LookupInterfaceError("BAD_OPTIONS", `"${block}" is neither loopback, private, any, nor an address block`);
   }
   list.addSubnet(address, prefix, family === 4 ? "ipv4" : "ipv6");
 }

@@ -54,8 +54,7 @@ export { silentLogger, systemClock } from "./system-environment.js";
 export type { ConnectStream } from "./tcp-client.js";
 export type { StreamLimits } from "./tcp-options.js";
 export { DEFAULT_STREAM_LIMITS } from "./tcp-options.js";
-export { TurnQueue, turnQueueOf } from "./turn-queue.js";
-export { inTurns, Turns, turnsOf } from "./turns.js";
+export { inTurns, Turns, type TurnTask, turnsOf } from "./turns.js";
 export type {
   AnswerLife,
   AskPeer,

@@ -8,7 +8,7 @@ import { isErrorCode, type OutgoingMessage, tokenKey } from "./message.js";
 import { sortOptions } from "./option-codec.js";
 import { freshUintOption } from "./option-values.js";
 import { errorMessage, responseMessage } from "./outgoing-response.js";
-import type { TurnQueue } from "./turn-queue.js";
+import type { Turns } from "./turns.js";
 import type { ObservationEnd, ObservationSource, ObservedResource, Observer, Peer, ServerResponse } from "./types.js";
 
 /** How a notification fared. One of these is called, once, unless the delivery was cancelled. */
@@ -74,7 +74,7 @@ export interface ObserverTableDeps {
   readonly channel: NotificationChannel;
   readonly retention: Block2Retention;
   /** A change that wakes many observers must not hold up everybody else. */
-  readonly turns: TurnQueue;
+  readonly turns: Turns;
 }
 
 /**
@@ -209,7 +209,7 @@ class ServerObservation implements Observer, DeliverySink {
 
   /** Whatever else changes in this turn goes into the same notification. */
   readonly #queue = (): void => {
-    this.#deps.turns.add(this.peer.key, () => {
+    this.#deps.turns.add(addressHolder(this.peer), () => {
       this.#pull();
       return false;
     });

@@ -12,7 +12,7 @@ import { sortOptions } from "./option-codec.js";
 import { uintOption } from "./option-values.js";
 import { errorMessage, responseMessage } from "./outgoing-response.js";
 import { meetsPrecondition, targetOf } from "./preconditions.js";
-import { turnQueueOf } from "./turn-queue.js";
+import { turnsOf } from "./turns.js";
 import type {
   AnswerLife,
   ObservationEnd,
@@ -111,7 +111,7 @@ class Dispatcher implements ServerDispatch {
     const { ackTimeoutMs, ackRandomFactor } = options.parameters;
     const { maxObservers, maxObserversPerClient } = limits;
     this.#observers = createObserverTable(
-      { clock, logger, channel: deps.channel, retention: this.#retention, turns: turnQueueOf(clock) },
+      { clock, logger, channel: deps.channel, retention: this.#retention, turns: turnsOf(clock) },
       { maxObservers, maxObserversPerClient, fetchPatienceMs: PATIENCE_TIMEOUTS * ackTimeoutMs * ackRandomFactor },
     );
   }

@@ -1,4 +1,5 @@
 import {
+  addressHolder,
   CODE,
   CONTENT_FORMAT,
   type Environment,
@@ -6,7 +7,8 @@ import {
   METHOD,
   type ServerRequest,
   type ServerResponse,
-  turnQueueOf,
+  type Turns,
+  turnsOf,
 } from "@tributary/coap-transport";
 import { type Attribute, type Criterion, type Link, parseLookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface, SourceChange } from "@tributary/merge-engine";
@@ -26,7 +28,7 @@ import { AGE_ITEM, withLifetimeAge, withLifetimeAges } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
 import { AnswerTooLarge, type BodyWriter, createBodyWriter, type WrittenBody } from "./lookup-rendering.js";
 import { lookupScope } from "./lookup-scope.js";
-import { type StepsDeps, takeInTurns } from "./lookup-steps.js";
+import { takeInTurns } from "./lookup-steps.js";
 import { normaliseOwnCriteria } from "./own-authority.js";
 import type {
   LookupAnswer,
@@ -89,7 +91,7 @@ class LookupResource {
   readonly #writer: BodyWriter;
   readonly #observers: LookupObservers;
   readonly #lasting: LastingAnswers;
-  readonly #steps: StepsDeps;
+  readonly #turns: Turns;
   /** Lookups that are answered in several turns. */
   #waiting = 0;
 
@@ -100,8 +102,7 @@ class LookupResource {
     this.#writer = createBodyWriter({ linksetFormat, seed: Math.floor(deps.env.random() * 2 ** 32) });
     this.#observers = new LookupObservers({ directory: deps.directory, answer: (asked) => this.#answer(asked) });
     this.#lasting = new LastingAnswers({ directory: deps.directory, clock: deps.env.clock });
-    const { clock } = deps.env;
-    this.#steps = { clock, turns: turnQueueOf(clock) };
+    this.#turns = turnsOf(deps.env.clock);
     deps.onCoverageChange?.(() => this.#lasting.forgetAll());
     const { ownSource } = deps;
     if (ownSource !== undefined) deps.directory.on("source", (change) => this.#onOwnChange(change, ownSource));
@@ -209,7 +210,7 @@ class LookupResource {
     }
     let rest: undefined | Promise<void>;
     const begun = this.#orRefusal(asked, () => {
-      rest = takeInTurns(this.#steps, asked.context.request.peer.address, steps, take);
+      rest = takeInTurns(this.#turns, addressHolder(asked.context.request.peer), steps, take);
       return rest === undefined ? finish() : TOO_MANY;
     });
     if (rest === undefined) return begun;

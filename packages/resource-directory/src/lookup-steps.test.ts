@@ -1,4 +1,4 @@
-import { TurnQueue } from "@tributary/coap-transport";
+import { Turns } from "@tributary/coap-transport";
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { parseLookupQuery, serialiseLinks } from "@tributary/link-model";
 import { expect, test } from "vitest";
@@ -34,9 +34,7 @@ function* stepsOf(count: number): Generator<number | null> {
 test("what is quick is taken at once, without a promise", () => {
   const { clock, timers } = busyClock(0);
   const taken: number[] = [];
-  expect(takeInTurns({ clock, turns: new TurnQueue(clock) }, "a", stepsOf(5), (item) => taken.push(item) > 0)).toBe(
-    undefined,
-  );
+  expect(takeInTurns(new Turns(clock), "a", stepsOf(5), (item) => taken.push(item) > 0)).toBe(undefined);
   expect(taken).toEqual([0, 1, 2, 3, 4]);
   expect(timers).toHaveLength(0);
 });
@@ -44,7 +42,7 @@ test("what is quick is taken at once, without a promise", () => {
 test("what takes long is taken in pieces, and nothing is lost between them", async () => {
   const { clock, timers } = busyClock(0.5);
   const taken: number[] = [];
-  const done = takeInTurns({ clock, turns: new TurnQueue(clock) }, "a", stepsOf(200), (item) => taken.push(item) > 0);
+  const done = takeInTurns(new Turns(clock), "a", stepsOf(200), (item) => taken.push(item) > 0);
   expect(done).toBeInstanceOf(Promise);
   expect(taken.length).toBeLessThan(20);
   let turns = 0;
@@ -62,7 +60,7 @@ test("what takes long is taken in pieces, and nothing is lost between them", asy
 
 test("an error of a later piece rejects; enough is enough", async () => {
   const { clock, timers } = busyClock(0.5);
-  const fail = takeInTurns({ clock, turns: new TurnQueue(clock) }, "a", stepsOf(100), (item) => {
+  const fail = takeInTurns(new Turns(clock), "a", stepsOf(100), (item) => {
     if (item === 50) throw new Error("too much");
     return true;
   });
@@ -72,7 +70,7 @@ test("an error of a later piece rejects; enough is enough", async () => {
     for (const call of timers.splice(0)) call();
   }
   await outcome;
-  expect(takeInTurns({ clock, turns: new TurnQueue(clock) }, "a", stepsOf(100), () => false)).toBeUndefined();
+  expect(takeInTurns(new Turns(clock), "a", stepsOf(100), () => false)).toBeUndefined();
 });
 
 const COUNT = 1200;

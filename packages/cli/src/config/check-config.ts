@@ -6,6 +6,7 @@ import { completeConfig } from "./defaults.js";
 import type { ConfigError } from "./errors.js";
 import { AS_WRITTEN } from "./field-parsers.js";
 import { nearestKey } from "./nearest-key.js";
+import type { HostAddresses } from "./own-listeners.js";
 import { offsetOfKey, offsetOfValue, positionAt, type ValuePath } from "./source-position.js";
 import type { NodeConfig } from "./types.js";
 import { readYaml, toPlain, type YamlNode } from "./yaml-document.js";
@@ -21,10 +22,10 @@ interface Finding {
 
 /**
  * Check the text of a configuration file and fill in every default. On failure all errors come at once, in the order of the
- * text; `file` is the name that they carry, and relative paths in the text are relative to its folder. Nothing is read or
- * opened.
+ * text; `file` is the name that they carry, and relative paths in the text are relative to its folder. `hostAddresses`
+ * tells which upstreams are this node itself behind a listener of all addresses. Nothing is read or opened.
  */
-export function checkConfig(text: string, file: string): ConfigResult {
+export function checkConfig(text: string, file: string, hostAddresses: HostAddresses = () => []): ConfigResult {
   const source = text.startsWith("\ufeff") ? text.slice(1) : text;
   const { root, problems } = readYaml(source);
   const findings: Finding[] = [...problems];
@@ -34,7 +35,9 @@ export function checkConfig(text: string, file: string): ConfigResult {
     const result = configSchema.safeParse(plain);
     checked = result.data;
     const issues = (result.error?.issues ?? []).flatMap((issue) => describe(issue, root, source));
-    issues.push(...crossCheck(plain).map(({ path, message }) => ({ offset: offsetOfValue(root, path), message })));
+    issues.push(
+      ...crossCheck(plain, hostAddresses).map(({ path, message }) => ({ offset: offsetOfValue(root, path), message })),
+    );
     // What is not even YAML is told once.
     findings.push(...issues.filter(({ offset }) => !problems.some((problem) => problem.offset === offset)));
   } else if (problems.length === 0) {

@@ -1,5 +1,6 @@
 import { normalize } from "node:path";
 import { parseCoapOrigin } from "./coap-origin.js";
+import { DEFAULT_LISTEN, type HostAddresses, OwnListeners } from "./own-listeners.js";
 import type { ValuePath } from "./source-position.js";
 
 /** Something wrong between values that are each right by themselves. */
@@ -10,18 +11,24 @@ export interface CrossIssue {
 
 /**
  * Check what spans several values. Works on the unchecked value and passes over whatever is malformed, so that these errors
- * are found together with all others. Pure.
+ * are found together with all others. Pure but for `hostAddresses`, which tells what is this node itself behind a listener of
+ * all addresses.
  */
-export function crossCheck(root: unknown): CrossIssue[] {
+export function crossCheck(root: unknown, hostAddresses: HostAddresses): CrossIssue[] {
   if (!isMapping(root)) return [];
+  const listen = root.listen === undefined ? DEFAULT_LISTEN : listOf(root.listen);
+  const own = new OwnListeners(
+    listen.map(canonical).filter((uri) => uri !== undefined),
+    hostAddresses,
+  );
   return [
     ...checkRole(root),
     ...checkListeners(root),
-    ...checkUpstreams(root),
+    ...checkUpstreams(root, own),
     ...checkFolders(root),
     ...checkReplicas(root),
     ...checkReady(root),
-    ...checkPeers(root),
+    ...checkPeers(root, own),
   ];
 }
 
@@ -53,9 +60,8 @@ function checkListeners(root: Mapping): CrossIssue[] {
   });
 }
 
-function checkUpstreams(root: Mapping): CrossIssue[] {
+function checkUpstreams(root: Mapping, own: OwnListeners): CrossIssue[] {
   const upstreams = isMapping(root.lookup) ? listOf(root.lookup.upstreams) : [];
-  const own = new Set(listOf(root.listen).map(canonical));
   const uris = new Map<string, number>();
   const names = new Map<string, number>();
   return upstreams.flatMap((value, index) => {
@@ -89,12 +95,7 @@ function checkUpstreams(root: Mapping): CrossIssue[] {
 /** Names of one RD that are those of another server would mix up the registrations of both. */
 function checkAuthorities(
   upstream: unknown,
-  {
-    path,
-    index,
-    upstreams,
-    own,
-  }: { path: ValuePath; index: number; upstreams: readonly unknown[]; own: ReadonlySet<unknown> },
+  { path, index, upstreams, own }: { path: ValuePath; index: number; upstreams: readonly unknown[]; own: OwnListeners },
 ): CrossIssue[] {
   if (!isMapping(upstream)) return [];
   const others = new Map(upstreams.map((one, place) => [canonical(isMapping(one) ? one.uri : one), place]));
@@ -124,13 +125,12 @@ function checkFilters(upstream: Mapping, path: ValuePath): CrossIssue[] {
 }
 
 /** Names are paths here, and an address that is this node's own, as the shared one is, would lead back (draft 6.2.2). */
-function checkPeers({ name: own, listen, anycast }: Mapping): CrossIssue[] {
+function checkPeers({ name: ownName, anycast }: Mapping, own: OwnListeners): CrossIssue[] {
   const peers = isMapping(anycast) ? listOf(anycast.peers) : [];
-  const ownUris = new Set(listOf(listen).map(canonical));
-  const names = new Map<unknown, string>([[own, "this node"]]);
+  const names = new Map<unknown, string>([[ownName, "this node"]]);
   const uris = new Map<string, string>();
   const issues: CrossIssue[] = [];
-  if (peers.length > 0 && own === undefined)
+  if (peers.length > 0 && ownName === undefined)
     issues.push({ path: ["anycast"], message: "nodes that share an address need names of their own; add name" });
   for (const [index, peer] of peers.entries()) {
     if (!isMapping(peer)) continue;
@@ -140,7 +140,7 @@ function checkPeers({ name: own, listen, anycast }: Mapping): CrossIssue[] {
     const twin = uri === undefined ? undefined : uris.get(uri);
     if (namesake !== undefined)
       issues.push({ path: [...at, "name"], message: `name ${peer.name} is taken by ${namesake}; choose another` });
-    if (uri !== undefined && ownUris.has(uri))
+    if (uri !== undefined && own.has(uri))
       issues.push({ path: [...at, "uri"], message: `${uri} is an address of this node; write the peer's own one` });
     if (twin !== undefined)
       issues.push({ path: [...at, "uri"], message: `${uri} is ${twin} already; write the peer's own address` });

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { DEFAULT_STREAM_LIMITS } from "@tributary/coap-transport";
 import type { CheckedFile } from "./config-schema.js";
 import { derivedName } from "./cross-checks.js";
+import { DEFAULT_LISTEN } from "./own-listeners.js";
 import type {
   AnycastConfig,
   AutoConfig,
@@ -14,8 +15,6 @@ import type {
   UpstreamConfig,
 } from "./types.js";
 
-/** Where a node listens unless told otherwise: for the programs of this machine alone. */
-const DEFAULT_LISTEN = ["coap://localhost"] as const;
 const DEFAULT_HTTP = { host: "127.0.0.1", port: 8683 } as const;
 const DEFAULT_TIMEOUT_MS = 2000;
 const DEFAULT_CONCURRENCY = 16;

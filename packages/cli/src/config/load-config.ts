@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { type ConfigResult, checkConfig } from "./check-config.js";
 import { defaultConfig } from "./defaults.js";
+import { type HostAddresses, systemHostAddresses } from "./own-listeners.js";
 
 /** Largest configuration file, bytes. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
@@ -17,7 +18,7 @@ const READ_PROBLEMS: Readonly<Record<string, string>> = {
  * Read and check a configuration file; without a path, the configuration of a node that is started without one. Every
  * problem, also that of a file that cannot be read, comes back as an error with a position.
  */
-export function loadConfig(path?: string): ConfigResult {
+export function loadConfig(path?: string, hostAddresses: HostAddresses = systemHostAddresses): ConfigResult {
   if (path === undefined) return { ok: true, config: defaultConfig() };
   let bytes: Buffer;
   try {
@@ -29,7 +30,7 @@ export function loadConfig(path?: string): ConfigResult {
     return unreadable(path, `the file cannot be read: ${READ_PROBLEMS[code] ?? `${String(error)}; check the file`}`);
   }
   try {
-    return checkConfig(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), path);
+    return checkConfig(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), path, hostAddresses);
   } catch (error) {
     if (!(error instanceof TypeError) || (error as NodeJS.ErrnoException).code !== "ERR_ENCODING_INVALID_ENCODED_DATA")
       throw error;

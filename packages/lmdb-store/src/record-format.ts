@@ -6,7 +6,7 @@ import type { StoredRegistration } from "@tributary/resource-directory";
  * with them. A change of their meaning is a new format.
  */
 
-/** ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple. */
+/** ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple; stampMs, if it was told. */
 type KeptRegistration = readonly [
   string,
   string | null,
@@ -18,6 +18,7 @@ type KeptRegistration = readonly [
   number,
   string | null,
   boolean,
+  number?,
 ];
 
 export function packRegistration(registration: StoredRegistration): KeptRegistration {
@@ -32,12 +33,14 @@ export function packRegistration(registration: StoredRegistration): KeptRegistra
     renewedAtWallMs,
     zone = null,
     isSimple,
+    stampMs,
   } = registration;
-  return [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple];
+  const packed = [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple] as const;
+  return stampMs === undefined ? packed : [...packed, stampMs];
 }
 
 export function unpackRegistration(id: string, kept: KeptRegistration): StoredRegistration {
-  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple] = kept;
+  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, stampMs] = kept;
   return {
     id,
     ep,
@@ -50,17 +53,18 @@ export function unpackRegistration(id: string, kept: KeptRegistration): StoredRe
     renewedAtWallMs,
     ...(zone === null ? {} : { zone }),
     isSimple,
+    ...(stampMs === undefined ? {} : { stampMs }),
   };
 }
 
 export function isKeptRegistration(value: unknown): value is KeptRegistration {
-  if (!Array.isArray(value) || value.length !== 10) return false;
-  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple] = value;
+  if (!Array.isArray(value) || value.length < 10 || value.length > 11) return false;
+  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, stampMs = 0] = value;
   return (
     [ep, base, links].every((text) => typeof text === "string") &&
     [d, zone].every((text) => text === null || typeof text === "string") &&
     [isBaseExplicit, isSimple].every((flag) => typeof flag === "boolean") &&
-    [ltS, renewedAtWallMs].every((number) => Number.isFinite(number)) &&
+    [ltS, renewedAtWallMs, stampMs].every((number) => Number.isFinite(number)) &&
     isAttributes(attributes)
   );
 }

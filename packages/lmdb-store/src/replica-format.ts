@@ -52,9 +52,9 @@ export function readReplicated(value: unknown): Replicated | undefined {
 }
 
 export function readTimes(value: unknown): KeptTimes | undefined {
-  if (!Array.isArray(value) || value.length !== 2 || !value.every(Number.isFinite)) return undefined;
-  const [renewedAtWallMs, expiresAtWallMs] = value as [number, number];
-  return { renewedAtWallMs, expiresAtWallMs };
+  if (!Array.isArray(value) || value.length < 2 || value.length > 3 || !value.every(Number.isFinite)) return undefined;
+  const [renewedAtWallMs, expiresAtWallMs, stampMs] = value as [number, number, number?];
+  return { renewedAtWallMs, expiresAtWallMs, ...(stampMs === undefined ? {} : { stampMs }) };
 }
 
 /** An upstream as it is kept. */

@@ -101,7 +101,7 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
       else {
         const renewedAtWallMs = clock.toWall(times.renewedAtWallMs);
         const expiresAtWallMs = renewedAtWallMs + (times.expiresAtWallMs - times.renewedAtWallMs);
-        yield { registration, renewedAtWallMs, expiresAtWallMs };
+        yield { registration, ...times, renewedAtWallMs, expiresAtWallMs };
       }
     }
     if (leftOut.length > 0) this.#leaveOut(source, leftOut);
@@ -121,9 +121,10 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
     this.renew(source, registration.href, times);
   }
 
-  renew(source: string, href: string, { renewedAtWallMs, expiresAtWallMs }: KeptTimes): void {
+  renew(source: string, href: string, { renewedAtWallMs, expiresAtWallMs, stampMs }: KeptTimes): void {
     const renewedAtMs = this.#state.clock.toState(renewedAtWallMs);
-    const times = [renewedAtMs, renewedAtMs + (expiresAtWallMs - renewedAtWallMs)];
+    const stamp = stampMs === undefined ? [] : [stampMs];
+    const times = [renewedAtMs, renewedAtMs + (expiresAtWallMs - renewedAtWallMs), ...stamp];
     this.#write(this.#times.put(keyOf(source, href), times));
   }
 

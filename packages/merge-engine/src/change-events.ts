@@ -78,6 +78,9 @@ export class ChangeEvents {
       case "connection":
         this.#emitter.emit("connection", notice[1], notice[2]);
         return;
+      case "rebased":
+        this.#emitter.emit("rebased");
+        return;
       case "retimed":
         this.#emitter.emit("retimed", notice[1]);
         return;

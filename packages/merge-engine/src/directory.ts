@@ -87,6 +87,10 @@ class MergedDirectory implements Directory {
     events.finish();
   }
 
+  lead(source: string): number | null | undefined {
+    return this.#book.sources.get(source)?.leadMs;
+  }
+
   setLead(source: string, leadMs: number | null, nowMs: number): void {
     const { events } = this.#book;
     const known = this.#source(source);

@@ -1,5 +1,8 @@
 import { FEDERATION_TOLERANCE_MS, HASTE_MS, LONGEST_LEAD_MS } from "./constants.js";
 
+/** Readings of two clocks are of one moment when no more lies between, ms. */
+const READING_MS = 50;
+
 /** A wall-clock time to whole microseconds, ms: every proxy computes the same number from what it was told. Pure. */
 export function wholeMicroseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
@@ -47,15 +50,27 @@ export class FederationClock {
     return this.stampOf(ms) + this.#leadMs;
   }
 
+  /**
+   * Reads the clocks of this node: to be called before something is stamped or told. A process that is held up between the two
+   * learns nothing from them.
+   */
+  follow(clock: { nowMs(): number; wallMs(): number }): void {
+    const startMs = clock.nowMs();
+    const wallMs = clock.wallMs();
+    const endMs = clock.nowMs();
+    if (!this.#isSet || endMs - startMs <= READING_MS) this.noteWall(endMs, wallMs);
+  }
+
   /** Follow the wall clock of this node: from the first reading on, and after each step that is larger than the tolerance. */
   noteWall(nowMs: number, wallMs: number): void {
     const step = Math.round(wallMs - nowMs - this.#wallOffsetMs);
     if (this.#isSet && Math.abs(step) <= FEDERATION_TOLERANCE_MS) return;
     // Set back, the wall clock leaves federation time where it is; set forward, it uses up the lead first.
-    if (this.#isSet) this.#leadMs = Math.max(0, this.#leadMs - step);
+    const isRebased = this.#isSet;
+    if (isRebased) this.#leadMs = Math.max(0, this.#leadMs - step);
     this.#wallOffsetMs += step;
     this.#isSet = true;
-    this.#tell(true, nowMs);
+    this.#tell(isRebased, nowMs);
   }
 
   /** Somebody else's federation time was at least `timeMs` when it was told. Returns whether this node goes there. */

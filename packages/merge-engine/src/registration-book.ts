@@ -52,8 +52,9 @@ export class RegistrationBook {
 
   constructor(maxRegistrations: number) {
     this.#maxRegistrations = maxRegistrations;
-    this.clock.onChange((_, nowMs) => {
+    this.clock.onChange((isRebased, nowMs) => {
       this.reconsider(null, nowMs);
+      if (isRebased) this.events.post([["rebased"]]);
       this.events.post([["retimed", null]]);
       this.events.finish();
     });

@@ -120,6 +120,8 @@ export interface DirectoryEvents {
   connection: (source: string, connected: boolean) => void;
   /** Stamps of a source, of all sources when it is null, mean another federation time than before. */
   retimed: (source: string | null) => void;
+  /** The wall clock of this node was set: what it stamped before means another time now. Before `retimed`. */
+  rebased: () => void;
 }
 
 export interface DirectoryCounts {
@@ -155,6 +157,8 @@ export interface Directory {
    * nothing: then its registrations are placed by `renewedAtMs`.
    */
   setLead(source: string, leadMs: number | null, nowMs: number): void;
+  /** See `setLead`; undefined when there is no such source. */
+  lead(source: string): number | null | undefined;
   /** Connected: the source decides what lives. Not connected: its records are stale and end at `expiresAtMs`. */
   setConnected(source: string, connected: boolean, nowMs: number): void;
   isConnected(source: string): boolean;

@@ -3,8 +3,10 @@ import { type Registration, registrationMatches } from "@tributary/merge-engine"
 import { ChangeList, type LogNode } from "./change-list.js";
 import { COUNTER_LIMIT, DEFAULT_MAX_TOMBSTONES, MAX_ITEMS_PER_PATCH } from "./constants.js";
 import { ReplicationError } from "./errors.js";
-import { endpointEntryText, lifetimeAgeS, linksEntryText } from "./feed-entry.js";
+import { endpointEntryText, linksEntryText } from "./feed-entry.js";
 import { PatchBuilder } from "./patch-builder.js";
+import { formatClockReading } from "./remote-clock.js";
+import { toldRenewal } from "./renewal-age.js";
 import type {
   ChangeLog,
   ChangeLogOptions,
@@ -17,7 +19,7 @@ import type {
   LogPosition,
 } from "./types.js";
 import type { Version } from "./version.js";
-import { assertVersion, formatVersion } from "./version.js";
+import { assertVersion } from "./version.js";
 
 /**
  * Make the change log of an RD (design section 3). Pure.
@@ -220,7 +222,7 @@ class CompactedChangeLog implements ChangeLog {
       const isEndpoint = cursor.kind === "ep";
       return builder.put(
         node.href,
-        isEndpoint ? endpointEntryText(registration, source.nowMs) : linksEntryText(registration),
+        isEndpoint ? endpointEntryText(registration, source.nowMs, source.wallClock) : linksEntryText(registration),
       );
     }
     // Nothing to take back from a subscriber that cannot have been told about it.
@@ -235,14 +237,17 @@ class CompactedChangeLog implements ChangeLog {
     if (node === undefined || node.isRemoved || node.ep > from) return true;
     const registration = source.get(node.href);
     if (registration === undefined || !isSelected(cursor, registration)) return true;
-    return builder.renew(node.href, lifetimeAgeS(registration, source.nowMs));
+    return builder.renew(node.href, toldRenewal(registration, source.nowMs, source.wallClock));
   }
 }
 
 /** Ages count from this moment; the resource feed has none. */
-function clockText({ nowMs, clockRun }: FeedSource): string | null {
+function clockText({ nowMs, clockRun, wallClock }: FeedSource): string | null {
   if (clockRun === undefined || nowMs < 0 || nowMs >= COUNTER_LIMIT) return null;
-  return formatVersion({ epoch: clockRun, counter: Math.floor(nowMs) });
+  const reading = { run: clockRun, ms: Math.floor(nowMs) };
+  if (wallClock === undefined) return formatClockReading(reading);
+  const { leadMs } = wallClock;
+  return formatClockReading({ ...reading, wall: { stampMs: wallClock.stampOf(nowMs), leadMs } });
 }
 
 function isSelected(cursor: FeedCursor, registration: Registration): boolean {

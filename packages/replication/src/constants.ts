@@ -33,3 +33,5 @@ export const CLOCK_SHIFT_MS = 250;
 /** Proxies that a registration may have come through, and the longest name of one. */
 export const MAX_ROUTE_NODES = 16;
 export const MAX_NODE_ID_LENGTH = 64;
+/** When a registration of another RD was renewed, in the feed of a proxy: federation time, ms since the Unix epoch. */
+export const RENEWED_MEMBER = "@renewed";

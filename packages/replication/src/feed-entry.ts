@@ -1,13 +1,15 @@
 import { type Attribute, isAbsoluteUri, isPathAbsolute, type Link } from "@tributary/link-model";
 import {
   DEFAULT_RECORD_LIMITS,
+  FEDERATION_TOLERANCE_MS,
   findParameterFault,
   type RecordLimits,
   type Registration,
   takeLinks,
 } from "@tributary/merge-engine";
-import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES } from "./constants.js";
+import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES, RENEWED_MEMBER } from "./constants.js";
 import { isBareObject } from "./feed-operations.js";
+import { lifetimeAgeS, toldRenewal, type WallClock } from "./renewal-age.js";
 
 /** The half of a registration that the endpoint feed carries. */
 export type EndpointPart = Omit<Registration, "links">;
@@ -44,21 +46,26 @@ export type PartResult<T> =
 export const VIA_MEMBER = "@via";
 
 /** Members of an endpoint entry that are not endpoint attributes. */
-const RESERVED_MEMBERS: ReadonlySet<string> = new Set(["ep", "d", "base", "lt", "lt-age", "lt-remaining", VIA_MEMBER]);
-
-/** Age of the last renewal in whole seconds, 0..lt (draft 5.2). Pure. */
-export function lifetimeAgeS(registration: Pick<Registration, "renewedAtMs" | "ltMs">, nowMs: number): number {
-  const ageS = Math.max(0, Math.floor((nowMs - registration.renewedAtMs) / 1000));
-  return registration.ltMs === undefined ? ageS : Math.min(ageS, Math.floor(registration.ltMs / 1000));
-}
+const RESERVED_MEMBERS: ReadonlySet<string> = new Set([
+  "ep",
+  "d",
+  "base",
+  "lt",
+  "lt-age",
+  "lt-remaining",
+  VIA_MEMBER,
+  RENEWED_MEMBER,
+]);
 
 /** JSON text of the entry of a registration in the endpoint feed. Pure. */
-export function endpointEntryText(registration: Registration, nowMs: number): string {
+export function endpointEntryText(registration: Registration, nowMs: number, wallClock?: WallClock): string {
+  const { ageS, renewedMs } = toldRenewal(registration, nowMs, wallClock);
   let text = `{"ep":${JSON.stringify(registration.ep)}`;
   if (registration.d !== undefined) text += `,"d":${JSON.stringify(registration.d)}`;
   text += `,"base":${JSON.stringify(registration.base)}`;
   if (registration.ltMs !== undefined) text += `,"lt":${Math.floor(registration.ltMs / 1000)}`;
-  text += `,"lt-age":${lifetimeAgeS(registration, nowMs)}`;
+  text += `,"lt-age":${ageS}`;
+  if (renewedMs !== undefined) text += `,"${RENEWED_MEMBER}":${renewedMs}`;
   if (registration.via !== undefined) text += `,"${VIA_MEMBER}":${JSON.stringify(registration.via)}`;
   return `${text}${attributesText(registration.attributes, RESERVED_MEMBERS)}}`;
 }
@@ -103,6 +110,8 @@ function attributesText(attributes: readonly Attribute[], except: ReadonlySet<st
 /** Times of a record read at `receivedAtMs` (draft 5.2; design rule 1). */
 export interface EntryContext {
   readonly receivedAtMs: number;
+  /** Wall-clock time of the RD when it told this; absent: it is not told. */
+  readonly stampMs?: number;
   readonly assumedLifetimeMs: number;
   readonly defaultSector?: string;
   readonly limits?: RecordLimits;
@@ -150,7 +159,7 @@ function readRoute(value: unknown): Pick<Registration, "via"> | null {
 }
 
 /** What an entry says about its lifetime, on the clock here. */
-export type EntryTimes = Pick<Registration, "ltMs" | "renewedAtMs" | "expiresAtMs" | "expiry">;
+export type EntryTimes = Pick<Registration, "ltMs" | "renewedAtMs" | "expiresAtMs" | "expiry" | "stampMs">;
 
 /** `lt` with `lt-age`, or with the later `lt-remaining` (AGE-05), in seconds. */
 export function readTimes(entry: Readonly<Record<string, unknown>>, context: EntryContext): EntryTimes {
@@ -159,17 +168,28 @@ export function readTimes(entry: Readonly<Record<string, unknown>>, context: Ent
   const remaining = seconds(entry["lt-remaining"]);
   const age = seconds(entry["lt-age"]) ?? (lt !== null && remaining !== null ? Math.max(0, lt - remaining) : null);
   const renewedAtMs = receivedAtMs - (age ?? 0) * 1000;
+  const stamp = readStamp(entry[RENEWED_MEMBER], age, context.stampMs);
   if (lt === null) {
     const endMs = remaining === null ? renewedAtMs + context.assumedLifetimeMs : receivedAtMs + remaining * 1000;
-    return { renewedAtMs, expiresAtMs: endMs, expiry: remaining === null ? "assumed" : "exact" };
+    return { renewedAtMs, ...stamp, expiresAtMs: endMs, expiry: remaining === null ? "assumed" : "exact" };
   }
   // Without an age the record may be as young as its sighting, so its end is only an upper bound (design section 4).
   return {
     ltMs: lt * 1000,
     renewedAtMs,
+    ...stamp,
     expiresAtMs: renewedAtMs + lt * 1000,
     expiry: age === null ? "assumed" : "exact",
   };
+}
+
+/** Wall-clock time of the renewal. Nothing was renewed later than it is told, but for what clocks may differ by. */
+function readStamp(told: unknown, ageS: number | null, nowMs: number | undefined): Pick<Registration, "stampMs"> {
+  if (nowMs === undefined) return {};
+  if (typeof told === "number" && Number.isFinite(told))
+    return { stampMs: Math.min(told, nowMs + 2 * FEDERATION_TOLERANCE_MS) };
+  if (ageS === null) return {};
+  return { stampMs: (Math.round(nowMs * 1000) - Math.round(ageS * 1_000_000)) / 1000 };
 }
 
 /** Read an entry of the resource feed. Pure. */

@@ -1,5 +1,11 @@
 import jsonPatch from "fast-json-patch";
-import { MAX_DOCUMENT_DEPTH, MAX_OPERATIONS, MAX_PATCH_BYTES, MAX_SHARED_PATCH_BYTES } from "./constants.js";
+import {
+  MAX_DOCUMENT_DEPTH,
+  MAX_OPERATIONS,
+  MAX_PATCH_BYTES,
+  MAX_SHARED_PATCH_BYTES,
+  RENEWED_MEMBER,
+} from "./constants.js";
 import { COLLECTION, utf8Length } from "./patch-builder.js";
 import type { FeedKind } from "./types.js";
 
@@ -9,7 +15,10 @@ export type OperationTarget =
   /** A whole entry. */
   | { readonly kind: "entry"; readonly href: string }
   /** The age of an entry of the endpoint feed. */
-  | { readonly kind: "age"; readonly href: string; readonly member: "lt-age" | "lt-remaining" };
+  | { readonly kind: "age"; readonly href: string; readonly member: AgeMember };
+
+/** Members that say when an entry was renewed. */
+export type AgeMember = "lt-age" | "lt-remaining" | typeof RENEWED_MEMBER;
 
 /** One operation of a feed patch (docs/protocol.md). */
 export interface FeedOperation {
@@ -35,7 +44,7 @@ export interface FeedPatchContent {
 
 const OPERATIONS: ReadonlySet<unknown> = new Set(["test", "add", "replace", "remove"]);
 const MEMBERS: ReadonlySet<string> = new Set(["/version", "/complete", "/clock"]);
-const AGES: ReadonlySet<string> = new Set(["lt-age", "lt-remaining"]);
+const AGES: ReadonlySet<string> = new Set<AgeMember>(["lt-age", "lt-remaining", RENEWED_MEMBER]);
 
 /** Levels of the feed document above the value of an operation. */
 const DEPTH: Readonly<Record<OperationTarget["kind"], number>> = { member: 1, entry: 2, age: 3 };
@@ -98,7 +107,7 @@ function readTarget(kind: FeedKind, path: string): OperationTarget | null {
   if (parts.length === 3) return { kind: "entry", href };
   const member = parts[3] as string;
   if (kind !== "ep" || parts.length !== 4 || !AGES.has(member)) return null;
-  return { kind: "age", href, member: member as "lt-age" | "lt-remaining" };
+  return { kind: "age", href, member: member as AgeMember };
 }
 
 function countEntries(kind: FeedKind, { document, operations }: FeedPatchContent): number {

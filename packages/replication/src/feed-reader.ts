@@ -1,8 +1,9 @@
 import type { Link } from "@tributary/link-model";
-import { DEFAULT_RECORD_LIMITS, type RecordLimits, type Registration } from "@tributary/merge-engine";
+import { DEFAULT_RECORD_LIMITS, type RecordLimits, type Registration, type RenewalTimes } from "@tributary/merge-engine";
 import { MAX_PROBLEMS, MAX_STAGED } from "./constants.js";
 import {
   type EndpointPart,
+  type EntryContext,
   type EntryFault,
   type EntryTimes,
   endpointEntryText,
@@ -40,6 +41,7 @@ export function createFeedReader(options: FeedReaderOptions): FeedReader {
   return new JoiningFeedReader(options);
 }
 
+type ToldAt = Pick<EntryContext, "receivedAtMs" | "stampMs">;
 type Applied = Extract<SparseOutcome, { kind: "applied" }>;
 
 class JoiningFeedReader implements FeedReader {
@@ -132,8 +134,8 @@ class JoiningFeedReader implements FeedReader {
     const problems: string[] = [];
     const changes: ReplicaChange[] = [];
     if (kind === "ep") {
-      const sentAtMs = this.#sentAtMs(outcome.clock, receivedAtMs, asked);
-      this.#takeEndpoints(outcome, sentAtMs, held, changes, problems);
+      const told = this.#toldAt(outcome.clock, receivedAtMs, asked);
+      this.#takeEndpoints(outcome, told, held, changes, problems);
     }
     if (kind === "res") this.#takeLinks(outcome, problems);
     this.#join(held, changes);
@@ -144,28 +146,29 @@ class JoiningFeedReader implements FeedReader {
     return kind === "ep" ? this.#ep : this.#res;
   }
 
-  /** The moment from which the ages in a patch count, on the clock here. */
-  #sentAtMs(clock: unknown, receivedAtMs: number, asked: AskedAt | undefined): number {
+  /** The moment from which the ages in a patch count: on the clock here, and on the wall clock of the RD. */
+  #toldAt(clock: unknown, receivedAtMs: number, asked: AskedAt | undefined): ToldAt {
     const reading = parseClockReading(clock);
-    if (reading === null) return receivedAtMs;
+    if (reading === null) return { receivedAtMs };
     this.#clock.note(reading, receivedAtMs, asked);
-    return this.#clock.toLocalMs(reading.ms);
+    const at = { receivedAtMs: this.#clock.toLocalMs(reading.ms) };
+    return reading.wall === undefined ? at : { ...at, stampMs: reading.wall.stampMs };
   }
 
   #takeEndpoints(
     outcome: Applied,
-    sentAtMs: number,
+    told: ToldAt,
     held: HeldRegistrations,
     changes: ReplicaChange[],
     problems: string[],
   ): void {
-    const context = { ...this.#options, limits: this.#limits, receivedAtMs: sentAtMs };
+    const context = { ...this.#options, limits: this.#limits, ...told };
     for (const [href, entry] of outcome.entries) {
       if (outcome.renewedOnly.has(href)) {
         if (this.#isUnheld(href, held)) continue;
         const times = readTimes(entry as Readonly<Record<string, unknown>>, context);
         if (!this.#ep.restage(href, (part) => ({ ...part, ...times }))) {
-          changes.push({ kind: "renew", href, renewedAtMs: times.renewedAtMs, expiresAtMs: times.expiresAtMs });
+          changes.push({ kind: "renew", href, ...renewalTimes(times) });
           this.#renewWithLinks(href, times, outcome.version.counter, held);
         }
         continue;
@@ -307,6 +310,10 @@ class JoiningFeedReader implements FeedReader {
     if (links === undefined) return this.#recallUnheld(href, recall, "[]");
     return recall === "whole" ? linksEntryText({ links } as Registration) : "[]";
   }
+}
+
+function renewalTimes({ renewedAtMs, expiresAtMs, stampMs }: EntryTimes): RenewalTimes {
+  return { renewedAtMs, expiresAtMs, ...(stampMs === undefined ? {} : { stampMs }) };
 }
 
 function note(problems: string[], message: string): void {

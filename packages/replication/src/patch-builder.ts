@@ -1,4 +1,6 @@
 import jsonPatch from "fast-json-patch";
+import { RENEWED_MEMBER } from "./constants.js";
+import type { ToldRenewal } from "./renewal-age.js";
 import type { FeedCursor, FeedKind, FeedPatch } from "./types.js";
 import type { Version } from "./version.js";
 import { formatVersion } from "./version.js";
@@ -33,6 +35,8 @@ function isLowSurrogate(unit: number): boolean {
 
 /** Longest version text: 6 and 10 hexadecimal digits and a dash. */
 const VERSION_BYTES = 17;
+/** Longest reading of a clock: as a version, then 13 and 12 digits, each after a dash. */
+const CLOCK_BYTES = VERSION_BYTES + 27;
 const ENVELOPE_BYTES =
   `[{"op":"test","path":"/version","value":""},{"op":"replace","path":"/complete","value":true},{"op":"add","path":"/clock","value":""},{"op":"replace","path":"/version","value":""}]`
     .length;
@@ -53,7 +57,7 @@ export class PatchBuilder {
     this.#kind = cursor.kind;
     this.#held = cursor.version;
     this.#maxBytes = maxBytes;
-    this.#bytes = ENVELOPE_BYTES + 3 * VERSION_BYTES;
+    this.#bytes = ENVELOPE_BYTES + 2 * VERSION_BYTES + CLOCK_BYTES;
   }
 
   /** Set a whole entry. False when it does not fit any more; the first always fits. */
@@ -63,9 +67,11 @@ export class PatchBuilder {
   }
 
   /** Set the age of an entry that the subscriber holds. */
-  renew(href: string, lifetimeAgeS: number): boolean {
-    const pointer = `${entryPointer(this.#kind, href)}/lt-age`;
-    const fits = this.#add(`{"op":"replace","path":${JSON.stringify(pointer)},"value":${lifetimeAgeS}}`);
+  renew(href: string, { ageS, renewedMs }: ToldRenewal): boolean {
+    const pointer = entryPointer(this.#kind, href);
+    const age = `{"op":"replace","path":${JSON.stringify(`${pointer}/lt-age`)},"value":${ageS}}`;
+    const renewed = `{"op":"add","path":${JSON.stringify(`${pointer}/${RENEWED_MEMBER}`)},"value":${renewedMs}}`;
+    const fits = this.#add(renewedMs === undefined ? age : `${age},${renewed}`);
     if (fits) this.#renewals++;
     return fits;
   }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseClockReading, RemoteClock } from "./remote-clock.js";
+import { formatClockReading, parseClockReading, RemoteClock } from "./remote-clock.js";
 
 describe("the clock of an RD as its readings tell", () => {
   test("an answer that came at once pins it down", () => {
@@ -90,4 +90,24 @@ test.each([
   { text: 12, reading: null },
 ])("a reading is written like a version: $text", ({ text, reading }) => {
   expect(parseClockReading(text)).toEqual(reading);
+});
+
+test.each([
+  { text: "1f-a0-6441a2b3c4d5e", reading: { run: 31, ms: 160, wall: { stampMs: 0x6441a2b3c4d5e / 1000, leadMs: 0 } } },
+  { text: "1f-a0-3e8-36ee80", reading: { run: 31, ms: 160, wall: { stampMs: 1, leadMs: 3_600_000 } } },
+  { text: "1f-a0-", reading: null },
+  { text: "1f-a0-6441a2b3c4d5e0", reading: null },
+  { text: "1f-a0-3E8", reading: null },
+])("the wall clock may stand behind it: $text", ({ text, reading }) => {
+  expect(parseClockReading(text)).toEqual(reading);
+  if (reading !== null) expect(formatClockReading(reading)).toBe(text);
+});
+
+test("federation time of an RD lies between what its readings allow", () => {
+  const clock = new RemoteClock();
+  expect([clock.wall, clock.federationTime(0)]).toEqual([undefined, null]);
+  clock.note({ run: 1, ms: 500, wall: { stampMs: 900_000, leadMs: 100_000 } }, 10_600, { thisMs: 10_400 });
+  expect(clock.federationTime(10_600)).toEqual({ leastMs: 1_000_000, mostMs: 1_000_200 });
+  clock.note({ run: 2, ms: 5 }, 20_000);
+  expect([clock.wall, clock.federationTime(20_000)]).toEqual([null, null]);
 });

@@ -1,10 +1,20 @@
 import { CLOCK_DRIFT, CLOCK_SHIFT_MS } from "./constants.js";
-import { parseVersion } from "./version.js";
+import { formatVersion, parseVersion } from "./version.js";
+
+/** What the wall clock of an RD showed at the moment of a reading. */
+export interface WallReading {
+  /** Wall-clock time, ms since the Unix epoch, whole microseconds. */
+  readonly stampMs: number;
+  /** How far federation time is ahead of it at the RD, ms. */
+  readonly leadMs: number;
+}
 
 /** A reading of the monotonic clock of an RD: `run` tells apart the times at which that clock began anew. */
 export interface ClockReading {
   readonly run: number;
   readonly ms: number;
+  /** Absent: the RD does not tell. */
+  readonly wall?: WallReading;
 }
 
 /** What is known of the requests to which a reading may be the answer; times on the clock here, ms. */
@@ -18,10 +28,27 @@ export interface AskedAt {
   readonly someMs?: number;
 }
 
-/** The reading written as `<run>-<ms>`, both in lower-case hexadecimal, or null when it is none. Pure. */
+const READING_TEXT = /^([0-9a-f]{1,6}-[0-9a-f]{1,10})(?:-([0-9a-f]{1,13})(?:-([0-9a-f]{1,12}))?)?$/;
+
+/**
+ * The reading written as `<run>-<ms>`, `<run>-<ms>-<wall µs>` or `<run>-<ms>-<wall µs>-<lead ms>`, all in lower-case
+ * hexadecimal, or null when it is none. Pure.
+ */
 export function parseClockReading(text: unknown): ClockReading | null {
-  const parsed = parseVersion(text);
-  return parsed === null ? null : { run: parsed.epoch, ms: parsed.counter };
+  const [, reading, wallUs, leadMs = "0"] = (typeof text === "string" ? READING_TEXT.exec(text) : null) ?? [];
+  const parsed = parseVersion(reading);
+  if (parsed === null) return null;
+  const { epoch: run, counter: ms } = parsed;
+  if (wallUs === undefined) return { run, ms };
+  return { run, ms, wall: { stampMs: Number.parseInt(wallUs, 16) / 1000, leadMs: Number.parseInt(leadMs, 16) } };
+}
+
+/** The text that `parseClockReading` reads. Pure. */
+export function formatClockReading({ run, ms, wall }: ClockReading): string {
+  const text = formatVersion({ epoch: run, counter: ms });
+  if (wall === undefined) return text;
+  const wallText = `${text}-${Math.round(wall.stampMs * 1000).toString(16)}`;
+  return wall.leadMs === 0 ? wallText : `${wallText}-${wall.leadMs.toString(16)}`;
 }
 
 /**
@@ -40,10 +67,13 @@ export class RemoteClock {
   #boundedAtMs = 0;
   #basis = 0;
   #shift = 0;
+  #latest: ClockReading | null = null;
 
   /** Take a reading received at `receivedAtMs`. */
-  note({ run, ms }: ClockReading, receivedAtMs: number, asked: AskedAt = {}): void {
+  note(reading: ClockReading, receivedAtMs: number, asked: AskedAt = {}): void {
+    const { run, ms } = reading;
     const isOther = run !== this.#run;
+    if (isOther || this.#latest === null || ms >= this.#latest.ms) this.#latest = reading;
     const highest = receivedAtMs - ms;
     const askedAtMs = asked.thisMs ?? (isOther ? asked.someMs : undefined);
     const lowest = askedAtMs === undefined ? Number.NEGATIVE_INFINITY : askedAtMs - ms;
@@ -63,6 +93,20 @@ export class RemoteClock {
   /** Which run of its clock the RD is in; null: not known. */
   get run(): number | null {
     return this.#run;
+  }
+
+  /** What the RD's wall clock showed at its latest reading; null: it does not tell, undefined: there is no reading yet. */
+  get wall(): WallReading | null | undefined {
+    return this.#latest === null ? undefined : (this.#latest.wall ?? null);
+  }
+
+  /** Federation time of the RD at `nowMs` is at least and at most this, ms; null while it does not tell. */
+  federationTime(nowMs: number): { readonly leastMs: number; readonly mostMs: number } | null {
+    if (this.#latest?.wall === undefined) return null;
+    const { ms, wall } = this.#latest;
+    const timeMs = wall.stampMs + wall.leadMs - ms + nowMs;
+    const drift = (nowMs - this.#boundedAtMs) * CLOCK_DRIFT;
+    return { leastMs: timeMs - this.#highest - drift, mostMs: timeMs - this.#lowest + drift };
   }
 
   /** A moment of the RD's clock, here. */

@@ -94,9 +94,10 @@ function applyOne(document: BareObject, entries: BareObject, { op, path, value, 
   const operation = op === "remove" ? { op, path } : { op, path, value };
   jsonPatch.applyOperation(document, operation, true, true, false);
   // The two ages say the same; the one that was told last counts.
-  if (target.kind === "age" && op !== "remove") {
-    delete (entries[target.href] as BareObject)[target.member === "lt-age" ? "lt-remaining" : "lt-age"];
-  }
+  if (target.kind !== "age" || op === "remove") return;
+  const entry = entries[target.href] as BareObject;
+  if (target.member === "lt-age") delete entry["lt-remaining"];
+  if (target.member === "lt-remaining") delete entry["lt-age"];
 }
 
 function changedEntries(entries: BareObject, hrefs: Iterable<string>): Map<string, unknown> {

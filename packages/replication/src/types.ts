@@ -1,7 +1,8 @@
 import type { Criterion } from "@tributary/link-model";
-import type { RecordLimits, Registration } from "@tributary/merge-engine";
+import type { RecordLimits, Registration, RenewalTimes } from "@tributary/merge-engine";
 import type { EntryFault } from "./feed-entry.js";
 import type { AskedAt, RemoteClock } from "./remote-clock.js";
+import type { WallClock } from "./renewal-age.js";
 import type { Version } from "./version.js";
 
 /** The two feeds of an RD (draft 6.2): endpoint records by `href=/*`, links by `provenance=/*`. */
@@ -44,6 +45,8 @@ export interface FeedSource {
   readonly nowMs: number;
   /** 24-bit number that tells this run of the clock behind `nowMs` apart; absent: patches carry no reading of it. */
   readonly clockRun?: number;
+  /** The wall clock of the RD; absent: it is not told, and renewals are told to the second. */
+  readonly wallClock?: WallClock;
 }
 
 export interface ChangeLogOptions {
@@ -105,7 +108,7 @@ export interface HeldRegistrations {
 /** A change to make to the replica, in order. */
 export type ReplicaChange =
   | { readonly kind: "put"; readonly registration: Registration }
-  | { readonly kind: "renew"; readonly href: string; readonly renewedAtMs: number; readonly expiresAtMs: number }
+  | ({ readonly kind: "renew"; readonly href: string } & RenewalTimes)
   | { readonly kind: "remove"; readonly href: string };
 
 export type FeedOutcome =

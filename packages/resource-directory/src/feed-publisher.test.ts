@@ -301,7 +301,7 @@ describe("design section 3: versions", () => {
     const location = served.register("ep=a&lt=60");
     await served.clock.advance(30_500);
     const [{ value }] = JSON.parse(textOf(poll(served)));
-    expect(value.registrations[location]).toMatchObject({ lt: 60, "lt-age": 30 });
+    expect(value.registrations[location]).toMatchObject({ lt: 60, "lt-age": 30.5 });
   });
 
   test("an observer whose subscription was answered 2.03 gets what comes after", () => {

@@ -8,6 +8,7 @@ import {
   type Peer,
   type ServerRequest,
   type ServerResponse,
+  type Timer,
 } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import type { Directory, LookupInterface, Registration } from "@tributary/merge-engine";
@@ -19,6 +20,8 @@ import {
   type FeedPatch,
   type FeedSource,
   type LoggedChange,
+  parseFederationTime,
+  TIME_CRITERION,
   type Version,
   versionFromETag,
   versionToETag,
@@ -27,6 +30,9 @@ import { FEED_MAX_AGE_S, FEED_PATCH_BYTES_TCP, FEED_PATCH_BYTES_UDP } from "./co
 import { CopiesUnderWay } from "./copies-under-way.js";
 import { type PublishedChange, type PublishedRegistrations, registrationsOfSource } from "./published-registrations.js";
 import type { FeedHistory } from "./types.js";
+
+/** Registrations told again in one turn when the clock of this node has changed. */
+const RETOLD_PER_TURN = 500;
 
 export interface FeedPublisherDeps {
   readonly directory: Directory;
@@ -76,6 +82,7 @@ class Publisher implements FeedPublisher {
   readonly #patchBytes: Record<"udp" | "tcp", number>;
   readonly #subscribers = new Set<Subscriber>();
   readonly #copies: CopiesUnderWay;
+  #telling: Timer | null = null;
   readonly #clockRun: number;
   readonly #history: FeedHistory | undefined;
   /** The registrations that the history is about are being loaded. */
@@ -103,13 +110,26 @@ class Publisher implements FeedPublisher {
     this.#clockRun = Math.floor(deps.env.random() * EPOCH_LIMIT);
     this.#copies = new CopiesUnderWay(this.#log);
     this.#recordPresent();
-    this.#stopListening = this.#published.onChange((change) => this.#onChange(change));
+    const stops = [
+      this.#published.onChange((change) => this.#onChange(change)),
+      deps.directory.on("retimed", () => this.#tellAllAgain()),
+    ];
+    this.#stopListening = () => {
+      for (const stop of stops) stop();
+    };
   }
 
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse {
     const { selector } = this.#published;
-    const filter = criteria.filter((criterion) => !isSelector(criterion, kind, selector));
-    if (filter.length === criteria.length) {
+    const { directory, env } = this.#deps;
+    directory.clock.follow(env.clock);
+    for (const { name, value } of criteria) {
+      const timeMs = name === TIME_CRITERION ? parseFederationTime(value) : null;
+      if (timeMs !== null) directory.clock.observe(timeMs, env.clock.nowMs());
+    }
+    const asked = criteria.filter(({ name }) => name !== TIME_CRITERION);
+    const filter = asked.filter((criterion) => !isSelector(criterion, kind, selector));
+    if (filter.length === asked.length) {
       return errorResponse(CODE.BAD_REQUEST, `a feed tells what is registered here: ask with ${SELECTS_BY[kind]}=/*`);
     }
     const cursor = this.#open(kind, filter, request);
@@ -133,16 +153,19 @@ class Publisher implements FeedPublisher {
 
   close(): void {
     this.#stopListening();
+    this.#telling?.cancel();
     const farewell = errorResponse(CODE.UNAVAILABLE, "the feed ends");
     for (const { observer } of [...this.#subscribers]) observer.end(farewell);
     this.#subscribers.clear();
   }
 
   nextPatch(cursor: FeedCursor, peer: Peer): FeedPatch | null {
+    this.#deps.directory.clock.follow(this.#deps.env.clock);
     const source: FeedSource = {
       get: (href) => shared(this.#published.get(href)),
       nowMs: this.#deps.env.clock.nowMs(),
       clockRun: this.#clockRun,
+      ...(this.#deps.directory.clock.isSet ? { wallClock: this.#published.wallClock } : {}),
     };
     return this.#log.nextPatch(cursor, source, peer.transport === "udp" ? this.#patchBytes.udp : this.#patchBytes.tcp);
   }
@@ -184,6 +207,31 @@ class Publisher implements FeedPublisher {
     return { ...response, observation: { attach } };
   }
 
+  /**
+   * Renewals mean another federation time than subscribers were told: tell them all once more, some at a time. Subscribers
+   * know from the first of these patches how far federation time is ahead.
+   */
+  #tellAllAgain(): void {
+    const hrefs = this.#published.hrefs()[Symbol.iterator]();
+    const tellSome = () => {
+      for (let count = 0; count < RETOLD_PER_TURN; count++) {
+        const { value: href, done } = hrefs.next();
+        if (done === true) return this.#wake();
+        if (this.#hidden.has(href) || this.#log.position(href) === undefined) continue;
+        this.#record({ href, kind: "renewed", endpointChanged: false, linksChanged: false });
+      }
+      this.#wake();
+      this.#telling = this.#deps.env.clock.setTimer(0, tellSome);
+    };
+    this.#telling?.cancel();
+    // Not in the middle of what changed the clock, which may be the making of a patch.
+    this.#telling = this.#deps.env.clock.setTimer(0, tellSome);
+  }
+
+  #wake(): void {
+    for (const subscriber of this.#subscribers) if (this.#log.hasNews(subscriber.cursor)) subscriber.observer.wake();
+  }
+
   /** What the source holds already is the beginning of this history. */
   #recordPresent(): void {
     for (const href of this.#published.hrefs()) {
@@ -202,9 +250,15 @@ class Publisher implements FeedPublisher {
     const logged = this.#loggedChange(change);
     if (logged === null) return;
     // Subscribers know it as it was kept. One without a place in the history was written last before a crash.
-    if (this.#isResuming && logged.kind === "added" && this.#log.position(change.href)?.isRemoved === false) return;
+    // One that the clocks here place at another time than it was told by is told again.
+    const isKnown = logged.kind === "added" && this.#log.position(change.href)?.isRemoved === false;
+    if (this.#isResuming && isKnown) {
+      if (change.registration.stampMs === undefined)
+        this.#record({ ...logged, kind: "renewed", endpointChanged: false, linksChanged: false });
+      return;
+    }
     this.#record(logged);
-    for (const subscriber of this.#subscribers) if (this.#log.hasNews(subscriber.cursor)) subscriber.observer.wake();
+    this.#wake();
   }
 
   /** What subscribers get to know of a change; null: nothing. */

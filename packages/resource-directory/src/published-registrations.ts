@@ -1,5 +1,6 @@
+import { isPathAbsolute } from "@tributary/link-model";
 import type { Directory, Registration, SourcedRegistration, VisibleChange } from "@tributary/merge-engine";
-import type { LoggedChange } from "@tributary/replication";
+import type { LoggedChange, WallClock } from "@tributary/replication";
 
 /** A change of what is published. */
 export interface PublishedChange extends LoggedChange {
@@ -13,6 +14,8 @@ export interface PublishedRegistrations {
   readonly selector: string;
   get(href: string): Registration | undefined;
   hrefs(): Iterable<string>;
+  /** The wall clock by which renewals are told. */
+  readonly wallClock: WallClock;
   /** Returns the unsubscribe function. */
   onChange(listener: (change: PublishedChange) => void): () => void;
 }
@@ -21,7 +24,14 @@ export interface PublishedRegistrations {
 export function registrationsOfSource(directory: Directory, source: string): PublishedRegistrations {
   return {
     selector: "/",
-    get: (href) => directory.get(source, href),
+    get(href) {
+      const registration = directory.get(source, href);
+      // Stamps of before the wall clock was set say nothing any more: the time follows from the age.
+      if (registration?.stampMs === undefined || directory.lead(source) !== null) return registration;
+      const { stampMs: _, ...placed } = registration;
+      return placed;
+    },
+    wallClock: directory.clock,
     hrefs: () => (directory.sources().includes(source) ? directory.hrefs(source) : []),
     onChange: (listener) =>
       directory.on("source", (change) => {
@@ -41,10 +51,15 @@ export function visibleRegistrations(directory: Directory, nodeId: string): Publ
   const published = (registration: SourcedRegistration): Registration => ({
     ...registration,
     href: registration.shownHref,
+    // What is registered here is placed by the clock that the patches carry.
+    ...(registration.stampMs === undefined && isPathAbsolute(registration.shownHref)
+      ? {}
+      : { stampMs: registration.orderMs }),
     via: [...(registration.via ?? []), nodeId],
   });
   return {
     selector: "",
+    wallClock: { stampOf: (ms) => directory.clock.timeAt(ms), leadMs: 0 },
     get(href) {
       const key = keys.get(href);
       const shown = key === undefined ? undefined : directory.winner(...key);

@@ -25,7 +25,7 @@ export interface RegistrarOptions {
 }
 
 /** What an endpoint asks to be registered with. */
-export type RegistrationContent = Omit<StoredRegistration, "id" | "renewedAtWallMs">;
+export type RegistrationContent = Omit<StoredRegistration, "id" | "renewedAtWallMs" | "stampMs">;
 
 type Pending<T> = Result<T> | Promise<Result<T>>;
 
@@ -64,10 +64,16 @@ export class Registrar {
     });
     directory.openSource(source, { authority: null });
     directory.setConnected(source, true, env.clock.nowMs());
-    this.#stopListening = directory.on("source", (change) => {
-      if (change.source === source && change.kind === "removed" && change.cause === "expired")
-        this.#becomeDormant(change);
-    });
+    const stops = [
+      directory.on("source", (change) => {
+        if (change.source === source && change.kind === "removed" && change.cause === "expired")
+          this.#becomeDormant(change);
+      }),
+      directory.on("rebased", () => directory.setLead(source, null, env.clock.nowMs())),
+    ];
+    this.#stopListening = () => {
+      for (const stop of stops) stop();
+    };
   }
 
   get isClosed(): boolean {
@@ -81,10 +87,12 @@ export class Registrar {
 
   /** Take over what the store kept; once, before the first request. */
   async load(): Promise<void> {
-    const { store, env } = this.#deps;
-    const show = (stored: StoredRegistration, renewedAtMs: number): void => this.#write(stored, null, renewedAtMs);
+    const { directory, store, env } = this.#deps;
+    const show = (stored: StoredRegistration, renewedAtMs: number, stampMs?: number): void =>
+      this.#write(stored, null, renewedAtMs, stampMs);
     const forget = (id: string): Pending<undefined> => this.remove(id);
-    await restoreRegistrations({ store, env, registry: this.#registry, show, forget });
+    directory.clock.follow(env.clock);
+    await restoreRegistrations({ store, env, federation: directory.clock, registry: this.#registry, show, forget });
     this.#collection.arm();
   }
 
@@ -138,9 +146,15 @@ export class Registrar {
     links: readonly Link[] | null,
     freshUntilMs = 0,
   ): Pending<StoredRegistration> {
-    const { env, store } = this.#deps;
+    const { directory, env, store } = this.#deps;
+    const { clock: federation } = directory;
+    federation.follow(env.clock);
     const nowMs = env.clock.nowMs();
-    const next: StoredRegistration = { ...content, renewedAtWallMs: env.clock.wallMs() };
+    const next: StoredRegistration = {
+      ...content,
+      renewedAtWallMs: env.clock.wallMs(),
+      stampMs: federation.stampOf(nowMs),
+    };
     const isAdded = this.#registry.byId(next.id, nowMs)?.phase.kind !== "live";
     const { registrations: limit } = this.#options.limits;
     if (isAdded && this.#registry.live + this.#arriving >= limit)
@@ -195,12 +209,14 @@ export class Registrar {
     );
   }
 
-  #write(next: StoredRegistration, links: readonly Link[] | null, renewedAtMs: number): void {
+  /** `stampMs`: what was told of the time of the renewal, where it does not follow from `renewedAtMs`. */
+  #write(next: StoredRegistration, links: readonly Link[] | null, renewedAtMs: number, stampMs?: number): void {
     const { directory, env } = this.#deps;
     const { source } = this.#options;
     const href = this.#hrefPrefix + next.id;
     const nowMs = env.clock.nowMs();
-    const times = { renewedAtMs, expiresAtMs: renewedAtMs + next.ltS * 1000 };
+    const stamp = stampMs === undefined ? {} : { stampMs };
+    const times = { renewedAtMs, expiresAtMs: renewedAtMs + next.ltS * 1000, ...stamp };
     const known = this.#registry.byId(next.id, nowMs);
     const isShown = known?.phase.kind === "live";
     if (isShown && isSameContent(known.stored, next) && directory.renew(source, href, times, nowMs)) return;

@@ -1,5 +1,6 @@
 import type { Environment } from "@tributary/coap-transport";
 import { parseLinkFormat } from "@tributary/link-model";
+import { FEDERATION_TOLERANCE_MS, type FederationClock } from "@tributary/merge-engine";
 import { dormantUntilMs } from "./dormant-collection.js";
 import type { Registry } from "./registry.js";
 import type { RegistrationStore, StoredRegistration } from "./types.js";
@@ -7,9 +8,11 @@ import type { RegistrationStore, StoredRegistration } from "./types.js";
 export interface RestoreDeps {
   readonly store: RegistrationStore;
   readonly env: Environment;
+  /** Tells which wall-clock time a moment has. */
+  readonly federation: FederationClock;
   readonly registry: Registry;
   /** Show a registration, renewed at a moment of the monotonic clock. */
-  readonly show: (stored: StoredRegistration, renewedAtMs: number) => void;
+  readonly show: (stored: StoredRegistration, renewedAtMs: number, stampMs?: number) => void;
   /** Remove a registration everywhere. */
   readonly forget: (id: string) => unknown;
 }
@@ -26,7 +29,10 @@ export async function restoreRegistrations(deps: RestoreDeps): Promise<void> {
 }
 
 /** False when the store need not keep it any longer. */
-async function restore({ env, registry, show, forget }: RestoreDeps, stored: StoredRegistration): Promise<boolean> {
+async function restore(
+  { env, federation, registry, show, forget }: RestoreDeps,
+  stored: StoredRegistration,
+): Promise<boolean> {
   if (!parseLinkFormat(stored.links).ok) throw new Error("its links are not link format");
   const nowMs = env.clock.nowMs();
   // A wall clock that was set back must not make a registration younger than new.
@@ -42,7 +48,13 @@ async function restore({ env, registry, show, forget }: RestoreDeps, stored: Sto
     registry.putDormant(stored, untilMs);
     return true;
   }
-  show(stored, renewedAtMs);
+  show(stored, renewedAtMs, toldStamp(stored, federation.stampOf(renewedAtMs), federation.stampOf(nowMs)));
   registry.putLive(stored, 0);
   return true;
+}
+
+/** The stamp that was told, unless the wall clock was set since, so that it means another moment now. */
+function toldStamp({ stampMs }: StoredRegistration, expectedMs: number, nowMs: number): number | undefined {
+  if (stampMs === undefined || stampMs > nowMs) return undefined;
+  return Math.abs(stampMs - expectedMs) <= FEDERATION_TOLERANCE_MS ? stampMs : undefined;
 }

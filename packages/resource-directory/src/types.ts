@@ -26,6 +26,11 @@ export interface StoredRegistration {
   readonly links: string;
   /** Wall clock of the last renewal, ms since the epoch: survives restarts. */
   readonly renewedAtWallMs: number;
+  /**
+   * The time of the last renewal as proxies were told, ms since the Unix epoch, whole microseconds: kept to the digit, so that
+   * a restart does not change it. Absent: it was not told.
+   */
+  readonly stampMs?: number;
   /** IPv6 zone of the endpoint when its base is link-local. */
   readonly zone?: string;
   /** Registered by simple registration (RFC 9176 section 5.1). */

@@ -1,11 +1,6 @@
 import { CODE, CONTENT_FORMAT, METHOD, type Timer } from "@tributary/coap-transport";
-import { MAX_PATCH_BYTES, readClock } from "@tributary/replication";
-import {
-  CLOCK_UNCERTAINTY_MS,
-  FIRST_CLOCK_PAUSE_MS,
-  HEARTBEAT_TIMEOUT_MS,
-  LONGEST_CLOCK_PAUSE_MS,
-} from "./constants.js";
+import { federationTimeItem, MAX_PATCH_BYTES, readClock } from "@tributary/replication";
+import { FIRST_CLOCK_PAUSE_MS, HEARTBEAT_TIMEOUT_MS, LONGEST_CLOCK_PAUSE_MS } from "./constants.js";
 import { type Discovered, feedSelector } from "./discovery.js";
 import type { FeedReplica } from "./feed-replica.js";
 import type { FollowerDeps } from "./follower.js";
@@ -35,7 +30,7 @@ export class ClockWatch {
   check(): void {
     if (this.#timer !== null || this.#abort.signal.aborted) return;
     const { clock, random } = this.#deps.env;
-    if (this.#replica.clockUncertaintyMs(clock.nowMs()) <= CLOCK_UNCERTAINTY_MS) {
+    if (this.#replica.knowsClock(clock.nowMs())) {
       this.#pauseMs = FIRST_CLOCK_PAUSE_MS;
       return;
     }
@@ -51,7 +46,9 @@ export class ClockWatch {
   async #ask(): Promise<void> {
     const { client, env, events } = this.#deps;
     const askedAtMs = env.clock.nowMs();
-    const query = [feedSelector("ep", this.#found), NOTHING];
+    const federationTimeMs = this.#replica.federationTimeMs(askedAtMs);
+    const time = federationTimeMs === null ? [] : [federationTimeItem(federationTimeMs)];
+    const query = [feedSelector("ep", this.#found), NOTHING, ...time];
     try {
       const response = await client.request(
         { method: METHOD.GET, uri: this.#found.endpointLookup, query, accept: CONTENT_FORMAT.JSON_PATCH },

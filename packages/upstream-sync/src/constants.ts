@@ -80,3 +80,5 @@ export const TOO_LARGE_PAUSE_MS = 3_600_000;
 export const MAX_TOO_LARGE = 256;
 /** Lookups wait for a copy that has been under way for less than this, rather than to be asked one by one, ms. */
 export const COPY_PATIENCE_MS = 1000;
+/** An RD whose federation time is further from that here than this does not take part in it, ms: its stamps say nothing. */
+export const STAMPS_APART_MS = 3_000;

@@ -1,6 +1,13 @@
 import type { Clock } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
-import { type Directory, MergeError, type RecordLimits, type Registration } from "@tributary/merge-engine";
+import {
+  type Directory,
+  FEDERATION_TOLERANCE_MS,
+  MergeError,
+  type RecordLimits,
+  type Registration,
+  type RenewalTimes,
+} from "@tributary/merge-engine";
 import {
   type AskedAt,
   type ClockReading,
@@ -13,7 +20,7 @@ import {
   RemoteClock,
   type ReplicaChange,
 } from "@tributary/replication";
-import { CLOCK_UNCERTAINTY_MS, MAX_KEPT_ASIDE } from "./constants.js";
+import { CLOCK_UNCERTAINTY_MS, MAX_KEPT_ASIDE, STAMPS_APART_MS } from "./constants.js";
 import { type LeftOut, NO_LOSSES } from "./left-out.js";
 import { RecordShift } from "./record-shift.js";
 import type { RestoredReplica } from "./replica-recorder.js";
@@ -55,6 +62,7 @@ export class FeedReplica {
   readonly #leftOut: LeftOut;
   readonly #members: Member[];
   readonly #ended = new Map<string, Registration>();
+  readonly #ownClock: Clock;
   readonly #clock = new RemoteClock();
   readonly #shift: RecordShift;
   #clockRun: number | null = null;
@@ -66,6 +74,7 @@ export class FeedReplica {
     this.#directory = directory;
     this.#options = options;
     this.#leftOut = leftOut;
+    this.#ownClock = clock;
     const filters = options.filters.length === 0 ? [[]] : options.filters;
     const readerOptions = { ...options, clock: this.#clock };
     this.#members = filters.map(() => ({
@@ -124,9 +133,17 @@ export class FeedReplica {
     this.#followClock(receivedAtMs);
   }
 
-  /** How exactly the RD's clock is known, ms. */
-  clockUncertaintyMs(nowMs: number): number {
-    return this.#clock.uncertaintyMs(nowMs);
+  /** Whether the RD's clock is known well enough, and the RD not behind in federation time. */
+  knowsClock(nowMs: number): boolean {
+    const time = this.#clock.federationTime(nowMs);
+    const isBehind = time !== null && time.mostMs < this.#directory.clock.timeAt(nowMs) - FEDERATION_TOLERANCE_MS;
+    return this.#clock.run !== null && this.#clock.uncertaintyMs(nowMs) <= CLOCK_UNCERTAINTY_MS && !isBehind;
+  }
+
+  /** Federation time here, for the RD to follow; null: unknown. */
+  federationTimeMs(nowMs: number): number | null {
+    const { clock } = this.#directory;
+    return clock.isSet ? clock.timeAt(nowMs) : null;
   }
 
   close(): void {
@@ -154,8 +171,29 @@ export class FeedReplica {
     if (this.#ended.size > MAX_KEPT_ASIDE) this.#ended.delete(this.#ended.keys().next().value as string);
   }
 
+  /**
+   * Federation time here follows that of the RD. While the RD is not there itself, because it follows nobody or its wall clock
+   * was set a moment ago, its stamps do not compare with those of others, and what is known of its clock here stands in.
+   */
+  #followFederation(nowMs: number): void {
+    const { clock } = this.#directory;
+    clock.follow(this.#ownClock);
+    const { wall } = this.#clock;
+    const time = this.#clock.federationTime(nowMs);
+    if (wall === undefined) return;
+    if (wall === null || time === null) {
+      this.#directory.setLead(this.#options.source, null, nowMs);
+      return;
+    }
+    clock.observe(time.leastMs, nowMs);
+    const hereMs = clock.timeAt(nowMs);
+    const isApart = time.mostMs < hereMs - STAMPS_APART_MS || time.leastMs > hereMs + STAMPS_APART_MS;
+    this.#directory.setLead(this.#options.source, isApart ? null : wall.leadMs, nowMs);
+  }
+
   /** What was taken over with a worse idea of the RD's clock gets the times that it should have had. */
   #followClock(nowMs: number): void {
+    this.#followFederation(nowMs);
     if (this.#clock.run !== this.#clockRun) {
       this.#clockRun = this.#clock.run;
       this.#doubtful = new Set();
@@ -171,11 +209,13 @@ export class FeedReplica {
   #move(href: string, ms: number, nowMs: number): void {
     const record = this.#get(href);
     if (record === undefined || record.expiry !== "exact") return;
-    const times = { renewedAtMs: record.renewedAtMs + ms, expiresAtMs: record.expiresAtMs + ms };
+    const { stampMs } = record;
+    const stamp = stampMs === undefined ? {} : { stampMs };
+    const times = { renewedAtMs: record.renewedAtMs + ms, expiresAtMs: record.expiresAtMs + ms, ...stamp };
     this.#renew(href, times, nowMs);
   }
 
-  #renew(href: string, times: Pick<Registration, "renewedAtMs" | "expiresAtMs">, nowMs: number): void {
+  #renew(href: string, times: RenewalTimes, nowMs: number): void {
     if (this.#directory.renew(this.#options.source, href, times, nowMs)) return;
     const ended = this.#ended.get(href);
     if (ended !== undefined) this.#put({ ...contentOf(ended), ...times }, nowMs);
@@ -192,8 +232,8 @@ export class FeedReplica {
         this.#put(change.registration, nowMs);
         return;
       case "renew": {
-        const { renewedAtMs, expiresAtMs } = change;
-        this.#renew(href, { renewedAtMs, expiresAtMs }, nowMs);
+        const { kind: _, href: __, ...times } = change;
+        this.#renew(href, times, nowMs);
         return;
       }
       case "remove":

@@ -135,17 +135,19 @@ export class ReplicaRecorder {
     else this.#put(registration);
   }
 
-  #onWallClock({ renewedAtMs, expiresAtMs }: Registration): KeptTimes {
+  #onWallClock({ renewedAtMs, expiresAtMs, stampMs }: Registration): KeptTimes {
     const { clock } = this.#deps;
     const offsetMs = clock.wallMs() - clock.nowMs();
-    return { renewedAtWallMs: renewedAtMs + offsetMs, expiresAtWallMs: expiresAtMs + offsetMs };
+    const stamp = stampMs === undefined ? {} : { stampMs };
+    return { renewedAtWallMs: renewedAtMs + offsetMs, expiresAtWallMs: expiresAtMs + offsetMs, ...stamp };
   }
 
-  #onThisClock({ registration, renewedAtWallMs, expiresAtWallMs }: KeptRegistration): Registration {
+  #onThisClock({ registration, renewedAtWallMs, expiresAtWallMs, stampMs }: KeptRegistration): Registration {
     const { clock } = this.#deps;
     // A wall clock that was set back must not make a registration younger than new.
     const renewedAtMs = clock.nowMs() - Math.max(0, clock.wallMs() - renewedAtWallMs);
-    return { ...registration, renewedAtMs, expiresAtMs: renewedAtMs + (expiresAtWallMs - renewedAtWallMs) };
+    const expiresAtMs = renewedAtMs + (expiresAtWallMs - renewedAtWallMs);
+    return { ...registration, renewedAtMs, expiresAtMs, ...(stampMs === undefined ? {} : { stampMs }) };
   }
 }
 

@@ -5,6 +5,8 @@ import type { ReplicatedContent } from "./replicated-content.js";
 export interface KeptTimes {
   readonly renewedAtWallMs: number;
   readonly expiresAtWallMs: number;
+  /** What the RD told of the time of the renewal, by its own wall clock; kept as it is. */
+  readonly stampMs?: number;
 }
 
 /** A registration of a replica as it is kept. */

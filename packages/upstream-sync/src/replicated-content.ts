@@ -1,7 +1,7 @@
 import type { Registration } from "@tributary/merge-engine";
 
 /** What a registration says, without when and without where it was read from. */
-export type ReplicatedContent = Omit<Registration, "renewedAtMs" | "expiresAtMs" | "zone">;
+export type ReplicatedContent = Omit<Registration, "renewedAtMs" | "expiresAtMs" | "stampMs" | "zone">;
 
 /** The content of a registration, which may be a view of a directory with more to it. Pure. */
 export function contentOf(registration: Registration): ReplicatedContent {

@@ -92,6 +92,7 @@ class RunningNode implements Node {
     const { env, network, nodeId } = this.#deps;
     const client = await network.openClient();
     this.#client = client;
+    this.directory.clock.follow(env.clock);
     this.#sweep = startExpirySweep({ directory: this.directory, env });
     if (this.#config.registration !== undefined) await this.#startRegistration(client);
     if (this.#config.lookup !== undefined) {

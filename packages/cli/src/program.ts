@@ -166,21 +166,26 @@ function addDemo(program: Command, io: CommandIo, finish: Finish): void {
         "Without --scenario: distinct registration points (6.2): an RD goes away, endpoints move, every proxy follows.",
     )
     .option("--scenario <name>", "the scenario, by its section of the draft")
+    .addOption(secondsOption("--pace <seconds>", "pause before each chapter", 1, 0))
     .option("--list", "print the scenarios there are")
-    .action(async ({ scenario, list }: { scenario?: string; list?: true }) => {
+    .action(async ({ scenario, pace, list }: { scenario?: string; pace: number; list?: true }) => {
       const [{ demo, listScenarios }, { findScenario }] = await Promise.all([
         import("./commands/demo.js"),
         import("./demo/scenarios.js"),
       ]);
-      finish(list === true ? listScenarios(io) : await demo(io, findScenario(scenario)));
+      finish(list === true ? listScenarios(io) : await demo(io, findScenario(scenario), pace));
     });
 }
 
 function timeoutOption(description: string, seconds: number): Option {
-  return new Option("--timeout <seconds>", description).default(seconds).argParser((text) => {
+  return secondsOption("--timeout <seconds>", description, seconds, 0.01);
+}
+
+function secondsOption(flags: string, description: string, seconds: number, least: number): Option {
+  return new Option(flags, description).default(seconds).argParser((text) => {
     const value = Number(text);
-    if (!/^\d+(\.\d+)?$/.test(text) || value < 0.01 || value > 3600) {
-      throw new InvalidArgumentError("It is a number of seconds from 0.01 to 3600.");
+    if (!/^\d+(\.\d+)?$/.test(text) || value < least || value > 3600) {
+      throw new InvalidArgumentError(`It is a number of seconds from ${least} to 3600.`);
     }
     return value;
   });

@@ -4,9 +4,9 @@ import { SCENARIOS } from "../demo/scenarios.js";
 import { formatTable } from "../table.js";
 
 /** Tell a scenario of the draft with real exchanges on loopback. Resolves with the exit status. */
-export async function demo(io: CommandIo, scenario: DemoScenario): Promise<number> {
+export async function demo(io: CommandIo, scenario: DemoScenario, paceS: number): Promise<number> {
   try {
-    await scenario.tell({ tell: (line) => io.out(line), signal: io.interrupt });
+    await scenario.tell({ tell: (line) => io.out(line), signal: io.interrupt, paceMs: paceS * 1000 });
     return 0;
   } catch (error) {
     if (io.interrupt.aborted) return 0;

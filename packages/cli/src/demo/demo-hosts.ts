@@ -1,10 +1,13 @@
 import { createSocket } from "node:dgram";
-import { type Environment, silentLogger } from "@tributary/coap-transport";
+import { type Environment, silentLogger, TransportError } from "@tributary/coap-transport";
 import { checkConfig } from "../config/check-config.js";
 import { secureRandom, systemEnvironment } from "../environment.js";
 import { createNode } from "../node/create-node.js";
 import type { Node } from "../node/types.js";
 import { systemNetwork } from "../system-network.js";
+
+/** How often other ports are tried. */
+const MAX_ATTEMPTS = 10;
 
 /** Where each host listens. */
 export type HostUris<Host extends string> = Readonly<Record<Host, string>>;
@@ -24,6 +27,17 @@ export interface DemoHosts<Host extends string> {
 
 /** Start every host, in the order of `roles`; resolves when each is bound. */
 export async function openDemoHosts<Host extends string>(roles: HostRoles<Host>): Promise<DemoHosts<Host>> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await openOnFreePorts(roles);
+    } catch (error) {
+      // Somebody else may have taken one of the ports meanwhile.
+      if (!(error instanceof TransportError && error.code === "BIND_FAILED") || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function openOnFreePorts<Host extends string>(roles: HostRoles<Host>): Promise<DemoHosts<Host>> {
   const env = systemEnvironment(silentLogger);
   const hosts = Object.keys(roles) as Host[];
   const ports = await freePorts(hosts.length);

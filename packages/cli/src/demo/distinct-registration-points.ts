@@ -39,10 +39,11 @@ class Story {
     await this.#discover();
     const atC = await this.#register("endpoint1", "host3", "RD-C");
     await this.#seeEverywhere("endpoint1", atC);
-    await this.#register("endpoint2", "host3", "RD-C");
+    const otherAtC = await this.#register("endpoint2", "host3", "RD-C");
+    await this.#untilEverywhere("endpoint2", otherAtC);
     await this.#loseRdC(atC);
     await this.#move();
-    this.#narrator.title("That is all");
+    await this.#narrator.title("That is all");
     this.#narrator.say(
       "Every lookup proxy answered for the whole federation, before, during and after the outage of an RD.",
     );
@@ -51,7 +52,7 @@ class Story {
   async #meet(): Promise<void> {
     const { env, uris } = this.#hosts;
     const narrator = this.#narrator;
-    narrator.title("Three RDs and three lookup proxies (draft 6.2)");
+    await narrator.title("Three RDs and three lookup proxies (draft 6.2)");
     introduceHosts(narrator, uris);
     const startMs = env.clock.nowMs();
     await untilFollowing(narrator, this.#hosts, Object.values(PROXIES));
@@ -59,14 +60,14 @@ class Story {
   }
 
   async #discover(): Promise<void> {
-    this.#narrator.title("An endpoint near host3 looks for a place to register");
+    await this.#narrator.title("An endpoint near host3 looks for a place to register");
     await this.#narrator.show("GET", `${this.#hosts.uris.host3}/.well-known/core?rt=core.rd*`);
     this.#narrator.say("RD-C takes registrations; for lookups it sends clients to LP-Y.");
   }
 
   async #register(endpoint: string, host: HostName, rd: string): Promise<string> {
     const origin = this.#hosts.uris[host];
-    this.#narrator.title(`${endpoint} registers at ${rd}`);
+    await this.#narrator.title(`${endpoint} registers at ${rd}`);
     const uri = `${origin}/rd?ep=${endpoint}&d=${SECTOR}&base=coap://${endpoint}.example`;
     const response = await this.#narrator.show("POST", uri, { payload: '</sensors/temp>;if="core.s"' });
     return `${origin}/${response.locationPath.join("/")}`;
@@ -74,18 +75,22 @@ class Story {
 
   async #seeEverywhere(endpoint: string, location: string): Promise<void> {
     const narrator = this.#narrator;
-    narrator.title(`Every proxy shows ${endpoint}`);
+    await narrator.title(`Every proxy shows ${endpoint}`);
     const startMs = this.#hosts.env.clock.nowMs();
-    await narrator.until(`${endpoint} at every proxy`, () =>
-      PROXY_NAMES.every((proxy) => this.#shown(proxy, endpoint) === location),
-    );
+    await this.#untilEverywhere(endpoint, location);
     narrator.say(`All three knew ${narrator.since(startMs)} after the answer to the endpoint.`);
     await narrator.show("GET", `${this.#hosts.uris.host4}/rd-lookup/ep?ep=${endpoint}&d=${SECTOR}`);
   }
 
+  async #untilEverywhere(endpoint: string, location: string): Promise<void> {
+    await this.#narrator.until(`${endpoint} at every proxy`, () =>
+      PROXY_NAMES.every((proxy) => this.#shown(proxy, endpoint) === location),
+    );
+  }
+
   async #loseRdC(location: string): Promise<void> {
     const narrator = this.#narrator;
-    narrator.title("RD-C becomes unavailable");
+    await narrator.title("RD-C becomes unavailable");
     await this.#hosts.stop("host3");
     await narrator.until("the proxies to notice", () =>
       PROXY_NAMES.every((proxy) => this.#upstreams(proxy).find(({ name }) => name === "rd-c")?.phase === "stale"),
@@ -99,7 +104,7 @@ class Story {
     const narrator = this.#narrator;
     const one = await this.#register("endpoint1", "host2", "RD-B, since it could not renew at RD-C");
     const two = await this.#register("endpoint2", "host1", "RD-A, likewise");
-    narrator.title("The old registrations are evicted, the new ones shown once each");
+    await narrator.title("The old registrations are evicted, the new ones shown once each");
     await narrator.until("the moves at every proxy", () =>
       PROXY_NAMES.every((proxy) => this.#shown(proxy, "endpoint1") === one && this.#shown(proxy, "endpoint2") === two),
     );

@@ -23,5 +23,5 @@ export async function untilFollowing(
   proxies: readonly FigureHost[],
 ): Promise<void> {
   const upstreams = () => proxies.flatMap((proxy) => hosts.node(proxy).upstreams());
-  await narrator.until("the proxies follow their RDs", () => upstreams().every(({ phase }) => phase === "live"));
+  await narrator.until("the proxies to follow their RDs", () => upstreams().every(({ phase }) => phase === "live"));
 }

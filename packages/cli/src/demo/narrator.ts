@@ -2,16 +2,19 @@ import type { Clock } from "@tributary/coap-transport";
 import { createEndpointClient, type EndpointClient } from "../register/endpoint-client.js";
 import type { EndpointRequest, EndpointResponse } from "../register/endpoint-exchange.js";
 
-const REQUEST_TIMEOUT_MS = 5000;
-/** Longest wait for a change to arrive everywhere; it takes milliseconds. */
-const PATIENCE_MS = 10_000;
-const POLL_MS = 5;
+/** A request is retransmitted for less than this (RFC 7252 section 4.8.2); on a busy machine its answer may take seconds. */
+const REQUEST_TIMEOUT_MS = 100_000;
+/** Something that takes milliseconds is said to be waited for after so long. */
+const REMARK_MS = 10_000;
+const POLL_MS = 10;
 
 export interface NarratorDeps {
   readonly clock: Clock;
   /** Takes one line of the story. */
   readonly tell: (line: string) => void;
   readonly signal: AbortSignal;
+  /** Pause before each chapter but the first, so that the one before can be read, ms. */
+  readonly paceMs: number;
 }
 
 /** Tells a story in numbered chapters, with the exchanges that it makes. */
@@ -24,7 +27,8 @@ export class Narrator {
     this.#deps = deps;
   }
 
-  title(text: string): void {
+  async title(text: string): Promise<void> {
+    if (this.#chapter > 0) await this.#pause(this.#deps.paceMs);
     this.#deps.tell("");
     this.#deps.tell(`${++this.#chapter}. ${text}`);
   }
@@ -56,15 +60,32 @@ export class Narrator {
     return this.#client.request(request, { timeoutMs: REQUEST_TIMEOUT_MS, signal: this.#deps.signal });
   }
 
-  /** Wait until `isSo`; rejects when that takes too long, or when the story is interrupted. */
+  /** Waits until `isSo`, however long that takes. Rejects when the story is interrupted. */
   async until(what: string, isSo: () => boolean): Promise<void> {
-    const { clock, signal } = this.#deps;
-    const endMs = clock.nowMs() + PATIENCE_MS;
+    const { clock } = this.#deps;
+    let remarkAtMs = clock.nowMs() + REMARK_MS;
     while (!isSo()) {
-      signal.throwIfAborted();
-      if (clock.nowMs() > endMs) throw new Error(`waited ${PATIENCE_MS / 1000} s in vain: ${what}`);
-      await new Promise<void>((resolve) => clock.setTimer(POLL_MS, resolve));
+      await this.#pause(POLL_MS);
+      if (clock.nowMs() < remarkAtMs) continue;
+      this.say(`(waiting for ${what})`);
+      remarkAtMs = clock.nowMs() + REMARK_MS;
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { clock, signal } = this.#deps;
+    signal.throwIfAborted();
+    if (ms === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(ms, done);
+      signal.addEventListener("abort", done, { once: true });
+      function done() {
+        timer.cancel();
+        signal.removeEventListener("abort", done);
+        resolve();
+      }
+    });
+    signal.throwIfAborted();
   }
 
   /** How long something took, to be read. */

@@ -1,7 +1,9 @@
 import { countLookups } from "./lookup-count.js";
-import { defineScenario } from "./scenario.js";
+import { defineScenario, PATIENCE } from "./scenario.js";
 
 const LOOKUPS = 1000;
+/** Max-Age of an answer. */
+const FRESH_MS = 60_000;
 const SECTOR = "d=facility23.eu.example.com";
 
 /** Draft 4.2: a border router answers the lookups of its site for the central RD. */
@@ -11,41 +13,43 @@ export const plainCaching = defineScenario<"central" | "border">({
   roles: {
     central: () => "registration: {}",
     border: (uris) =>
-      `lookup: { upstreams: [{ name: central, uri: "${uris.central}", mode: forward, timeout: 500ms }] }\nadvertise: ['<${uris.central}/rd>;rt="core.rd"']`,
+      `lookup: { upstreams: [{ name: central, uri: "${uris.central}", mode: forward, timeout: ${PATIENCE} }], timeout: ${PATIENCE} }\nadvertise: ['<${uris.central}/rd>;rt="core.rd"']`,
   },
   run: async ({ hosts, narrator }) => {
     const { uris, env } = hosts;
     const asked = countLookups(hosts.node("central"));
 
-    narrator.title("A central RD, and a border router that caches (draft 4.2)");
+    await narrator.title("A central RD, and a border router that caches (draft 4.2)");
     narrator.say(`central ${uris.central}  RD`);
     narrator.say(`border  ${uris.border}  caching proxy, holds no registrations`);
-    await narrator.until("the border router finds the RD", () =>
+    await narrator.until("the border router to find the RD", () =>
       hosts
         .node("border")
         .upstreams()
         .every(({ phase }) => phase === "live"),
     );
 
-    narrator.title("A device behind the border router discovers where to go");
+    await narrator.title("A device behind the border router discovers where to go");
     await narrator.show("GET", `${uris.border}/.well-known/core?rt=core.rd*`);
     narrator.say("Registrations go to the central RD itself, lookups to the border router.");
     await narrator.show("POST", `${uris.central}/rd?ep=node1&${SECTOR}&base=coap://node1.example`, {
       payload: '</sensors/temp>;rt="temperature"',
     });
 
-    narrator.title("The first lookup is forwarded");
+    await narrator.title("The first lookup is forwarded");
     const lookup = `${uris.border}/rd-lookup/res?rt=temperature`;
     await narrator.show("GET", lookup);
     narrator.say(`The central RD was asked ${asked.times()}.`);
 
-    narrator.title(`${LOOKUPS} more of the same`);
+    await narrator.title(`${LOOKUPS} more of the same`);
     const startMs = env.clock.nowMs();
-    for (let count = 0; count < LOOKUPS; count++) await narrator.ask("GET", lookup);
-    narrator.say(`Answered in ${narrator.since(startMs)}. The central RD was asked ${asked.times()}.`);
+    let count = 0;
+    // Well before the end of Max-Age, however slow this machine is.
+    for (; count < LOOKUPS && env.clock.nowMs() - startMs < FRESH_MS / 3; count++) await narrator.ask("GET", lookup);
+    narrator.say(`${count} were answered in ${narrator.since(startMs)}. The central RD was asked ${asked.times()}.`);
     if (asked.count() !== 1) throw new Error("the cache did not answer");
 
-    narrator.title("The central RD goes away");
+    await narrator.title("The central RD goes away");
     await hosts.stop("central");
     await narrator.show("GET", lookup);
     narrator.say("What is fresh is answered for as long as its Max-Age lasts, a minute; something else is not there:");

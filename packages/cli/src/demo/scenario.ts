@@ -1,6 +1,9 @@
 import type { DemoHosts, HostRoles } from "./demo-hosts.js";
 import { openDemoHosts } from "./demo-hosts.js";
-import { Narrator } from "./narrator.js";
+import { Narrator, type NarratorDeps } from "./narrator.js";
+
+/** Deadline of lookups in a story: a busy machine is no reason for a partial answer. */
+export const PATIENCE = "30s";
 
 /** What a story is told with. */
 export interface Stage<Host extends string> {
@@ -15,7 +18,7 @@ export interface DemoScenario {
   /** What it shows, in one line. */
   readonly summary: string;
   /** Tell it from start to end. Rejects when what should happen does not. */
-  tell(deps: { readonly tell: (line: string) => void; readonly signal: AbortSignal }): Promise<void>;
+  tell(deps: Omit<NarratorDeps, "clock">): Promise<void>;
 }
 
 /** A scenario over hosts of its own, which are there for the time of the story. */
@@ -29,9 +32,9 @@ export function defineScenario<Host extends string>(scenario: {
   return {
     name,
     summary,
-    async tell({ tell, signal }) {
+    async tell(deps) {
       const hosts = await openDemoHosts(roles);
-      const narrator = new Narrator({ clock: hosts.env.clock, tell, signal });
+      const narrator = new Narrator({ clock: hosts.env.clock, ...deps });
       try {
         await run({ hosts, narrator });
       } finally {

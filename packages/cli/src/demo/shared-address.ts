@@ -51,21 +51,23 @@ class Story {
     const atB = await this.#register("host4", "host2");
     await this.#seeIt(atB, ["host4"]);
     await this.#remove(atB);
-    this.#narrator.title("That is all");
+    await this.#narrator.title("That is all");
     this.#narrator.say("To its clients the group was one server, which lost a quarter of itself.");
   }
 
   async #meet(): Promise<void> {
     const { uris } = this.#hosts;
     const narrator = this.#narrator;
-    narrator.title("Three RDs and three lookup proxies with one address (draft 6.2.2)");
+    await narrator.title("Three RDs and three lookup proxies with one address (draft 6.2.2)");
     introduceHosts(narrator, uris);
     narrator.say("Routing would take each client to the closest of them; here the port says which one that is.");
     await untilFollowing(narrator, this.#hosts, PROXIES);
+    const peers = () => Object.keys(uris).flatMap((host) => this.#hosts.node(host as HostName).peers?.() ?? []);
+    await narrator.until("the nodes to know each other", () => peers().every(({ isUp }) => isUp));
   }
 
   async #discover(): Promise<void> {
-    this.#narrator.title("Every node offers everything, whatever it is itself");
+    await this.#narrator.title("Every node offers everything, whatever it is itself");
     for (const host of ["host3", "host4"] as const)
       await this.#narrator.show("GET", `${this.#hosts.uris[host]}/.well-known/core?rt=core.rd*`);
   }
@@ -73,7 +75,7 @@ class Story {
   /** The path of the registration, which means the same everywhere. */
   async #register(at: HostName, owner: HostName): Promise<string> {
     const narrator = this.#narrator;
-    narrator.title(`An endpoint near ${at} registers there, and ${owner} is the closest RD`);
+    await narrator.title(`An endpoint near ${at} registers there, and ${owner} is the closest RD`);
     const startMs = this.#hosts.env.clock.nowMs();
     const uri = `${this.#hosts.uris[at]}/rd?${ENDPOINT}`;
     const response = await narrator.show("POST", uri, { payload: '</sensors/temp>;if="core.s"' });
@@ -85,7 +87,7 @@ class Story {
 
   async #useAnywhere(path: string): Promise<void> {
     const { uris } = this.#hosts;
-    this.#narrator.title("It is renewed at host1 and read at host2");
+    await this.#narrator.title("It is renewed at host1 and read at host2");
     await this.#narrator.show("POST", `${uris.host1}${path}?lt=3600`);
     await this.#narrator.show("GET", `${uris.host2}${path}`);
     await this.#seeIt(path, ["host3", "host4"]);
@@ -93,7 +95,7 @@ class Story {
 
   async #seeIt(path: string, at: readonly HostName[]): Promise<void> {
     const { uris } = this.#hosts;
-    this.#narrator.title(`It is looked up at ${at.join(" and ")}`);
+    await this.#narrator.title(`It is looked up at ${at.join(" and ")}`);
     const shown = (host: HostName) => this.#hosts.node(host).directory.winner("endpoint1", "facility23.eu.example.com");
     await this.#narrator.until("the registration at every proxy", () =>
       PROXIES.every((host) => shown(host)?.shownHref?.endsWith(path) === true),
@@ -102,7 +104,7 @@ class Story {
   }
 
   async #loseRdC(path: string): Promise<void> {
-    this.#narrator.title("host3 becomes unavailable, and with it the registration");
+    await this.#narrator.title("host3 becomes unavailable, and with it the registration");
     await this.#hosts.stop("host3");
     await this.#narrator.show("POST", `${this.#hosts.uris.host1}${path}`, { expected: "5.04" });
     this.#narrator.say("5.04 tells the endpoint to register anew, which it does at the same address.");
@@ -110,7 +112,7 @@ class Story {
 
   async #remove(path: string): Promise<void> {
     const { uris } = this.#hosts;
-    this.#narrator.title("It is removed at host1");
+    await this.#narrator.title("It is removed at host1");
     await this.#narrator.show("DELETE", `${uris.host1}${path}`);
     await this.#narrator.show("GET", `${uris.host4}${path}`, { expected: "4.04" });
   }

@@ -20,12 +20,12 @@ export const tiers = defineScenario<HostName>({
   },
   run: async ({ hosts, narrator }) => {
     const { uris } = hosts;
-    narrator.title("Two sites, each with an RD and a lookup proxy, and a region");
+    await narrator.title("Two sites, each with an RD and a lookup proxy, and a region");
     narrator.say(`north  RD ${uris.rdNorth}, proxy ${uris.siteNorth}`);
     narrator.say(`south  RD ${uris.rdSouth}, proxy ${uris.siteSouth}`);
     narrator.say(`region    proxy ${uris.region}, which follows both proxies (tier: true)`);
     narrator.say("The northern proxy follows the region in turn: there is a loop, and nothing goes round in it.");
-    await narrator.until("every proxy follows its upstreams", () =>
+    await narrator.until("every proxy to follow its upstreams", () =>
       (["siteNorth", "siteSouth", "region"] as const).every((host) =>
         hosts
           .node(host)
@@ -35,38 +35,38 @@ export const tiers = defineScenario<HostName>({
     );
     const asked = Object.values(SITES).map((host) => countLookups(hosts.node(host)));
 
-    narrator.title("A sensor registers in each site");
+    await narrator.title("A sensor registers in each site");
     for (const rd of Object.values(SITES)) {
       const ep = rd === "rdNorth" ? "sensor-n" : "sensor-s";
       await narrator.show("POST", `${uris[rd]}/rd?ep=${ep}&base=coap://${ep}.example`, {
         payload: '</t>;rt="temperature"',
       });
     }
-    await narrator.until("both are known in the region", () => hosts.node("region").directory.counts().visible === 2);
+    await narrator.until("both in the region", () => hosts.node("region").directory.counts().visible === 2);
 
-    narrator.title("The region shows both, each under the URI that it has at its RD");
+    await narrator.title("The region shows both, each under the URI that it has at its RD");
     await narrator.show("GET", `${uris.region}/rd-lookup/ep`);
     await narrator.show("GET", `${uris.region}/rd-lookup/res?rt=temperature&provenance`);
     narrator.say(`The RDs were asked ${asked.reduce((sum, one) => sum + one.count(), 0)} times.`);
 
-    narrator.title("The northern site sees the south through the region");
-    await narrator.until("it is known in the north", () => hosts.node("siteNorth").directory.counts().visible === 2);
+    await narrator.title("The northern site sees the south through the region");
+    await narrator.until("it in the north", () => hosts.node("siteNorth").directory.counts().visible === 2);
     await narrator.show("GET", `${uris.siteNorth}/rd-lookup/ep?ep=sensor-s`);
 
-    narrator.title("The sensor of the south is carried to the north, and registers there");
+    await narrator.title("The sensor of the south is carried to the north, and registers there");
     await narrator.show("POST", `${uris.rdNorth}/rd?ep=sensor-s&base=coap://sensor-s.example`, {
       payload: '</t>;rt="temperature"',
     });
     await narrator.until(
-      "the region knows",
+      "the move in the region",
       () => hosts.node("region").directory.winner("sensor-s", undefined)?.shownHref.startsWith(uris.rdNorth) === true,
     );
     await narrator.show("GET", `${uris.region}/rd-lookup/ep?ep=sensor-s`);
 
-    narrator.title("The RD of the south dies, and its proxy with it");
+    await narrator.title("The RD of the south dies, and its proxy with it");
     await narrator.ask("POST", `${uris.rdSouth}/rd?ep=lamp&base=coap://lamp.example`, '</l>;rt="light"');
     await narrator.until(
-      "the lamp is known",
+      "the lamp in the region",
       () => hosts.node("region").directory.winner("lamp", undefined) !== undefined,
     );
     await hosts.stop("rdSouth");

@@ -28,6 +28,8 @@ interface Host {
   readonly plan: NodePlan;
   process: RunningProcess | null;
   starts: number;
+  /** By how much its wall clock is ahead, ms. */
+  wallErrorMs: number;
   registrations: DurableRegistrations;
   replicas: DurableReplicas;
 }
@@ -77,10 +79,17 @@ export class Federation {
     this.#journal = journal;
     this.ledger = new Ledger({
       nowMs: () => this.world.clock.nowMs(),
-      wallMs: () => this.world.clock.wallMs(),
+      wallMs: (rd) => this.world.clock.wallMs() + this.#host(rd).wallErrorMs,
       ...bound(journal),
     });
-    for (const plan of nodes) this.#hosts.set(plan.name, { plan, process: null, starts: 0, ...this.#newDisk() });
+    for (const plan of nodes)
+      this.#hosts.set(plan.name, {
+        plan,
+        process: null,
+        starts: 0,
+        wallErrorMs: plan.wallErrorMs ?? 0,
+        ...this.#newDisk(),
+      });
     this.probe = this.#openSocket(PROBE_ADDRESS, 5683);
     this.shieldProbe();
   }
@@ -127,7 +136,9 @@ export class Federation {
     const { plan } = host;
     const life = { isAlive: true };
     const logger = this.#loggerOf(plan.name, () => life.isAlive);
-    const env = { ...this.world.env, logger };
+    const { clock } = this.world;
+    const ownClock = { ...clock, wallMs: () => clock.wallMs() + host.wallErrorMs };
+    const env = { ...this.world.env, clock: ownClock, logger };
     const network = this.#doorsOf(plan, env, (handler) =>
       plan.isRd ? this.ledger.watch(plan.name, handler, () => life.isAlive) : handler,
     );
@@ -180,6 +191,11 @@ export class Federation {
     this.#journal.note(`${name} crashed${isDiskLost && host.plan.hasDisk ? ", and its disk is lost" : ""}`);
     // Only to stop its timers; its sockets are closed, so that nobody hears of it.
     process.node.close().catch((error: unknown) => this.#journal.violation(`${name} could not be closed: ${error}`));
+  }
+
+  /** The wall clock of a node is set. */
+  jumpWall(name: string, ms: number): void {
+    this.#host(name).wallErrorMs += ms;
   }
 
   /** Let time pass until `promise` is settled. */

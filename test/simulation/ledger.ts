@@ -41,13 +41,14 @@ export class Ledger {
   /** Latest moment up to which each (RD, href, key) was ever promised. */
   readonly #latestEnd = new Map<string, number>();
   readonly #nowMs: () => number;
-  readonly #wallMs: () => number;
+  readonly #wallMs: (rd: string) => number;
   readonly #violation: (text: string) => void;
   readonly #note: (text: string) => void;
 
   constructor(deps: {
     nowMs: () => number;
-    wallMs?: () => number;
+    /** Wall clock of an RD. */
+    wallMs?: (rd: string) => number;
     violation: (text: string) => void;
     note: (text: string) => void;
   }) {
@@ -72,20 +73,20 @@ export class Ledger {
       const found = stored.get(record.href);
       const isWhole = found?.ep === record.ep && found.d === record.d;
       const isLive = endOf(record) > this.#nowMs();
-      if (isLive && (!isWhole || found.renewedAtWallMs < this.#wallOf(record.renewedAtMs) - WRITING_MS))
+      if (isLive && (!isWhole || found.renewedAtWallMs < this.#wallOf(rd, record.renewedAtMs) - WRITING_MS))
         this.#violation(`${rd} lost ${keyOf(record.ep, record.d)} at ${record.href}, which it had acknowledged`);
       if (!isWhole) this.#records.get(rd)?.delete(record.href);
     }
     for (const [href, one] of stored) {
       const known = this.#records.get(rd)?.get(href);
-      const renewedAtMs = one.renewedAtWallMs - this.#wallOf(0);
+      const renewedAtMs = one.renewedAtWallMs - this.#wallOf(rd, 0);
       if (known === undefined || known.renewedAtMs < renewedAtMs - WRITING_MS)
         this.#keep(recordOf(rd, href, one, renewedAtMs), "kept");
     }
   }
 
-  #wallOf(atMs: number): number {
-    return this.#wallMs() - this.#nowMs() + atMs;
+  #wallOf(rd: string, atMs: number): number {
+    return this.#wallMs(rd) - this.#nowMs() + atMs;
   }
 
   /** The RD crashed: its store is in memory. */

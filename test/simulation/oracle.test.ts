@@ -47,7 +47,7 @@ function roamed() {
   register("rd-1", "a", "</old>");
   nowMs = 10_000;
   register("rd-2", "b", "</new>");
-  return { oracle: new Oracle(ledger, { nodes: [...RDS, LP], scheme: "coap" }), violations };
+  return { oracle: new Oracle(ledger, { nodes: [...RDS, LP], scheme: "coap", clockErrorMs: 1_500 }), violations };
 }
 
 test.each([

@@ -9,14 +9,12 @@ export interface Question {
   readonly criteria: readonly Pair[];
 }
 
+/** Where the registrations are that an LP shows. */
+type Shown = ReadonlyMap<string, { readonly rd: string; readonly href: string } | undefined>;
+
 /** What an LP shows for one registration, as sorted text. */
 type Rendering = string;
 
-/**
- * Renewals closer together than this are told apart by nobody: `lt-age` is in whole seconds (design section 5, rule 1), and
- * a notification takes its time.
- */
-export const AMBIGUITY_MS = 1_500;
 /** Ends so close to the moment of asking may be seen either way. */
 const END_SLACK_MS = 2_000;
 
@@ -25,8 +23,10 @@ export class Oracle {
   readonly #ledger: Ledger;
   readonly #nodes: ReadonlyMap<string, NodePlan>;
   readonly #scheme: Scheme;
+  readonly #clockErrorMs: number;
 
-  constructor(ledger: Ledger, { nodes, scheme }: Pick<Plan, "nodes" | "scheme">) {
+  constructor(ledger: Ledger, { nodes, scheme, clockErrorMs }: Pick<Plan, "nodes" | "scheme" | "clockErrorMs">) {
+    this.#clockErrorMs = clockErrorMs;
     this.#ledger = ledger;
     this.#scheme = scheme;
     this.#nodes = new Map(nodes.map((node) => [node.name, node]));
@@ -82,6 +82,62 @@ export class Oracle {
       .map(({ rd, href, ep, d }) => `does not show ${keyOf(ep, d)}, which ${rd} holds at ${href}`);
   }
 
+  /**
+   * Two proxies that know two registrations of one endpoint agree on which of them to show, whatever it is. `settledMs`: what
+   * was renewed later may not have arrived. `followedBy`: RDs that a proxy is certain to follow at the moment.
+   */
+  checkAgreement(
+    answers: readonly { readonly lp: NodePlan; readonly text: string; readonly followed: readonly string[] }[],
+    nowMs: number,
+    settledMs: number,
+  ): string[] {
+    const shown = answers.map(({ lp, text }) => this.#placesByKey(lp, text));
+    return answers.flatMap((one, index) =>
+      answers.slice(index + 1).flatMap((other, further) => {
+        const rds = one.followed.filter((rd) => other.followed.includes(rd));
+        return this.#disagreements(
+          [one.lp, other.lp],
+          [shown[index] as Shown, shown[index + 1 + further] as Shown],
+          rds,
+          nowMs,
+          settledMs,
+        );
+      }),
+    );
+  }
+
+  #placesByKey(lp: NodePlan, text: string): Shown {
+    const parsed = parseLinkFormat(text);
+    if (!parsed.ok) return new Map();
+    return new Map(parsed.links.map((link) => [keyOfLink(link), this.#placeOf(lp, link.target)]));
+  }
+
+  #disagreements(
+    [one, other]: readonly [NodePlan, NodePlan],
+    [left, right]: readonly [Shown, Shown],
+    rds: readonly string[],
+    nowMs: number,
+    settledMs: number,
+  ): string[] {
+    const problems: string[] = [];
+    for (const [key, place] of left) {
+      const otherPlace = right.get(key);
+      if (place === undefined || otherPlace === undefined) continue;
+      if (place.rd === otherPlace.rd && place.href === otherPlace.href) continue;
+      const both = [place, otherPlace];
+      const known = rds.flatMap((rd) => this.#ledger.records(rd)).filter(({ ep, d }) => keyOf(ep, d) === key);
+      const isSettled = known.every(
+        (record) => record.renewedAtMs + settledMs <= nowMs && Math.abs(endOf(record) - nowMs) > END_SLACK_MS,
+      );
+      const areLive = both.every(({ rd, href }) =>
+        known.some((record) => record.rd === rd && record.href === href && endOf(record) > nowMs),
+      );
+      if (isSettled && areLive)
+        problems.push(`${one.name} shows ${key} at ${place.rd} and ${other.name} at ${otherPlace.rd}`);
+    }
+    return problems;
+  }
+
   /** By key (links: by base), the registrations that may be shown (design section 5, rules 1 and 2). */
   #acceptable(
     lp: NodePlan,
@@ -100,7 +156,7 @@ export class Oracle {
       [...byKey].map(([key, records]) => {
         const sure = records.filter((record) => endOf(record) - END_SLACK_MS > nowMs);
         const latestMs = Math.max(...sure.map(({ renewedAtMs }) => renewedAtMs), Number.NEGATIVE_INFINITY);
-        const near = records.filter(({ renewedAtMs }) => renewedAtMs >= latestMs - AMBIGUITY_MS);
+        const near = records.filter(({ renewedAtMs }) => renewedAtMs >= latestMs - this.#clockErrorMs);
         return [key, { records: near, mayBeAbsent: sure.length === 0 }];
       }),
     );

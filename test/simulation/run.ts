@@ -145,7 +145,7 @@ class Simulation {
         await this.#federation.settled(this.#federation.start(deed.node));
         return;
       case "wall-jump":
-        clock.jumpWall(deed.ms);
+        this.#federation.jumpWall(deed.node, deed.ms);
         return;
       case "probe":
         if (this.#federation.isUp(deed.lp)) this.#follow(this.#probe(this.#node(deed.lp)));
@@ -171,6 +171,28 @@ class Simulation {
     for (const problem of this.#oracle.checkPresence(expected, answer.text)) {
       this.#violation(`during faults, ${lp.name} ${problem}`);
     }
+    await this.#probeAgreement(lp, answer.text, undisturbed, askedMs);
+  }
+
+  /** Whoever is undisturbed agrees with the others about what changed some seconds ago. */
+  async #probeAgreement(lp: NodePlan, text: string, undisturbed: readonly string[], askedMs: number): Promise<void> {
+    const answers = [{ lp, text, followed: this.#withOwn(lp, undisturbed) }];
+    for (const other of this.#plan.nodes) {
+      if (other === lp || other.upstreams === null || !this.#federation.isUp(other.name)) continue;
+      const rds = this.#calm.undisturbed(other, askedMs - CONVERGENCE_MS);
+      const answer = await this.#ask(other, "ep", []).catch(() => null);
+      if (answer?.code === CODE.CONTENT)
+        answers.push({ lp: other, text: answer.text, followed: this.#withOwn(other, rds) });
+    }
+    const { clock } = this.#federation.world;
+    const settledMs = VISIBLE_MS + clock.nowMs() - askedMs;
+    for (const problem of this.#oracle.checkAgreement(answers, clock.nowMs(), settledMs)) {
+      this.#violation(`during faults, ${problem}`);
+    }
+  }
+
+  #withOwn({ name, isRd }: NodePlan, rds: readonly string[]): string[] {
+    return isRd ? [...rds, name] : [...rds];
   }
 
   async #checkAll(): Promise<void> {
@@ -185,6 +207,19 @@ class Simulation {
     for (const node of this.#plan.nodes) {
       for (const question of battery(this.#plan)) await this.#check(node, question);
       await this.#checkPages(node);
+    }
+    await this.#checkAgreement();
+  }
+
+  async #checkAgreement(): Promise<void> {
+    const answers = [];
+    for (const lp of this.#plan.nodes) {
+      if (lp.upstreams === null) continue;
+      answers.push({ lp, text: await this.#answer(lp, "ep", []), followed: this.#withOwn(lp, lp.upstreams) });
+    }
+    this.#checks++;
+    for (const problem of this.#oracle.checkAgreement(answers, this.#federation.world.clock.nowMs(), VISIBLE_MS)) {
+      this.#violation(`after healing, ${problem}`);
     }
   }
 

@@ -18,6 +18,8 @@ export interface NodePlan {
   readonly clientPort: number;
   /** Keeps its registrations and replicas on disk. */
   readonly hasDisk: boolean;
+  /** By how much its wall clock is ahead of the others, ms. Default 0. */
+  readonly wallErrorMs?: number;
 }
 
 export interface EndpointPlan {
@@ -52,7 +54,7 @@ export type Deed =
   | { readonly kind: "heal" }
   | { readonly kind: "crash"; readonly node: string; readonly isDiskLost: boolean }
   | { readonly kind: "start"; readonly node: string }
-  | { readonly kind: "wall-jump"; readonly ms: number }
+  | { readonly kind: "wall-jump"; readonly node: string; readonly ms: number }
   | { readonly kind: "probe"; readonly lp: string };
 
 export interface TimedDeed {
@@ -73,6 +75,8 @@ export interface Plan {
   readonly nodes: readonly NodePlan[];
   readonly endpoints: readonly EndpointPlan[];
   readonly episodes: readonly Episode[];
+  /** Renewals at different RDs that are further apart are told apart by everybody, ms. */
+  readonly clockErrorMs: number;
 }
 
 export interface ScenarioSize {
@@ -85,8 +89,14 @@ export interface ScenarioSize {
 export const SMALL: ScenarioSize = { rds: [2, 4], lps: [2, 3], endpoints: [3, 16], episodes: [1, 2] };
 export const FULL: ScenarioSize = { rds: [3, 5], lps: [2, 4], endpoints: [20, 200], episodes: [1, 3] };
 
-/** Registrations of one endpoint are at least so far apart: what `lt-age` can tell (design section 5, rule 1) and some. */
+/** What comes next in the life of an endpoint comes so much later, unless it moves again at once. */
 const MOVE_SPACING_MS = 3_000;
+/** How soon an endpoint may move again: within what a proxy can know of a clock. */
+const HASTY_MOVES_MS = [1, 5, 5, 5, 20, 200] as const;
+/** From a renewal to its acknowledgement, which is what is seen of it: what it takes to keep it. */
+const ACKNOWLEDGING_MS = 5;
+/** What clocks that are brought together may still differ by. */
+const BROUGHT_TOGETHER_MS = 1_500;
 const SECTORS = [undefined, undefined, "north", "south"] as const;
 export const ENDPOINT_TYPES = ["urn:ex:lamp", "urn:ex:meter", "urn:ex:gate"] as const;
 export const RESOURCE_TYPES = ["temperature", "light", "door"] as const;
@@ -94,14 +104,30 @@ export const RESOURCE_TYPES = ["temperature", "light", "door"] as const;
 /** The world and what happens in it: a function of the seed. */
 export function createPlan(seed: number, size: ScenarioSize = SMALL, scheme: Scheme = "coap"): Plan {
   const dice = new Dice(seededRandom(seed * 7919 + 17));
-  const nodes = planNodes(dice, size);
+  const errors = dice.pick(CLOCKS);
+  const nodes = planNodes(dice, size).map((node) => ({ ...node, wallErrorMs: errors(dice) }));
   const endpoints = planEndpoints(dice, dice.within(size.endpoints));
   const revision = { next: 1 };
   const episodes = Array.from({ length: dice.within(size.episodes) }, () =>
     planEpisode(dice, nodes, endpoints, revision),
   );
-  return { seed, scheme, nodes, endpoints, episodes };
+  const wallErrors = nodes.map(({ wallErrorMs }) => wallErrorMs);
+  const spreadMs = Math.max(...wallErrors) - Math.min(...wallErrors);
+  const isStepped = episodes.some(({ deeds }) => deeds.some(({ deed }) => deed.kind === "wall-jump"));
+  const clockErrorMs = isStepped ? BROUGHT_TOGETHER_MS : Math.min(spreadMs, BROUGHT_TOGETHER_MS);
+  return { seed, scheme, nodes, endpoints, episodes, clockErrorMs: clockErrorMs + ACKNOWLEDGING_MS };
 }
+
+/** Errors of wall clocks, ms: none, those of NTP, those of people, those of devices that never heard of either. */
+const CLOCKS: readonly ((dice: Dice) => number)[] = [
+  () => 0,
+  () => 0,
+  (dice) => dice.within([-20, 20]),
+  (dice) => dice.within([-400, 400]),
+  (dice) => dice.within([-5_000, 5_000]),
+  (dice) => (dice.chance(0.3) ? dice.within([-3_600_000, 3_600_000]) : 0),
+  (dice) => (dice.chance(0.3) ? -50 * 365 * 86_400_000 : dice.within([-50, 50])),
+];
 
 class Dice {
   readonly #random: Random;
@@ -205,6 +231,10 @@ function planEndpointLife(
   while (atMs < lengthMs) {
     if (dice.chance(0.3)) rd = dice.pick(rds);
     deeds.push({ atMs, deed: planMove(dice, endpoint, rd, revision) });
+    if (dice.chance(0.3)) {
+      rd = dice.pick(rds);
+      deeds.push({ atMs: atMs + dice.pick(HASTY_MOVES_MS), deed: planMove(dice, endpoint, rd, revision) });
+    }
     atMs += MOVE_SPACING_MS + dice.within([0, dice.chance(0.3) ? 5_000 : 90_000]);
   }
   return deeds;
@@ -281,13 +311,18 @@ function planFault(
       ];
     }
     case 6:
-      // What is kept is kept by the wall clock: a jump of it while a node is down changes ages.
-      return dice.chance(0.2) && !nodes.some(({ hasDisk }) => hasDisk)
-        ? [{ kind: "wall-jump", ms: dice.within([-3_600_000, 3_600_000]) }, null]
-        : [{ kind: "heal" }, null];
+      return planWallJump(dice, nodes);
     default:
       return [planWeather(dice), { kind: "heal" }];
   }
+}
+
+/** What is kept is kept by the wall clock: a jump of it while a node is down changes ages. */
+function planWallJump(dice: Dice, nodes: readonly NodePlan[]): [Deed, Deed | null] {
+  const node = dice.pick(nodes);
+  if (!dice.chance(0.3) || node.hasDisk) return [{ kind: "heal" }, null];
+  const ms = dice.chance(0.5) ? dice.within([-3_600_000, 3_600_000]) : dice.within([-3_000, 3_000]);
+  return [{ kind: "wall-jump", node: node.name, ms }, null];
 }
 
 function planWeather(dice: Dice): Deed {

@@ -92,8 +92,10 @@ export class StoredRecord {
 
   /** Federation time of its last renewal, ms since the Unix epoch (rule 1). */
   get orderMs(): number {
-    const { clock, leadMs } = this.source;
-    return leadMs === null || Number.isNaN(this.stampMs) ? clock.timeAt(this.renewedAtMs) : this.stampMs + leadMs;
+    const { authority, clock, leadMs } = this.source;
+    if (leadMs === null || Number.isNaN(this.stampMs)) return clock.timeAt(this.renewedAtMs);
+    // What this node stamped itself, before a restart, moves with its own federation time.
+    return this.stampMs + (authority === null ? clock.leadMs : leadMs);
   }
 
   /** Whether it has ended by itself: exact records at their time, assumed ones only while nobody can say otherwise (rule 4). */

@@ -162,3 +162,15 @@ test("listeners are told when another registration is shown because an RD was lo
   directory.setConnected("b", true, 40);
   expect(shown).toEqual(["coap://b/reg/2 coap://a/reg/1", "coap://a/reg/1 coap://b/reg/2"]);
 });
+
+test("what this node stamped before a restart moves with its federation time like all else that it has", () => {
+  const directory = createDirectory();
+  directory.clock.noteWall(0, 1_790_000_000_000);
+  directory.openSource("local", { authority: null });
+  directory.setConnected("local", true, 0);
+  directory.put("local", registration("/reg/1", "kept", 5, { stampMs: 1_790_000_000_004.25 }), 10);
+  directory.put("local", registration("/reg/2", "new", 5), 10);
+  directory.clock.observe(1_790_000_060_010, 10);
+  const orders = ["kept", "new"].map((ep) => directory.winner(ep, undefined)?.orderMs);
+  expect(orders).toEqual([1_790_000_060_004.25, 1_790_000_060_005]);
+});

@@ -21,7 +21,7 @@ import { createNode } from "../../packages/cli/src/node/create-node.ts";
 import type { Node, NodeListener, NodeNetwork, NodeState } from "../../packages/cli/src/node/types.ts";
 import { DurableRegistrations, DurableReplicas } from "./durable-state.ts";
 import { Ledger } from "./ledger.ts";
-import type { NodePlan, Plan, Scheme } from "./scenario.ts";
+import { FILTERED_SECTOR, type NodePlan, type Plan, type Scheme } from "./scenario.ts";
 
 /** One node of the federation: up, or crashed. */
 interface Host {
@@ -243,9 +243,17 @@ function bound(journal: Journal): Journal {
   return { note: (text) => journal.note(text), violation: (text) => journal.violation(text) };
 }
 
+/** Every other proxy has names of its own for RDs, in another order. */
+function nameAt({ name }: NodePlan, rd: string): string {
+  return Number(name.at(-1)) % 2 === 0 ? `other-${9 - Number(rd.at(-1))}` : rd;
+}
+
 function configOf(plan: NodePlan, hosts: readonly Host[], scheme: Scheme) {
   const uri = (name: string) => `${scheme}://[${hosts.find((host) => host.plan.name === name)?.plan.address}]`;
-  const upstreams = (plan.upstreams ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}", mode: ${plan.mode} }`);
+  const mode = plan.mode === "filters" ? `mode: replicate, filters: ["d=${FILTERED_SECTOR}"]` : `mode: ${plan.mode}`;
+  const upstreams = (plan.upstreams ?? []).map(
+    (name) => `{ name: ${nameAt(plan, name)}, uri: "${uri(name)}", ${mode} }`,
+  );
   const tiers = (plan.tiers ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}", tier: true }`);
   // Families come and go while questions are asked; what is cached would be older than the oracle allows.
   const auto = "auto: { threshold: 3, cold: 30s }, cache: { entries: 0 }";

@@ -15,6 +15,8 @@ type Shown = ReadonlyMap<string, { readonly rd: string; readonly href: string } 
 /** What an LP shows for one registration, as sorted text. */
 type Rendering = string;
 
+/** Ages on the ordinary lookups are whole seconds, and requests take their time. */
+const AGE_MS = 1_500;
 /** Ends so close to the moment of asking may be seen either way. */
 const END_SLACK_MS = 2_000;
 
@@ -37,7 +39,7 @@ export class Oracle {
     const groups = readAnswer(question.kind, answer);
     if (typeof groups === "string") return [groups];
     const problems: string[] = [];
-    const known = this.#acceptable(lp, question.kind, nowMs);
+    const known = this.#acceptable(lp, question, nowMs);
     for (const [key, shown] of groups) if (!known.has(key)) problems.push(`shows ${key}, which no RD holds: ${shown}`);
     for (const [key, { records, mayBeAbsent }] of known) {
       const shown = groups.get(key) ?? "";
@@ -91,9 +93,11 @@ export class Oracle {
     nowMs: number,
     settledMs: number,
   ): string[] {
-    const shown = answers.map(({ lp, text }) => this.#placesByKey(lp, text));
-    return answers.flatMap((one, index) =>
-      answers.slice(index + 1).flatMap((other, further) => {
+    // Two that ask see whole seconds.
+    const exact = answers.filter(({ lp }) => lp.mode === "replicate");
+    const shown = exact.map(({ lp, text }) => this.#placesByKey(lp, text));
+    return exact.flatMap((one, index) =>
+      exact.slice(index + 1).flatMap((other, further) => {
         const rds = one.followed.filter((rd) => other.followed.includes(rd));
         return this.#disagreements(
           [one.lp, other.lp],
@@ -141,9 +145,10 @@ export class Oracle {
   /** By key (links: by base), the registrations that may be shown (design section 5, rules 1 and 2). */
   #acceptable(
     lp: NodePlan,
-    kind: "ep" | "res",
+    { kind, criteria }: Question,
     nowMs: number,
   ): Map<string, { records: LedgerRecord[]; mayBeAbsent: boolean }> {
+    const errorMs = lp.mode === "replicate" ? this.#clockErrorMs : askedErrorMs(criteria, this.#clockErrorMs);
     const byKey = new Map<string, LedgerRecord[]>();
     for (const rd of followed(lp)) {
       for (const record of this.#ledger.records(rd)) {
@@ -156,7 +161,7 @@ export class Oracle {
       [...byKey].map(([key, records]) => {
         const sure = records.filter((record) => endOf(record) - END_SLACK_MS > nowMs);
         const latestMs = Math.max(...sure.map(({ renewedAtMs }) => renewedAtMs), Number.NEGATIVE_INFINITY);
-        const near = records.filter(({ renewedAtMs }) => renewedAtMs >= latestMs - this.#clockErrorMs);
+        const near = records.filter(({ renewedAtMs }) => renewedAtMs >= latestMs - errorMs);
         return [key, { records: near, mayBeAbsent: sure.length === 0 }];
       }),
     );
@@ -206,6 +211,15 @@ export class Oracle {
 /** The RDs whose registrations an LP shows: its upstreams, and itself when it is an RD as well. */
 function followed(lp: NodePlan): string[] {
   return [...(lp.upstreams ?? []), ...(lp.isRd ? [lp.name] : [])];
+}
+
+/**
+ * What an RD that is asked tells of ages is in whole seconds. A newer registration that does not match the lookup is not told at
+ * all, so that the older one is shown (docs/modes.md).
+ */
+function askedErrorMs(criteria: Question["criteria"], clockErrorMs: number): number {
+  const isByKey = criteria.every(([name]) => name === "ep" || name === "d");
+  return isByKey ? clockErrorMs + AGE_MS : Number.POSITIVE_INFINITY;
 }
 
 function ofLink(criterion: Pair, link: LedgerLink): boolean {

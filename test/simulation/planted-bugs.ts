@@ -11,13 +11,13 @@ export interface PlantedBug {
   readonly scheme?: Scheme;
 }
 
-/** Mistakes in the merge rules and in the feed, each of which the simulation has to notice. */
+/** Mistakes in the merge rules, in the feed, in the clocks and where RDs are asked, each of which the simulation has to notice. */
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "the registration renewed first wins",
     file: "merge-engine/src/total-order.ts",
-    find: "b.renewedAtMs - a.renewedAtMs",
-    replace: "a.renewedAtMs - b.renewedAtMs",
+    find: "b.orderMs - a.orderMs",
+    replace: "a.orderMs - b.orderMs",
   },
   {
     name: "a superseded registration never comes back",
@@ -40,7 +40,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "the feed does not tell renewals",
     file: "replication/src/change-log.ts",
-    find: "return builder.renew(node.href, lifetimeAgeS(registration, source.nowMs));",
+    find: "return builder.renew(node.href, toldRenewal(registration, source.nowMs, source.wallClock));",
     replace: "return true;",
   },
   {
@@ -52,8 +52,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "a renewal that took long to arrive counts as new",
     file: "replication/src/feed-reader.ts",
-    find: "return this.#clock.toLocalMs(reading.ms);",
-    replace: "return receivedAtMs;",
+    find: "const at = { receivedAtMs: this.#clock.toLocalMs(reading.ms) };",
+    replace: "const at = { receivedAtMs };",
   },
   {
     name: "an upstream is not asked again after it was lost",
@@ -67,5 +67,37 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: "              forget(key, entry());",
     replace: "",
     scheme: "coap+tcp",
+  },
+  {
+    name: "each proxy goes by its own estimate of the clock of an RD",
+    file: "merge-engine/src/stored-record.ts",
+    find: "if (leadMs === null || Number.isNaN(this.stampMs)) return",
+    replace: "if (leadMs !== Number.NaN) return",
+  },
+  {
+    name: "a tie goes to the smaller source name, which differs between proxies",
+    file: "merge-engine/src/total-order.ts",
+    find: `    compareText(pathOf(a.href), pathOf(b.href)) ||
+    compareText(a.base, b.base) ||
+    compareText(a.source.name, b.source.name) ||`,
+    replace: "compareText(a.source.name, b.source.name) ||",
+  },
+  {
+    name: "an RD with a slow clock does not follow federation time",
+    file: "merge-engine/src/federation-clock.ts",
+    find: "    this.#leadMs = leadMs;\n    this.#tell(false, nowMs);",
+    replace: "",
+  },
+  {
+    name: "Hop-Limit 1 is ignored: a proxy that is an RD as well answers for others",
+    file: "resource-directory/src/lookup-scope.ts",
+    find: "hopLimit === HERE_ONLY_HOP_LIMIT || ",
+    replace: "",
+  },
+  {
+    name: "links of a superseded registration are shown where RDs are asked",
+    file: "lookup-server/src/union.ts",
+    find: "if (endpoint !== undefined && winners.get(keyOf(endpoint.link)) !== endpoint) continue;",
+    replace: "",
   },
 ];

@@ -4,6 +4,11 @@ import { seededRandom } from "@tributary/coap-transport/testing";
 /** What nodes and endpoints speak to each other. */
 export type Scheme = "coap" | "coap+tcp";
 
+/** How a proxy follows RDs; `filters` copies what is in one sector. */
+export type Mode = "replicate" | "filters" | "auto" | "forward";
+/** Sector that proxies with filters copy. */
+export const FILTERED_SECTOR = "north";
+
 export interface NodePlan {
   readonly name: string;
   readonly address: string;
@@ -13,7 +18,7 @@ export interface NodePlan {
   /** Names of the lookup proxies that it follows as such. */
   readonly tiers?: readonly string[];
   /** How it follows RDs. */
-  readonly mode: "replicate" | "auto";
+  readonly mode: Mode;
   /** Port of its requests; 0: another one with each start. A fixed one meets what its predecessor left behind. */
   readonly clientPort: number;
   /** Keeps its registrations and replicas on disk. */
@@ -92,7 +97,7 @@ export const FULL: ScenarioSize = { rds: [3, 5], lps: [2, 4], endpoints: [20, 20
 /** What comes next in the life of an endpoint comes so much later, unless it moves again at once. */
 const MOVE_SPACING_MS = 3_000;
 /** How soon an endpoint may move again: within what a proxy can know of a clock. */
-const HASTY_MOVES_MS = [1, 5, 5, 5, 20, 200] as const;
+const HASTY_MOVES_MS = [0, 1, 5, 5, 5, 20, 200] as const;
 /** From a renewal to its acknowledgement, which is what is seen of it: what it takes to keep it. */
 const ACKNOWLEDGING_MS = 5;
 /** What clocks that are brought together may still differ by. */
@@ -155,37 +160,47 @@ function planNodes(dice: Dice, size: ScenarioSize): NodePlan[] {
   const clientPort = () => (dice.chance(0.5) ? 0 : 40_000);
   const shareWithDisk = dice.pick([0, 0.5, 1]);
   const disks = () => dice.chance(shareWithDisk);
+  const cohosted = new Set(rds.filter(() => dice.chance(0.35)));
   const nodes: NodePlan[] = rds.map((name, index) => {
-    const isCohosted = dice.chance(0.25);
+    const others = rds.filter((other) => other !== name);
     return {
       name,
       address: `2001:db8:1::${index + 1}`,
       isRd: true,
-      upstreams: isCohosted ? rds.filter((other) => other !== name) : null,
-      mode: "replicate",
+      ...(cohosted.has(name) ? planFollowing(dice, others, cohosted) : { upstreams: null, mode: "replicate" as const }),
       clientPort: clientPort(),
       hasDisk: disks(),
     };
   });
   for (let index = 1, count = dice.within(size.lps); index <= count; index++) {
-    // Only before one RD, which follows no other: of an endpoint that moved, a proxy that asks for less than everything may
-    // not get to see both registrations, and an RD that knows the newer one does not show its own.
-    const alone = nodes.filter(({ isRd, upstreams }) => isRd && upstreams === null).map(({ name }) => name);
-    const mode = alone.length > 0 && dice.chance(0.2) ? "auto" : "replicate";
     const some = rds.filter(() => dice.chance(0.7));
-    const several = dice.chance(0.7) || some.length === 0 ? rds : some;
-    const upstreams = mode === "auto" ? [dice.pick(alone)] : several;
+    const following = planFollowing(dice, dice.chance(0.7) || some.length === 0 ? rds : some, cohosted);
     nodes.push({
       name: `lp-${index}`,
       address: `2001:db8:2::${index}`,
       isRd: false,
-      upstreams,
-      mode,
+      ...following,
       clientPort: clientPort(),
       hasDisk: disks(),
     });
   }
   return nodes;
+}
+
+/**
+ * RDs that are asked are such that follow no others: one that knows a newer registration elsewhere does not show its own, and
+ * whoever asks it need not follow that place.
+ */
+function planFollowing(
+  dice: Dice,
+  rds: readonly string[],
+  cohosted: ReadonlySet<string>,
+): { upstreams: readonly string[]; mode: Mode } {
+  const mode = dice.chance(0.5) ? "replicate" : dice.pick(["filters", "auto", "forward"] as const);
+  const asked = rds.filter((rd) => !cohosted.has(rd));
+  return mode === "replicate" || asked.length === 0
+    ? { upstreams: rds, mode: "replicate" }
+    : { upstreams: asked, mode };
 }
 
 /** Some endpoints share a name in different sectors. */

@@ -1,5 +1,10 @@
 import type { Link } from "@tributary/link-model";
-import { DEFAULT_RECORD_LIMITS, type RecordLimits, type Registration, type RenewalTimes } from "@tributary/merge-engine";
+import {
+  DEFAULT_RECORD_LIMITS,
+  type RecordLimits,
+  type Registration,
+  type RenewalTimes,
+} from "@tributary/merge-engine";
 import { MAX_PROBLEMS, MAX_STAGED } from "./constants.js";
 import {
   type EndpointPart,

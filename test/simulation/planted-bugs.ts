@@ -23,7 +23,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "a superseded registration never comes back",
     file: "merge-engine/src/registration-book.ts",
     find: "const winner = firstLive(key.records, nowMs);",
-    replace: 'const winner = told.kind === "removed" ? null : firstLive(key.records, nowMs);',
+    replace: "const winner = changed !== undefined && !isStored(changed) ? null : firstLive(key.records, nowMs);",
   },
   {
     name: "what an unreachable RD held is shown for ever",
@@ -46,8 +46,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "a lost notification goes unnoticed",
     file: "replication/src/sparse-document.ts",
-    find: 'if (first.value !== heldText) return { kind: "gap", expected: String(first.value) };',
-    replace: "if (first.value !== heldText) (operations[0] as { value: unknown }).value = heldText;",
+    find: 'if (!isFresh && (heldText === null || expected !== heldText)) return { kind: "gap", expected: String(expected) };',
+    replace: 'if (!isFresh && expected !== heldText) (operations[0] as { value: unknown }).value = heldText ?? "";',
   },
   {
     name: "a renewal that took long to arrive counts as new",

@@ -30,7 +30,7 @@ function filled(): Registrations {
     const nowMs = Date.now();
     for (let index = 0; index < count; index++) yield registrationOf(index, nowMs);
   }
-  const store = { load, put: () => {}, delete: () => {}, close: async () => {} };
+  const store = { load, get: () => undefined, put: () => {}, delete: () => {}, close: async () => {} };
   const history = { epoch: 1, counter: 0, horizon: 0, positions: [], keep: () => {}, forget: () => {} };
   return { store, history, rejected: new Map() };
 }

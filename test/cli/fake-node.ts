@@ -117,6 +117,12 @@ export class FakeNode implements Node {
     return { observers: 3 };
   }
 
+  readonly onDisk = 0;
+
+  memory() {
+    return this.directory.limits.memory.use();
+  }
+
   isReady(): boolean {
     return this.ready;
   }

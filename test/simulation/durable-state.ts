@@ -52,6 +52,7 @@ export class DurableRegistrations {
       async *load() {
         yield* [...registrations.values()];
       },
+      get: (id) => registrations.get(id),
       put: (registration) =>
         queue.write(() => {
           registrations.set(registration.id, registration);

@@ -98,6 +98,24 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
     },
   });
   new Gauge({
+    name: "tributary_memory_bytes",
+    help: "Heap that registrations take, estimated, by source",
+    labelNames: ["source"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [source, { used }] of node.memory().accounts) this.set({ source }, used);
+    },
+  });
+  new Gauge({
+    name: "tributary_memory_limit_bytes",
+    help: "Heap that registrations may take, see limits.memory; +Inf: not limited",
+    registers,
+    collect() {
+      this.set(node.memory().total);
+    },
+  });
+  new Gauge({
     name: "tributary_table_entries",
     help: "Entries of the bounded tables, see the limits",
     labelNames: ["table"] as const,

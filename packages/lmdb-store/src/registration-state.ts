@@ -70,14 +70,16 @@ export async function openRegistrationState(
   const positions = new RecordTable(records, POSITIONS);
   const hrefOf = (id: string) => hrefPrefix + id;
 
+  function onThisClock(id: string, content: Parameters<typeof unpackRegistration>[1]): StoredRegistration {
+    const stored = unpackRegistration(id, content);
+    return { ...stored, renewedAtWallMs: clock.toWall(stored.renewedAtWallMs) };
+  }
+
   async function* load(): AsyncGenerator<StoredRegistration> {
     let unreadable = 0;
     for (const { key: id, content } of registrations.entries()) {
       if (!isKeptRegistration(content)) unreadable++;
-      else {
-        const stored = unpackRegistration(id, content);
-        yield { ...stored, renewedAtWallMs: clock.toWall(stored.renewedAtWallMs) };
-      }
+      else yield onThisClock(id, content);
     }
     if (unreadable === 0) return;
     reject("state-record", unreadable);
@@ -86,6 +88,10 @@ export async function openRegistrationState(
 
   const store: RegistrationStore = {
     load,
+    get(id) {
+      const content = registrations.get(id);
+      return isKeptRegistration(content) ? onThisClock(id, content) : undefined;
+    },
     async put(registration) {
       const renewedAtMs = clock.toState(registration.renewedAtWallMs);
       await environment.batch(() => {

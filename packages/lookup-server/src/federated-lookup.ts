@@ -17,6 +17,8 @@ export interface FederatedLookupDeps {
   /** The upstreams at present, in any order. */
   readonly upstreams: () => readonly Upstream[];
   readonly env: Environment;
+  /** What this node should have itself and does not have at present. */
+  readonly missing?: () => readonly string[];
 }
 
 export interface FederatedLookupOptions {
@@ -113,7 +115,7 @@ class FederatedLookup {
     const plan: Plan = {
       covered: new Set(this.#options.ownSource === undefined ? [] : [this.#options.ownSource]),
       asked: [],
-      missing: [],
+      missing: (this.#deps.missing?.() ?? []).map(absent),
       copies: [],
       isLasting: true,
     };

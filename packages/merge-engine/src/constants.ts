@@ -30,3 +30,23 @@ export const HASTE_MS = 2_000;
 export const LOST_PENALTY_MS = 1_000;
 /** Candidates looked at between two places where a lookup may be interrupted: well below a millisecond of work. */
 export const CANDIDATES_PER_STEP = 64;
+/*
+ * What things weigh in the heap of a 64-bit engine, bytes. Measured: see `record-weight.test.ts`.
+ */
+/** A record with its key and its places in tables, order and expiry heap, without texts. */
+export const RECORD_BYTES = 400;
+/** A text besides its characters, rounding included. */
+export const TEXT_HEADER_BYTES = 24;
+/** Target and number of attributes of a packed link. */
+export const LINK_SLOT_BYTES = 16;
+/** Name and value of a packed attribute. */
+export const ATTRIBUTE_SLOT_BYTES = 16;
+/** A value in the index, without its text. */
+export const INDEX_ENTRY_BYTES = 56;
+/** A name in the index, with the list of its values. */
+export const INDEX_NAME_BYTES = 220;
+/** Names that every directory has in its index anyway (RFC 6690, RFC 7252, RFC 9176, IANA's registry of target attributes). */
+export const COMMON_ATTRIBUTES: ReadonlySet<string> = new Set([
+  ...["rt", "if", "rel", "rev", "anchor", "ct", "sz", "obs", "title", "title*", "type", "hreflang", "media", "et"],
+  ...["hct", "osc", "ep", "d", "base", "href", "provenance"],
+]);

@@ -4,12 +4,14 @@ import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constant
 import { MergeError } from "./errors.js";
 import type { FederationClock } from "./federation-clock.js";
 import { RegistrationBook } from "./registration-book.js";
+import { SharedLimit } from "./shared-limit.js";
 import { type Source, type StoredRecord, snapshot } from "./stored-record.js";
 import { mayBePassedOver } from "./total-order.js";
 import type {
   Directory,
   DirectoryCounts,
   DirectoryEvents,
+  DirectoryLimits,
   DirectoryOptions,
   LookupInterface,
   LookupOptions,
@@ -32,15 +34,21 @@ import type {
  * what changes meanwhile comes as it was or as it is, is not promised.
  */
 export function createDirectory(options: DirectoryOptions = {}): Directory {
-  const { maxRegistrations = DEFAULT_MAX_REGISTRATIONS } = options;
-  return new MergedDirectory(Math.min(maxRegistrations, LARGEST_MAX_REGISTRATIONS));
+  const { maxRegistrations = DEFAULT_MAX_REGISTRATIONS, memory = new SharedLimit(Number.POSITIVE_INFINITY) } = options;
+  const registrations =
+    typeof maxRegistrations === "number"
+      ? new SharedLimit(Math.min(maxRegistrations, LARGEST_MAX_REGISTRATIONS))
+      : maxRegistrations;
+  return new MergedDirectory({ registrations, memory });
 }
 
 class MergedDirectory implements Directory {
+  readonly limits: DirectoryLimits;
   readonly #book: RegistrationBook;
 
-  constructor(maxRegistrations: number) {
-    this.#book = new RegistrationBook(maxRegistrations);
+  constructor(limits: DirectoryLimits) {
+    this.limits = limits;
+    this.#book = new RegistrationBook(limits);
   }
 
   on<E extends keyof DirectoryEvents>(event: E, listener: DirectoryEvents[E]): () => void {
@@ -51,7 +59,7 @@ class MergedDirectory implements Directory {
     return this.#book.clock;
   }
 
-  openSource(name: string, { authority }: SourceOptions): void {
+  openSource(name: string, { authority, account = name }: SourceOptions): void {
     const known = this.#book.sources.get(name);
     if (known !== undefined) {
       if (known.authority !== authority) this.#book.union.forgetPages();
@@ -61,6 +69,7 @@ class MergedDirectory implements Directory {
         name,
         hrefToken: hrefTokenName(name),
         authority,
+        account,
         isConnected: false,
         clock: this.#book.clock,
         leadMs: 0,
@@ -237,6 +246,10 @@ class MergedDirectory implements Directory {
       if (!one.isConnected) sum.stale += one.records.size;
     }
     return sum;
+  }
+
+  weight(source: string, href: string): number {
+    return this.#record(source, href)?.weight ?? 0;
   }
 
   #source(name: string): Source {

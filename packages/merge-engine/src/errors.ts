@@ -1,9 +1,10 @@
 /**
- * `UNKNOWN_SOURCE`: written to before `openSource`. `DIRECTORY_FULL`: the limit of registrations is reached.
+ * `UNKNOWN_SOURCE`: written to before `openSource`. `DIRECTORY_FULL`: the limit of registrations is reached, or the part of it
+ * that the source may fill. `MEMORY_FULL`: the same of the limit of bytes.
  * `BAD_REGISTRATION`: no endpoint name or base, an href that is not an absolute path, or a time that is no number. Codes are
  * never reused.
  */
-export type MergeErrorCode = "UNKNOWN_SOURCE" | "DIRECTORY_FULL" | "BAD_REGISTRATION";
+export type MergeErrorCode = "UNKNOWN_SOURCE" | "DIRECTORY_FULL" | "MEMORY_FULL" | "BAD_REGISTRATION";
 
 /** A write that the directory refuses; it changed nothing. */
 export class MergeError extends Error {

@@ -1,4 +1,4 @@
-export { FEDERATION_TOLERANCE_MS } from "./constants.js";
+export { FEDERATION_TOLERANCE_MS, LARGEST_MAX_REGISTRATIONS } from "./constants.js";
 export { createDirectory } from "./directory.js";
 export { EndpointTable } from "./endpoint-table.js";
 export { MergeError, type MergeErrorCode } from "./errors.js";
@@ -12,12 +12,15 @@ export {
   type TakenLinks,
   takeLinks,
 } from "./record-limits.js";
+export { recordWeight, textWeight } from "./record-weight.js";
+export { type LimitShare, type LimitUse, SharedLimit } from "./shared-limit.js";
 export { compareRenewals, type Renewal } from "./total-order.js";
 export type {
   ChangeCause,
   Directory,
   DirectoryCounts,
   DirectoryEvents,
+  DirectoryLimits,
   DirectoryOptions,
   LookupInterface,
   LookupOptions,

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hrefTokenName } from "./attribute-index.js";
 import { RegistrationBook } from "./registration-book.js";
+import { SharedLimit } from "./shared-limit.js";
 import type { Source } from "./stored-record.js";
 import { registration } from "./testing/directories.js";
 
@@ -12,6 +13,7 @@ function sourceOf(book: RegistrationBook, name: string): Source {
     clock: book.clock,
     leadMs: 0,
     authority: null,
+    account: name,
     isConnected: true,
     records: new Map(),
     overdue: new Set(),
@@ -50,7 +52,7 @@ describe("what is gone leaves nothing behind", () => {
   test("not in the index, the heap, the keys or the counts, after any history", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
-        const book = new RegistrationBook(100);
+        const book = new RegistrationBook({ registrations: new SharedLimit(100), memory: new SharedLimit(1_000_000) });
         const sources = [sourceOf(book, "a"), sourceOf(book, "b")];
         let nowMs = 0;
         for (const { kind, path, ep, et, rt, renewedAtMs, ltMs, expiry, ...one } of steps) {

@@ -5,11 +5,14 @@ import { ExpiryHeap } from "./expiry-heap.js";
 import { FederationClock } from "./federation-clock.js";
 import { KeyTable } from "./key-table.js";
 import { isSameAttributes, isSameLinks } from "./packed-links.js";
+import { recordWeight } from "./record-weight.js";
+import type { SharedLimit } from "./shared-limit.js";
 import { type KeyState, type Source, StoredRecord, snapshot } from "./stored-record.js";
 import { StringPool } from "./string-pool.js";
 import { comparePrecedence, firstLive, insertByPrecedence, removeByPrecedence } from "./total-order.js";
 import type {
   ChangeCause,
+  DirectoryLimits,
   Registration,
   RenewalTimes,
   SourceChange,
@@ -43,15 +46,14 @@ export class RegistrationBook {
   readonly #pool = new StringPool();
   readonly keys = new KeyTable(this.#pool);
   readonly union = new VisibleUnion(this);
-  readonly #maxRegistrations: number;
-  #total = 0;
+  readonly #limits: DirectoryLimits;
   /** Keys of several records: only they depend on the order. */
   readonly #contested = new Set<KeyState>();
   /** Records that have expired, ever. */
   #expired = 0;
 
-  constructor(maxRegistrations: number) {
-    this.#maxRegistrations = maxRegistrations;
+  constructor(limits: DirectoryLimits) {
+    this.#limits = limits;
     this.clock.onChange((isRebased, nowMs) => {
       this.reconsider(null, nowMs);
       if (isRebased) this.events.post([["rebased"]]);
@@ -100,7 +102,7 @@ export class RegistrationBook {
     removeByPrecedence(key, record);
     if (key.records.length < 2) this.#contested.delete(key);
     this.heap.forget(record);
-    this.#total--;
+    this.#count(record.source, -1, -record.weight);
     this.#settle(record, before, { kind: "removed", cause, endpointChanged: true, linksChanged: true }, nowMs);
   }
 
@@ -151,18 +153,32 @@ export class RegistrationBook {
   }
 
   #add(source: Source, registration: Registration, nowMs: number): void {
-    if (this.#total >= this.#maxRegistrations) {
-      throw new MergeError("DIRECTORY_FULL", `the directory holds ${this.#maxRegistrations} registrations`);
-    }
+    const weight = recordWeight(registration);
+    this.#assertRoom(source, 1, weight);
     const key = this.#open(registration, nowMs);
     const before = this.#shown(key);
     const record = new StoredRecord(source, key, registration, this.#pool);
     insertByPrecedence(key, record);
     if (key.records.length === 2) this.#contested.add(key);
+    record.weight = weight;
     source.records.set(record.href, record);
-    this.#total++;
+    this.#count(source, 1, weight);
     this.heap.schedule(record);
     this.#settle(record, before, ADDED, nowMs, registration);
+  }
+
+  /** Before anything is changed. @throws {MergeError} `DIRECTORY_FULL`, `MEMORY_FULL` */
+  #assertRoom({ account }: Source, records: number, bytes: number): void {
+    const { registrations, memory } = this.#limits;
+    if (!registrations.fits(account, records))
+      throw new MergeError("DIRECTORY_FULL", `no room for more registrations: ${describe(registrations, account)}`);
+    if (!memory.fits(account, bytes))
+      throw new MergeError("MEMORY_FULL", `no memory for ${bytes} bytes more: ${describe(memory, account)}`);
+  }
+
+  #count({ account }: Source, records: number, bytes: number): void {
+    this.#limits.registrations.add(account, records);
+    this.#limits.memory.add(account, bytes);
   }
 
   #open({ ep, d }: Registration, nowMs: number): KeyState {
@@ -181,9 +197,14 @@ export class RegistrationBook {
       this.renew(record, registration, nowMs);
       return;
     }
+    const weight = recordWeight(registration);
+    const growth = weight - record.weight;
+    this.#assertRoom(record.source, 0, growth);
     this.#expireShown(record.key, nowMs, record);
     const before = this.#shown(record.key, record);
     record.write(registration, this.#pool);
+    record.weight = weight;
+    this.#count(record.source, 0, growth);
     this.#setTimes(record, registration);
     const told: Told = { kind: "replaced", cause: "updated", endpointChanged, linksChanged };
     this.#settle(record, before, told, nowMs, registration);
@@ -299,6 +320,10 @@ function noteSuperseded({ records, shown }: KeyState): void {
 
 function isSameTimes(record: StoredRecord, { renewedAtMs, expiresAtMs, stampMs = Number.NaN }: RenewalTimes): boolean {
   return record.renewedAtMs === renewedAtMs && record.expiresAtMs === expiresAtMs && Object.is(record.stampMs, stampMs);
+}
+
+function describe(limit: SharedLimit, account: string): string {
+  return `${limit.used(account)} of ${limit.total} are in use here, ${limit.room(account)} are free`;
 }
 
 function isStored(record: StoredRecord): boolean {

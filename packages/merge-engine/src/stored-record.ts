@@ -17,6 +17,8 @@ export interface Source {
   /** Name by which its registration resources are indexed. */
   readonly hrefToken: string;
   authority: string | null;
+  /** Who its records count for in the limits. */
+  readonly account: string;
   isConnected: boolean;
   /** Federation time of this node, by which records without a stamp are placed. */
   readonly clock: FederationClock;
@@ -63,6 +65,8 @@ export class StoredRecord {
   scheduledMs = 0;
   /** Its place in the expiry heap, or -1. */
   heapIndex = -1;
+  /** What it counts for in the limit of bytes. */
+  weight = 0;
 
   constructor(source: Source, key: KeyState, registration: Registration, pool: StringPool) {
     this.source = source;

@@ -1,5 +1,6 @@
 import type { Attribute, Link, LookupQuery } from "@tributary/link-model";
 import type { FederationClock } from "./federation-clock.js";
+import type { SharedLimit } from "./shared-limit.js";
 
 /** Which lookup interface a query is put to (RFC 9176 section 6): endpoints or resources. */
 export type LookupInterface = "ep" | "res";
@@ -72,6 +73,8 @@ export interface SourcedRenewal {
 export interface SourceOptions {
   /** Origin of the RD, e.g. `coap://[2001:db8:23::3]`, put before `href` (draft 4.2 transcoding); `null` for this node's own RD. */
   readonly authority: string | null;
+  /** Who its records count for in the limits; sources may share an account. Default: its name. Fixed when it is first opened. */
+  readonly account?: string;
 }
 
 export type RegistrationState = "visible" | "superseded" | "stale";
@@ -146,6 +149,9 @@ export interface LookupOptions {
  * The visible union is a function of the records that live now, never of their order of arrival (rules 1 and 2).
  */
 export interface Directory {
+  /** How many registrations there may be, and what they may weigh; others may count for the same limits. */
+  readonly limits: DirectoryLimits;
+
   on<E extends keyof DirectoryEvents>(event: E, listener: DirectoryEvents[E]): () => void;
 
   /** Declare a source before writing to it. Reopening keeps its records and updates the options. Starts not connected. */
@@ -168,7 +174,8 @@ export interface Directory {
 
   /**
    * Add or replace a registration of `source`.
-   * @throws {MergeError} `UNKNOWN_SOURCE`, or `DIRECTORY_FULL` when the limit of registrations is reached.
+   * @throws {MergeError} `UNKNOWN_SOURCE`; `DIRECTORY_FULL` or `MEMORY_FULL` when the source has no room for a new registration,
+   * or for one that grows: what was there before stays.
    */
   put(source: string, registration: Registration, nowMs: number): void;
   /** Renew without other change; false when unknown. */
@@ -208,9 +215,20 @@ export interface Directory {
   select(query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<SourcedRegistration>;
 
   counts(source?: string): DirectoryCounts;
+  /** What a registration counts for in the limit of bytes; 0 when there is none. */
+  weight(source: string, href: string): number;
+}
+
+/** What all records of a directory together may come to. */
+export interface DirectoryLimits {
+  readonly registrations: SharedLimit;
+  /** Bytes of heap, as estimated by `recordWeight`. */
+  readonly memory: SharedLimit;
 }
 
 export interface DirectoryOptions {
-  /** Most registrations over all sources. Default 1 000 000. */
-  readonly maxRegistrations?: number;
+  /** Most registrations over all sources, or how they are shared. Default 1 000 000. */
+  readonly maxRegistrations?: number | SharedLimit;
+  /** Bytes of heap that the registrations of all sources may take; see `recordWeight`. Default: no limit. */
+  readonly memory?: SharedLimit;
 }

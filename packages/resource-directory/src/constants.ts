@@ -58,6 +58,7 @@ export const REFUSAL_CODE = {
   "too-large": CODE.REQUEST_ENTITY_TOO_LARGE,
   "bad-format": CODE.UNSUPPORTED_CONTENT_FORMAT,
   full: CODE.UNAVAILABLE,
+  memory: CODE.UNAVAILABLE,
   conflict: CODE.UNAVAILABLE,
   overload: CODE.UNAVAILABLE,
   closed: CODE.UNAVAILABLE,
@@ -78,3 +79,25 @@ export const HEAD_LINKS = 512;
 export const MIN_STEPPED = 1000;
 /** Lookups that are answered in several turns at once; 5.03 beyond. */
 export const MAX_WAITING_LOOKUPS = 256;
+
+/** Heap that a registration takes besides its record in the directory and its texts, bytes: entry, tables, history of the feed. */
+export const KEPT_BYTES = 640;
+/** An attribute of a kept registration, without its texts, bytes. */
+export const ATTRIBUTE_BYTES = 56;
+/** An address in the table of those who register, bytes. */
+export const ADDRESS_BYTES = 120;
+/** A registration that is known by its name alone, because it is kept on disk, bytes. */
+export const ON_DISK_BYTES = 240;
+/** Below this free share of the memory of own registrations, addresses get less the more they hold. */
+export const CROWDED_SHARE = 1 / 4;
+/** What one address may then hold, as a share of what is free. */
+export const NEWCOMER_SHARE = 1 / 4;
+/** Groups of an IPv6 address that make a /64 prefix. */
+export const PREFIX_GROUPS = 4;
+/** Ended registrations that are given up at most for the sake of one new registration. */
+export const MAX_GIVEN_UP = 1024;
+/** How often it is tried to bring back registrations that are on disk only, and how many are looked at each time. */
+export const BRING_BACK_INTERVAL_MS = 10_000;
+export const BROUGHT_BACK_AT_ONCE = 256;
+/** Max-Age of an answer that misses something, seconds: it may be there soon. */
+export const PARTIAL_MAX_AGE_S = 5;

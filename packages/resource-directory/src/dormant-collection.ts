@@ -1,7 +1,7 @@
 import type { Environment, Timer } from "@tributary/coap-transport";
 import { COLLECTION_INTERVAL_MS, MAX_DORMANT, MAX_DORMANT_MS } from "./constants.js";
 import type { KeyedQueue } from "./keyed-queue.js";
-import { keyOf, type Registry } from "./registry.js";
+import { keyOf, type Registry, type RegistryEntry } from "./registry.js";
 import type { StoreAccess } from "./store-access.js";
 import type { RegistrationStore, StoredRegistration } from "./types.js";
 
@@ -28,12 +28,20 @@ export class DormantCollection {
     this.#deps = deps;
   }
 
-  add(stored: StoredRegistration, expiredAtMs: number): void {
+  add({ stored, registrant }: Pick<RegistryEntry, "stored" | "registrant">, expiredAtMs: number): void {
     const { registry } = this.#deps;
-    registry.putDormant(stored, dormantUntilMs(expiredAtMs, stored.ltS));
+    registry.putDormant(stored, dormantUntilMs(expiredAtMs, stored.ltS), registrant);
     const oldest = registry.dormant > MAX_DORMANT ? registry.oldestDormant() : undefined;
     if (oldest !== undefined) this.#giveUp(oldest);
     this.arm();
+  }
+
+  /** Makes room for another registration; false when there is nothing to give up apart from `exceptId`. */
+  giveUpOldest(exceptId?: string): boolean {
+    const oldest = this.#deps.registry.oldestDormant(exceptId);
+    if (oldest !== undefined) this.#giveUp(oldest);
+    // One that is being revived at this moment is not given up.
+    return oldest !== undefined && !this.#deps.registry.isDormant(oldest);
   }
 
   /** Look through the dormant registrations from time to time, as long as there are any. */

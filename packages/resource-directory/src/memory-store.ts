@@ -7,6 +7,7 @@ import type { RegistrationStore, StoredRegistration } from "./types.js";
 export function createMemoryStore(): RegistrationStore {
   return {
     load: () => nothing(),
+    get: () => undefined,
     put: () => {},
     delete: () => {},
     close: () => Promise.resolve(),

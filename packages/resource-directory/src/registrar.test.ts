@@ -25,6 +25,7 @@ function slowStore(initial: readonly StoredRegistration[] = []) {
     async *load() {
       yield* [...kept.values()];
     },
+    get: (id) => kept.get(id),
     put: (stored) => write(`put ${stored.ep} ${stored.ltS}`, () => kept.set(stored.id, stored)),
     delete: (id) => write("delete", () => kept.delete(id)),
     async close() {
@@ -42,6 +43,7 @@ function quickStore(initial: readonly StoredRegistration[] = []) {
     async *load() {
       yield* [...kept.values()];
     },
+    get: (id) => kept.get(id),
     put(stored) {
       if (state.failure !== null) throw state.failure;
       kept.set(stored.id, stored);

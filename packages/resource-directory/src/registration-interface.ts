@@ -1,9 +1,10 @@
-import { CODE, type RequestHandler, type ServerRequest } from "@tributary/coap-transport";
+import { CODE, type RequestHandler } from "@tributary/coap-transport";
 import { andThen } from "./keyed-queue.js";
-import { accepted, type RefusalLog, type Result } from "./refusal.js";
+import { registrantOf } from "./own-memory.js";
+import type { RefusalLog } from "./refusal.js";
 import type { Registrar } from "./registrar.js";
-import { type RegistrationDocument, readDocument } from "./registration-document.js";
-import { type RegistrationRequest, readRegistrationRequest, registrationContent } from "./registration-request.js";
+import { readDocument } from "./registration-document.js";
+import { endpointOf, readRegistrationRequest, registrationContent } from "./registration-request.js";
 import { keyOf } from "./registry.js";
 import type { RegistrationLimits } from "./types.js";
 
@@ -18,12 +19,17 @@ export function createRegistrationInterface(
   options: { readonly limits: RegistrationLimits },
 ): RequestHandler {
   return (request) => {
-    const read = readRegistration(request, options.limits);
+    const asked = readRegistrationRequest(request, options.limits);
+    if (!asked.ok) return refusals.answer(asked.refusal);
+    const registrant = registrantOf(request.peer.address);
+    const lack = registrar.refusalOf(endpointOf(asked.value), request.payload.length, registrant);
+    if (lack !== undefined) return refusals.answer(lack);
+    const read = readDocument(request.payload, options.limits);
     if (!read.ok) return refusals.answer(read.refusal);
-    const { asked, document } = read.value;
-    const content = registrationContent(asked, document.text, false);
+    const document = read.value;
+    const content = registrationContent(asked.value, document.text, false);
     return andThen(
-      registrar.run(keyOf(content), () => registrar.register(content, document.links)),
+      registrar.run(keyOf(content), () => registrar.register(content, document.links, { registrant })),
       (outcome) =>
         outcome.ok
           ? {
@@ -34,14 +40,4 @@ export function createRegistrationInterface(
           : refusals.answer(outcome.refusal),
     );
   };
-}
-
-function readRegistration(
-  request: ServerRequest,
-  limits: RegistrationLimits,
-): Result<{ asked: RegistrationRequest; document: RegistrationDocument }> {
-  const asked = readRegistrationRequest(request, limits);
-  if (!asked.ok) return asked;
-  const document = readDocument(request.payload, limits);
-  return document.ok ? accepted({ asked: asked.value, document: document.value }) : document;
 }

@@ -35,6 +35,11 @@ export function readRegistrationRequest(
   return base.ok ? accepted({ ep: parameters.ep, parameters, base: base.value }) : base;
 }
 
+/** The endpoint that is asked for. Pure. */
+export function endpointOf({ ep, parameters: { d } }: RegistrationRequest): Pick<RegistrationContent, "ep" | "d"> {
+  return { ep, ...(d === undefined ? {} : { d }) };
+}
+
 /** The registration that is asked for: nothing of an earlier one stays (RFC 9176 section 5). Pure. */
 export function registrationContent(asked: RegistrationRequest, links: string, isSimple: boolean): RegistrationContent {
   const { d, ltS, attributes } = asked.parameters;

@@ -7,7 +7,9 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 import { andThen } from "./keyed-queue.js";
+import { registrantOf } from "./own-memory.js";
 import { accepted, type Result, refused } from "./refusal.js";
+import type { SaveContext } from "./registrar.js";
 import { addressBase, explicitBase, type RegistrationBase } from "./registration-base.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";
 import { parseRegistrationParameters, type RegistrationParameters } from "./registration-parameters.js";
@@ -59,7 +61,7 @@ class RegistrationResource {
   /** RFC 9176 section 5.3.3 leaves reading open: the links as they were submitted. */
   #read({ accept }: ServerRequest, { stored, phase }: RegistryEntry): ServerResponse {
     const { refusals } = this.#deps;
-    if (phase.kind !== "live") return refusals.answer(NOT_FOUND.refusal);
+    if (phase.kind === "dormant") return refusals.answer(NOT_FOUND.refusal);
     if (accept !== undefined && accept !== CONTENT_FORMAT.LINK_FORMAT) {
       return refusals.answer({ cause: "not-acceptable", message: "a registration is application/link-format (40)" });
     }
@@ -79,7 +81,7 @@ class RegistrationResource {
       const entry = registrar.byId(stored.id);
       if (entry === undefined) return NOT_FOUND;
       const next = updated(entry.stored, parameters.value, request, this.#limits);
-      return next.ok ? registrar.save(next.value, null, entry.freshUntilMs) : next;
+      return next.ok ? registrar.save(next.value, null, contextOf(entry, request)) : next;
     });
     return andThen(outcome, (result) =>
       result.ok
@@ -110,6 +112,11 @@ class RegistrationResource {
         : refusals.answer(result.refusal),
     );
   }
+}
+
+/** An update counts for whom the registration counts already. */
+function contextOf({ registrant, freshUntilMs }: RegistryEntry, { peer }: ServerRequest): SaveContext {
+  return { registrant: registrant === "" ? registrantOf(peer.address) : registrant, freshUntilMs };
 }
 
 /** RFC 9176 section 5.3.1: what is given replaces, what is not stays; a base taken from the source address follows it. */

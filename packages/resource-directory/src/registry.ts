@@ -1,8 +1,15 @@
 import { EndpointTable } from "@tributary/merge-engine";
+import { keptWeight, type OwnMemory } from "./own-memory.js";
 import type { StoredRegistration } from "./types.js";
 
-/** `live`: in the directory. `dormant`: expired, but revivable until `untilMs` (RFC 9176 section 5.3.3, LIF-05). */
-export type EntryPhase = { readonly kind: "live" } | { readonly kind: "dormant"; readonly untilMs: number };
+/**
+ * `live`: in the directory. `dormant`: expired, but revivable until `untilMs` (RFC 9176 section 5.3.3, LIF-05). `on-disk`: valid,
+ * and in the store only, because there is no memory for it; not part of the registry.
+ */
+export type EntryPhase =
+  | { readonly kind: "live" }
+  | { readonly kind: "dormant"; readonly untilMs: number }
+  | { readonly kind: "on-disk" };
 
 /** One registration resource. */
 export interface RegistryEntry {
@@ -12,7 +19,15 @@ export interface RegistryEntry {
   readonly freshUntilMs: number;
   /** Another one whenever the registration says something else, ends or begins again; a renewal keeps it. */
   readonly revision: number;
+  /** The address that its memory counts for. */
+  readonly registrant: string;
+  /** Bytes of heap that it takes here, and in the directory. */
+  readonly kept: number;
+  readonly shown: number;
 }
+
+/** What an entry counts for. */
+export type EntryShare = Pick<RegistryEntry, "registrant" | "shown">;
 
 const LIVE: EntryPhase = { kind: "live" };
 
@@ -23,11 +38,17 @@ export function keyOf({ ep, d }: Pick<StoredRegistration, "ep" | "d">): string {
 
 /** The registration resources of an RD by id and by (ep, d): the live ones, and the expired ones that may come back. */
 export class Registry {
+  readonly #memory: OwnMemory;
   readonly #byId = new Map<string, RegistryEntry>();
   readonly #byEndpoint = new EndpointTable<RegistryEntry>(({ stored }) => stored.d);
   /** Ids of dormant entries, the one that expired first at the front. */
   readonly #dormant = new Set<string>();
   #revisions = 0;
+  #dormantBytes = 0;
+
+  constructor(memory: OwnMemory) {
+    this.#memory = memory;
+  }
 
   get live(): number {
     return this.#byId.size - this.#dormant.size;
@@ -35,6 +56,11 @@ export class Registry {
 
   get dormant(): number {
     return this.#dormant.size;
+  }
+
+  /** What giving up all dormant entries would free. */
+  get dormantBytes(): number {
+    return this.#dormantBytes;
   }
 
   has(id: string): boolean {
@@ -53,19 +79,27 @@ export class Registry {
     return entry !== undefined && !isOverdue(entry, nowMs) ? entry : undefined;
   }
 
-  putLive(stored: StoredRegistration, freshUntilMs: number): void {
+  /** `shown`: what it counts for in the directory. */
+  putLive(stored: StoredRegistration, freshUntilMs: number, { registrant, shown }: EntryShare): void {
     this.#dormant.delete(stored.id);
     const before = this.#byId.get(stored.id);
     const isRenewed = before?.phase.kind === "live" && isSameContent(before.stored, stored);
-    this.#put({ stored, phase: LIVE, freshUntilMs, revision: isRenewed ? before.revision : ++this.#revisions });
+    const revision = isRenewed ? before.revision : ++this.#revisions;
+    this.#put({ stored, phase: LIVE, freshUntilMs, revision, registrant, shown, kept: keptWeight(stored) });
   }
 
-  putDormant(stored: StoredRegistration, untilMs: number): void {
-    this.#put({ stored, phase: { kind: "dormant", untilMs }, freshUntilMs: 0, revision: ++this.#revisions });
+  putDormant(stored: StoredRegistration, untilMs: number, registrant: string): void {
+    const phase = { kind: "dormant", untilMs } as const;
+    const revision = ++this.#revisions;
+    this.#put({ stored, phase, freshUntilMs: 0, revision, registrant, shown: 0, kept: keptWeight(stored) });
     this.#dormant.add(stored.id);
   }
 
   #put(entry: RegistryEntry): void {
+    const before = this.#byId.get(entry.stored.id);
+    this.#memory.take(entry.registrant, entry.kept, entry.shown);
+    if (before !== undefined) this.#giveBack(before);
+    if (entry.phase.kind === "dormant") this.#dormantBytes += entry.kept;
     this.#byId.set(entry.stored.id, entry);
     this.#byEndpoint.set(entry.stored.ep, entry);
   }
@@ -75,13 +109,19 @@ export class Registry {
     if (entry === undefined) return;
     this.#byId.delete(id);
     this.#dormant.delete(id);
+    this.#giveBack(entry);
     const { ep, d } = entry.stored;
     if (this.#byEndpoint.get(ep, d)?.stored.id === id) this.#byEndpoint.delete(ep, d);
   }
 
-  /** The dormant entry that expired first. */
-  oldestDormant(): StoredRegistration | undefined {
-    for (const id of this.#dormant) return this.#byId.get(id)?.stored;
+  #giveBack({ registrant, kept, shown, phase }: RegistryEntry): void {
+    this.#memory.give(registrant, kept, shown);
+    if (phase.kind === "dormant") this.#dormantBytes -= kept;
+  }
+
+  /** The dormant entry that expired first, apart from `exceptId`. */
+  oldestDormant(exceptId?: string): StoredRegistration | undefined {
+    for (const id of this.#dormant) if (id !== exceptId) return this.#byId.get(id)?.stored;
     return undefined;
   }
 

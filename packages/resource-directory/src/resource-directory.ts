@@ -30,7 +30,10 @@ export function createResourceDirectory(
   const limits = checkedLimits(options.limits);
   if (resourcePath.length === 0) throw new ResourceDirectoryError("BAD_OPTIONS", "resourcePath must not be the root");
   const refusals = createRefusalLog();
-  const registrar = new Registrar({ directory, store, env }, { source, resourcePath, limits });
+  const registrar = new Registrar(
+    { directory, store, env },
+    { source, resourcePath, limits, onCompleteness: options.onCompleteness },
+  );
   const documents = createEndpointDocuments({ client, clock: env.clock }, { limits });
   const handlers = { registrar, refusals };
   const nowMs = (): number => env.clock.nowMs();
@@ -69,6 +72,9 @@ export function createResourceDirectory(
       return registrar.close();
     },
     rejected: refusals.counts,
+    get onDisk() {
+      return registrar.onDisk;
+    },
     tableSizes: () => ({ ...registrar.tableSizes(), "simple-fetches": documents.size }),
   };
 }

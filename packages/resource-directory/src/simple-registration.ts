@@ -1,9 +1,15 @@
 import { CODE, type RequestHandler, type ServerRequest, type ServerResponse } from "@tributary/coap-transport";
 import type { EndpointDocuments, FetchedDocument } from "./endpoint-documents.js";
 import { andThen } from "./keyed-queue.js";
+import { registrantOf } from "./own-memory.js";
 import { type Result, refused } from "./refusal.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";
-import { type RegistrationRequest, readRegistrationRequest, registrationContent } from "./registration-request.js";
+import {
+  endpointOf,
+  type RegistrationRequest,
+  readRegistrationRequest,
+  registrationContent,
+} from "./registration-request.js";
 import { keyOf, type RegistryEntry } from "./registry.js";
 import type { RegistrationLimits, StoredRegistration } from "./types.js";
 
@@ -43,7 +49,7 @@ class SimpleRegistration {
   handle(request: ServerRequest, asked: RegistrationRequest): ServerResponse | Promise<ServerResponse> {
     const { registrar, refusals } = this.#deps;
     const key = keyOf(endpointOf(asked));
-    const outcome = registrar.run(key, () => this.#refresh(asked));
+    const outcome = registrar.run(key, () => this.#refresh(request, asked));
     return andThen(outcome, (refreshed) => {
       if (refreshed === null) return this.#fetchAndRegister(request, key, asked);
       return refreshed.ok ? this.#changed(refreshed.value) : refusals.answer(refreshed.refusal);
@@ -51,12 +57,18 @@ class SimpleRegistration {
   }
 
   /** Renew from the document fetched before, while that is fresh (RFC 9176 section 5.1); null when it is not. */
-  #refresh(asked: RegistrationRequest): Result<StoredRegistration> | Promise<Result<StoredRegistration>> | null {
+  #refresh(
+    request: ServerRequest,
+    asked: RegistrationRequest,
+  ): Result<StoredRegistration> | Promise<Result<StoredRegistration>> | null {
     const { registrar, nowMs } = this.#deps;
     const entry = registrar.byEndpoint(endpointOf(asked));
     if (entry === undefined || !isFromSameEndpoint(entry, asked) || nowMs() >= entry.freshUntilMs) return null;
     const content = registrationContent(asked, entry.stored.links, true);
-    return registrar.save({ ...content, id: entry.stored.id }, null, entry.freshUntilMs);
+    return registrar.save({ ...content, id: entry.stored.id }, null, {
+      registrant: registrantOf(request.peer.address),
+      freshUntilMs: entry.freshUntilMs,
+    });
   }
 
   /**
@@ -71,7 +83,7 @@ class SimpleRegistration {
     const outcome = await registrar.run(key, () => {
       const now = registrar.byEndpoint(endpointOf(asked));
       const isOvertaken = now !== undefined && now.stored !== before && !isFromSameEndpoint(now, asked);
-      return isOvertaken ? OVERTAKEN : this.#register(asked, fetched.value);
+      return isOvertaken ? OVERTAKEN : this.#register(request, asked, fetched.value);
     });
     return outcome.ok ? this.#changed(outcome.value) : refusals.answer(outcome.refusal);
   }
@@ -80,9 +92,12 @@ class SimpleRegistration {
     return { code: CODE.CHANGED, isStillTrue: this.#deps.registrar.whileUnchanged(saved) };
   }
 
-  #register(asked: RegistrationRequest, { document, freshUntilMs }: FetchedDocument) {
+  #register(request: ServerRequest, asked: RegistrationRequest, { document, freshUntilMs }: FetchedDocument) {
     const content = registrationContent(asked, document.text, true);
-    return this.#deps.registrar.register(content, document.links, freshUntilMs);
+    return this.#deps.registrar.register(content, document.links, {
+      registrant: registrantOf(request.peer.address),
+      freshUntilMs,
+    });
   }
 }
 
@@ -90,8 +105,4 @@ const OVERTAKEN = refused("conflict", "the endpoint was registered otherwise mea
 
 function isFromSameEndpoint({ stored }: RegistryEntry, asked: RegistrationRequest): boolean {
   return stored.isSimple && stored.base === asked.base.base && stored.zone === asked.base.zone;
-}
-
-function endpointOf({ ep, parameters: { d } }: RegistrationRequest): Pick<StoredRegistration, "ep" | "d"> {
-  return { ep, ...(d === undefined ? {} : { d }) };
 }

@@ -41,6 +41,8 @@ export interface StoredRegistration {
 export interface RegistrationStore {
   /** Everything kept, once, at start. */
   load(): AsyncIterable<StoredRegistration>;
+  /** One of them, at any time. */
+  get(id: string): StoredRegistration | undefined;
   put(registration: StoredRegistration): Promise<void> | void;
   delete(id: string): Promise<void> | void;
   close(): Promise<void>;
@@ -84,6 +86,8 @@ export interface ResourceDirectoryOptions {
    * 5.3.4). Needs a transport that looks at source addresses. Default false.
    */
   readonly requiresFreshness?: boolean;
+  /** Called when lookups begin, or cease, to miss registrations that are kept on disk only. */
+  readonly onCompleteness?: () => void;
 }
 
 /** One resource of a node: where it is, how it is advertised, what it does. */
@@ -117,8 +121,10 @@ export interface ResourceDirectory {
   close(): Promise<void>;
   /** Refusals by cause, for metrics: `bad-request`, `too-large`, `full`, … Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
-  /** Entries by table: `live`, `dormant`, `queued`, `simple-fetches`. */
+  /** Entries by table: `live`, `dormant`, `on-disk`, `registrants`, `queued`, `simple-fetches`. */
   tableSizes(): TableSizes;
+  /** Registrations that are valid and kept in the store, and not shown, because there is no memory for them. */
+  readonly onDisk: number;
 }
 
 /** The answer to a lookup before it is rendered. */

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { getHeapStatistics } from "node:v8";
 import { type Environment, type Logger, TransportError } from "@tributary/coap-transport";
 import { aborted, type CommandIo, EXIT_FAILURE, EXIT_USAGE } from "../command-io.js";
 import { formatConfigError } from "../config/errors.js";
@@ -74,7 +75,8 @@ async function start(config: NodeConfig, env: Environment): Promise<Service | st
   try {
     const nodeId = randomBytes(NODE_ID_BYTES).toString("hex");
     const network = systemNetwork(env, config.limits, config.amplification);
-    node = await createNode({ env, network, nodeId, state: systemState(env, config) }, config);
+    const heapLimit = getHeapStatistics().heap_size_limit;
+    node = await createNode({ env, network, nodeId, heapLimit, state: systemState(env, config) }, config);
   } catch (error) {
     const problem = error instanceof TransportError ? error.message : stateProblem(error);
     if (problem !== undefined) return problem;

@@ -79,7 +79,8 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   "bad-limits": [
     '3:18: registrations is "many"; write a whole number from 1 to 100000000',
     "4:23: registration-bytes is 10; write a whole number from 64 to 16777216",
-    '5:3: unknown key "observer" in limits; did you mean "observers"?',
+    '5:11: memory is "64M"; write a whole number from 1048576 to 1099511627776',
+    '6:3: unknown key "observer" in limits; did you mean "observers"?',
   ],
   "bad-log": ['2:6: log is "verbose"; write its settings below it'],
   "bad-log-level": [

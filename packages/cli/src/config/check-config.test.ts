@@ -86,6 +86,7 @@ describe("checkConfig", () => {
       advertise: [{ target: "coap://[2001:db8:23::2]/rd" }, { target: "coap://[2001:db8:23::2]/rd-lookup/ep" }],
       limits: {
         registrations: 1000,
+        memory: 200_000_000,
         registrationBytes: 4096,
         observers: 10,
         exchanges: 20,

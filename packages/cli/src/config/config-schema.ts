@@ -147,6 +147,7 @@ const amplificationShape = {
 
 const limitsShape = {
   registrations: optional("registrations", integer(1, 100_000_000)),
+  memory: optional("memory", integer(1_048_576, 1_099_511_627_776)),
   "registration-bytes": optional("registration-bytes", integer(64, 16_777_216)),
   observers: optional("observers", integer(0, 1_000_000)),
   "observers-per-client": optional("observers-per-client", integer(0, 1_000_000)),

@@ -172,6 +172,7 @@ function completeAnycast({ anycast, registration }: CheckedFile): AnycastConfig 
 function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfig {
   return {
     registrations: limits.registrations ?? DEFAULT_LIMITS.registrations,
+    ...(limits.memory === undefined ? {} : { memory: limits.memory }),
     registrationBytes: limits["registration-bytes"] ?? DEFAULT_LIMITS.registrationBytes,
     observers: limits.observers ?? DEFAULT_LIMITS.observers,
     observersPerClient: limits["observers-per-client"] ?? DEFAULT_LIMITS.observersPerClient,

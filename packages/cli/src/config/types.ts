@@ -120,6 +120,8 @@ export interface AmplificationConfig {
 
 export interface LimitsConfig {
   readonly registrations: number;
+  /** Bytes of heap for what is kept of registrations and responses; absent: a share of the heap. */
+  readonly memory?: number;
   readonly registrationBytes: number;
   readonly observers: number;
   /** Of these, of one IPv4 address or one /64 of IPv6. */

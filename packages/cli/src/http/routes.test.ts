@@ -153,6 +153,7 @@ describe("/api", () => {
   test("/api/node says what this node is", async () => {
     clock.advance(61_000);
     expect((await json("/api/node")).value).toEqual({
+      memory: { used: 0, sources: [], onDisk: 0 },
       name: "lp-z",
       version: "1.2.3",
       listen: ["coap://[::1]:5683"],

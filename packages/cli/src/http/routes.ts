@@ -71,7 +71,19 @@ function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) 
     uptime: Math.round((clock.nowMs() - startedMs) / 1000),
     registrations: node.directory.counts(),
     ...(Object.keys(damage).length === 0 ? {} : { damage }),
+    memory: viewMemory({ memory: node.memory(), onDisk: node.onDisk }),
     ...(peers.length === 0 ? {} : { peers: peers.map(({ name, uri, isUp }) => ({ name, uri, up: isUp })) }),
+  };
+}
+
+/** Bytes; `limit` is absent where there is none. `onDisk`: registrations that are kept on disk only, for want of memory. */
+function viewMemory({ memory, onDisk }: Pick<Node, "onDisk"> & { memory: ReturnType<Node["memory"]> }) {
+  const { total, used, accounts } = memory;
+  return {
+    ...(Number.isFinite(total) ? { limit: total } : {}),
+    used,
+    sources: [...accounts].map(([name, { used: bytes, guaranteed }]) => ({ name, used: bytes, guaranteed })),
+    onDisk,
   };
 }
 

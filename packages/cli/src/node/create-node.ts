@@ -1,6 +1,13 @@
 import type { CoapClient, TableSizes } from "@tributary/coap-transport";
 import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
-import { createDirectory, DEFAULT_RECORD_LIMITS, type Directory } from "@tributary/merge-engine";
+import {
+  createDirectory,
+  DEFAULT_RECORD_LIMITS,
+  type Directory,
+  LARGEST_MAX_REGISTRATIONS,
+  type LimitUse,
+  SharedLimit,
+} from "@tributary/merge-engine";
 import { EPOCH_LIMIT } from "@tributary/replication";
 import type { PeerStatus, RequestForwarding } from "@tributary/request-forwarding";
 import {
@@ -18,6 +25,7 @@ import {
 } from "@tributary/resource-directory";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../config/types.js";
+import { defaultMemory, LOCAL_SOURCE, type MemoryPlan, planMemory, shareLimit } from "./memory-plan.js";
 import { NodeFeeds } from "./node-feeds.js";
 import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
 import { createNodeSite } from "./node-site.js";
@@ -34,8 +42,8 @@ import type {
 } from "./types.js";
 import { UpstreamSet } from "./upstream-set.js";
 
-/** Name of the source that holds this node's own registrations. */
-export const LOCAL_SOURCE = "local";
+export { LOCAL_SOURCE } from "./memory-plan.js";
+
 /** Time that running exchanges get at an orderly close, ms. */
 const DRAIN_MS = 500;
 
@@ -60,6 +68,7 @@ class RunningNode implements Node {
   readonly name: string;
   readonly directory: Directory;
   readonly #deps: NodeDeps;
+  readonly #memory: MemoryPlan;
   readonly #evictions = new Map<string, number>();
   readonly #lookupListeners = new Set<(sample: LookupSample) => void>();
   #config: NodeConfig;
@@ -82,7 +91,14 @@ class RunningNode implements Node {
     this.#deps = deps;
     this.#config = config;
     this.name = config.name;
-    this.directory = createDirectory({ maxRegistrations: config.limits.registrations });
+    const { limits } = config;
+    const total = limits.memory ?? (deps.heapLimit === undefined ? Infinity : defaultMemory(deps.heapLimit));
+    this.#memory = planMemory(total, config);
+    this.directory = createDirectory({
+      maxRegistrations: new SharedLimit(Math.min(limits.registrations, LARGEST_MAX_REGISTRATIONS)),
+      memory: new SharedLimit(this.#memory.registrations),
+    });
+    this.#shareLimits(config);
     this.directory.on("visible", ({ cause, before }) => {
       if (before !== undefined && cause !== "renewed" && cause !== "updated") this.#countEviction(cause);
     });
@@ -171,6 +187,14 @@ class RunningNode implements Node {
     return sum;
   }
 
+  memory(): LimitUse {
+    return this.directory.limits.memory.use();
+  }
+
+  get onDisk(): number {
+    return this.#registrations?.onDisk ?? 0;
+  }
+
   peers(): readonly PeerStatus[] {
     return this.#forwarding?.peers() ?? [];
   }
@@ -203,6 +227,7 @@ class RunningNode implements Node {
       this.#upstreams === null
         ? { added: [], removed: [], changed: [], kept: [] }
         : await this.#upstreams.follow(config.lookup?.upstreams ?? []);
+    this.#shareLimits({ ...this.#config, ...(config.lookup === undefined ? {} : { lookup: config.lookup }) });
     if (this.#config.lookup !== undefined && config.lookup !== undefined) {
       this.#config = { ...this.#config, lookup: { ...this.#config.lookup, upstreams: config.lookup.upstreams } };
     }
@@ -232,6 +257,13 @@ class RunningNode implements Node {
     await this.#client?.close();
   }
 
+  /** Before upstreams that are new take their part, and after those that left have given theirs back. */
+  #shareLimits({ lookup, registration }: NodeConfig): void {
+    const holding = (lookup?.upstreams ?? []).filter(({ mode }) => mode !== "forward").map(({ name }) => name);
+    const { registrations, memory } = this.directory.limits;
+    for (const limit of [registrations, memory]) shareLimit(limit, registration !== undefined, holding);
+  }
+
   #coverageChanged(): void {
     for (const listener of this.#coverageListeners) listener();
   }
@@ -258,6 +290,7 @@ class RunningNode implements Node {
         resourcePath: resourcePathOf(this.#config),
         limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
         requiresFreshness: this.#config.registration?.freshness === "echo",
+        onCompleteness: () => this.#coverageChanged(),
       },
     );
     await this.#registrations.start();
@@ -275,11 +308,12 @@ class RunningNode implements Node {
     const { env } = this.#deps;
     const { lookup, registration } = this.#config;
     const upstreams = this.#upstreams;
-    if (lookup === undefined || upstreams === null) return directoryLookupSource(this.directory, env);
+    const missing = () => (this.onDisk > 0 ? [LOCAL_SOURCE] : []);
+    if (lookup === undefined || upstreams === null) return directoryLookupSource(this.directory, env, missing);
     const { concurrency, cache } = lookup;
-    this.#cache = new ResponseCache({ env }, { concurrency, ...cache });
+    this.#cache = new ResponseCache({ env }, { concurrency, ...cache, bytes: this.#memory.cache });
     return createFederatedLookup(
-      { directory: this.directory, upstreams: () => upstreams.list(), env, cache: this.#cache },
+      { directory: this.directory, upstreams: () => upstreams.list(), env, cache: this.#cache, missing },
       {
         timeoutMs: lookup.timeoutMs,
         onPartial: lookup.onPartial,

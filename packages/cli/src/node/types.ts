@@ -6,7 +6,7 @@ import type {
   TableSizes,
   TransportCounters,
 } from "@tributary/coap-transport";
-import type { Directory } from "@tributary/merge-engine";
+import type { Directory, LimitUse } from "@tributary/merge-engine";
 import type { PeerStatus } from "@tributary/request-forwarding";
 import type { FeedHistory, RegistrationStore } from "@tributary/resource-directory";
 import type { ReplicaStore, UpstreamStatus } from "@tributary/upstream-sync";
@@ -40,6 +40,10 @@ export interface Node {
   damage?(): NodeDamage;
   /** Entries by table, over all listeners and the RD: what is bounded, and stays so. */
   tableSizes(): TableSizes;
+  /** What is kept in memory, bytes, by source; and what there is room for. */
+  memory(): LimitUse;
+  /** Registrations that are valid and on disk only, for want of memory. */
+  readonly onDisk: number;
   /** Observe counters as they change. */
   onLookup(listener: (sample: LookupSample) => void): () => void;
   close(): Promise<void>;
@@ -98,6 +102,8 @@ export interface StateDamage {
 export type NodeDamage = Readonly<Partial<Record<"registration.store" | "snapshot", StateDamage>>>;
 
 export interface NodeDeps {
+  /** Bytes that the heap of the process may grow to; absent: `limits.memory` alone bounds what is kept. */
+  readonly heapLimit?: number;
   readonly state?: NodeState;
   readonly env: Environment;
   readonly network: NodeNetwork;

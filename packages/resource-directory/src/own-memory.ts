@@ -1,0 +1,99 @@
+import { type SharedLimit, textWeight } from "@tributary/merge-engine";
+import {
+  ADDRESS_BYTES,
+  ATTRIBUTE_BYTES,
+  CROWDED_SHARE,
+  KEPT_BYTES,
+  NEWCOMER_SHARE,
+  PREFIX_GROUPS,
+} from "./constants.js";
+import type { StoredRegistration } from "./types.js";
+
+/**
+ * Bytes of heap that an RD needs for a registration besides its record in the directory, about: what the endpoint sent, its
+ * entry in the registry, and its place in the history of the feed. Pure.
+ */
+export function keptWeight({
+  base,
+  attributes,
+  links,
+}: Pick<StoredRegistration, "base" | "attributes" | "links">): number {
+  let weight = KEPT_BYTES + textWeight(base) + textWeight(links);
+  for (const [name, value] of attributes) weight += ATTRIBUTE_BYTES + textWeight(name) + textWeight(value ?? "");
+  return weight;
+}
+
+/** Whom the memory of registrations counts for: the IPv4 address, or the /64 prefix of the IPv6 address. Pure. */
+export function registrantOf(address: string): string {
+  if (!address.includes(":")) return address;
+  const [head = "", tail] = address.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  if (tail === undefined) return groups.slice(0, PREFIX_GROUPS).join(":");
+  const behind = tail === "" ? 0 : tail.split(":").length + (tail.includes(".") ? 1 : 0);
+  while (groups.length + behind < 8) groups.push("0");
+  return [...groups, ...tail.split(":")].slice(0, PREFIX_GROUPS).join(":");
+}
+
+const ADDRESS_IN_URI = /^[a-z][a-z0-9+.-]*:\/\/(?:\[([0-9a-f:.]+)[^\]]*\]|([0-9.]+)(?:[:/]|$))/i;
+
+/** Whom a registration counts for that was kept on disk: what its base says, for nobody remembers who sent it. Pure. */
+export function registrantOfBase(base: string): string {
+  const [, ipv6, ipv4] = ADDRESS_IN_URI.exec(base) ?? [];
+  return registrantOf(ipv6 ?? ipv4 ?? "");
+}
+
+/**
+ * The memory of own registrations: what they take of the limit of the node, and who registered them. While more than a quarter
+ * of the memory is free, an address may take what it needs. The last quarter is for those that hold little: an address
+ * may hold up to a quarter of what is free.
+ */
+export class OwnMemory {
+  readonly #limit: SharedLimit;
+  readonly #account: string;
+  readonly #byRegistrant = new Map<string, number>();
+
+  constructor(limit: SharedLimit, account: string) {
+    this.#limit = limit;
+    this.#account = account;
+  }
+
+  /** Addresses that hold registrations. */
+  get registrants(): number {
+    return this.#byRegistrant.size;
+  }
+
+  /**
+   * Why `registrant` may not take `growth` bytes more; undefined: it may. Nobody is refused who takes no more than before. null: it
+   * is for a registration that was acknowledged before, which needs room, whoever it is from.
+   */
+  refusal(registrant: string | null, growth: number): string | undefined {
+    if (growth <= 0) return undefined;
+    const room = this.#limit.room(this.#account);
+    if (growth > room) return `no memory: the registration needs ${growth} bytes more, ${Math.floor(room)} are free`;
+    if (registrant === null) return undefined;
+    const isCrowded = room - growth < CROWDED_SHARE * (this.#limit.used(this.#account) + room);
+    const held = this.#byRegistrant.get(registrant) ?? 0;
+    if (!isCrowded || held + growth <= NEWCOMER_SHARE * room) return undefined;
+    return `memory is short, and your address holds ${held} bytes of it; the rest is for others`;
+  }
+
+  /** Bytes that own registrations may still take, whoever registers. */
+  get room(): number {
+    return this.#limit.room(this.#account);
+  }
+
+  /** `counted` bytes are taken by what is kept here; `elsewhere` counts for the limit in the directory, and here for the address only. */
+  take(registrant: string, counted: number, elsewhere = 0): void {
+    this.#limit.add(this.#account, counted);
+    const known = this.#byRegistrant.get(registrant);
+    const held = (known ?? 0) + counted + elsewhere;
+    if (held > 0) this.#byRegistrant.set(registrant, held);
+    else this.#byRegistrant.delete(registrant);
+    if (known === undefined && held > 0) this.#limit.add(this.#account, ADDRESS_BYTES);
+    else if (known !== undefined && held <= 0) this.#limit.add(this.#account, -ADDRESS_BYTES);
+  }
+
+  give(registrant: string, counted: number, elsewhere = 0): void {
+    this.take(registrant, -counted, -elsewhere);
+  }
+}

@@ -108,7 +108,7 @@ class Pair {
       for (const half of halvesOf(change.registration)) expect(this.halves, "nothing is made up").toContain(half);
       this.replica.set(change.registration.href, change.registration);
     } else if (change.kind === "remove") this.replica.delete(change.href);
-    else {
+    else if (change.kind === "renew") {
       const known = this.replica.get(change.href);
       expect(known, `renewal of ${change.href}, which is not held`).toBeDefined();
       if (known)

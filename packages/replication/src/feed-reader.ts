@@ -4,6 +4,7 @@ import {
   type RecordLimits,
   type Registration,
   type RenewalTimes,
+  recordWeight,
 } from "@tributary/merge-engine";
 import { MAX_PROBLEMS, MAX_STAGED } from "./constants.js";
 import {
@@ -18,7 +19,7 @@ import {
   readTimes,
   timesText,
 } from "./feed-entry.js";
-import { FeedHalf, type Staged } from "./feed-half.js";
+import { FeedHalf, type Staged, type StagingMemory } from "./feed-half.js";
 import { parseFeedPatch } from "./feed-operations.js";
 import { type AskedAt, parseClockReading, RemoteClock } from "./remote-clock.js";
 import { applyToSparseDocument, type Recall, type SparseOutcome } from "./sparse-document.js";
@@ -52,13 +53,16 @@ type Applied = Extract<SparseOutcome, { kind: "applied" }>;
 class JoiningFeedReader implements FeedReader {
   readonly #options: FeedReaderOptions;
   readonly #clock: RemoteClock;
-  readonly #ep = new FeedHalf<EndpointPart>("ep");
-  readonly #res = new FeedHalf<readonly Link[]>("res");
+  readonly #ep: FeedHalf<EndpointPart>;
+  readonly #res: FeedHalf<readonly Link[]>;
   readonly #unheld = new UnheldEntries();
   readonly #limits: RecordLimits;
 
   constructor(options: FeedReaderOptions) {
     this.#options = options;
+    const { memory = UNLIMITED } = options;
+    this.#ep = new FeedHalf("ep", { memory, weightOf: (part) => recordWeight({ ...part, links: [] }) });
+    this.#res = new FeedHalf("res", { memory, weightOf: (links) => recordWeight({ ...NO_ENDPOINT, links }) });
     this.#clock = options.clock ?? new RemoteClock();
     this.#limits = options.limits ?? DEFAULT_RECORD_LIMITS;
   }
@@ -93,6 +97,11 @@ class JoiningFeedReader implements FeedReader {
     if (ep.faulty.faults.size + res.faulty.faults.size > 0) return null;
     if (!isWhole || ep.version === null || res.version === null || ep.staged.size + res.staged.size > 0) return null;
     return ep.version.epoch === res.version.epoch ? { ep: ep.version, res: res.version } : null;
+  }
+
+  discard(): void {
+    this.#ep.discard();
+    this.#res.discard();
   }
 
   resume(position: FeedPosition): void {
@@ -245,14 +254,16 @@ class JoiningFeedReader implements FeedReader {
     // One half is told up to a moment that the other feed has not reached: wait for it.
     if ((endpoint?.counter ?? 0) > reached || (links?.counter ?? 0) > reached) return;
     const before = held.get(href);
-    const part = endpoint === undefined ? this.#untold(this.#ep, href, links, before) : endpoint.value;
-    const list = links === undefined ? this.#untold(this.#res, href, endpoint, before?.links) : links.value;
+    const part = endpoint === undefined ? this.#untold(this.#ep, href, links, before) : toldBy(endpoint);
+    const list = links === undefined ? this.#untold(this.#res, href, endpoint, before?.links) : toldBy(links);
     // Every change is told by both feeds: the other half was changed again meanwhile, and both come anew.
     if (part === undefined || list === undefined) return;
-    this.#ep.staged.delete(href);
-    this.#res.staged.delete(href);
+    this.#ep.unstage(href);
+    this.#res.unstage(href);
     if (part !== null && list !== null) {
-      changes.push({ kind: "put", registration: { ...part, links: list } });
+      if (part === LEFT_OUT || list === LEFT_OUT)
+        changes.push({ kind: "leave-out", href, weight: (endpoint?.weight ?? 0) + (links?.weight ?? 0) });
+      else changes.push({ kind: "put", registration: { ...part, links: list } });
       return;
     }
     // One half was left out: neither is shown, nor what was held before.
@@ -265,12 +276,12 @@ class JoiningFeedReader implements FeedReader {
    * when there is nothing to wait for; undefined: it is still to come.
    */
   #untold<T>(
-    half: FeedHalf<unknown>,
+    half: Pick<FeedHalf<unknown>, "covers">,
     href: string,
     told: Staged<unknown> | undefined,
     before: T | undefined,
   ): T | null | undefined {
-    if (told?.value === null) return null;
+    if (told?.value === null && !told.isLeftOut) return null;
     return told?.isOfCopy === true && half.covers(href) ? before : undefined;
   }
 
@@ -304,7 +315,7 @@ class JoiningFeedReader implements FeedReader {
   ): string | undefined {
     const half = this.#half(kind);
     const staged = half.staged.get(href);
-    if (staged !== undefined && staged.value === null) return undefined;
+    if (staged !== undefined && staged.value === null) return staged.isLeftOut ? LEFT_OUT_TEXT[kind] : undefined;
     const before = half.covers(href) ? held.get(href) : undefined;
     if (kind === "ep") {
       const part = (staged?.value as EndpointPart | undefined) ?? before;
@@ -319,6 +330,17 @@ class JoiningFeedReader implements FeedReader {
 
 function renewalTimes({ renewedAtMs, expiresAtMs, stampMs }: EntryTimes): RenewalTimes {
   return { renewedAtMs, expiresAtMs, ...(stampMs === undefined ? {} : { stampMs }) };
+}
+
+/** Stands for an entry that the feed has and for which there is no room. */
+const LEFT_OUT = Symbol("left out");
+/** Such an entry as operations on its age and on the whole of it see it. */
+const LEFT_OUT_TEXT = { ep: '{"lt-age":0,"lt-remaining":0}', res: "[]" } as const;
+const NO_ENDPOINT = { href: "", ep: "", base: "", attributes: [] } as const;
+const UNLIMITED: StagingMemory = { take: () => true, give: () => {} };
+
+function toldBy<T>({ value, isLeftOut }: Staged<T>): T | null | typeof LEFT_OUT {
+  return isLeftOut ? LEFT_OUT : value;
 }
 
 function note(problems: string[], message: string): void {

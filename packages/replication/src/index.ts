@@ -4,6 +4,7 @@ export { ReplicationError, type ReplicationErrorCode } from "./errors.js";
 export { federationTimeItem, parseFederationTime, TIME_CRITERION } from "./federation-time.js";
 export { readClock } from "./feed-clock.js";
 export type { EntryFault } from "./feed-entry.js";
+export type { StagingMemory } from "./feed-half.js";
 export { createFeedReader } from "./feed-reader.js";
 export { HERE_ONLY_HOP_LIMIT, TIER_HOP_LIMIT } from "./hop-limit.js";
 export { type AskedAt, type ClockReading, RemoteClock, type WallReading } from "./remote-clock.js";

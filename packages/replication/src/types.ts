@@ -1,6 +1,7 @@
 import type { Criterion } from "@tributary/link-model";
 import type { RecordLimits, Registration, RenewalTimes } from "@tributary/merge-engine";
 import type { EntryFault } from "./feed-entry.js";
+import type { StagingMemory } from "./feed-half.js";
 import type { AskedAt, RemoteClock } from "./remote-clock.js";
 import type { WallClock } from "./renewal-age.js";
 import type { Version } from "./version.js";
@@ -109,7 +110,9 @@ export interface HeldRegistrations {
 export type ReplicaChange =
   | { readonly kind: "put"; readonly registration: Registration }
   | ({ readonly kind: "renew"; readonly href: string } & RenewalTimes)
-  | { readonly kind: "remove"; readonly href: string };
+  | { readonly kind: "remove"; readonly href: string }
+  /** The RD holds it, and there is no memory for it; about so many bytes would be needed. */
+  | { readonly kind: "leave-out"; readonly href: string; readonly weight: number };
 
 export type FeedOutcome =
   | {
@@ -138,6 +141,8 @@ export interface FeedReaderOptions {
   readonly clock?: RemoteClock;
   /** Registrations of which one feed has told and the other has not; beyond it a patch is refused. Default 1 048 576. */
   readonly maxStaged?: number;
+  /** Lends memory for what one feed has told and the other has not; without it entries are left out. Default: no bound. */
+  readonly memory?: StagingMemory;
 }
 
 /** Where a reader stands in both feeds. */
@@ -175,6 +180,8 @@ export interface FeedReader {
   ): FeedOutcome;
   /** Move the times of what was read but not handed out yet, because the RD's clock is known better now. */
   shift(ms: number): void;
+  /** Gives up what one feed has told and the other has not, with its memory: nothing is read any more. */
+  discard(): void;
   /** Forget the position of a feed, so that the next request starts anew; what was delivered stays until replaced. */
   restart(kind?: FeedKind): void;
 }

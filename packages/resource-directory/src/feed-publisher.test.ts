@@ -40,7 +40,7 @@ class Replica {
     for (const change of outcome.changes) {
       if (change.kind === "put") this.records.set(change.registration.href, change.registration);
       else if (change.kind === "remove") this.records.delete(change.href);
-      else {
+      else if (change.kind === "renew") {
         const before = this.records.get(change.href) as Registration;
         this.records.set(change.href, { ...before, renewedAtMs: change.renewedAtMs, expiresAtMs: change.expiresAtMs });
       }

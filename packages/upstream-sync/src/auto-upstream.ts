@@ -209,7 +209,13 @@ class AutoUpstream implements Upstream {
     const key = conjunctionKey(filter);
     if (this.#families.has(key) || !this.#makePlace(nowMs)) return;
     const source = this.#freeSource();
-    const options = { ...this.#options, name: source, mode: "replicate" as const, filters: [filter] };
+    const options = {
+      ...this.#options,
+      name: source,
+      account: this.name,
+      mode: "replicate" as const,
+      filters: [filter],
+    };
     const upstream = createUpstream(this.#deps, options);
     const { promise: settled, resolve: settle } = promiseAndResolve();
     const family: Family = { filter, key, source, upstream, sinceMs: nowMs, settled, settle, usedAtMs: nowMs };
@@ -219,8 +225,13 @@ class AutoUpstream implements Upstream {
     upstream.start();
   }
 
-  #familyChanged(family: Family, { phase, capabilities }: UpstreamStatus): void {
+  #familyChanged(family: Family, { phase, capabilities, leftOut }: UpstreamStatus): void {
     if (this.#families.get(family.key) !== family) return;
+    // What there is no room for is asked, as a whole.
+    if (leftOut.has("memory") || leftOut.has("directory-full")) {
+      this.#dropTooLarge(family, this.#now());
+      return;
+    }
     if (capabilities.feed === "refused" && family.filter.length > 0) {
       this.#isFeedRefused = true;
       this.#drop(family, "the RD refuses its feed");

@@ -80,5 +80,23 @@ export const TOO_LARGE_PAUSE_MS = 3_600_000;
 export const MAX_TOO_LARGE = 256;
 /** Lookups wait for a copy that has been under way for less than this, rather than to be asked one by one, ms. */
 export const COPY_PATIENCE_MS = 1000;
+/** Registrations without room that are known by name, per upstream; of others only the number. */
+export const MAX_NAMES_WITHOUT_ROOM = 16_384;
+/** Longer names are not kept of what has no room, characters. */
+export const MAX_NAME_LENGTH = 256;
+/** Entries that one feed has told and the other has not: one for so many bytes of memory, and at least so many. */
+export const BYTES_PER_STAGED = 1024;
+export const MIN_STAGED = 65_536;
+export const MAX_STAGED = 1_048_576;
+/** When it is looked first whether there is room for what was left out, and the longest pause between two copies for that, ms. */
+export const FIRST_ROOM_CHECK_MS = 10_000;
+export const LONGEST_ROOM_CHECK_MS = 600_000;
+/** Share of what an upstream has room for that must be free before it is copied again for what was left out. */
+export const ENOUGH_ROOM_SHARE = 1 / 16;
+/** What is told by one feed may always wait for the other up to this share of all memory, and at most so many bytes. */
+export const STAGING_SHARE = 1 / 32;
+export const MAX_STAGING_BYTES = 4_194_304;
+/** A registration as it was read takes about as much again as in the directory: nothing of it is shared or packed. */
+export const UNPACKED_FACTOR = 2;
 /** An RD whose federation time is further from that here than this does not take part in it, ms: its stamps say nothing. */
 export const STAMPS_APART_MS = 3_000;

@@ -58,13 +58,24 @@ export class FeedFollower implements Follower {
         );
       }),
     );
+    this.#replica.onRoom = () => this.#copyAgain();
     for (const subscription of this.#subscriptions) subscription.open();
   }
 
   async stop(isReachable: boolean): Promise<void> {
     this.#isStopped = true;
+    this.#replica.onRoom = () => {};
     this.#clockWatch?.stop();
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close(isReachable)));
+  }
+
+  /** There is room for what was left out. */
+  #copyAgain(): void {
+    this.#deps.env.logger.info("there is room for what was left out, copying again", {
+      upstream: this.#deps.options.name,
+    });
+    this.#replica.restart();
+    for (const subscription of this.#subscriptions) subscription.askAgain(0);
   }
 
   #fail(error: UpstreamError): void {

@@ -7,6 +7,7 @@ import {
   type RecordLimits,
   type Registration,
   type RenewalTimes,
+  recordWeight,
 } from "@tributary/merge-engine";
 import {
   type AskedAt,
@@ -20,14 +21,26 @@ import {
   RemoteClock,
   type ReplicaChange,
 } from "@tributary/replication";
-import { CLOCK_UNCERTAINTY_MS, MAX_KEPT_ASIDE, STAMPS_APART_MS } from "./constants.js";
+import {
+  BYTES_PER_STAGED,
+  CLOCK_UNCERTAINTY_MS,
+  MAX_KEPT_ASIDE,
+  MAX_STAGED,
+  MIN_STAGED,
+  STAMPS_APART_MS,
+  UNPACKED_FACTOR,
+} from "./constants.js";
 import { type LeftOut, NO_LOSSES } from "./left-out.js";
 import { RecordShift } from "./record-shift.js";
 import type { RestoredReplica } from "./replica-recorder.js";
 import { contentOf } from "./replicated-content.js";
+import { stagingMemory } from "./staging-memory.js";
+import { type NoRoomCause, noRoomCause, WithoutRoom } from "./without-room.js";
 
 export interface FeedReplicaOptions {
   readonly source: string;
+  /** Who its records count for in the limits of the directory. */
+  readonly account: string;
   /** One conjunction per pair of feeds; one empty conjunction for everything. */
   readonly filters: readonly (readonly Criterion[])[];
   readonly assumedLifetimeMs: number;
@@ -39,6 +52,10 @@ export interface FeedReplicaOptions {
   readonly restored?: RestoredReplica;
   /** Called with the position that the replica has reached. */
   readonly onPosition?: (position: FeedPosition) => void;
+  /** Called when the feed is copied from the start, because there is room for what was left out. */
+  readonly onCopy?: () => void;
+  /** Called for a registration that the RD holds and for which there is no room here; undefined: nor for reading it. */
+  readonly onLeftOut?: (registration: Registration | undefined) => void;
   /** Called for a registration that the RD does not hold any more, and that is not shown any more either. */
   readonly onGone?: (href: string) => void;
 }
@@ -63,6 +80,9 @@ export class FeedReplica {
   readonly #members: Member[];
   readonly #ended = new Map<string, Registration>();
   readonly #ownClock: Clock;
+  readonly #withoutRoom: WithoutRoom;
+  /** Copies the feed from the start, where it is followed. */
+  onRoom: () => void = () => {};
   readonly #clock = new RemoteClock();
   readonly #shift: RecordShift;
   #clockRun: number | null = null;
@@ -76,7 +96,11 @@ export class FeedReplica {
     this.#leftOut = leftOut;
     this.#ownClock = clock;
     const filters = options.filters.length === 0 ? [[]] : options.filters;
-    const readerOptions = { ...options, clock: this.#clock };
+    const { limits } = directory;
+    this.#withoutRoom = new WithoutRoom({ limits, leftOut, clock, onRoom: () => this.onRoom() }, options.account);
+    const memory = stagingMemory(limits.memory, options.account, (bytes) => this.#giveUpEnded(bytes));
+    const maxStaged = Math.max(MIN_STAGED, Math.min(MAX_STAGED, limits.memory.total / BYTES_PER_STAGED));
+    const readerOptions = { ...options, clock: this.#clock, memory, maxStaged };
     this.#members = filters.map(() => ({
       reader: createFeedReader(readerOptions),
       hrefs: new Set(),
@@ -95,8 +119,12 @@ export class FeedReplica {
     const [member] = this.#members;
     if (restored?.position === undefined || member === undefined || this.#members.length > 1) return;
     for (const registration of restored.ended) {
-      this.#ended.set(registration.href, registration);
       member.hrefs.add(registration.href);
+      this.#keepAside(registration.href, registration);
+    }
+    for (const { href, weight, cause } of restored.withoutRoom) {
+      if (href !== "") member.hrefs.add(href);
+      this.#withoutRoom.add(href, weight, cause);
     }
     member.reader.resume(restored.position);
     member.isComplete = true;
@@ -113,6 +141,7 @@ export class FeedReplica {
   /** Apply one notification; the directory is up to date when this returns. */
   apply(member: number, kind: FeedKind, patch: Uint8Array, nowMs: number, asked?: AskedAt): FeedOutcome {
     const one = this.#members[member] as Member;
+    const wasComplete = this.isComplete;
     const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one), asked);
     this.#followClock(nowMs);
     if (outcome.kind === "malformed")
@@ -122,6 +151,7 @@ export class FeedReplica {
     for (const change of outcome.changes) this.#take(one, change, nowMs);
     this.#leftOut.replace(`feed ${member}`, one.reader.faults());
     one.isComplete = outcome.isComplete;
+    if (this.isComplete && !wasComplete) this.#withoutRoom.finish();
     const position = this.#members.length === 1 ? one.reader.position() : null;
     if (position !== null) this.#options.onPosition?.(position);
     return outcome;
@@ -149,7 +179,9 @@ export class FeedReplica {
   close(): void {
     this.#shift.stop();
     this.#unsubscribe();
-    this.#ended.clear();
+    for (const href of [...this.#ended.keys()]) this.#forgetEnded(href);
+    for (const { reader } of this.#members) reader.discard();
+    this.#withoutRoom.stop();
     for (const member of this.#members.keys()) {
       this.#leftOut.clear(`feed ${member}`);
       for (const kind of ["ep", "res"] as const) this.#leftOut.clear(patchPart(kind, member));
@@ -158,17 +190,56 @@ export class FeedReplica {
   }
 
   #held(member: Member): HeldRegistrations {
-    return { get: (href) => (member.hrefs.has(href) ? this.#get(href) : undefined), hrefs: () => member.hrefs };
+    return {
+      get: (href) => {
+        if (member.hrefs.has(href)) return this.#get(href) ?? (this.#withoutRoom.has(href) ? LEFT_OUT : undefined);
+        return this.#withoutRoom.hasUnnamed ? LEFT_OUT : undefined;
+      },
+      hrefs: () => member.hrefs,
+    };
+  }
+
+  /** Reads everything again, because there is room for more. */
+  restart(): void {
+    this.#withoutRoom.startAgain();
+    this.#options.onCopy?.();
+    for (const member of this.#members) {
+      member.reader.restart();
+      member.isComplete = false;
+    }
   }
 
   #get(href: string): Registration | undefined {
     return this.#directory.get(this.#options.source, href) ?? this.#ended.get(href);
   }
 
-  /** The oldest of very many is given up: should it come back, the feed has to be copied anew. */
+  /** Kept as long as there is memory; what is given up counts as left out, and is copied again when there is room. */
   #keepAside(href: string, registration: Registration): void {
+    const { account } = this.#options;
+    const { memory } = this.#directory.limits;
+    const weight = endedWeight(registration);
+    this.#forgetEnded(href);
+    if (this.#ended.size >= MAX_KEPT_ASIDE || !memory.fits(account, weight)) {
+      this.#leaveOut(href, recordWeight(registration), "memory");
+      return;
+    }
+    memory.add(account, weight);
     this.#ended.set(href, registration);
-    if (this.#ended.size > MAX_KEPT_ASIDE) this.#ended.delete(this.#ended.keys().next().value as string);
+  }
+
+  #forgetEnded(href: string): boolean {
+    const ended = this.#ended.get(href);
+    if (ended === undefined) return false;
+    this.#ended.delete(href);
+    this.#directory.limits.memory.add(this.#options.account, -endedWeight(ended));
+    return true;
+  }
+
+  #leaveOut(href: string, weight: number, cause: NoRoomCause): void {
+    this.#withoutRoom.add(href, weight, cause);
+    if (this.#withoutRoom.has(href)) return;
+    // What is not known by name is not remembered either.
+    for (const { hrefs } of this.#members) hrefs.delete(href);
   }
 
   /**
@@ -224,6 +295,7 @@ export class FeedReplica {
   #take(member: Member, change: ReplicaChange, nowMs: number): void {
     const { source } = this.#options;
     const { href } = change.kind === "put" ? change.registration : change;
+    if (change.kind === "put" && isLeftOut(change.registration)) return;
     this.#shift.skip(href);
     this.#doubtful?.add(href);
     switch (change.kind) {
@@ -240,8 +312,16 @@ export class FeedReplica {
         member.hrefs.delete(change.href);
         this.#leftOut.taken(RECORDS, change.href);
         if (this.#members.some(({ hrefs }) => hrefs.has(change.href))) return;
-        if (this.#ended.delete(change.href)) this.#options.onGone?.(change.href);
+        if (this.#forgetEnded(href) || (!this.#directory.has(source, href) && this.#withoutRoom.forget(href)))
+          this.#options.onGone?.(href);
         this.#directory.remove(source, change.href, nowMs);
+        return;
+      case "leave-out":
+        member.hrefs.add(href);
+        this.#forgetEnded(href);
+        this.#directory.remove(source, href, nowMs);
+        this.#leaveOut(href, change.weight, "memory");
+        this.#options.onLeftOut?.(undefined);
         return;
       default:
         change satisfies never;
@@ -249,23 +329,71 @@ export class FeedReplica {
   }
 
   #put(registration: Registration, nowMs: number): void {
-    this.#ended.delete(registration.href);
+    const { href } = registration;
+    const { source } = this.#options;
+    this.#forgetEnded(href);
+    this.#withoutRoom.delete(href);
     if (registration.expiry === "exact" && registration.expiresAtMs <= nowMs) {
-      this.#leftOut.taken(RECORDS, registration.href);
-      this.#keepAside(registration.href, registration);
-      this.#directory.remove(this.#options.source, registration.href, nowMs, "expired");
+      this.#leftOut.taken(RECORDS, href);
+      this.#keepAside(href, registration);
+      this.#directory.remove(source, href, nowMs, "expired");
       return;
     }
     try {
-      this.#directory.put(this.#options.source, registration, nowMs);
-      this.#leftOut.taken(RECORDS, registration.href);
+      this.#putWhereThereIsRoom(registration, nowMs);
+      this.#leftOut.taken(RECORDS, href);
     } catch (error) {
       if (!(error instanceof MergeError)) throw error;
-      // Kept aside, so that the feed stays readable although the directory has no room.
-      this.#keepAside(registration.href, registration);
-      this.#leftOut.record(RECORDS, registration.href, causeOf(error), error.message);
+      const cause = noRoomCause(error);
+      // What is shown is not true any more, whatever it was.
+      this.#directory.remove(source, href, nowMs);
+      if (cause === undefined) {
+        this.#keepAside(href, registration);
+        this.#leftOut.record(RECORDS, href, "malformed", error.message);
+        return;
+      }
+      this.#leaveOut(href, recordWeight(registration), cause);
+      this.#options.onLeftOut?.(registration);
     }
   }
+
+  /** @throws {MergeError} */
+  #putWhereThereIsRoom(registration: Registration, nowMs: number): void {
+    const { source, account } = this.#options;
+    try {
+      this.#directory.put(source, registration, nowMs);
+    } catch (error) {
+      if (!(error instanceof MergeError) || error.code !== "MEMORY_FULL" || this.#ended.size === 0) throw error;
+      this.#giveUpEnded(recordWeight(registration));
+      if (!this.#directory.limits.memory.fits(account, recordWeight(registration))) throw error;
+      this.#directory.put(source, registration, nowMs);
+    }
+  }
+
+  /** What has ended, and may never be told of again, gives way to what lives, the oldest first. */
+  #giveUpEnded(bytes: number): void {
+    for (const [href, registration] of this.#ended) {
+      if (this.#directory.limits.memory.fits(this.#options.account, bytes)) return;
+      this.#forgetEnded(href);
+      this.#leaveOut(href, recordWeight(registration), "memory");
+    }
+  }
+}
+
+/** Stands for what the RD holds and for which there is no room. */
+const LEFT_OUT: Registration = {
+  ...{ href: "/", ep: "-", base: "-", renewedAtMs: 0, expiresAtMs: 0, expiry: "assumed" },
+  attributes: Object.freeze([]),
+  links: Object.freeze([]),
+};
+
+/** Half of it is what stands for something without room: the other half alone is of no use. */
+function isLeftOut({ attributes, links }: Registration): boolean {
+  return attributes === LEFT_OUT.attributes || links === LEFT_OUT.links;
+}
+
+function endedWeight(registration: Registration): number {
+  return UNPACKED_FACTOR * recordWeight(registration);
 }
 
 /** Part of what is left out: records that the directory does not take. */
@@ -274,9 +402,4 @@ export const RECORDS = "records";
 /** Part of what is left out: a notification that said nothing that could be read, until one can. */
 function patchPart(kind: FeedKind, member: number): string {
   return `patch ${kind} ${member}`;
-}
-
-/** Why the directory does not take a record. */
-export function causeOf(error: MergeError): "directory-full" | "malformed" {
-  return error.code === "DIRECTORY_FULL" ? "directory-full" : "malformed";
 }

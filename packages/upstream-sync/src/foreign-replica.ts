@@ -1,20 +1,25 @@
+import type { Clock } from "@tributary/coap-transport";
 import { type Criterion, type Link, originOf } from "@tributary/link-model";
 import {
   type Directory,
   MergeError,
   type RecordLimits,
   type Registration,
+  recordWeight,
   registrationMatches,
   type TakenLinks,
   takeLinks,
 } from "@tributary/merge-engine";
-import { AGE_PROOF_MS, AGE_TOLERANCE_MS, EXTENSION_SHARE } from "./constants.js";
-import { causeOf, RECORDS } from "./feed-replica.js";
+import { AGE_PROOF_MS, AGE_TOLERANCE_MS, EXTENSION_SHARE, UNPACKED_FACTOR } from "./constants.js";
+import { RECORDS } from "./feed-replica.js";
 import { ENTRIES_PER_STEP, type ForeignEndpoint, LinkCounts } from "./foreign-documents.js";
 import type { LeftOut } from "./left-out.js";
+import { type NoRoomCause, noRoomCause, WithoutRoom } from "./without-room.js";
 
 export interface ForeignReplicaOptions {
   readonly source: string;
+  /** Who its records count for in the limits of the directory. */
+  readonly account: string;
   readonly filters: readonly (readonly Criterion[])[];
   readonly assumedLifetimeMs: number;
   readonly limits: RecordLimits;
@@ -33,6 +38,10 @@ interface Record {
   /** When it appeared or last changed here; stands in for the renewal that such an RD does not tell (decision 4). */
   changedAtMs: number;
   seenAtMs: number;
+  /** Bytes that it takes here, besides the directory. */
+  weight: number;
+  /** There is no room for its links, or for showing it. */
+  hasNoRoom: boolean;
   /** First reading of the age that it shows now. */
   firstAge: { readonly ageS: number; readonly atMs: number } | null;
 }
@@ -50,15 +59,34 @@ export class ForeignReplica {
   /** By what the resource lookup is known to differ from all links that are held. */
   #orphans = new LinkCounts();
 
-  constructor(directory: Directory, options: ForeignReplicaOptions, leftOut: LeftOut) {
+  readonly #withoutRoom: WithoutRoom;
+  /** Bytes that all records take here. */
+  #weight = 0;
+
+  constructor(directory: Directory, options: ForeignReplicaOptions, leftOut: LeftOut, clock: Clock) {
     this.#directory = directory;
     this.#options = options;
     this.#leftOut = leftOut;
+    const { limits } = directory;
+    // Whoever has no room is asked for again with the next document.
+    const onRoom = (): void => {
+      this.#withoutRoom.startAgain();
+      for (const record of this.#records.values()) record.hasNoRoom = false;
+    };
+    this.#withoutRoom = new WithoutRoom({ limits, leftOut, clock, onRoom }, options.account);
   }
 
   /** Nothing is held this way any more; what the directory has of it stays. */
   close(): void {
     for (const part of [RECORDS, LINKS]) this.#leftOut.clear(part);
+    this.#withoutRoom.stop();
+    this.#directory.limits.memory.add(this.#options.account, -this.#weight);
+    this.#weight = 0;
+  }
+
+  /** Some of what the RD holds has no room here: its links are not known, and no comparison of all links can come out even. */
+  get isShort(): boolean {
+    return this.#withoutRoom.size > 0;
   }
 
   get size(): number {
@@ -85,10 +113,12 @@ export class ForeignReplica {
   ): Generator<void, { toAttribute: ForeignEndpoint[]; changes: number }> {
     let changes = isWhole ? yield* this.forgetOthers(endpoints, nowMs) : 0;
     let looked = 0;
+    if (isWhole) this.#withoutRoom.forgetUnnamed();
     for (const endpoint of endpoints.values()) {
       if (++looked % ENTRIES_PER_STEP === 0) yield;
       if (this.#takeEndpoint(endpoint, nowMs)) changes++;
     }
+    this.#withoutRoom.finish();
     return { toAttribute: yield* this.unattributed(), changes };
   }
 
@@ -143,9 +173,14 @@ export class ForeignReplica {
   #takeLinksOf(href: string, list: readonly Link[], nowMs: number): boolean {
     const record = this.#records.get(href);
     if (record === undefined || (record.links !== null && isSameLinks(record.links, list))) return false;
-    for (const link of record.links ?? []) this.#held.add(link, -1);
+    const hadLinks = record.links !== null;
+    this.#dropLinks(record);
+    if (!this.#takeMemory(record, list)) {
+      this.#directory.remove(this.#options.source, href, nowMs);
+      return hadLinks;
+    }
     for (const link of list) this.#held.add(link, 1);
-    if (record.links !== null) record.changedAtMs = nowMs;
+    if (hadLinks) record.changedAtMs = nowMs;
     record.links = list;
     record.taken = takeLinks(list, this.#options.limits);
     this.#show(record, nowMs);
@@ -214,7 +249,7 @@ export class ForeignReplica {
     let looked = 0;
     for (const record of this.#records.values()) {
       if (++looked % ENTRIES_PER_STEP === 0) yield;
-      if (record.links === null) this.#show(record, nowMs);
+      if (record.links === null && !record.hasNoRoom) this.#show(record, nowMs);
     }
   }
 
@@ -226,9 +261,9 @@ export class ForeignReplica {
   *unattributed(): Generator<void, ForeignEndpoint[]> {
     const found: ForeignEndpoint[] = [];
     let looked = 0;
-    for (const { endpoint, links } of this.#records.values()) {
+    for (const { endpoint, links, hasNoRoom } of this.#records.values()) {
       if (++looked % ENTRIES_PER_STEP === 0) yield;
-      if (links === null) found.push(endpoint);
+      if (links === null && !hasNoRoom) found.push(endpoint);
     }
     return found;
   }
@@ -247,10 +282,14 @@ export class ForeignReplica {
       known.endpoint = endpoint;
       known.seenAtMs = nowMs;
       if (known.links !== null) this.#show(known, nowMs);
+      // Counted again, where it is one of very many.
+      else if (known.hasNoRoom && !this.#withoutRoom.has(endpoint.href))
+        this.#withoutRoom.add(endpoint.href, 0, "memory");
       return isChanged;
     }
     // The path was given to another endpoint: another registration, whatever was known under this path.
     if (known !== undefined) this.#forget(endpoint.href, nowMs);
+    if (this.#withoutRoom.has(endpoint.href)) return false;
     const record: Record = {
       endpoint,
       links: null,
@@ -258,9 +297,12 @@ export class ForeignReplica {
       changedAtMs: nowMs,
       seenAtMs: nowMs,
       firstAge: null,
+      weight: 0,
+      hasNoRoom: false,
     };
     this.#noteAge(record, endpoint, nowMs);
     this.#records.set(endpoint.href, record);
+    if (!this.#takeMemory(record, [])) this.#records.delete(endpoint.href);
     return true;
   }
 
@@ -279,6 +321,32 @@ export class ForeignReplica {
       this.isAgeTrusted = true;
   }
 
+  /** Counts what a record takes with these links; false: there is no memory for it, here and in the directory. */
+  #takeMemory(record: Record, links: readonly Link[]): boolean {
+    const { account } = this.#options;
+    const { memory } = this.#directory.limits;
+    const { href, ep, base, attributes } = record.endpoint;
+    const shown = recordWeight({ href, ep, base, attributes, links });
+    const weight = UNPACKED_FACTOR * shown;
+    if (!memory.fits(account, weight + shown - record.weight - this.#directory.weight(this.#options.source, href))) {
+      this.#setWeight(record, 0);
+      record.hasNoRoom = true;
+      this.#withoutRoom.add(href, weight + shown, "memory");
+      return false;
+    }
+    record.hasNoRoom = false;
+    this.#withoutRoom.delete(href);
+    this.#setWeight(record, weight);
+    return true;
+  }
+
+  #setWeight(record: Record, weight: number): void {
+    const growth = weight - record.weight;
+    record.weight = weight;
+    this.#weight += growth;
+    this.#directory.limits.memory.add(this.#options.account, growth);
+  }
+
   #dropLinks(record: Record): void {
     for (const link of record.links ?? []) this.#held.add(link, -1);
     record.links = null;
@@ -287,7 +355,11 @@ export class ForeignReplica {
 
   #forget(href: string, nowMs: number): void {
     const record = this.#records.get(href);
-    if (record !== undefined) this.#dropLinks(record);
+    if (record !== undefined) {
+      this.#dropLinks(record);
+      this.#setWeight(record, 0);
+    }
+    this.#withoutRoom.delete(href);
     this.#records.delete(href);
     for (const part of [RECORDS, LINKS]) this.#leftOut.taken(part, href);
     this.#directory.remove(this.#options.source, href, nowMs);
@@ -319,8 +391,21 @@ export class ForeignReplica {
       this.#leftOut.taken(RECORDS, registration.href);
     } catch (error) {
       if (!(error instanceof MergeError)) throw error;
-      this.#leftOut.record(RECORDS, registration.href, causeOf(error), error.message);
+      const cause = noRoomCause(error);
+      if (cause === undefined) this.#leftOut.record(RECORDS, registration.href, "malformed", error.message);
+      else this.#dropFor(record, cause, nowMs);
     }
+  }
+
+  /** There is no room for a record: nothing of it is kept but its name. */
+  #dropFor(record: Record, cause: NoRoomCause, nowMs: number): void {
+    const { href } = record.endpoint;
+    const weight = record.weight;
+    this.#dropLinks(record);
+    this.#setWeight(record, 0);
+    this.#directory.remove(this.#options.source, href, nowMs);
+    record.hasNoRoom = true;
+    this.#withoutRoom.add(href, weight, cause);
   }
 
   /** Being seen again extends a record; that is worth telling only now and then. */

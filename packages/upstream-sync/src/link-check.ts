@@ -89,8 +89,9 @@ export class LinkCheck {
    * of null is not to be had: then a few registrations are asked for again each time. @throws {UpstreamError}
    */
   async compare(whole: readonly Link[] | null): Promise<boolean> {
-    const isChanged = whole === null ? await this.#checkBlindly() : await this.#compareWith(whole);
-    if (!this.#isStopped) this.#noteOrphans(whole !== null);
+    const isBlind = whole === null || this.#parts.replica.isShort;
+    const isChanged = isBlind ? await this.#checkBlindly() : await this.#compareWith(whole);
+    if (!this.#isStopped) this.#noteOrphans(!isBlind);
     return isChanged;
   }
 

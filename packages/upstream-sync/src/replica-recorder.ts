@@ -1,9 +1,17 @@
 import type { Clock } from "@tributary/coap-transport";
-import { type Directory, MergeError, type Registration, type SourceChange } from "@tributary/merge-engine";
+import {
+  type Directory,
+  MergeError,
+  type Registration,
+  recordWeight,
+  type SourceChange,
+} from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
+import { MAX_NAMES_WITHOUT_ROOM, UNPACKED_FACTOR } from "./constants.js";
 import type { KeptRegistration, KeptTimes, ReplicaStore } from "./replica-store.js";
 import { contentOf } from "./replicated-content.js";
 import type { UpstreamOptions } from "./types.js";
+import { type NoRoomCause, noRoomCause } from "./without-room.js";
 
 export interface ReplicaRecorderDeps {
   readonly store: ReplicaStore;
@@ -17,17 +25,39 @@ export interface RestoredReplica {
   readonly position: FeedPosition | undefined;
   /** Registrations whose lifetimes have ended meanwhile; the RD may hold them as renewed. */
   readonly ended: readonly Registration[];
+  /** Registrations that stay on disk, because there is no room for them. */
+  readonly withoutRoom: readonly KeptWithoutRoom[];
 }
+
+/** A registration that is on disk only. */
+export interface KeptWithoutRoom {
+  /** Empty: of very many, only the number is known. */
+  readonly href: string;
+  /** What it needs, bytes. */
+  readonly weight: number;
+  readonly cause: NoRoomCause;
+}
+
+const UNNAMED: Record<NoRoomCause, KeptWithoutRoom> = {
+  memory: { href: "", weight: 0, cause: "memory" },
+  "directory-full": { href: "", weight: 0, cause: "directory-full" },
+};
 
 /** Writes down what the directory holds of one upstream as it changes, and brings it back after a restart. */
 export class ReplicaRecorder {
   readonly #deps: ReplicaRecorderDeps;
   readonly #source: string;
   readonly #settings: string;
+  readonly #account: string;
   readonly #stopListening: () => void;
   #authority: string | null = null;
   /** What ends after it was brought back and before the RD is followed again belongs to what had ended before. */
   #ended: Registration[] = [];
+  /** What these take, bytes. */
+  #endedWeight = 0;
+  #withoutRoom: KeptWithoutRoom[] = [];
+  /** Something that the RD holds is neither in the directory nor on disk: no position holds until it is copied anew. */
+  #isLacking = false;
   /** By its position in the feed, the replica claims what has ended as well: the RD may hold it as renewed. */
   #hasPosition = false;
   #isFollowed = false;
@@ -36,6 +66,7 @@ export class ReplicaRecorder {
   constructor(deps: ReplicaRecorderDeps, options: UpstreamOptions) {
     this.#deps = deps;
     this.#source = options.name;
+    this.#account = options.account ?? options.name;
     this.#settings = JSON.stringify([
       ...[options.uri, options.filters, options.defaultSector ?? null],
       ...(options.isTier === true ? ["tier"] : []),
@@ -61,17 +92,48 @@ export class ReplicaRecorder {
     if (!isHeld) this.#bringBack(kept.authority);
     const position = store.position(this.#source);
     this.#hasPosition = position !== undefined;
-    return { isComplete: kept.isComplete, position, ended: this.#ended };
+    return { isComplete: kept.isComplete, position, ended: this.#ended, withoutRoom: this.#withoutRoom };
   }
 
   #bringBack(authority: string): void {
     const { store, directory, clock } = this.#deps;
-    directory.openSource(this.#source, { authority });
+    directory.openSource(this.#source, { authority, account: this.#account });
     for (const one of store.registrations(this.#source)) {
       const registration = this.#onThisClock(one);
-      if (registration.expiresAtMs <= clock.nowMs()) this.#ended.push(registration);
-      else if (!putIfRoom(directory, this.#source, registration, clock.nowMs())) {
-        store.remove(this.#source, registration.href);
+      if (registration.expiresAtMs <= clock.nowMs()) this.#restoreEnded(registration);
+      else this.#show(registration);
+    }
+  }
+
+  #restoreEnded(registration: Registration): void {
+    const { memory } = this.#deps.directory.limits;
+    const weight = UNPACKED_FACTOR * recordWeight(registration);
+    if (!memory.fits(this.#account, this.#endedWeight + weight)) {
+      this.#leaveOnDisk(registration, "memory");
+      return;
+    }
+    this.#endedWeight += weight;
+    this.#ended.push(registration);
+  }
+
+  #leaveOnDisk(registration: Registration, cause: NoRoomCause): void {
+    const isNamed = this.#withoutRoom.length < MAX_NAMES_WITHOUT_ROOM;
+    const { href } = registration;
+    this.#withoutRoom.push(isNamed ? { href, weight: recordWeight(registration), cause } : UNNAMED[cause]);
+  }
+
+  /** What there is no room for stays on disk. */
+  #show(registration: Registration): void {
+    const { store, directory, clock } = this.#deps;
+    const { href } = registration;
+    try {
+      directory.put(this.#source, registration, clock.nowMs());
+    } catch (error) {
+      if (!(error instanceof MergeError)) throw error;
+      const cause = noRoomCause(error);
+      if (cause !== undefined) this.#leaveOnDisk(registration, cause);
+      else {
+        store.remove(this.#source, href);
         store.setPosition(this.#source, undefined);
       }
     }
@@ -93,6 +155,8 @@ export class ReplicaRecorder {
   noteFollowed(): void {
     this.#isFollowed = true;
     this.#ended = [];
+    this.#endedWeight = 0;
+    this.#withoutRoom = [];
   }
 
   /** It is followed by its lookups: what was kept of a feed means nothing any more. */
@@ -111,8 +175,24 @@ export class ReplicaRecorder {
   }
 
   notePosition(position: FeedPosition): void {
+    if (this.#isLacking) return;
     this.#hasPosition = true;
     this.#deps.store.setPosition(this.#source, position);
+  }
+
+  /** A registration of the RD has no room here: it is on disk only; undefined: not even that, and the feed has to be copied anew. */
+  noteLeftOut(registration: Registration | undefined): void {
+    if (registration !== undefined) this.#put(registration);
+    else if (!this.#isLacking) {
+      this.#isLacking = true;
+      this.#hasPosition = false;
+      this.#deps.store.setPosition(this.#source, undefined);
+    }
+  }
+
+  /** A copy from the start begins: what it leaves out will be noted again. */
+  noteCopy(): void {
+    this.#isLacking = false;
   }
 
   /** The RD does not hold a registration any more that had ended here before. */
@@ -148,16 +228,5 @@ export class ReplicaRecorder {
     const renewedAtMs = clock.nowMs() - Math.max(0, clock.wallMs() - renewedAtWallMs);
     const expiresAtMs = renewedAtMs + (expiresAtWallMs - renewedAtWallMs);
     return { ...registration, renewedAtMs, expiresAtMs, ...(stampMs === undefined ? {} : { stampMs }) };
-  }
-}
-
-function putIfRoom(directory: Directory, source: string, registration: Registration, nowMs: number): boolean {
-  try {
-    directory.put(source, registration, nowMs);
-    return true;
-  } catch (error) {
-    // Without room for all of them the replica is copied, and told of, as any other.
-    if (!(error instanceof MergeError)) throw error;
-    return false;
   }
 }

@@ -13,6 +13,8 @@ export type UpstreamMode = "replicate" | "forward" | "auto";
 export interface UpstreamOptions {
   /** Name of the source in the directory; unique. */
   readonly name: string;
+  /** Who its records count for in the limits of the directory; default: its name. */
+  readonly account?: string;
   /** Origin of the RD, e.g. `coap://[2001:db8:23::1]`. */
   readonly uri: string;
   readonly mode: Exclude<UpstreamMode, "auto">;

@@ -1,8 +1,8 @@
-import { DEFAULT_RECORD_LIMITS } from "@tributary/merge-engine";
+import { DEFAULT_RECORD_LIMITS, type Registration } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
 import { FeedReplica } from "./feed-replica.js";
 import { ForeignReplica } from "./foreign-replica.js";
-import type { LeftOut } from "./left-out.js";
+import { type LeftOut, LossCount } from "./left-out.js";
 import { ReplicaRecorder, type RestoredReplica } from "./replica-recorder.js";
 import type { UpstreamDeps, UpstreamOptions } from "./types.js";
 
@@ -29,7 +29,16 @@ export class UpstreamReplica {
   /** Bring back what was kept; whether that was everything. */
   restore(): boolean {
     this.#restored = this.#recorder?.restore() ?? null;
+    this.#tellRestoredLosses();
     return this.#restored?.isComplete ?? false;
+  }
+
+  /** What of it stayed on disk, until the RD is followed again. */
+  #tellRestoredLosses(): void {
+    const losses = new LossCount();
+    for (const { cause } of this.#restored?.withoutRoom ?? [])
+      losses.add(cause, "the snapshot holds more than there is room for; the rest stays on disk");
+    this.#leftOut.replace(SNAPSHOT, losses.losses);
   }
 
   /** The RD was found at `authority`; `isComplete`: all of it is here. */
@@ -42,6 +51,7 @@ export class UpstreamReplica {
     const { name: source, filters, assumedLifetimeMs, defaultSector, isTier } = this.#options;
     const options = {
       source,
+      account: accountOf(this.#options),
       filters,
       assumedLifetimeMs,
       limits: this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS,
@@ -49,9 +59,12 @@ export class UpstreamReplica {
       ...(isTier === true ? { tier: { nodeId: this.#deps.nodeId } } : {}),
       ...(this.#restored === null ? {} : { restored: this.#restored }),
       onPosition: (position: FeedPosition) => this.#recorder?.notePosition(position),
+      onLeftOut: (registration: Registration | undefined) => this.#recorder?.noteLeftOut(registration),
+      onCopy: () => this.#recorder?.noteCopy(),
       onGone: (href: string) => this.#recorder?.noteGone(href),
     };
     this.#restored = null;
+    this.#leftOut.clear(SNAPSHOT);
     this.#ofLookups?.close();
     this.#ofLookups = null;
     this.#ofFeed ??= new FeedReplica(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
@@ -64,12 +77,12 @@ export class UpstreamReplica {
     const { name: source, filters, assumedLifetimeMs } = this.#options;
     this.#ofFeed?.close();
     this.#ofFeed = null;
+    this.#leftOut.clear(SNAPSHOT);
     this.#recorder?.noteWithoutFeed();
-    this.#ofLookups ??= new ForeignReplica(
-      this.#deps.directory,
-      { source, filters, assumedLifetimeMs, limits: this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS },
-      this.#leftOut,
-    );
+    const account = accountOf(this.#options);
+    const limits = this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS;
+    const options = { source, account, filters, assumedLifetimeMs, limits };
+    this.#ofLookups ??= new ForeignReplica(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
     return this.#ofLookups;
   }
 
@@ -80,4 +93,12 @@ export class UpstreamReplica {
     this.#recorder?.stop({ forget: !isKept });
     if (!isKept) this.#deps.directory.closeSource(this.#options.name, this.#deps.env.clock.nowMs());
   }
+}
+
+/** Part of what is left out: records of the snapshot for which there is no room. */
+const SNAPSHOT = "snapshot";
+
+/** Who the records of an upstream count for in the limits of the directory. Pure. */
+export function accountOf({ name, account = name }: Pick<UpstreamOptions, "name" | "account">): string {
+  return account;
 }

@@ -38,7 +38,7 @@ import type {
   UpstreamPhase,
   UpstreamStatus,
 } from "./types.js";
-import { UpstreamReplica } from "./upstream-replica.js";
+import { accountOf, UpstreamReplica } from "./upstream-replica.js";
 
 /** Follow an RD. Nothing is sent before `start`. */
 export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions): Upstream {
@@ -476,7 +476,7 @@ class UpstreamShell implements Upstream {
   #follow(found: Discovered, method: "feed" | "links" | "none"): void {
     if (method === "none") return;
     const { directory } = this.#deps;
-    directory.openSource(this.name, { authority: found.authority });
+    directory.openSource(this.name, { authority: found.authority, account: accountOf(this.#options) });
     this.#replica.noteState(found.authority, this.#wasComplete);
     if (method === "links") this.#rediscovery.watch(found);
     const deps = this.#followerDeps(found);

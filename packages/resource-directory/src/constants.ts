@@ -84,6 +84,8 @@ export const MAX_WAITING_LOOKUPS = 256;
 export const KEPT_BYTES = 640;
 /** An attribute of a kept registration, without its texts, bytes. */
 export const ATTRIBUTE_BYTES = 56;
+/** A link in the directory, bytes at least. */
+export const LEAST_LINK_BYTES = 96;
 /** An address in the table of those who register, bytes. */
 export const ADDRESS_BYTES = 120;
 /** A registration that is known by its name alone, because it is kept on disk, bytes. */

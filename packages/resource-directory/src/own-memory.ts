@@ -4,6 +4,7 @@ import {
   ATTRIBUTE_BYTES,
   CROWDED_SHARE,
   KEPT_BYTES,
+  LEAST_LINK_BYTES,
   NEWCOMER_SHARE,
   PREFIX_GROUPS,
 } from "./constants.js";
@@ -21,6 +22,30 @@ export function keptWeight({
   let weight = KEPT_BYTES + textWeight(base) + textWeight(links);
   for (const [name, value] of attributes) weight += ATTRIBUTE_BYTES + textWeight(name) + textWeight(value ?? "");
   return weight;
+}
+
+const [QUOTE, BACKSLASH, LESS_THAN] = [0x22, 0x5c, 0x3c];
+
+/** Bytes of heap that a registration with this payload takes at least, found without reading its links. Pure. */
+export function leastWeight(payload: Uint8Array): number {
+  let links = 0;
+  let isQuoted = false;
+  for (let at = 0; at < payload.length; at++) {
+    const byte = payload[at];
+    if (byte === QUOTE) isQuoted = !isQuoted;
+    else if (byte === BACKSLASH && isQuoted) at++;
+    else if (byte === LESS_THAN && !isQuoted) links++;
+  }
+  // Each byte is kept as it came, and makes a byte in the directory at least.
+  return 2 * payload.length + LEAST_LINK_BYTES * links;
+}
+
+/** No link makes more than so many bytes for each of its payload. */
+const MOST_PER_BYTE = 64;
+
+/** Bytes of heap that a registration with this payload may take. Pure. */
+export function mostWeight(payload: Uint8Array): number {
+  return MOST_PER_BYTE * payload.length;
 }
 
 /** Whom the memory of registrations counts for: the IPv4 address, or the /64 prefix of the IPv6 address. Pure. */

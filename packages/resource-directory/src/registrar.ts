@@ -11,7 +11,7 @@ import { MAX_GIVEN_UP } from "./constants.js";
 import { DormantCollection } from "./dormant-collection.js";
 import { andThen, KeyedQueue } from "./keyed-queue.js";
 import { createLocationIds } from "./location-ids.js";
-import { keptWeight, OwnMemory } from "./own-memory.js";
+import { keptWeight, leastWeight, mostWeight, OwnMemory } from "./own-memory.js";
 import { pathReference } from "./paths.js";
 import { accepted, type Refusal, type Result, refused } from "./refusal.js";
 import { resolveDocument } from "./registration-document.js";
@@ -146,7 +146,14 @@ export class Registrar {
   #restoring() {
     const { directory, store, env } = this.#deps;
     return {
-      ...{ store, env, federation: directory.clock, registry: this.#registry, memory: this.#memory, onDisk: this.#onDisk },
+      ...{
+        store,
+        env,
+        federation: directory.clock,
+        registry: this.#registry,
+        memory: this.#memory,
+        onDisk: this.#onDisk,
+      },
       show: (stored: StoredRegistration, renewedAtMs: number, stampMs?: number): EntryShare["shown"] =>
         this.#write(stored, renewedAtMs, stampMs),
       forget: (id: string): Pending<undefined> => this.remove(id),
@@ -197,11 +204,16 @@ export class Registrar {
     return [...this.#options.resourcePath, id];
   }
 
-  /** Why a registration with so many bytes of links cannot be kept, so that they need not be read; undefined: it may be. */
-  refusalOf(endpoint: Pick<RegistrationContent, "ep" | "d">, bytes: number, registrant: string): Refusal | undefined {
+  /** Why a registration with this payload cannot be kept, so that it need not be read; undefined: it may be. */
+  refusalOf(
+    endpoint: Pick<RegistrationContent, "ep" | "d">,
+    payload: Uint8Array,
+    registrant: string,
+  ): Refusal | undefined {
+    // While there is plenty it is not worth looking.
+    if (this.#memory.refusal(registrant, mostWeight(payload)) === undefined) return undefined;
     const known = this.byEndpoint(endpoint);
-    // Each byte is kept as it came, and makes a byte in the directory at least.
-    const growth = 2 * bytes - (known === undefined ? 0 : known.kept + known.shown);
+    const growth = leastWeight(payload) - (known === undefined ? 0 : known.kept + known.shown);
     const message = this.#lackOfMemory(registrant, growth, known?.stored.id ?? this.#onDisk.idOf(endpoint));
     return message === undefined ? undefined : { cause: "memory", message };
   }

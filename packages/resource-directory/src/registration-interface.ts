@@ -22,7 +22,7 @@ export function createRegistrationInterface(
     const asked = readRegistrationRequest(request, options.limits);
     if (!asked.ok) return refusals.answer(asked.refusal);
     const registrant = registrantOf(request.peer.address);
-    const lack = registrar.refusalOf(endpointOf(asked.value), request.payload.length, registrant);
+    const lack = registrar.refusalOf(endpointOf(asked.value), request.payload, registrant);
     if (lack !== undefined) return refusals.answer(lack);
     const read = readDocument(request.payload, options.limits);
     if (!read.ok) return refusals.answer(read.refusal);

@@ -2,7 +2,7 @@ import { formatCode, type ServerResponse, silentLogger } from "@tributary/coap-t
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { createDirectory, SharedLimit } from "@tributary/merge-engine";
 import { describe, expect, test } from "vitest";
-import { keptWeight, OwnMemory, registrantOf, registrantOfBase } from "./own-memory.js";
+import { keptWeight, leastWeight, OwnMemory, registrantOf, registrantOfBase } from "./own-memory.js";
 import { codeOf, serveDirectory } from "./testing/served-directory.js";
 import type { RegistrationStore, StoredRegistration } from "./types.js";
 
@@ -78,6 +78,19 @@ describe("registrations share a limit of bytes", () => {
   test("what is refused for its size is not even read", () => {
     const { ask } = serveWithin(20_000);
     expect(codeOf(ask("POST", "/rd?ep=a", { payload: `${FAT.repeat(8)},not link format` }))).toBe("5.03");
+  });
+
+  test.each([
+    ["nothing", "", 0],
+    ["one link", "</a>", 1],
+    ["brackets in quotes", '</a>;title="<<<",</b>;title="\\"<"', 2],
+    ["many links", FAT, 600],
+  ])("what it takes at least shows without reading it: %s", (_, payload, links) => {
+    const bytes = Buffer.from(payload);
+    expect(leastWeight(bytes)).toBe(2 * bytes.length + 96 * links);
+    const { memory, register } = serveWithin(1_000_000);
+    register("ep=a", payload);
+    expect(leastWeight(bytes)).toBeLessThan(memory.used("local"));
   });
 
   test("all of it is given back", () => {

@@ -1,12 +1,15 @@
 import type { SharedLimit } from "@tributary/merge-engine";
 import type { NodeConfig } from "../config/types.js";
 
-/** What the program needs besides the registrations, bytes: code, tables of the transport, and what is read at the moment. */
-const PROGRAM_BYTES = 64 * 1024 * 1024;
+/**
+ * What is not for registrations, bytes: the young generation, which is part of the limit (up to 192 MiB in Node.js 24) and holds
+ * nothing for long; and the program with the tables of the transport and what is read at the moment.
+ */
+const PROGRAM_BYTES = 256 * 1024 * 1024;
 /** Share of the rest of the heap for what is kept; the other part is for garbage, and for what estimates are wrong by. */
 const HEAP_SHARE = 0.6;
 /** The least share of a very small heap. */
-const SMALL_HEAP_SHARE = 0.25;
+const SMALL_HEAP_SHARE = 0.2;
 /** The most that kept responses of upstreams get of the memory. */
 const CACHE_SHARE = 0.25;
 /** What own registrations can count on beside upstreams, as a share of a limit. */

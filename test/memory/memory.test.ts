@@ -1,0 +1,195 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CODE, CONTENT_FORMAT, formatCode, METHOD } from "@tributary/coap-transport";
+import { expect, test } from "vitest";
+import { openTestClient, type TestClient } from "../harness/nodes.js";
+import { eventually, freePort, startTributary, type TributaryNode, temporaryFolder } from "../peers/peers.js";
+import { type CodeCounts, HeavyClient } from "./heavy-client.js";
+
+/** `npm run memory` goes further: see main.ts. */
+const MINUTES = Number(process.env.TRIBUTARY_MEMORY_MINUTES ?? 0);
+const HEAP_MB = Number(process.env.TRIBUTARY_MEMORY_HEAP ?? 128);
+/** In the short form: refusals after which it is enough. */
+const ENOUGH_REFUSALS = 100;
+const HUNDRED = 100;
+const LOOKUP_PAUSE_MS = 250;
+const UPSTREAM = "rd";
+
+interface Site {
+  readonly rd: string;
+  readonly lp: string;
+  readonly rdPort: number;
+  start(name: "rd" | "lp"): Promise<TributaryNode>;
+  api(name: "rd" | "lp", path: string): Promise<unknown>;
+}
+
+/** An RD with a store and a proxy with a snapshot, each in a process with a small heap. */
+async function openSite(): Promise<Site> {
+  const folder = temporaryFolder();
+  const ports = { rd: await freePort("127.0.0.1"), lp: await freePort("127.0.0.1") };
+  const http = { rd: await freePort("127.0.0.1"), lp: await freePort("127.0.0.1") };
+  const [rd, lp] = [`coap://127.0.0.1:${ports.rd}`, `coap://127.0.0.1:${ports.lp}`];
+  const stream = `coap+tcp://127.0.0.1:${ports.rd}`;
+  const files = {
+    rd: `listen: ["${rd}", "${stream}"]\nregistration: { store: "lmdb:./rd-state" }\n`,
+    lp: `listen: ["${lp}"]\nlookup: { upstreams: [{ name: ${UPSTREAM}, uri: "${stream}" }] }\nsnapshot: ./lp-state\n`,
+  };
+  return {
+    rd,
+    lp,
+    rdPort: ports.rd,
+    start(name) {
+      const configFile = join(folder, `${name}.yaml`);
+      writeFileSync(configFile, `name: ${name}\nhttp: "127.0.0.1:${http[name]}"\n${files[name]}`);
+      return startTributary({ configFile, env: { NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}` } });
+    },
+    api: async (name, path) => (await fetch(`http://127.0.0.1:${http[name]}${path}`)).json(),
+  };
+}
+
+interface NodeView {
+  readonly memory: { readonly limit: number; readonly used: number; readonly onDisk: number };
+  readonly registrations: { readonly total: number };
+}
+
+interface UpstreamView {
+  readonly phase: string;
+  readonly registrations: number;
+  readonly leftOut?: Readonly<Record<string, number>>;
+}
+
+/** Asks both nodes for one registration, again and again, and notes how long that takes. */
+class Asking {
+  readonly durationsMs: Record<"rd" | "lp", number[]> = { rd: [], lp: [] };
+  readonly failures: string[] = [];
+  readonly #client: TestClient;
+  #isOver = false;
+  readonly #done: Promise<unknown>;
+
+  constructor(client: TestClient, { rd, lp }: Site) {
+    this.#client = client;
+    this.#done = Promise.all([this.#ask("rd", rd), this.#ask("lp", lp)]);
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await this.#done;
+  }
+
+  async #ask(name: "rd" | "lp", uri: string): Promise<void> {
+    while (!this.#isOver) {
+      const startMs = performance.now();
+      try {
+        const found = await this.#client.targets(`${uri}/rd-lookup/ep`, ["ep=modest"]);
+        this.durationsMs[name].push(performance.now() - startMs);
+        if (found.length !== 1) this.failures.push(`${name} shows ${found.length} of 1`);
+      } catch (error) {
+        this.failures.push(`${name}: ${String(error)}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOOKUP_PAUSE_MS));
+    }
+  }
+}
+
+/** Clients that register more than there is room for, from 127.0.0.x, until there have been refusals enough, or the time is up. */
+async function press(site: Site, count: number, untilMs: number): Promise<{ codes: CodeCounts; lost: number }> {
+  let number = 0;
+  const clients = Array.from(
+    { length: count },
+    (_, at) => new HeavyClient(site.rdPort, `127.0.0.${2 + at}`, () => count * 1_000_000 + number++),
+  );
+  const sum = () => {
+    const codes: CodeCounts = {};
+    for (const client of clients)
+      for (const [code, times] of Object.entries(client.codes)) codes[code] = (codes[code] ?? 0) + times;
+    return codes;
+  };
+  const isEnough = () =>
+    MINUTES > 0 ? Date.now() >= untilMs : (sum()["5.03"] ?? 0) >= ENOUGH_REFUSALS * Math.min(count, 4);
+  while (!isEnough() && !clients.every(({ isClosed }) => isClosed))
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  const lost = clients.filter(({ isClosed }) => isClosed).length;
+  for (const client of clients) client.close();
+  return { codes: sum(), lost };
+}
+
+async function registerModest(client: TestClient, rd: string): Promise<string> {
+  const response = await client.coap.request({
+    method: METHOD.POST,
+    uri: `${rd}/rd`,
+    query: ["ep=modest", "lt=86400", "base=coap://[2001:db8::7]"],
+    contentFormat: CONTENT_FORMAT.LINK_FORMAT,
+    payload: new TextEncoder().encode('</t>;rt="temperature"'),
+  });
+  expect(formatCode(response.code)).toBe("2.01");
+  return `${rd}/${response.locationPath.join("/")}`;
+}
+
+function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+function report(title: string, fields: object): void {
+  process.stderr.write(`${title}: ${JSON.stringify(fields)}\n`);
+}
+
+test("registrations of 64 kB with 4 000 links, from one client and from a hundred: both nodes live, answer, and start again", {
+  timeout: MINUTES * 60_000 + 600_000,
+}, async () => {
+  const site = await openSite();
+  const client = await openTestClient();
+  let [rd, lp] = [await site.start("rd"), await site.start("lp")];
+  const location = await registerModest(client, site.rd);
+  await eventually(
+    async () => (await client.targets(`${site.lp}/rd-lookup/ep`, ["ep=modest"])).length === 1 || undefined,
+  );
+
+  const asking = new Asking(client, site);
+  const halfMs = MINUTES * 30_000;
+  const alone = await press(site, 1, Date.now() + halfMs);
+  report("one client", alone);
+  const many = await press(site, HUNDRED, Date.now() + halfMs);
+  report("a hundred clients", many);
+  await asking.end();
+
+  for (const { codes, lost } of [alone, many]) {
+    expect(lost).toBe(0);
+    expect(codes["5.03"]).toBeGreaterThan(0);
+    expect(Object.keys(codes).filter((code) => code !== "2.01" && code !== "5.03")).toEqual([]);
+  }
+  expect(alone.codes["2.01"]).toBeGreaterThan(0);
+  // What was there, and what grows nothing, goes on.
+  expect(asking.failures).toEqual([]);
+  expect(formatCode((await client.coap.request({ method: METHOD.POST, uri: location })).code)).toBe("2.04");
+  const before = (await site.api("rd", "/api/node")) as NodeView;
+  expect(before.memory.used).toBeLessThanOrEqual(before.memory.limit);
+  // The proxy has less room than the RD: it says what it left out, and its answers say that they may miss something.
+  const [upstream] = (await eventually(async () => {
+    const views = (await site.api("lp", "/api/upstreams")) as UpstreamView[];
+    return (views[0]?.leftOut?.memory ?? 0) > 0 ? views : undefined;
+  })) as UpstreamView[];
+  const partial = await client.get(`${site.lp}/rd-lookup/ep`, ["ep=modest"]);
+  expect([formatCode(partial.code), partial.maxAgeS]).toEqual([formatCode(CODE.CONTENT), 5]);
+  report("held", { rd: before, lp: upstream });
+  for (const name of ["rd", "lp"] as const) {
+    const sorted = asking.durationsMs[name].sort((a, b) => a - b);
+    report(`selective lookups at ${name}`, {
+      count: sorted.length,
+      medianMs: percentile(sorted, 0.5),
+      p99Ms: percentile(sorted, 0.99),
+      slowestMs: sorted.at(-1),
+    });
+  }
+
+  // Killed, so that nothing is put in order first.
+  await Promise.all([rd.kill("SIGKILL"), lp.kill("SIGKILL")]);
+  const startMs = performance.now();
+  [rd, lp] = [await site.start("rd"), await site.start("lp")];
+  const startedMs = performance.now() - startMs;
+  const after = (await site.api("rd", "/api/node")) as NodeView;
+  report("started again", { startedMs, rd: after });
+  expect(after.registrations.total + after.memory.onDisk).toBe(before.registrations.total);
+  expect(await client.targets(`${site.rd}/rd-lookup/ep`, ["ep=modest"])).toHaveLength(1);
+  expect(await client.targets(`${site.lp}/rd-lookup/ep`, ["ep=modest"])).toHaveLength(1);
+  expect(formatCode((await client.coap.request({ method: METHOD.POST, uri: location })).code)).toBe("2.04");
+});

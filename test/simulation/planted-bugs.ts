@@ -89,12 +89,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: "",
   },
   {
-    name: "Hop-Limit 1 is ignored: a proxy that is an RD as well answers for others",
-    file: "resource-directory/src/lookup-scope.ts",
-    find: "hopLimit === HERE_ONLY_HOP_LIMIT || ",
-    replace: "",
-  },
-  {
     name: "links of a superseded registration are shown where RDs are asked",
     file: "lookup-server/src/union.ts",
     find: "if (endpoint !== undefined && winners.get(keyOf(endpoint.link)) !== endpoint) continue;",

@@ -13,7 +13,8 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^@tributary\/([a-z-]+)$/, replacement: `${root}packages/$1/src/index.ts` },
-      { find: "@tributary/coap-transport/testing", replacement: `${root}packages/coap-transport/src/testing/index.ts` },
+      { find: /^@tributary\/([a-z-]+)\/testing$/, replacement: `${root}packages/$1/src/testing/index.ts` },
+      { find: /^tributary$/, replacement: `${root}packages/cli/src/index.ts` },
     ],
   },
   test: {

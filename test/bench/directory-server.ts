@@ -1,11 +1,9 @@
 // An RD with so many registrations, filled through its store, as after a restart.
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
-import { systemEnvironment } from "../../packages/cli/dist/environment.js";
-import { checkConfig, createNode, type NodeDeps } from "../../packages/cli/dist/index.js";
-import { systemNetwork } from "../../packages/cli/dist/system-network.js";
-import { silentLogger } from "../../packages/coap-transport/dist/index.js";
-import type { StoredRegistration } from "../../packages/resource-directory/dist/index.js";
+import { checkConfig, createNode, type NodeDeps, systemEnvironment, systemNetwork } from "@tributary/node";
+import type { StoredRegistration } from "@tributary/resource-directory";
+import { silentLogger } from "@tributary/runtime";
 import { registrationOf } from "./workload.ts";
 
 type Registrations = Awaited<ReturnType<NonNullable<NonNullable<NodeDeps["state"]>["openRegistrations"]>>>;

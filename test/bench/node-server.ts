@@ -1,10 +1,7 @@
 // A node of any configuration, given as JSON. Says when every upstream is live, and what that took.
 import { randomBytes } from "node:crypto";
-import { systemEnvironment } from "../../packages/cli/dist/environment.js";
-import { checkConfig, createNode } from "../../packages/cli/dist/index.js";
-import { systemNetwork } from "../../packages/cli/dist/system-network.js";
-import { systemState } from "../../packages/cli/dist/system-state.js";
-import { silentLogger } from "../../packages/coap-transport/dist/index.js";
+import { checkConfig, createNode, systemEnvironment, systemNetwork, systemState } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
 
 const checked = checkConfig(
   JSON.stringify({ name: "bench", http: false, ...JSON.parse(process.argv[2] ?? "{}") }),

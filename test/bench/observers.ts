@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { setTimeout as delay } from "node:timers/promises";
-import { openCoapClient, silentLogger, systemClock } from "../../packages/coap-transport/dist/index.js";
+import { openCoapClient } from "@tributary/coap-transport";
+import { silentLogger, systemClock } from "@tributary/runtime";
 import { type Findings, ms, percentile, rate, type Tell } from "./figures.ts";
 import { startNode } from "./node-process.ts";
 import { lookupDatagram } from "./workload.ts";

@@ -1,8 +1,6 @@
 // Several small RDs in one process: upstreams for fan-out.
-import { systemEnvironment } from "../../packages/cli/dist/environment.js";
-import { checkConfig, createNode } from "../../packages/cli/dist/index.js";
-import { systemNetwork } from "../../packages/cli/dist/system-network.js";
-import { silentLogger } from "../../packages/coap-transport/dist/index.js";
+import { checkConfig, createNode, systemEnvironment, systemNetwork } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
 
 const count = Number(process.argv[2]);
 const registrations = Number(process.argv[3]);

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCoapClient, silentLogger, systemClock } from "../../packages/coap-transport/dist/index.js";
+import { openCoapClient } from "@tributary/coap-transport";
+import { silentLogger, systemClock } from "@tributary/runtime";
 import { atLeast, type Findings, ms, rate, ratio, type Tell } from "./figures.ts";
 import { type Load, load } from "./load.ts";
 import { measureEcho } from "./lookups.ts";

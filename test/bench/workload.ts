@@ -1,4 +1,4 @@
-import type { StoredRegistration } from "../../packages/resource-directory/dist/index.js";
+import type { StoredRegistration } from "@tributary/resource-directory";
 
 /** Registrations of three links each, as a building has them: four endpoints a room, each with a base of its own. */
 export function registrationOf(index: number, renewedAtWallMs: number): StoredRegistration {

@@ -1,9 +1,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { silentLogger } from "@tributary/coap-transport";
+import { createRouter, type HttpServer, send, startHttpServer } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
 import { afterEach, expect, test } from "vitest";
-import { createRouter, send } from "../../packages/cli/src/http/router.js";
-import { type HttpServer, startHttpServer } from "../../packages/cli/src/http/server.js";
 
 /** As many connections as the server takes at once. */
 const ALL_PLACES = 512;

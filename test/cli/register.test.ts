@@ -1,4 +1,5 @@
 import { createSocket } from "node:dgram";
+import { createEndpointClient, type EndpointClient, runCli } from "@tributary/cli";
 import {
   CODE,
   type CoapListener,
@@ -7,12 +8,10 @@ import {
   type RequestHandler,
   type ServerRequest,
   type ServerResponse,
-  silentLogger,
 } from "@tributary/coap-transport";
+import { systemEnvironment } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
 import { afterEach, describe, expect, test } from "vitest";
-import { systemEnvironment } from "../../packages/cli/src/environment.js";
-import { runCli } from "../../packages/cli/src/program.js";
-import { createEndpointClient, type EndpointClient } from "../../packages/cli/src/register/endpoint-client.js";
 import { FakeIo } from "./fake-node.js";
 
 const env = systemEnvironment(silentLogger);

@@ -4,8 +4,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { runCli } from "@tributary/cli";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { runCli } from "../../packages/cli/src/program.js";
 import { FakeIo } from "./fake-node.js";
 
 /** A command whose stderr is kept. */

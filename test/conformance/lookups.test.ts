@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { formatCode } from "@tributary/coap-transport";
 import type { Attribute, Link } from "@tributary/link-model";
+import type { Node } from "@tributary/node";
 import { describe, expect, test } from "vitest";
-import type { Node } from "../../packages/cli/src/node/types.js";
 import { MovableClock, openNode, openTestClient, type TestClient } from "../harness/nodes.js";
 import { eventually } from "../peers/peers.js";
 

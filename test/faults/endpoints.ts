@@ -5,9 +5,9 @@
  */
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createEndpointClient } from "../../packages/cli/dist/register/endpoint-client.js";
-import type { EndpointResponse } from "../../packages/cli/dist/register/endpoint-exchange.js";
-import { seededRandom } from "../../packages/coap-transport/src/testing/seeded-random.ts";
+import type { EndpointResponse } from "@tributary/cli";
+import { createEndpointClient } from "@tributary/cli";
+import { seededRandom } from "@tributary/runtime/testing";
 import type { JournalEntry } from "./journal.ts";
 
 export interface EndpointsPlan {

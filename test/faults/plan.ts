@@ -1,4 +1,4 @@
-import { seededRandom } from "@tributary/coap-transport/testing";
+import { seededRandom } from "@tributary/runtime/testing";
 import { HOSTS, type Host, LPS, RDS } from "./hosts.js";
 
 /** Whether a process that is started again finds what the one before had stored. */

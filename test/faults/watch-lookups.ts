@@ -2,14 +2,9 @@
  * `watch-lookups.ts URI`: a client that asks one lookup proxy all the time. Small lookups ten times a second, whole ones twice;
  * what it sees goes to stdout (see `Sighting`). SIGTERM: end.
  */
-import {
-  type ClientResponse,
-  formatCode,
-  openCoapClient,
-  silentLogger,
-  systemClock,
-} from "../../packages/coap-transport/dist/index.js";
-import { type Link, parseLinkFormat } from "../../packages/link-model/dist/index.js";
+import { type ClientResponse, formatCode, openCoapClient } from "@tributary/coap-transport";
+import { type Link, parseLinkFormat } from "@tributary/link-model";
+import { silentLogger, systemClock } from "@tributary/runtime";
 import type { Sighting } from "./sightings.ts";
 
 const ASK_EVERY_MS = 100;

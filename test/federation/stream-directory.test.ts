@@ -1,4 +1,4 @@
-import { systemClock } from "@tributary/coap-transport";
+import { systemClock } from "@tributary/runtime";
 import { expect, test } from "vitest";
 import { openNode, openTestClient } from "../harness/nodes.js";
 import { eventually } from "../peers/peers.js";

@@ -1,8 +1,6 @@
 import { createSocket, type Socket } from "node:dgram";
+import { isRequestCode, OPTION, parseDatagram } from "@tributary/coap-transport";
 import { onTestFinished } from "vitest";
-import { OPTION } from "../../packages/coap-transport/src/constants.js";
-import { isRequestCode } from "../../packages/coap-transport/src/message.js";
-import { parseDatagram } from "../../packages/coap-transport/src/message-codec.js";
 
 export interface CountedRequest {
   /** Code of the request: 1 is GET. */

@@ -40,7 +40,7 @@ test("a run says how long it takes on stderr, and disturbs no machine-readable r
   const report = join(temporaryFolder(), "report.json");
   const { status, stderr } = await runProcess(PINNED_NODE, [
     `${root}node_modules/vitest/vitest.mjs`,
-    ...["run", "--config", "test/vitest.config.ts", "packages/merge-engine/src/string-pool.test.ts"],
+    ...["run", "--config", "test/vitest.config.ts", "packages/merge-engine/src/records/string-pool.test.ts"],
     ...["--reporter=json", `--outputFile.json=${report}`, "--reporter=./test/harness/progress-reporter.ts"],
   ]);
   expect({ status, stderr }).toMatchObject({

@@ -1,22 +1,18 @@
 import { inspect } from "node:util";
 import {
   type ClientResponse,
-  type Clock,
   CODE,
   CONTENT_FORMAT,
   type CoapClient,
   formatCode,
   METHOD,
   openCoapClient,
-  silentLogger,
-  systemClock,
 } from "@tributary/coap-transport";
 import { type Link, parseLinkFormat } from "@tributary/link-model";
+import type { Node } from "@tributary/node";
+import { checkConfig, createNode, systemNetwork } from "@tributary/node";
+import { type Clock, silentLogger, systemClock } from "@tributary/runtime";
 import { onTestFinished } from "vitest";
-import { checkConfig } from "../../packages/cli/src/config/check-config.js";
-import { createNode } from "../../packages/cli/src/node/create-node.js";
-import type { Node } from "../../packages/cli/src/node/types.js";
-import { systemNetwork } from "../../packages/cli/src/system-network.js";
 
 /** The real clock, which a test can move ahead: what is stored looks older at once, timers keep their pace. */
 export class MovableClock implements Clock {

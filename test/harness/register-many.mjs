@@ -1,5 +1,6 @@
 // register-many RD COUNT: register COUNT endpoints at an RD, from the built packages, and end.
-import { openCoapClient, silentLogger, systemClock } from "../../packages/coap-transport/dist/index.js";
+import { openCoapClient } from "@tributary/coap-transport";
+import { silentLogger, systemClock } from "@tributary/runtime";
 
 const [rd, count] = process.argv.slice(2);
 const client = await openCoapClient({ env: { clock: systemClock(), random: Math.random, logger: silentLogger } }, {});

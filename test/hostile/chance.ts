@@ -1,4 +1,4 @@
-import { seededRandom } from "../../packages/coap-transport/src/testing/seeded-random.ts";
+import { seededRandom } from "@tributary/runtime/testing";
 
 /** Choices that depend on nothing but the seed. */
 export class Chance {

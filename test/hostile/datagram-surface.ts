@@ -7,9 +7,9 @@ import {
   formatCode,
   METHOD,
   OPTION,
+  parseDatagram,
 } from "@tributary/coap-transport";
 import { parseLinkFormat } from "@tributary/link-model";
-import { parseDatagram } from "../../packages/coap-transport/src/message-codec.js";
 import type { Chance } from "./chance.ts";
 import {
   mutateMessage,

@@ -1,6 +1,12 @@
-import { createCoapEndpoint, type DatagramSocket, METHOD, OPTION } from "@tributary/coap-transport";
+import {
+  createCoapEndpoint,
+  type DatagramSocket,
+  encodeDatagram,
+  METHOD,
+  OPTION,
+  parseDatagram,
+} from "@tributary/coap-transport";
 import { expect, onTestFinished, test } from "vitest";
-import { encodeDatagram, parseDatagram } from "../../packages/coap-transport/src/message-codec.js";
 import { openVirtualNode, settled, watchedWorld } from "./virtual-node.ts";
 
 const RD = "coap://[2001:db8::1]";

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Link, toLinkset } from "@tributary/link-model";
+import { linkToJson } from "@tributary/node";
 import { beforeAll, describe, expect, test } from "vitest";
-import { linkToJson } from "../../packages/cli/src/link-json.js";
 import { openTestClient, type TestClient } from "../harness/nodes.js";
 import {
   eventually,

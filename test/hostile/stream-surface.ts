@@ -1,6 +1,5 @@
-import { CODE, CONTENT_FORMAT, METHOD } from "@tributary/coap-transport";
+import { CODE, CONTENT_FORMAT, encodeFrame, METHOD, StreamParser } from "@tributary/coap-transport";
 import { createVirtualStreams, type VirtualStream, type VirtualStreams } from "@tributary/coap-transport/testing";
-import { encodeFrame, StreamParser } from "../../packages/coap-transport/src/tcp-framing.js";
 import type { Chance } from "./chance.ts";
 import { mutateMessage, writeRough } from "./coap-messages.ts";
 import { validMessage } from "./datagram-surface.ts";

@@ -16,8 +16,7 @@ import {
   resourceMatches,
   type SourcedRegistration,
 } from "@tributary/merge-engine";
-import { checkConfig } from "../../packages/cli/src/config/check-config.js";
-import { formatConfigError } from "../../packages/cli/src/config/errors.js";
+import { checkConfig, formatConfigError } from "@tributary/node";
 import { CONFIGURATIONS, DOCUMENTS, ITEMS } from "./corpus.ts";
 import { cuttings, Finding, type Surface, type Target } from "./surface.ts";
 import { mutateBytes, mutateText } from "./text-mutations.ts";

@@ -1,11 +1,5 @@
-import {
-  CODE,
-  CONTENT_FORMAT,
-  listenCoap,
-  type RequestHandler,
-  silentLogger,
-  systemClock,
-} from "@tributary/coap-transport";
+import { CODE, CONTENT_FORMAT, listenCoap, type RequestHandler } from "@tributary/coap-transport";
+import { silentLogger, systemClock } from "@tributary/runtime";
 import { expect, onTestFinished, test } from "vitest";
 import { startServer } from "../bench/measured-process.js";
 import { eventually, freePort } from "../peers/peers.js";

@@ -6,9 +6,9 @@ import {
   type DatagramSocket,
   formatCode,
   METHOD,
+  parseDatagram,
 } from "@tributary/coap-transport";
 import { firstValue, parseLinkFormat } from "@tributary/link-model";
-import { parseDatagram } from "../../packages/coap-transport/src/message-codec.js";
 import { Chance } from "./chance.ts";
 import { mutateMessage, type RoughMessage, WHOLE, writeRough } from "./coap-messages.ts";
 import { Finding, type Surface, type Target } from "./surface.ts";

@@ -5,10 +5,8 @@ import {
   createCoapEndpoint,
   type DatagramSocket,
   DEFAULT_STREAM_LIMITS,
-  type Logger,
   parseCoapUri,
   type StreamLimits,
-  silentLogger,
   type TransportLimits,
 } from "@tributary/coap-transport";
 import {
@@ -17,11 +15,10 @@ import {
   type VirtualStreams,
   type VirtualWorld,
 } from "@tributary/coap-transport/testing";
-import { createReplicaPolicy } from "@tributary/resource-directory";
-import { checkConfig } from "../../packages/cli/src/config/check-config.js";
-import type { NodeConfig } from "../../packages/cli/src/config/types.js";
-import { createNode } from "../../packages/cli/src/node/create-node.js";
-import type { Node, NodeNetwork } from "../../packages/cli/src/node/types.js";
+import { createReplicaPolicy } from "@tributary/lookup-interface";
+import type { Node, NodeConfig, NodeNetwork } from "@tributary/node";
+import { checkConfig, createNode } from "@tributary/node";
+import { type Logger, silentLogger } from "@tributary/runtime";
 import { Finding } from "./surface.ts";
 
 /** A world whose logger takes an error for what it is: input must not cause any. */

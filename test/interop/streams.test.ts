@@ -1,4 +1,5 @@
-import { openCoapClient, silentLogger, systemClock } from "@tributary/coap-transport";
+import { openCoapClient } from "@tributary/coap-transport";
+import { silentLogger, systemClock } from "@tributary/runtime";
 import { expect, onTestFinished, test } from "vitest";
 import { openNode, openTestClient } from "../harness/nodes.js";
 import {

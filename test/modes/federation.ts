@@ -17,18 +17,12 @@ import {
   serveStreamsAt,
 } from "@tributary/coap-transport/testing";
 import { type Link, parseLinkFormat } from "@tributary/link-model";
+import { createLookupInterface, createSite, directoryLookupSource } from "@tributary/lookup-interface";
 import { createDirectory } from "@tributary/merge-engine";
-import {
-  createLookupInterface,
-  createMemoryStore,
-  createResourceDirectory,
-  createSite,
-  directoryLookupSource,
-} from "@tributary/resource-directory";
+import type { Node, NodeNetwork } from "@tributary/node";
+import { checkConfig, createNode } from "@tributary/node";
+import { createMemoryStore, createResourceDirectory } from "@tributary/resource-directory";
 import { onTestFinished } from "vitest";
-import { checkConfig } from "../../packages/cli/src/config/check-config.js";
-import { createNode } from "../../packages/cli/src/node/create-node.js";
-import type { Node, NodeNetwork } from "../../packages/cli/src/node/types.js";
 
 export type Scheme = "coap" | "coap+tcp";
 

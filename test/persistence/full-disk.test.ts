@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { firstValue } from "@tributary/link-model";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { firstValue } from "../../packages/link-model/dist/index.js";
 import { openTestClient, type TestClient } from "../harness/nodes.js";
 import { freePort, requirePeers, startTributary, temporaryFolder, untilWritten } from "../peers/peers.js";
 

@@ -1,6 +1,6 @@
-import type { Clock } from "@tributary/coap-transport";
 import type { LogPosition } from "@tributary/replication";
 import type { FeedHistory, RegistrationStore, StoredRegistration } from "@tributary/resource-directory";
+import type { Clock } from "@tributary/runtime";
 import { createMemoryReplicaStore, type ReplicaStore } from "@tributary/upstream-sync";
 
 /** How long a commit takes, ms; what was written less long ago is lost with the process. */

@@ -2,8 +2,6 @@ import {
   type CoapClient,
   type CoapEndpoint,
   createCoapEndpoint,
-  type Environment,
-  type Logger,
   parseCoapUri,
   type RequestHandler,
 } from "@tributary/coap-transport";
@@ -11,14 +9,14 @@ import {
   createVirtualStreams,
   createVirtualWorld,
   openStreamClient,
-  seededRandom,
   serveStreamsAt,
   type VirtualStreams,
   type VirtualWorld,
 } from "@tributary/coap-transport/testing";
-import { checkConfig } from "../../packages/cli/src/config/check-config.ts";
-import { createNode } from "../../packages/cli/src/node/create-node.ts";
-import type { Node, NodeListener, NodeNetwork, NodeState } from "../../packages/cli/src/node/types.ts";
+import type { Node, NodeListener, NodeNetwork, NodeState } from "@tributary/node";
+import { checkConfig, createNode } from "@tributary/node";
+import type { Environment, Logger } from "@tributary/runtime";
+import { seededRandom } from "@tributary/runtime/testing";
 import { DurableRegistrations, DurableReplicas } from "./durable-state.ts";
 import { Ledger } from "./ledger.ts";
 import { FILTERED_SECTOR, type NodePlan, type Plan, type Scheme } from "./scenario.ts";

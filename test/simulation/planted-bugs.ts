@@ -15,7 +15,7 @@ export interface PlantedBug {
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "the registration renewed first wins",
-    file: "merge-engine/src/total-order.ts",
+    file: "merge-engine/src/records/total-order.ts",
     find: "b.orderMs - a.orderMs",
     replace: "a.orderMs - b.orderMs",
   },
@@ -27,31 +27,31 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "what an unreachable RD held is shown for ever",
-    file: "merge-engine/src/stored-record.ts",
+    file: "merge-engine/src/records/stored-record.ts",
     find: "(this.isExact || !this.source.isConnected)",
     replace: "this.isExact && this.source.isConnected",
   },
   {
     name: "the feed does not tell removals",
-    file: "replication/src/change-log.ts",
+    file: "replication/src/publisher/change-log.ts",
     find: "return builder.remove(node.href, isCertain);",
     replace: "return isCertain || builder.remove(node.href, isCertain);",
   },
   {
     name: "the feed does not tell renewals",
-    file: "replication/src/change-log.ts",
+    file: "replication/src/publisher/change-log.ts",
     find: "return builder.renew(node.href, toldRenewal(registration, source.nowMs, source.wallClock));",
     replace: "return true;",
   },
   {
     name: "a lost notification goes unnoticed",
-    file: "replication/src/sparse-document.ts",
+    file: "replication/src/reader/sparse-document.ts",
     find: 'if (!isFresh && (heldText === null || expected !== heldText)) return { kind: "gap", expected: String(expected) };',
     replace: 'if (!isFresh && expected !== heldText) (operations[0] as { value: unknown }).value = heldText ?? "";',
   },
   {
     name: "a renewal that took long to arrive counts as new",
-    file: "replication/src/feed-reader.ts",
+    file: "replication/src/reader/feed-reader.ts",
     find: "const at = { receivedAtMs: this.#clock.toLocalMs(reading.ms) };",
     replace: "const at = { receivedAtMs };",
   },
@@ -63,20 +63,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "a connection that is over is used again",
-    file: "coap-transport/src/tcp-client.ts",
+    file: "coap-transport/src/tcp/client.ts",
     find: "              forget(key, entry());",
     replace: "",
     scheme: "coap+tcp",
   },
   {
     name: "each proxy goes by its own estimate of the clock of an RD",
-    file: "merge-engine/src/stored-record.ts",
+    file: "merge-engine/src/records/stored-record.ts",
     find: "if (leadMs === null || Number.isNaN(this.stampMs)) return",
     replace: "if (leadMs !== Number.NaN) return",
   },
   {
     name: "a tie goes to the smaller source name, which differs between proxies",
-    file: "merge-engine/src/total-order.ts",
+    file: "merge-engine/src/records/total-order.ts",
     find: `    compareText(pathOf(a.href), pathOf(b.href)) ||
     compareText(a.base, b.base) ||
     compareText(a.source.name, b.source.name) ||`,

@@ -1,5 +1,5 @@
-import type { Random } from "@tributary/coap-transport";
-import { seededRandom } from "@tributary/coap-transport/testing";
+import type { Random } from "@tributary/runtime";
+import { seededRandom } from "@tributary/runtime/testing";
 
 /** What nodes and endpoints speak to each other. */
 export type Scheme = "coap" | "coap+tcp";

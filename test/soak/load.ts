@@ -1,13 +1,6 @@
 import { createSocket } from "node:dgram";
-import {
-  CONTENT_FORMAT,
-  type CoapClient,
-  METHOD,
-  type Observation,
-  openCoapClient,
-  silentLogger,
-  systemClock,
-} from "../../packages/coap-transport/dist/index.js";
+import { CONTENT_FORMAT, type CoapClient, METHOD, type Observation, openCoapClient } from "@tributary/coap-transport";
+import { silentLogger, systemClock } from "@tributary/runtime";
 import { Chance } from "../hostile/chance.ts";
 import { mutateMessage, wellFormed, writeRough } from "../hostile/coap-messages.ts";
 

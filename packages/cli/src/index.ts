@@ -1,20 +1,5 @@
-export { type ConfigResult, checkConfig } from "./config/check-config.js";
-export { type ConfigError, formatConfigError } from "./config/errors.js";
-export { loadConfig } from "./config/load-config.js";
-export type {
-  LimitsConfig,
-  LogConfig,
-  LookupConfig,
-  NodeConfig,
-  RegistrationConfig,
-  UpstreamConfig,
-} from "./config/types.js";
-export { createNode } from "./node/create-node.js";
-export type {
-  LookupSample,
-  Node,
-  NodeCounters,
-  NodeDeps,
-  NodeNetwork,
-  ReloadSummary,
-} from "./node/types.js";
+export type { CommandIo } from "./command-io.js";
+export { runCli } from "./program.js";
+export type { EndpointClient } from "./register/endpoint-client.js";
+export { createEndpointClient } from "./register/endpoint-client.js";
+export type { EndpointResponse } from "./register/endpoint-exchange.js";

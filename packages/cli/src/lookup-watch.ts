@@ -1,15 +1,14 @@
 import {
   type ClientRequest,
   type ClientResponse,
-  type Clock,
   CODE,
   type CoapClient,
   type Observation,
-  type Timer,
 } from "@tributary/coap-transport";
 import { parseLinkFormatTolerantly, serialiseLink } from "@tributary/link-model";
+import { linkToJson } from "@tributary/node";
+import type { Clock, Timer } from "@tributary/runtime";
 import type { CommandIo } from "./command-io.js";
-import { linkToJson } from "./link-json.js";
 import { LookupFailure, responseFailure } from "./lookup-failure.js";
 import { countLines, diffLines } from "./multiset-diff.js";
 

@@ -1,6 +1,6 @@
+import { readVersion } from "@tributary/node";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { type CommandIo, EXIT_FAILURE, EXIT_USAGE, UsageError } from "./command-io.js";
-import { readVersion } from "./version.js";
 
 /** Takes the exit status of a command. */
 type Finish = (status: number) => void;

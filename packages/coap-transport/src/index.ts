@@ -1,15 +1,14 @@
-export type {
-  AmplificationGuard,
-  AmplificationGuardDeps,
-  AmplificationGuardOptions,
-} from "./amplification-guard.js";
-export { createAmplificationGuard } from "./amplification-guard.js";
-export type { CoapEndpoint, CoapEndpointDeps, CoapEndpointOptions } from "./coap-endpoint.js";
-export { createCoapEndpoint } from "./coap-endpoint.js";
-export type { ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./coap-listener.js";
-export { listenCoap } from "./coap-listener.js";
-export type { ParsedCoapUri } from "./coap-uri.js";
-export { formatAuthority, parseCoapUri } from "./coap-uri.js";
+export type { TransportErrorCode } from "./errors.js";
+export { TransportError } from "./errors.js";
+export type { Body } from "./facade/body.js";
+export type { CallOptions, Coap } from "./facade/coap.js";
+export { coap } from "./facade/coap.js";
+export { codeName } from "./facade/code-names.js";
+export { Response } from "./facade/response.js";
+export type { Handler, ObservableResource, Result, Server, ServerOptions } from "./facade/server.js";
+export { createServer } from "./facade/server.js";
+export type { ParsedCoapUri } from "./message/coap-uri.js";
+export { formatAuthority, parseCoapUri } from "./message/coap-uri.js";
 export {
   ALL_COAP_NODES,
   ALL_RESOURCE_DIRECTORIES,
@@ -22,39 +21,34 @@ export {
   formatCode,
   METHOD,
   OPTION,
-} from "./constants.js";
-export type { Clock, Environment, Logger, Random, Timer } from "./environment.js";
-export type { TransportErrorCode } from "./errors.js";
-export { TransportError } from "./errors.js";
-export type { Body } from "./facade/body.js";
-export { type CallOptions, type Coap, coap } from "./facade/coap.js";
-export { codeName } from "./facade/code-names.js";
-export { Response } from "./facade/response.js";
-export {
-  createServer,
-  type Handler,
-  type ObservableResource,
-  type Result,
-  type Server,
-  type ServerOptions,
-} from "./facade/server.js";
-export { leadsAstray } from "./followable-uri.js";
-export { GrowingBytes } from "./growing-bytes.js";
-export type { ListInterfaces } from "./host-interfaces.js";
-export { HostInterfaces } from "./host-interfaces.js";
-export { addressHolder, isMulticastAddress } from "./ip-address.js";
-export { openUdpSocket } from "./node-udp.js";
-export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./open-client.js";
-export { openCoapClient } from "./open-client.js";
-export { decodeUint, encodeUint } from "./option-values.js";
-export { errorResponse } from "./outgoing-response.js";
-export { meetsPrecondition, type PreconditionTarget } from "./preconditions.js";
-export type { StreamListener, StreamSocket } from "./stream-socket.js";
-export { silentLogger, systemClock } from "./system-environment.js";
-export type { ConnectStream } from "./tcp-client.js";
-export type { StreamLimits } from "./tcp-options.js";
-export { DEFAULT_STREAM_LIMITS } from "./tcp-options.js";
-export { inTurns, Turns, type TurnTask, turnsOf } from "./turns.js";
+} from "./message/codes.js";
+export { leadsAstray } from "./message/followable-uri.js";
+export { GrowingBytes } from "./message/growing-bytes.js";
+export { addressHolder, isMulticastAddress } from "./message/ip-address.js";
+export { isRequestCode } from "./message/message.js";
+export { decodeUint, encodeUint } from "./message/option-values.js";
+export type { PreconditionTarget } from "./message/preconditions.js";
+export { meetsPrecondition } from "./message/preconditions.js";
+export type { ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./node/coap-listener.js";
+export { listenCoap } from "./node/coap-listener.js";
+export type { ListInterfaces } from "./node/host-interfaces.js";
+export { HostInterfaces } from "./node/host-interfaces.js";
+export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./node/open-client.js";
+export { openCoapClient } from "./node/open-client.js";
+export { openUdpSocket } from "./node/udp-socket.js";
+export type { OpenUdpSocketOptions } from "./node/udp-socket-options.js";
+export type {
+  AmplificationGuard,
+  AmplificationGuardDeps,
+  AmplificationGuardOptions,
+} from "./server/amplification-guard.js";
+export { createAmplificationGuard } from "./server/amplification-guard.js";
+export { errorResponse } from "./server/response.js";
+export type { ConnectStream } from "./tcp/client.js";
+export { encodeFrame, StreamParser } from "./tcp/framing.js";
+export type { StreamLimits } from "./tcp/limits.js";
+export { DEFAULT_STREAM_LIMITS } from "./tcp/limits.js";
+export type { StreamListener, StreamSocket } from "./tcp/stream-socket.js";
 export type {
   AnswerLife,
   AskPeer,
@@ -88,5 +82,7 @@ export type {
   TransportLimits,
   UnfinishedBody,
 } from "./types.js";
-export { createCounters } from "./udp-core.js";
-export type { OpenUdpSocketOptions } from "./udp-socket-options.js";
+export { createCounters } from "./udp/core.js";
+export type { CoapEndpoint, CoapEndpointDeps, CoapEndpointOptions } from "./udp/endpoint.js";
+export { createCoapEndpoint } from "./udp/endpoint.js";
+export { encodeDatagram, parseDatagram } from "./udp/message-codec.js";

@@ -1,4 +1,4 @@
-import type { Environment } from "./environment.js";
+import type { Environment } from "@tributary/runtime";
 
 /** A CoAP option as on the wire. */
 export interface CoapOption {

@@ -1,11 +1,13 @@
 export { firstValue, lastValue, valuesOf } from "./attributes.js";
 export { RELATION_ATTRIBUTES } from "./constants.js";
 export { criterionMatchesAttribute, criterionMatchesLink, formatCriterion, implies, matchesValue } from "./criteria.js";
-export { LinkModelError, type LinkModelErrorCode } from "./errors.js";
+export type { LinkModelErrorCode } from "./errors.js";
+export { LinkModelError } from "./errors.js";
 export { parseLinkFormat } from "./link-format-reader.js";
 export { serialiseLink, serialiseLinks } from "./link-format-writer.js";
 export { leastAttributeBytes, leastLinkBytes } from "./link-size.js";
-export { type Linkset, type LinksetContext, type LinksetTarget, type LinksetValue, toLinkset } from "./linkset.js";
+export type { Linkset, LinksetContext, LinksetTarget, LinksetValue } from "./linkset.js";
+export { toLinkset } from "./linkset.js";
 export { exactItem, parseCriterion, parseLookupQuery } from "./lookup-query.js";
 export { checkBase, checkLimitedLinkFormat, resolveLink } from "./registration-links.js";
 export { parseLinkFormatTolerantly, readTolerantly } from "./tolerant-reader.js";
@@ -19,5 +21,6 @@ export type {
   QueryParseResult,
   TolerantParseResult,
 } from "./types.js";
-export { isAbsoluteUri, isPathAbsolute, originOf, resolveReference, splitUri, type UriComponents } from "./uri.js";
+export type { UriComponents } from "./uri.js";
+export { isAbsoluteUri, isPathAbsolute, originOf, resolveReference, splitUri } from "./uri.js";
 export { checkIriReference, checkUriReference } from "./uri-grammar.js";

@@ -1,4 +1,4 @@
-import type { Logger } from "@tributary/coap-transport";
+import type { Logger } from "@tributary/runtime";
 import type { RootDatabase } from "lmdb";
 
 /** What a write that was not committed rejects with. */

@@ -1,4 +1,4 @@
-import type { Logger } from "@tributary/coap-transport";
+import type { Logger } from "@tributary/runtime";
 import type { Database, RootDatabase } from "lmdb";
 import * as lmdb from "lmdb";
 import type { Records } from "./record-table.js";

@@ -1,11 +1,9 @@
-export { StateError, type StateErrorCode } from "./errors.js";
+export type { StateErrorCode } from "./errors.js";
+export { StateError } from "./errors.js";
 export { hostUptime } from "./host-uptime.js";
 export type { Damage } from "./rebuild-state.js";
-export {
-  openRegistrationState,
-  type RegistrationState,
-  type RegistrationStateDeps,
-  type RegistrationStateOptions,
-} from "./registration-state.js";
-export { openReplicaSnapshot, type ReplicaSnapshot } from "./replica-snapshot.js";
+export type { RegistrationState, RegistrationStateDeps, RegistrationStateOptions } from "./registration-state.js";
+export { openRegistrationState } from "./registration-state.js";
+export type { ReplicaSnapshot } from "./replica-snapshot.js";
+export { openReplicaSnapshot } from "./replica-snapshot.js";
 export type { HostUptime } from "./state-clock.js";

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "@tributary/coap-transport";
+import type { Clock, Logger } from "@tributary/runtime";
 import { open, type RootDatabase } from "lmdb";
 import { StateError } from "./errors.js";
 import { observeFailedCommits } from "./failed-commits.js";

@@ -1,6 +1,6 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Clock, Logger } from "@tributary/coap-transport";
+import type { Clock, Logger } from "@tributary/runtime";
 import type { RootDatabase } from "lmdb";
 import { openRecords, tableOf } from "./record-table.js";
 import { openStateFile, type StateFile } from "./state-file.js";

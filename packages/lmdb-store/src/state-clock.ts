@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "@tributary/coap-transport";
+import type { Clock, Timer } from "@tributary/runtime";
 
 /** The clock of the host since it was started: what no correction of its wall clock changes. */
 export interface HostUptime {

@@ -1,5 +1,5 @@
-import type { Clock, Timer } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
+import type { Clock, Timer } from "@tributary/runtime";
 import type { ForwardedAnswer, ForwardedObservation, UnchangedAnswer, Upstream } from "@tributary/upstream-sync";
 import { COLD_CHECK_MS } from "./constants.js";
 

@@ -1,7 +1,7 @@
-import { type Environment, silentLogger } from "@tributary/coap-transport";
 import { type Link, parseCriterion, parseLookupQuery } from "@tributary/link-model";
+import { type LookupAnswer, type LookupContext, type LookupRefusal, lookupScope } from "@tributary/lookup-interface";
 import { createDirectory, type Directory, type LookupInterface } from "@tributary/merge-engine";
-import { type LookupAnswer, type LookupContext, type LookupRefusal, lookupScope } from "@tributary/resource-directory";
+import { type Environment, silentLogger } from "@tributary/runtime";
 import { type Losses, type Upstream, UpstreamError, type UpstreamStatus } from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { createFederatedLookup, type FederatedLookupOptions } from "./federated-lookup.js";

@@ -1,7 +1,8 @@
-import { CODE, type Environment, type Peer } from "@tributary/coap-transport";
+import { CODE, type Peer } from "@tributary/coap-transport";
 import { firstValue, type Link } from "@tributary/link-model";
+import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/lookup-interface";
 import type { Directory, LookupOptions, SourcedRenewal } from "@tributary/merge-engine";
-import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/resource-directory";
+import type { Environment } from "@tributary/runtime";
 import type { Upstream } from "@tributary/upstream-sync";
 import { COPY_WAIT_SHARE, PARTIAL_MAX_AGE_S } from "./constants.js";
 import { participation } from "./coverage.js";

@@ -1,5 +1,10 @@
-export { type Participation, participation } from "./coverage.js";
-export { LookupServerError, type LookupServerErrorCode } from "./errors.js";
-export { createFederatedLookup, type FederatedLookupDeps, type FederatedLookupOptions } from "./federated-lookup.js";
-export { type CacheAnswer, type CacheOutcome, ResponseCache, type ResponseCacheOptions } from "./response-cache.js";
-export { type Contribution, type KnownElsewhere, type KnownEndpoint, union } from "./union.js";
+export type { Participation } from "./coverage.js";
+export { participation } from "./coverage.js";
+export type { LookupServerErrorCode } from "./errors.js";
+export { LookupServerError } from "./errors.js";
+export type { FederatedLookupDeps, FederatedLookupOptions } from "./federated-lookup.js";
+export { createFederatedLookup } from "./federated-lookup.js";
+export type { CacheAnswer, CacheOutcome, ResponseCacheOptions } from "./response-cache.js";
+export { ResponseCache } from "./response-cache.js";
+export type { Contribution, KnownElsewhere, KnownEndpoint } from "./union.js";
+export { union } from "./union.js";

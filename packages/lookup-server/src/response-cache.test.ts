@@ -1,6 +1,6 @@
-import { silentLogger } from "@tributary/coap-transport";
-import { createVirtualClock } from "@tributary/coap-transport/testing";
 import type { LookupInterface } from "@tributary/merge-engine";
+import { silentLogger } from "@tributary/runtime";
+import { createVirtualClock } from "@tributary/runtime/testing";
 import type {
   ForwardedAnswer,
   ForwardedListener,

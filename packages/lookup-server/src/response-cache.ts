@@ -1,5 +1,5 @@
-import type { Environment } from "@tributary/coap-transport";
 import type { LookupInterface } from "@tributary/merge-engine";
+import type { Environment } from "@tributary/runtime";
 import type { ForwardedAnswer, Upstream } from "@tributary/upstream-sync";
 import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";

@@ -1,12 +1,12 @@
 import { isAbsoluteUri, isPathAbsolute, type Link, type LookupQuery } from "@tributary/link-model";
-import { hrefTokenName } from "./attribute-index.js";
 import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constants.js";
 import { MergeError } from "./errors.js";
 import type { FederationClock } from "./federation-clock.js";
+import { hrefTokenName } from "./lookup/attribute-index.js";
+import { type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
+import { mayBePassedOver } from "./records/total-order.js";
 import { RegistrationBook } from "./registration-book.js";
 import { SharedLimit } from "./shared-limit.js";
-import { type Source, type StoredRecord, snapshot } from "./stored-record.js";
-import { mayBePassedOver } from "./total-order.js";
 import type {
   Directory,
   DirectoryCounts,

@@ -1,20 +1,17 @@
 export { FEDERATION_TOLERANCE_MS, LARGEST_MAX_REGISTRATIONS } from "./constants.js";
 export { createDirectory } from "./directory.js";
-export { EndpointTable } from "./endpoint-table.js";
-export { MergeError, type MergeErrorCode } from "./errors.js";
+export type { MergeErrorCode } from "./errors.js";
+export { MergeError } from "./errors.js";
 export { FederationClock, wholeMicroseconds } from "./federation-clock.js";
-export { covers, endpointLink, registrationMatches, resourceLink, resourceMatches } from "./matching.js";
-export {
-  DEFAULT_RECORD_LIMITS,
-  findParameterFault,
-  type RecordFault,
-  type RecordLimits,
-  type TakenLinks,
-  takeLinks,
-} from "./record-limits.js";
+export { covers, endpointLink, registrationMatches, resourceLink, resourceMatches } from "./lookup/matching.js";
+export type { RecordFault, RecordLimits, TakenLinks } from "./record-limits.js";
+export { DEFAULT_RECORD_LIMITS, findParameterFault, takeLinks } from "./record-limits.js";
 export { recordWeight, textWeight } from "./record-weight.js";
-export { type LimitShare, type LimitUse, SharedLimit } from "./shared-limit.js";
-export { compareRenewals, type Renewal } from "./total-order.js";
+export { EndpointTable } from "./records/endpoint-table.js";
+export type { Renewal } from "./records/total-order.js";
+export { compareRenewals } from "./records/total-order.js";
+export type { LimitShare, LimitUse } from "./shared-limit.js";
+export { SharedLimit } from "./shared-limit.js";
 export type {
   ChangeCause,
   Directory,

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createDirectory } from "./directory.js";
 import { PageWalks } from "./page-walks.js";
-import type { KeyState } from "./stored-record.js";
+import type { KeyState } from "./records/stored-record.js";
 import { registration } from "./testing/directories.js";
 import type { Directory, LookupInterface } from "./types.js";
 

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hrefTokenName } from "./attribute-index.js";
+import { hrefTokenName } from "./lookup/attribute-index.js";
+import type { Source } from "./records/stored-record.js";
 import { RegistrationBook } from "./registration-book.js";
 import { SharedLimit } from "./shared-limit.js";
-import type { Source } from "./stored-record.js";
 import { registration } from "./testing/directories.js";
 
 function sourceOf(book: RegistrationBook, name: string): Source {

@@ -1,15 +1,15 @@
-import { type TokenList, tokensOf } from "./attribute-index.js";
 import { ChangeEvents, type Notice } from "./change-events.js";
 import { MergeError } from "./errors.js";
-import { ExpiryHeap } from "./expiry-heap.js";
 import { FederationClock } from "./federation-clock.js";
-import { KeyTable } from "./key-table.js";
-import { isSameAttributes, isSameLinks } from "./packed-links.js";
+import { type TokenList, tokensOf } from "./lookup/attribute-index.js";
 import { recordWeight } from "./record-weight.js";
+import { ExpiryHeap } from "./records/expiry-heap.js";
+import { KeyTable } from "./records/key-table.js";
+import { isSameAttributes, isSameLinks } from "./records/packed-links.js";
+import { type KeyState, type Source, StoredRecord, snapshot } from "./records/stored-record.js";
+import { StringPool } from "./records/string-pool.js";
+import { comparePrecedence, firstLive, insertByPrecedence, removeByPrecedence } from "./records/total-order.js";
 import type { SharedLimit } from "./shared-limit.js";
-import { type KeyState, type Source, StoredRecord, snapshot } from "./stored-record.js";
-import { StringPool } from "./string-pool.js";
-import { comparePrecedence, firstLive, insertByPrecedence, removeByPrecedence } from "./total-order.js";
 import type {
   ChangeCause,
   DirectoryLimits,

@@ -1,14 +1,14 @@
 import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
-import { AttributeIndex, type TokenList } from "./attribute-index.js";
-import { type Selection, selectByCriterion } from "./candidates.js";
 import { CANDIDATES_PER_STEP, MARKED_SHARE, MIN_SORTED, SORTED_SHARE } from "./constants.js";
-import type { ExpiryHeap } from "./expiry-heap.js";
-import type { KeyTable } from "./key-table.js";
-import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./matching.js";
+import { AttributeIndex, type TokenList } from "./lookup/attribute-index.js";
+import { type Selection, selectByCriterion } from "./lookup/candidates.js";
+import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./lookup/matching.js";
+import { SortedChunks } from "./lookup/sorted-chunks.js";
 import { PageWalks } from "./page-walks.js";
-import { SortedChunks } from "./sorted-chunks.js";
-import { type KeyState, RecordReader, type Source, type StoredRecord, snapshot } from "./stored-record.js";
-import { compareKeys, firstLive } from "./total-order.js";
+import type { ExpiryHeap } from "./records/expiry-heap.js";
+import type { KeyTable } from "./records/key-table.js";
+import { type KeyState, RecordReader, type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
+import { compareKeys, firstLive } from "./records/total-order.js";
 import type { LookupInterface, LookupOptions, SourcedRegistration } from "./types.js";
 
 export interface VisibleUnionDeps {

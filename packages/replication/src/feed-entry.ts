@@ -8,24 +8,12 @@ import {
   takeLinks,
 } from "@tributary/merge-engine";
 import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES, RENEWED_MEMBER } from "./constants.js";
+import type { EntryFault } from "./entry-fault.js";
 import { isBareObject } from "./feed-operations.js";
-import { lifetimeAgeS, toldRenewal, type WallClock } from "./renewal-age.js";
+import { lifetimeAgeS, toldRenewal, type WallClock } from "./time/renewal-age.js";
 
 /** The half of a registration that the endpoint feed carries. */
 export type EndpointPart = Omit<Registration, "links">;
-
-/** What is wrong with an entry of an upstream, so that it is left out. */
-export type EntryFault =
-  /** It is not what the format says. */
-  | "malformed"
-  | "no-name"
-  | "no-base"
-  /** It is registered elsewhere. */
-  | "other-authority"
-  /** Its links say nothing without knowing where they came from. */
-  | "relative-target"
-  /** It is larger than a registration may be. */
-  | "beyond-limits";
 
 export type PartResult<T> =
   | {

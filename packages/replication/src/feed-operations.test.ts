@@ -1,9 +1,9 @@
 import { DEFAULT_RECORD_LIMITS } from "@tributary/merge-engine";
 import { describe, expect, test } from "vitest";
 import { MAX_PATCH_BYTES, MAX_SHARED_PATCH_BYTES } from "./constants.js";
-import { readClock } from "./feed-clock.js";
 import { parseFeedPatch } from "./feed-operations.js";
-import { createFeedReader } from "./feed-reader.js";
+import { readClock } from "./reader/feed-clock.js";
+import { createFeedReader } from "./reader/feed-reader.js";
 import type { FeedKind, ReplicaChange } from "./types.js";
 
 const ENTRY = "/registrations/~1reg~11";

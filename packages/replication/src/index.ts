@@ -1,14 +1,17 @@
-export { createChangeLog } from "./change-log.js";
 export { COUNTER_LIMIT, EPOCH_LIMIT, MAX_PATCH_BYTES } from "./constants.js";
-export { ReplicationError, type ReplicationErrorCode } from "./errors.js";
-export { federationTimeItem, parseFederationTime, TIME_CRITERION } from "./federation-time.js";
-export { readClock } from "./feed-clock.js";
-export type { EntryFault } from "./feed-entry.js";
-export type { StagingMemory } from "./feed-half.js";
-export { createFeedReader } from "./feed-reader.js";
+export type { EntryFault } from "./entry-fault.js";
+export type { ReplicationErrorCode } from "./errors.js";
+export { ReplicationError } from "./errors.js";
 export { HERE_ONLY_HOP_LIMIT, TIER_HOP_LIMIT } from "./hop-limit.js";
-export { type AskedAt, type ClockReading, RemoteClock, type WallReading } from "./remote-clock.js";
-export { lifetimeAgeS, type WallClock } from "./renewal-age.js";
+export { createChangeLog } from "./publisher/change-log.js";
+export { readClock } from "./reader/feed-clock.js";
+export type { StagingMemory } from "./reader/feed-half.js";
+export { createFeedReader } from "./reader/feed-reader.js";
+export { federationTimeItem, parseFederationTime, TIME_CRITERION } from "./time/federation-time.js";
+export type { AskedAt, ClockReading, WallReading } from "./time/remote-clock.js";
+export { RemoteClock } from "./time/remote-clock.js";
+export type { WallClock } from "./time/renewal-age.js";
+export { lifetimeAgeS } from "./time/renewal-age.js";
 export type {
   ChangeLog,
   ChangeLogOptions,

@@ -1,6 +1,6 @@
 import jsonPatch from "fast-json-patch";
 import { RENEWED_MEMBER } from "./constants.js";
-import type { ToldRenewal } from "./renewal-age.js";
+import type { ToldRenewal } from "./time/renewal-age.js";
 import type { FeedCursor, FeedKind, FeedPatch } from "./types.js";
 import type { Version } from "./version.js";
 import { formatVersion } from "./version.js";

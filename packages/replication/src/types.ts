@@ -1,9 +1,9 @@
 import type { Criterion } from "@tributary/link-model";
 import type { RecordLimits, Registration, RenewalTimes } from "@tributary/merge-engine";
-import type { EntryFault } from "./feed-entry.js";
-import type { StagingMemory } from "./feed-half.js";
-import type { AskedAt, RemoteClock } from "./remote-clock.js";
-import type { WallClock } from "./renewal-age.js";
+import type { EntryFault } from "./entry-fault.js";
+import type { StagingMemory } from "./reader/feed-half.js";
+import type { AskedAt, RemoteClock } from "./time/remote-clock.js";
+import type { WallClock } from "./time/renewal-age.js";
 import type { Version } from "./version.js";
 
 /** The two feeds of an RD (draft 6.2): endpoint records by `href=/*`, links by `provenance=/*`. */

@@ -23,17 +23,8 @@ export const COLLECTION_INTERVAL_MS = 60_000;
 
 /** How long an endpoint may take to hand out its `/.well-known/core` (RFC 9176 section 5.1): three transmissions. */
 export const SIMPLE_FETCH_TIMEOUT_MS = 15_000;
-/** Max-Age of a 5.03, seconds: when to try again (RFC 7252 section 5.9.3.4). */
-export const RETRY_AFTER_S = 10;
 /** Documents fetched at once for simple registrations; 5.03 beyond. */
 export const MAX_SIMPLE_FETCHES = 256;
-
-/** Largest answer to one lookup, bytes. Larger ones would hold up everybody else. */
-export const MAX_ANSWER_BYTES = 67_108_864;
-/** The same for a sender that may be another than it says: it would get a block at most, so that writing more is in vain. */
-export const MAX_UNPROVEN_ANSWER_BYTES = 65_536;
-/** Max-Age of answers that show ages, seconds at most (draft 5.2). */
-export const MAX_AGE_WITH_AGES_S = 60;
 
 /** Max-Age of feed answers, seconds. A subscriber that heard nothing for so long asks again: it is the heartbeat as well. */
 export const FEED_MAX_AGE_S = 20;
@@ -69,17 +60,6 @@ export const REFUSAL_CODE = {
 export type RefusalCause = keyof typeof REFUSAL_CODE;
 /** First copies of the feed whose position is remembered while they are under way. */
 export const MAX_COPIES_UNDER_WAY = 1024;
-/** Answers to lookups without an exact criterion that are remembered at once. */
-export const MAX_BROAD_ANSWERS = 64;
-/** What is longer is sent while it is written. */
-export const HEAD_BYTES = 65_536;
-/** Links that are looked for before a long answer begins: about as many as it takes to fill its beginning. */
-export const HEAD_LINKS = 512;
-/** Registrations from which on lookups may take several turns of the event loop. */
-export const MIN_STEPPED = 1000;
-/** Lookups that are answered in several turns at once; 5.03 beyond. */
-export const MAX_WAITING_LOOKUPS = 256;
-
 /** Heap that a registration takes besides its record in the directory and its texts, bytes: entry, tables, history of the feed. */
 export const KEPT_BYTES = 640;
 /** An attribute of a kept registration, without its texts, bytes. */
@@ -101,5 +81,3 @@ export const MAX_GIVEN_UP = 1024;
 /** How often it is tried to bring back registrations that are on disk only, and how many are looked at each time. */
 export const BRING_BACK_INTERVAL_MS = 10_000;
 export const BROUGHT_BACK_AT_ONCE = 256;
-/** Max-Age of an answer that misses something, seconds: it may be there soon. */
-export const PARTIAL_MAX_AGE_S = 5;

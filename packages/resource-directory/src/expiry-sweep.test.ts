@@ -1,6 +1,6 @@
+import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { createDirectory, type Registration } from "@tributary/merge-engine";
 import { describe, expect, test } from "vitest";
-import { createVirtualWorld } from "../../coap-transport/src/testing/index.js";
 import { startExpirySweep } from "./expiry-sweep.js";
 
 function watch() {

@@ -1,5 +1,5 @@
-import type { Environment, Timer } from "@tributary/coap-transport";
 import type { Directory } from "@tributary/merge-engine";
+import type { Environment, Timer } from "@tributary/runtime";
 import { MAX_SWEEP_SLEEP_MS, SWEEP_REARM_MS } from "./constants.js";
 
 /**

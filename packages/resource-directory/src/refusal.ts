@@ -1,5 +1,6 @@
 import { CODE, errorResponse, type ServerResponse } from "@tributary/coap-transport";
-import { REFUSAL_CODE, RETRY_AFTER_S, type RefusalCause } from "./constants.js";
+import { RETRY_AFTER_S } from "@tributary/lookup-interface";
+import { REFUSAL_CODE, type RefusalCause } from "./constants.js";
 
 /** Why a request cannot be served. */
 export interface Refusal {

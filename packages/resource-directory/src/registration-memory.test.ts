@@ -1,6 +1,7 @@
-import { formatCode, type ServerResponse, silentLogger } from "@tributary/coap-transport";
+import { formatCode, type ServerResponse } from "@tributary/coap-transport";
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { createDirectory, SharedLimit } from "@tributary/merge-engine";
+import { silentLogger } from "@tributary/runtime";
 import { describe, expect, test } from "vitest";
 import { keptWeight, leastWeight, OwnMemory, registrantOf, registrantOfBase } from "./own-memory.js";
 import { codeOf, serveDirectory } from "./testing/served-directory.js";

@@ -1,8 +1,8 @@
-import type { Environment, Timer } from "@tributary/coap-transport";
+import type { Environment, Timer } from "@tributary/runtime";
 import { BRING_BACK_INTERVAL_MS, BROUGHT_BACK_AT_ONCE, ON_DISK_BYTES } from "./constants.js";
-import { andThen } from "./keyed-queue.js";
 import type { OwnMemory } from "./own-memory.js";
-import { keyOf } from "./registry.js";
+import { andThen } from "./registration/keyed-queue.js";
+import { keyOf } from "./registration/registry.js";
 import type { RegistrationStore, StoredRegistration } from "./types.js";
 
 export interface RegistrationsOnDiskDeps {

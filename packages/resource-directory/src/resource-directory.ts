@@ -1,19 +1,19 @@
 import type { RequestHandler } from "@tributary/coap-transport";
+import type { SiteResource } from "@tributary/lookup-interface";
 import { DEFAULT_LIMITS } from "./constants.js";
-import { createEndpointDocuments } from "./endpoint-documents.js";
 import { ResourceDirectoryError } from "./errors.js";
 import { createRefusalLog } from "./refusal.js";
-import { Registrar } from "./registrar.js";
-import { createRegistrationInterface } from "./registration-interface.js";
-import { createRegistrationResource } from "./registration-resource.js";
-import { requireFreshness, requireProvenSource } from "./request-freshness.js";
-import { createSimpleRegistration } from "./simple-registration.js";
+import { createEndpointDocuments } from "./registration/endpoint-documents.js";
+import { Registrar } from "./registration/registrar.js";
+import { createRegistrationInterface } from "./registration/registration-interface.js";
+import { createRegistrationResource } from "./registration/registration-resource.js";
+import { requireFreshness, requireProvenSource } from "./registration/request-freshness.js";
+import { createSimpleRegistration } from "./registration/simple-registration.js";
 import type {
   RegistrationLimits,
   ResourceDirectory,
   ResourceDirectoryDeps,
   ResourceDirectoryOptions,
-  SiteResource,
 } from "./types.js";
 
 /**

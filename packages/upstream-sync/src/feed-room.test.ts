@@ -1,4 +1,3 @@
-import { createVirtualClock } from "@tributary/coap-transport/testing";
 import {
   createDirectory,
   DEFAULT_RECORD_LIMITS,
@@ -7,8 +6,9 @@ import {
   SharedLimit,
 } from "@tributary/merge-engine";
 import { createChangeLog, type FeedCursor, type FeedKind } from "@tributary/replication";
+import { createVirtualClock } from "@tributary/runtime/testing";
 import { describe, expect, test } from "vitest";
-import { FeedReplica, type FeedReplicaOptions } from "./feed-replica.js";
+import { FeedReplica, type FeedReplicaOptions } from "./feed/feed-copy.js";
 import { LeftOut } from "./left-out.js";
 
 const HOUR_MS = 3_600_000;

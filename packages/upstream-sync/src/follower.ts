@@ -1,10 +1,11 @@
-import type { CoapClient, Environment, Turns } from "@tributary/coap-transport";
+import type { CoapClient } from "@tributary/coap-transport";
 import type { Directory, RecordLimits } from "@tributary/merge-engine";
-import type { Discovered } from "./discovery.js";
+import type { Environment, Turns } from "@tributary/runtime";
+import type { Discovered } from "./discovery/discovery.js";
+import type { NotFoundMeaning } from "./discovery/not-found-meaning.js";
 import type { UpstreamError } from "./errors.js";
 import type { LeftOut } from "./left-out.js";
-import type { NotFoundMeaning } from "./not-found-meaning.js";
-import type { OwnNames } from "./own-names.js";
+import type { OwnNames } from "./plain-rd/own-names.js";
 import type { Remarks } from "./remarks.js";
 import type { CapabilityReport, UpstreamOptions } from "./types.js";
 

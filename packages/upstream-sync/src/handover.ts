@@ -1,6 +1,6 @@
 import type { Criterion } from "@tributary/link-model";
 import { covers } from "@tributary/merge-engine";
-import type { Discovered } from "./discovery.js";
+import type { Discovered } from "./discovery/discovery.js";
 import type { CapabilityReport, UpstreamOptions, UpstreamPhase } from "./types.js";
 
 /**

@@ -1,11 +1,13 @@
-export { type AutoOptions, createAutoUpstream } from "./auto-upstream.js";
+export type { AutoOptions } from "./auto/auto-upstream.js";
+export { createAutoUpstream } from "./auto/auto-upstream.js";
 export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "./constants.js";
-export type { Discovered, DiscoveryResult } from "./discovery.js";
-export { UpstreamError, type UpstreamErrorCode } from "./errors.js";
+export type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "./copy-store.js";
+export type { Discovered, DiscoveryResult } from "./discovery/discovery.js";
+export type { UpstreamErrorCode } from "./errors.js";
+export { UpstreamError } from "./errors.js";
 export type { Handover } from "./handover.js";
 export type { LeftOutCause, Losses } from "./left-out.js";
-export { createMemoryReplicaStore } from "./memory-replica-store.js";
-export type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "./replica-store.js";
+export { createMemoryReplicaStore } from "./persistence/memory-copy-store.js";
 export type {
   Capability,
   CapabilityReport,

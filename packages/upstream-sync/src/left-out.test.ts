@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { AskedLosses } from "./asked-losses.js";
+import { AskedLosses } from "./ask/asked-losses.js";
 import { ASKED_LOSS_MS, MAX_LEFT_OUT_RECORDS } from "./constants.js";
 import { LeftOut, type LeftOutCause, type Losses } from "./left-out.js";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LONGEST_RETRY_MS, REFUSED_RETRY_MS } from "./constants.js";
-import type { Discovered } from "./discovery.js";
+import type { Discovered } from "./discovery/discovery.js";
 import { UpstreamError } from "./errors.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 

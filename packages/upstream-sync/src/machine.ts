@@ -1,5 +1,5 @@
 import { FIRST_RETRY_MS, LONGEST_RETRY_MS, REFUSED_RETRY_MS } from "./constants.js";
-import type { Discovered } from "./discovery.js";
+import type { Discovered } from "./discovery/discovery.js";
 import type { UpstreamError } from "./errors.js";
 
 /** Where one upstream stands. Fields exist only in the phase that has them. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Discovered } from "./discovery.js";
+import type { Discovered } from "./discovery/discovery.js";
 import { UpstreamError } from "./errors.js";
 import type { UpstreamState } from "./machine.js";
 import { shownPhase } from "./shown-phase.js";

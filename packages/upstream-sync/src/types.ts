@@ -1,10 +1,11 @@
-import type { CoapClient, Environment, Turns } from "@tributary/coap-transport";
+import type { CoapClient } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
 import type { Directory, LookupInterface, RecordLimits } from "@tributary/merge-engine";
+import type { Environment, Turns } from "@tributary/runtime";
+import type { ReplicaStore } from "./copy-store.js";
 import type { UpstreamError } from "./errors.js";
 import type { Handover } from "./handover.js";
 import type { LeftOutCause, Losses } from "./left-out.js";
-import type { ReplicaStore } from "./replica-store.js";
 
 /** `auto`: forward, and replicate the families of lookups that turn out to be frequent (draft 4.3). */
 export type UpstreamMode = "replicate" | "forward" | "auto";

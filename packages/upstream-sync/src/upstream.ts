@@ -1,6 +1,9 @@
-import { CODE, DEFAULT_MAX_AGE_S, type Timer, turnsOf } from "@tributary/coap-transport";
+import { CODE, DEFAULT_MAX_AGE_S } from "@tributary/coap-transport";
 import { DEFAULT_RECORD_LIMITS, type LookupInterface, type RecordLimits } from "@tributary/merge-engine";
-import { AskedLosses } from "./asked-losses.js";
+import { type Timer, turnsOf } from "@tributary/runtime";
+import { AskedLosses } from "./ask/asked-losses.js";
+import { type ForwardingDeps, forwardLookup, observeLookup } from "./ask/forwarding.js";
+import { hopLimitedClient } from "./ask/hop-limited-client.js";
 import { MAX_EXAMPLE_LENGTH, RECENT_DISCOVERY_MS } from "./constants.js";
 import {
   type Discovered,
@@ -11,19 +14,17 @@ import {
   lookupUri,
   normalOrigin,
   toUpstreamError,
-} from "./discovery.js";
+} from "./discovery/discovery.js";
+import { NotFoundMeaning } from "./discovery/not-found-meaning.js";
+import { Rediscovery } from "./discovery/rediscovery.js";
 import { UpstreamError } from "./errors.js";
-import { FeedFollower } from "./feed-follower.js";
+import { FeedFollower } from "./feed/feed-follower.js";
 import type { Follower, FollowerDeps } from "./follower.js";
-import { type ForwardingDeps, forwardLookup, observeLookup } from "./forwarding.js";
 import { type Handover, isCompleteFor, readingOf } from "./handover.js";
-import { hopLimitedClient } from "./hop-limited-client.js";
 import { LeftOut, type LeftOutCause, type Loss, NO_LOSSES } from "./left-out.js";
-import { LinkFollower } from "./link-follower.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
-import { NotFoundMeaning } from "./not-found-meaning.js";
-import { OwnNames, pathOf } from "./own-names.js";
-import { Rediscovery } from "./rediscovery.js";
+import { LinkFollower } from "./plain-rd/lookup-follower.js";
+import { OwnNames, pathOf } from "./plain-rd/own-names.js";
 import { Remarks } from "./remarks.js";
 import { shownPhase } from "./shown-phase.js";
 import type {
@@ -38,7 +39,7 @@ import type {
   UpstreamPhase,
   UpstreamStatus,
 } from "./types.js";
-import { accountOf, UpstreamReplica } from "./upstream-replica.js";
+import { accountOf, UpstreamReplica } from "./upstream-copy.js";
 
 /** Follow an RD. Nothing is sent before `start`. */
 export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions): Upstream {

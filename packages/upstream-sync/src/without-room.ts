@@ -1,5 +1,5 @@
-import type { Clock, Timer } from "@tributary/coap-transport";
 import type { DirectoryLimits, MergeError } from "@tributary/merge-engine";
+import type { Clock, Timer } from "@tributary/runtime";
 import {
   ENOUGH_ROOM_SHARE,
   FIRST_ROOM_CHECK_MS,

@@ -1,6 +1,5 @@
+import { formatConfigError, loadConfig } from "@tributary/node";
 import { type CommandIo, EXIT_USAGE } from "../command-io.js";
-import { formatConfigError } from "../config/errors.js";
-import { loadConfig } from "../config/load-config.js";
 
 /** `tributary check`: says OK, or every error. Returns the exit status. */
 export function check(options: { readonly config: string }, io: CommandIo): number {

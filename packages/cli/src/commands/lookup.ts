@@ -7,7 +7,6 @@ import {
   leadsAstray,
   METHOD,
   openCoapClient,
-  silentLogger,
   TransportError,
 } from "@tributary/coap-transport";
 import {
@@ -19,10 +18,9 @@ import {
   splitUri,
   valuesOf,
 } from "@tributary/link-model";
+import { linkToJson, parseCoapOrigin, systemEnvironment } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
-import { parseCoapOrigin } from "../config/coap-origin.js";
-import { systemEnvironment } from "../environment.js";
-import { linkToJson } from "../link-json.js";
 import { LookupFailure, responseFailure } from "../lookup-failure.js";
 import { watchLookup } from "../lookup-watch.js";
 import { searchByMulticast } from "../register/directory-search.js";

@@ -1,9 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { silentLogger } from "@tributary/coap-transport";
 import { checkBase, checkLimitedLinkFormat, parseLinkFormat } from "@tributary/link-model";
+import { parseCoapOrigin, systemEnvironment } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
-import { parseCoapOrigin } from "../config/coap-origin.js";
-import { systemEnvironment } from "../environment.js";
 import { createEndpointClient } from "../register/endpoint-client.js";
 import { keepRegistered } from "../register/keep-registered.js";
 

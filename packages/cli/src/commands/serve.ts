@@ -1,22 +1,27 @@
 import { randomBytes } from "node:crypto";
 import { getHeapStatistics } from "node:v8";
-import { type Environment, type Logger, TransportError } from "@tributary/coap-transport";
+import { TransportError } from "@tributary/coap-transport";
+import type { Node, NodeConfig } from "@tributary/node";
+import {
+  createMetrics,
+  createNode,
+  createProcessLogger,
+  createRouter,
+  createRoutes,
+  formatConfigError,
+  HttpBindError,
+  type HttpServer,
+  loadConfig,
+  type Metrics,
+  readVersion,
+  startHttpServer,
+  stateProblem,
+  systemEnvironment,
+  systemNetwork,
+  systemState,
+} from "@tributary/node";
+import type { Environment, Logger } from "@tributary/runtime";
 import { aborted, type CommandIo, EXIT_FAILURE, EXIT_USAGE } from "../command-io.js";
-import { formatConfigError } from "../config/errors.js";
-import { loadConfig } from "../config/load-config.js";
-import type { NodeConfig } from "../config/types.js";
-import { systemEnvironment } from "../environment.js";
-import { HttpBindError } from "../http/errors.js";
-import { createRouter } from "../http/router.js";
-import { createRoutes } from "../http/routes.js";
-import { type HttpServer, startHttpServer } from "../http/server.js";
-import { createProcessLogger } from "../logging.js";
-import { createMetrics, type Metrics } from "../metrics.js";
-import { createNode } from "../node/create-node.js";
-import type { Node } from "../node/types.js";
-import { systemNetwork } from "../system-network.js";
-import { stateProblem, systemState } from "../system-state.js";
-import { readVersion } from "../version.js";
 
 /** Time that HTTP answers under way get at an orderly close, ms. */
 const HTTP_DRAIN_MS = 500;

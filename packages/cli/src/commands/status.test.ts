@@ -1,7 +1,7 @@
+import { viewUpstream } from "@tributary/node";
 import { describe, expect, test } from "vitest";
 import { FakeIo, ManualClock, upstreamStatus } from "../../../../test/cli/fake-node.js";
 import { UsageError } from "../command-io.js";
-import { viewUpstream } from "../http/upstream-view.js";
 import { status } from "./status.js";
 
 async function run(

@@ -1,6 +1,5 @@
+import type { NodeDamage, UpstreamView } from "@tributary/node";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
-import type { UpstreamView } from "../http/upstream-view.js";
-import type { NodeDamage } from "../node/types.js";
 import { formatTable } from "../table.js";
 
 export interface StatusOptions {

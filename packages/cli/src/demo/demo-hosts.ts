@@ -1,10 +1,8 @@
 import { createSocket } from "node:dgram";
-import { type Environment, silentLogger, TransportError } from "@tributary/coap-transport";
-import { checkConfig } from "../config/check-config.js";
-import { secureRandom, systemEnvironment } from "../environment.js";
-import { createNode } from "../node/create-node.js";
-import type { Node } from "../node/types.js";
-import { systemNetwork } from "../system-network.js";
+import { TransportError } from "@tributary/coap-transport";
+import type { Node } from "@tributary/node";
+import { checkConfig, createNode, secureRandom, systemEnvironment, systemNetwork } from "@tributary/node";
+import { type Environment, silentLogger } from "@tributary/runtime";
 
 /** How often other ports are tried. */
 const MAX_ATTEMPTS = 10;

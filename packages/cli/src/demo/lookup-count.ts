@@ -1,4 +1,4 @@
-import type { Node } from "../node/types.js";
+import type { Node } from "@tributary/node";
 
 /** Lookups that a host of a story was asked since. */
 export interface LookupCount {

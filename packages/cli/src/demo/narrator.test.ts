@@ -1,4 +1,4 @@
-import { createVirtualClock } from "@tributary/coap-transport/testing";
+import { createVirtualClock } from "@tributary/runtime/testing";
 import { expect, test } from "vitest";
 import { Narrator } from "./narrator.js";
 

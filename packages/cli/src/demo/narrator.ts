@@ -1,4 +1,4 @@
-import type { Clock } from "@tributary/coap-transport";
+import type { Clock } from "@tributary/runtime";
 import { createEndpointClient, type EndpointClient } from "../register/endpoint-client.js";
 import type { EndpointRequest, EndpointResponse } from "../register/endpoint-exchange.js";
 

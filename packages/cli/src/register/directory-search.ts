@@ -1,12 +1,12 @@
 import {
   ALL_COAP_NODES,
   ALL_RESOURCE_DIRECTORIES,
-  type Clock,
   formatAuthority,
   HostInterfaces,
   type ListInterfaces,
 } from "@tributary/coap-transport";
 import { parseLinkFormatTolerantly, valuesOf } from "@tributary/link-model";
+import type { Clock } from "@tributary/runtime";
 import type { EndpointClient, GroupResponse } from "./endpoint-client.js";
 
 export interface DirectorySearchDeps {

@@ -1,4 +1,4 @@
-import type { Environment, Timer } from "@tributary/coap-transport";
+import type { Environment, Timer } from "@tributary/runtime";
 import type { CommandIo } from "../command-io.js";
 import { searchByMulticast } from "./directory-search.js";
 import type { EndpointClient } from "./endpoint-client.js";

@@ -4,10 +4,10 @@ import {
   formatCode,
   METHOD,
   openCoapClient,
-  silentLogger,
   TransportError,
 } from "@tributary/coap-transport";
-import { systemEnvironment } from "../environment.js";
+import { systemEnvironment } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
 import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError, type EndpointErrorCode } from "./errors.js";
 import type { Address, Control } from "./first-answer.js";

@@ -1,4 +1,4 @@
-import { CONTENT_FORMAT } from "../constants.js";
+import { CONTENT_FORMAT } from "../message/codes.js";
 import { badArgument } from "./arguments.js";
 
 /** What can be sent as a body: text, bytes, or a value that is sent as JSON. */

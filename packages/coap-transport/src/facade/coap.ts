@@ -1,6 +1,6 @@
-import { METHOD } from "../constants.js";
-import { openCoapClient } from "../open-client.js";
-import { silentLogger, systemClock } from "../system-environment.js";
+import { silentLogger, systemClock } from "@tributary/runtime";
+import { METHOD } from "../message/codes.js";
+import { openCoapClient } from "../node/open-client.js";
 import type { ClientRequest, CoapClient } from "../types.js";
 import { badArgument, checkOptions } from "./arguments.js";
 import { type Body, encodeBody } from "./body.js";

@@ -1,4 +1,4 @@
-import { formatCode } from "../constants.js";
+import { formatCode } from "../message/codes.js";
 import type { ClientResponse, CoapOption, Peer } from "../types.js";
 import { codeName } from "./code-names.js";
 

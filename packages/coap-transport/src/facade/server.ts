@@ -1,8 +1,8 @@
-import { listenCoap } from "../coap-listener.js";
-import { CODE, METHOD } from "../constants.js";
-import type { Logger } from "../environment.js";
-import { errorResponse } from "../outgoing-response.js";
-import { silentLogger, systemClock } from "../system-environment.js";
+import type { Logger } from "@tributary/runtime";
+import { silentLogger, systemClock } from "@tributary/runtime";
+import { CODE, METHOD } from "../message/codes.js";
+import { listenCoap } from "../node/coap-listener.js";
+import { errorResponse } from "../server/response.js";
 import type { CoapListener, ObservationSource, RequestHandler, ServerRequest, ServerResponse } from "../types.js";
 import { badArgument, checkOptions } from "./arguments.js";
 import { type Body, encodeBody } from "./body.js";

@@ -1,6 +1,6 @@
-import { CODE, MESSAGE_TYPE, METHOD } from "../constants.js";
-import type { UdpMessage } from "../message-codec.js";
+import { CODE, MESSAGE_TYPE, METHOD } from "../message/codes.js";
 import type { ClientRequest, ClientResponse, RequestControl } from "../types.js";
+import type { UdpMessage } from "../udp/message-codec.js";
 import type { RawMessage } from "./raw-peer.js";
 import { serveEndpoint } from "./served-endpoint.js";
 

@@ -1,6 +1,6 @@
-import { blockOption } from "../block-option.js";
-import { OPTION } from "../constants.js";
-import type { UdpMessage } from "../message-codec.js";
+import { blockOption } from "../message/block-option.js";
+import { OPTION } from "../message/codes.js";
+import type { UdpMessage } from "../udp/message-codec.js";
 import type { RawMessage, RawPeer } from "./raw-peer.js";
 import type { ServedEndpoint } from "./served-endpoint.js";
 

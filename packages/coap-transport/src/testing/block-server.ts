@@ -1,8 +1,8 @@
-import { blockOption, blockSize, findBlock } from "../block-option.js";
-import { CODE, MESSAGE_TYPE, METHOD, OPTION } from "../constants.js";
-import type { UdpMessage } from "../message-codec.js";
-import { uintOption } from "../option-values.js";
+import { blockOption, blockSize, findBlock } from "../message/block-option.js";
+import { CODE, MESSAGE_TYPE, METHOD, OPTION } from "../message/codes.js";
+import { uintOption } from "../message/option-values.js";
 import type { ClientRequest, ClientResponse, CoapOption, RequestControl } from "../types.js";
+import type { UdpMessage } from "../udp/message-codec.js";
 import type { RawMessage } from "./raw-peer.js";
 import { serveEndpoint } from "./served-endpoint.js";
 

@@ -1,4 +1,4 @@
-import { CODE, MESSAGE_TYPE } from "../constants.js";
+import { CODE, MESSAGE_TYPE } from "../message/codes.js";
 import type { ServerResponse } from "../types.js";
 
 /** Message types by name, as tests write them. */

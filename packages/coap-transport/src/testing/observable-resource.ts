@@ -1,9 +1,9 @@
-import { findOption } from "../block-option.js";
-import type { CoapEndpointOptions } from "../coap-endpoint.js";
-import { CODE, MESSAGE_TYPE, OPTION } from "../constants.js";
-import type { UdpMessage } from "../message-codec.js";
-import { decodeUint, uintOption } from "../option-values.js";
+import { findOption } from "../message/block-option.js";
+import { CODE, MESSAGE_TYPE, OPTION } from "../message/codes.js";
+import { decodeUint, uintOption } from "../message/option-values.js";
 import type { ObservationEnd, Observer, ServerResponse } from "../types.js";
+import type { CoapEndpointOptions } from "../udp/endpoint.js";
+import type { UdpMessage } from "../udp/message-codec.js";
 import { serveEndpoint } from "./served-endpoint.js";
 
 /** Message types by name, as tests write them. */

@@ -1,8 +1,8 @@
-import { findOption } from "../block-option.js";
-import { CODE, MESSAGE_TYPE, METHOD, OPTION } from "../constants.js";
-import type { UdpMessage } from "../message-codec.js";
-import { decodeUint, uintOption } from "../option-values.js";
+import { findOption } from "../message/block-option.js";
+import { CODE, MESSAGE_TYPE, METHOD, OPTION } from "../message/codes.js";
+import { decodeUint, uintOption } from "../message/option-values.js";
 import type { ClientRequest, ClientResponse, CoapOption, ObservationControl } from "../types.js";
+import type { UdpMessage } from "../udp/message-codec.js";
 import type { RawMessage } from "./raw-peer.js";
 import { serveEndpoint } from "./served-endpoint.js";
 

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../environment.js";
+import type { Clock, Timer } from "@tributary/runtime";
 
 /** First pause before bytes that were lost are sent again, ms, and the longest (RFC 6298 section 5; that of Linux). */
 const FIRST_RETRANSMISSION_MS = 200;

@@ -1,9 +1,9 @@
-import { MESSAGE_TYPE } from "../constants.js";
-import { EMPTY_BYTES } from "../message.js";
-import { emptyMessage, encodeDatagram, parseDatagram, type UdpMessage } from "../message-codec.js";
-import { sortOptions } from "../option-codec.js";
-import { stringOption } from "../option-values.js";
+import { MESSAGE_TYPE } from "../message/codes.js";
+import { EMPTY_BYTES } from "../message/message.js";
+import { sortOptions } from "../message/option-codec.js";
+import { stringOption } from "../message/option-values.js";
 import type { CoapOption, DatagramSocket } from "../types.js";
+import { emptyMessage, encodeDatagram, parseDatagram, type UdpMessage } from "../udp/message-codec.js";
 import type { NetworkAddress } from "./virtual-network.js";
 
 /** A message as tests write it; what is left out is as plain as can be. */

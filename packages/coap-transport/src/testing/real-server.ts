@@ -1,7 +1,7 @@
-import { listenCoap } from "../coap-listener.js";
-import type { Environment } from "../environment.js";
-import { openCoapClient } from "../open-client.js";
-import { silentLogger, systemClock } from "../system-environment.js";
+import type { Environment } from "@tributary/runtime";
+import { silentLogger, systemClock } from "@tributary/runtime";
+import { listenCoap } from "../node/coap-listener.js";
+import { openCoapClient } from "../node/open-client.js";
 import type { CoapClient, CoapListenerHandle, RequestHandler } from "../types.js";
 
 /** Of the machine. */

@@ -1,4 +1,4 @@
-import { type CoapEndpoint, type CoapEndpointOptions, createCoapEndpoint } from "../coap-endpoint.js";
+import { type CoapEndpoint, type CoapEndpointOptions, createCoapEndpoint } from "../udp/endpoint.js";
 import { createRawPeer, type RawPeer } from "./raw-peer.js";
 import { createVirtualWorld, type VirtualWorld } from "./virtual-world.js";
 

@@ -1,14 +1,14 @@
-import type { AmplificationGuard } from "../amplification-guard.js";
-import { createClient } from "../coap-client.js";
-import type { ParsedCoapUri } from "../coap-uri.js";
-import { DEFAULT_LIMITS } from "../constants.js";
-import type { Environment } from "../environment.js";
+import type { Environment } from "@tributary/runtime";
+import { createClient } from "../client/coap-client.js";
 import { TransportError } from "../errors.js";
-import { createTcpPeers } from "../tcp-client.js";
-import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp-options.js";
-import { createTcpServer, type TcpServer } from "../tcp-server.js";
+import type { ParsedCoapUri } from "../message/coap-uri.js";
+import { DEFAULT_LIMITS } from "../message/codes.js";
+import type { AmplificationGuard } from "../server/amplification-guard.js";
+import { createTcpPeers } from "../tcp/client.js";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
+import { createTcpServer, type TcpServer } from "../tcp/server.js";
 import type { CoapClient, CoapListenerHandle, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
-import { createCounters } from "../udp-core.js";
+import { createCounters } from "../udp/core.js";
 import type { VirtualStreams } from "./virtual-streams.js";
 
 export interface StreamEndpointDeps {

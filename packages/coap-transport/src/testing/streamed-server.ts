@@ -1,6 +1,6 @@
-import type { Message, OutgoingMessage } from "../message.js";
-import { encodeFrame, StreamParser } from "../tcp-framing.js";
-import type { StreamLimits } from "../tcp-options.js";
+import type { Message, OutgoingMessage } from "../message/message.js";
+import { encodeFrame, StreamParser } from "../tcp/framing.js";
+import type { StreamLimits } from "../tcp/limits.js";
 import type { CoapClient, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
 import { openStreamClient, serveStreamsAt } from "./stream-endpoints.js";
 import { createVirtualStreams, type VirtualStream, type VirtualStreamsOptions } from "./virtual-streams.js";

@@ -1,5 +1,5 @@
+import { createVirtualClock } from "@tributary/runtime/testing";
 import { expect, test } from "vitest";
-import { createVirtualClock } from "./virtual-clock.js";
 
 test("timers fire in order of time, then of setting, at their own time", async () => {
   const clock = createVirtualClock();

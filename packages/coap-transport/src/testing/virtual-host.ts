@@ -1,7 +1,7 @@
 import type { RemoteInfo, Socket } from "node:dgram";
 import { EventEmitter } from "node:events";
 import type { NetworkInterfaceInfo } from "node:os";
-import type { BindSocket } from "../multicast-groups.js";
+import type { BindSocket } from "../node/multicast-groups.js";
 
 /** What a socket of a virtual host sent. */
 export interface SentDatagram {

@@ -1,6 +1,6 @@
-import type { Clock, Random } from "../environment.js";
+import type { Clock, Random } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
-import { isMulticastAddress } from "../ip-address.js";
+import { isMulticastAddress } from "../message/ip-address.js";
 import type { DatagramSocket } from "../types.js";
 
 /** What a link does to datagrams. Probabilities in 0..1. */

@@ -1,5 +1,5 @@
-import type { Clock, Random } from "../environment.js";
-import type { StreamSocket } from "../stream-socket.js";
+import type { Clock, Random } from "@tributary/runtime";
+import type { StreamSocket } from "../tcp/stream-socket.js";
 import { OrderedPath } from "./ordered-path.js";
 
 type Address = { readonly address: string; readonly port: number };

@@ -1,7 +1,6 @@
-import type { Environment, Logger, Random } from "../environment.js";
-import { silentLogger } from "../system-environment.js";
-import { seededRandom } from "./seeded-random.js";
-import { createVirtualClock, type VirtualClock } from "./virtual-clock.js";
+import type { Environment, Logger, Random } from "@tributary/runtime";
+import { silentLogger } from "@tributary/runtime";
+import { createVirtualClock, seededRandom, type VirtualClock } from "@tributary/runtime/testing";
 import { createVirtualNetwork, type VirtualNetwork } from "./virtual-network.js";
 
 /** Time, chance and a network, all reproducible. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "@tributary/coap-transport";
+import type { Clock } from "@tributary/runtime";
 
 /** A path for state in a folder of its own, and what removes that folder. */
 export function temporaryFolder(): { readonly path: string; readonly remove: () => void } {

@@ -5,7 +5,6 @@ import {
   type CoapEndpoint,
   createCoapEndpoint,
   type DatagramSocket,
-  type Environment,
   formatCode,
   METHOD,
   type RequestHandler,
@@ -13,16 +12,20 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 import { type Link, parseLinkFormat } from "@tributary/link-model";
+import type { LookupSource, SiteOptions } from "@tributary/lookup-interface";
+import {
+  createLookupInterface,
+  createReplicaPolicy,
+  createSite,
+  directoryLookupSource,
+} from "@tributary/lookup-interface";
 import { createDirectory, type Directory, type LookupInterface } from "@tributary/merge-engine";
+import type { Environment } from "@tributary/runtime";
 import { startExpirySweep } from "../expiry-sweep.js";
-import { createFeedPublisher, type FeedPublisher, type FeedPublisherOptions } from "../feed-publisher.js";
-import { createLookupInterface } from "../lookup-interface.js";
-import { directoryLookupSource } from "../lookup-source.js";
+import { createFeedPublisher, type FeedPublisher, type FeedPublisherOptions } from "../feed/feed-publisher.js";
 import { createMemoryStore } from "../memory-store.js";
-import { createReplicaPolicy } from "../replica-policy.js";
 import { createResourceDirectory } from "../resource-directory.js";
-import { createSite } from "../site.js";
-import type { LookupSource, RegistrationLimits, RegistrationStore, ResourceDirectory, SiteOptions } from "../types.js";
+import type { RegistrationLimits, RegistrationStore, ResourceDirectory } from "../types.js";
 import { type BuiltRequest, buildRequest, DIRECTORY_ADDRESS } from "./built-request.js";
 
 /** What tests give: virtual time and network. */

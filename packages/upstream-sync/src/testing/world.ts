@@ -1,4 +1,5 @@
-import type { Clock, DatagramSocket, Environment } from "@tributary/coap-transport";
+import type { DatagramSocket } from "@tributary/coap-transport";
+import type { Clock, Environment } from "@tributary/runtime";
 
 /** What is needed of the virtual world of `@tributary/coap-transport/testing`, which tests bring along. */
 export interface World {

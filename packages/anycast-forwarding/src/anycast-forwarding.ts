@@ -1,0 +1,117 @@
+import {
+  CODE,
+  errorResponse,
+  METHOD,
+  type RequestHandler,
+  type ServerRequest,
+  type ServerResponse,
+} from "@tributary/coap-transport";
+import type { LookupScope, SiteResource } from "@tributary/lookup-interface";
+import { createEndpointDocuments, type EndpointDocuments } from "@tributary/resource-directory";
+import { isForwardable } from "./forwardable-lookup.js";
+import { withClientAddress } from "./forwarded-request.js";
+import { Forwarder } from "./forwarder.js";
+import { REGISTRATIONS_SEGMENT, type Route, RoutingTable } from "./routing-table.js";
+import { createSimpleForwarding } from "./simple-forwarding.js";
+import type { ForwardingDeps, ForwardingOptions, RequestForwarding } from "./types.js";
+
+const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
+
+/**
+ * The forwarding rules of nodes that share an address (draft 6.2.2). Only what they name is forwarded, and only to the
+ * configured peers: this is no proxy for anything else.
+ */
+export function createRequestForwarding(deps: ForwardingDeps, options: ForwardingOptions): RequestForwarding {
+  const routing = new RoutingTable(options.self, options.peers);
+  const forwarder = new Forwarder(deps, options);
+  const { client, env } = deps;
+  const documents = createEndpointDocuments({ client, clock: env.clock }, { limits: options.limits });
+  const guarded = (handle: RequestHandler) =>
+    options.requiresFreshness ? requireFreshness(handle, forwarder) : handle;
+  const registrationResources: SiteResource = {
+    path: [REGISTRATIONS_SEGMENT],
+    isSubtree: true,
+    exists: () => "elsewhere",
+    handle: guarded((request) => forwardRegistration(forwarder, routing.registrationResource(request.path), request)),
+  };
+  return {
+    resources: [...registrationInterfaces(routing, forwarder, documents, guarded), registrationResources],
+    lookup: (local, scopeOf) => lookupHandler(routing, forwarder, local, scopeOf),
+    peers: () => forwarder.peers(),
+    rejected: forwarder.rejected,
+    tableSizes: () => ({ ...forwarder.tableSizes(), "forwarded-documents": documents.size }),
+    close() {
+      documents.close();
+      forwarder.close();
+    },
+  };
+}
+
+/** `/rd` and simple registration, where this node takes no registrations itself. */
+function registrationInterfaces(
+  routing: RoutingTable,
+  forwarder: Forwarder,
+  documents: EndpointDocuments,
+  guarded: (handle: RequestHandler) => RequestHandler,
+): SiteResource[] {
+  const route = routing.registration();
+  if (route.kind !== "peers") return [];
+  return [
+    {
+      path: ["rd"],
+      attributes: [
+        ["rt", "core.rd"],
+        ["ct", "40"],
+      ],
+      handle: guarded((request) => forwardRegistration(forwarder, route, request)),
+      exists: () => "elsewhere",
+    },
+    {
+      path: [".well-known", "rd"],
+      handle: guarded(createSimpleForwarding({ forwarder, documents }, { peers: route.peers })),
+    },
+  ];
+}
+
+function forwardRegistration(
+  forwarder: Forwarder,
+  route: Route,
+  request: ServerRequest,
+): ServerResponse | Promise<ServerResponse> {
+  // A registration of this node is served by its RD before it gets here; without one there is none.
+  if (route.kind !== "peers") {
+    return forwarder.reject(
+      "not-found",
+      errorResponse(CODE.NOT_FOUND, "no node of this name takes registrations here"),
+    );
+  }
+  return forwarder.forward(request, route.peers, { query: withClientAddress(request) });
+}
+
+function lookupHandler(
+  routing: RoutingTable,
+  forwarder: Forwarder,
+  local: RequestHandler,
+  scopeOf: (request: ServerRequest) => LookupScope,
+): RequestHandler {
+  const route = routing.lookup();
+  if (route.kind !== "peers") return local;
+  return (request) =>
+    isForwardable(request, scopeOf(request)) ? forwarder.forward(request, route.peers) : local(request);
+}
+
+/**
+ * RFC 9176 section 5.3.4: the RD sees the address of this node, which is always there, so whether a change is what its
+ * endpoint wants now has to be found out here.
+ */
+function requireFreshness(handle: RequestHandler, forwarder: Forwarder): RequestHandler {
+  return async (request) => {
+    if (SAFE_METHODS.includes(request.method)) return handle(request);
+    if (request.sourceProof !== "fresh") {
+      const challenge = errorResponse(CODE.UNAUTHORIZED, "repeat the request with this Echo value");
+      return forwarder.reject("not-fresh", { ...challenge, issuesEcho: true });
+    }
+    const answer = await handle(request);
+    return answer.code < CODE.BAD_REQUEST ? { ...answer, issuesEcho: true } : answer;
+  };
+}

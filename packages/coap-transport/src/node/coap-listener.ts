@@ -1,0 +1,105 @@
+import type { Environment } from "@tributary/runtime";
+import { TransportError } from "../errors.js";
+import { parseCoapUri } from "../message/coap-uri.js";
+import { ALL_COAP_NODES, ALL_HOSTS, ALL_RESOURCE_DIRECTORIES } from "../message/codes.js";
+import type { AmplificationGuard } from "../server/amplification-guard.js";
+import type { StreamLimits } from "../tcp/limits.js";
+import type {
+  CoapListenerHandle,
+  DatagramSocket,
+  RequestHandler,
+  TableSizes,
+  TransmissionParameters,
+  TransportLimits,
+} from "../types.js";
+import { createCounters } from "../udp/core.js";
+import { type CoapEndpoint, createCoapEndpoint } from "../udp/endpoint.js";
+import { addressesOf, hostText, openOnAll } from "./bound-addresses.js";
+import { HostInterfaces, type ListInterfaces } from "./host-interfaces.js";
+import { listenCoapTcp } from "./tcp-listener.js";
+import { openHostSocket, openUdpSocket } from "./udp-socket.js";
+
+export interface ListenCoapDeps {
+  readonly env: Environment;
+  readonly handler: RequestHandler;
+  /** Lists the interfaces of this host. Default: the system does. */
+  readonly listInterfaces?: ListInterfaces;
+}
+
+/** Which interfaces to receive multicast on; default all. */
+export interface MulticastOptions {
+  readonly interface?: string;
+}
+
+export interface ListenCoapOptions {
+  /** What to bind, e.g. `coap://[::]:5683`, `coap+tcp://localhost`; port 0 for any. A name stands for all its addresses. */
+  readonly uri: string;
+  readonly parameters?: Partial<TransmissionParameters>;
+  /** Per bound address. */
+  readonly limits?: Partial<TransportLimits>;
+  /** Also receive what is sent to all CoAP nodes and all RDs (RFC 7252 section 8, RFC 9176 section 9.5). Default false. */
+  readonly multicast?: boolean | MulticastOptions;
+  /** Checks source addresses before large answers go out; several listeners may share one. Default none. */
+  readonly guard?: AmplificationGuard | undefined;
+  /** Bounds and times of `coap+tcp`. */
+  readonly streamLimits?: Partial<StreamLimits>;
+}
+
+/**
+ * Serve CoAP on every address that the URI stands for, all on one port.
+ * @throws {TransportError} BIND_FAILED, BAD_URI.
+ */
+export async function listenCoap(deps: ListenCoapDeps, options: ListenCoapOptions): Promise<CoapListenerHandle> {
+  const uri = parseCoapUri(options.uri);
+  if (uri.scheme === "coap+tcp") return await listenCoapTcp(deps, uri, await addressesOf(uri), options);
+  if (uri.scheme !== "coap")
+    throw new TransportError("BAD_URI", `scheme ${uri.scheme} cannot be served yet: ${options.uri}`);
+  const interfaces = new HostInterfaces(deps.env.clock, deps.listInterfaces);
+  const open = (address: string, port: number): Promise<DatagramSocket> => {
+    const groups = groupsFor(address, options);
+    return groups === null
+      ? openUdpSocket(address, port)
+      : openHostSocket({ env: deps.env, interfaces }, address, port, groups);
+  };
+  const sockets = await openOnAll(await addressesOf(uri), uri.port, open);
+  const counters = createCounters();
+  const { parameters = {}, limits = {}, guard } = options;
+  const endpoints: CoapEndpoint[] = sockets.map((socket) =>
+    createCoapEndpoint({ socket, env: deps.env }, { handler: deps.handler, parameters, limits, counters, guard }),
+  );
+  return {
+    uri: `coap://${hostText(uri)}:${sockets[0]?.local.port ?? uri.port}`,
+    counters,
+    tableSizes: () => ({
+      ...sumOfTables(endpoints.map((endpoint) => endpoint.tableSizes())),
+      "verified-peers": guard?.size ?? 0,
+    }),
+    async close(drainMs = 0) {
+      await Promise.all(endpoints.map((endpoint) => endpoint.close(drainMs)));
+    },
+  };
+}
+
+function sumOfTables(parts: readonly TableSizes[]): TableSizes {
+  const sum: Record<string, number> = {};
+  for (const part of parts) {
+    for (const [table, size] of Object.entries(part)) sum[table] = (sum[table] ?? 0) + size;
+  }
+  return sum;
+}
+
+/** The groups that a listener on this address belongs to, and those that are no concern of its unicast socket; null: none. */
+function groupsFor(address: string, options: ListenCoapOptions) {
+  const { multicast = false } = options;
+  const isWildcard = address === "::" || address === "0.0.0.0";
+  if (multicast === false && !isWildcard) return null;
+  const isReachable = (group: string): boolean => address === "::" || group.includes(":") === address.includes(":");
+  const discovery = [...ALL_COAP_NODES, ...ALL_RESOURCE_DIRECTORIES].filter(isReachable);
+  const hosts = isWildcard ? ALL_HOSTS.filter(isReachable) : [];
+  const name = multicast === true || multicast === false ? undefined : multicast.interface;
+  return {
+    groups: multicast === false ? hosts : [...discovery, ...hosts],
+    refusedGroups: isWildcard ? [...discovery, ...hosts] : [],
+    multicastInterfaces: name === undefined ? undefined : [name],
+  };
+}

@@ -1,0 +1,177 @@
+import { lookup } from "node:dns/promises";
+import type { Environment, Timer } from "@tributary/runtime";
+import { createClient, ping } from "../client/coap-client.js";
+import { HostNames, type NamedTarget, type ResolveName } from "../client/host-names.js";
+import { OperationScope } from "../client/operation-scope.js";
+import type { RequestChannel } from "../client/request-channel.js";
+import { type Route, routeToName } from "../client/route.js";
+import { TransportError } from "../errors.js";
+import type { ParsedCoapUri } from "../message/coap-uri.js";
+import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "../message/codes.js";
+import { type ConnectStream, createTcpPeers } from "../tcp/client.js";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
+import type { CoapClient, TransmissionParameters, TransportCounters, TransportLimits } from "../types.js";
+import { createCounters, createUdpCore, type UdpCore } from "../udp/core.js";
+import { connectTcp } from "./tcp-socket.js";
+import { canonicalAddress, openUdpSocket } from "./udp-socket.js";
+
+export interface OpenCoapClientDeps {
+  readonly env: Environment;
+  /** All addresses of a name, the one to be tried first in front. Default: the system's resolver (RFC 6724). */
+  readonly resolve?: ResolveName;
+  /** Makes the connections of `coap+tcp`. Default: those of the system. */
+  readonly connectStream?: ConnectStream;
+}
+
+export interface OpenCoapClientOptions {
+  readonly parameters?: Partial<TransmissionParameters>;
+  readonly limits?: Partial<TransportLimits>;
+  /** Counters to count into; default: own ones. */
+  readonly counters?: TransportCounters;
+  /** Bounds and times of `coap+tcp`. */
+  readonly streamLimits?: Partial<StreamLimits>;
+}
+
+/** What can be asked. */
+const SCHEMES = ["coap", "coap+tcp"];
+/** A socket without requests is closed after so long. */
+const IDLE_MS = 300_000;
+/** Beyond this number of sockets a shorter time is enough. */
+const MAX_IDLE_SOCKETS = 64;
+const MIN_IDLE_MS = 1000;
+/** Sockets at once: simple registration lets strangers decide whom to talk to, and descriptors are few. */
+const MAX_SOCKETS = 1024;
+
+/**
+ * A client with sockets of its own, one per peer, opened when needed: a socket that is connected to its peer takes
+ * datagrams from nobody else, and learns at once when nothing listens there.
+ */
+export async function openCoapClient(
+  deps: OpenCoapClientDeps,
+  options: OpenCoapClientOptions = {},
+): Promise<CoapClient> {
+  const sockets = new PeerSockets(deps.env, options);
+  const { env, connectStream = connectTcp, resolve = resolveByHost } = deps;
+  const counters = options.counters ?? createCounters();
+  const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
+  const connections = createTcpPeers({ env, counters, connectStream }, streamLimits);
+  const channelTo = ({ scheme, port }: NamedTarget, address: string): Promise<RequestChannel> =>
+    (scheme === "coap" ? sockets : connections).channelTo(canonicalAddress(address), port);
+  const probe = async (target: NamedTarget, address: string, signal: AbortSignal): Promise<void> => {
+    const channel = await channelTo(target, address);
+    // A connection is an answer by itself.
+    if (target.scheme === "coap") await pingUntil(channel, signal);
+  };
+  const names = new HostNames({ ...env, resolve, probe });
+  const connect = async (uri: ParsedCoapUri): Promise<Route> => {
+    if (!uri.hostIsLiteral) return await routeToName(names, uri, (address) => channelTo(uri, address));
+    const address = uri.zone === undefined ? uri.host : `${uri.host}%${uri.zone}`;
+    return { channel: await channelTo(uri, address) };
+  };
+  const onClose = async (): Promise<void> => {
+    names.close();
+    connections.close();
+    await sockets.close();
+  };
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  return createClient({ env, connect, onClose, schemes: SCHEMES }, limits);
+}
+
+async function resolveByHost(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
+}
+
+/** Resolves when the peer shows that it is there. */
+async function pingUntil(channel: RequestChannel, signal: AbortSignal): Promise<void> {
+  const scope = new OperationScope();
+  const stop = (): void => scope.stop(new TransportError("ABORTED", "another address answered"));
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    await ping(channel, scope);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+interface PeerSocket {
+  readonly opening: Promise<UdpCore>;
+  /** Set once open. */
+  core: UdpCore | null;
+  usedAtMs: number;
+}
+
+class PeerSockets {
+  readonly #env: Environment;
+  readonly #options: OpenCoapClientOptions;
+  readonly #counters: TransportCounters;
+  /** By peer, least recently asked first. */
+  readonly #sockets = new Map<string, PeerSocket>();
+  #sweepTimer: Timer | null = null;
+  #isClosed = false;
+
+  constructor(env: Environment, options: OpenCoapClientOptions) {
+    this.#env = env;
+    this.#options = options;
+    this.#counters = options.counters ?? createCounters();
+  }
+
+  async channelTo(address: string, port: number): Promise<RequestChannel> {
+    const key = `${address} ${port}`;
+    const known = this.#sockets.get(key) ?? this.#open(key, address, port);
+    this.#sockets.delete(key);
+    this.#sockets.set(key, known);
+    known.usedAtMs = this.#env.clock.nowMs();
+    this.#sweepTimer ??= this.#env.clock.setTimer(IDLE_MS, this.#sweep);
+    const core = await known.opening;
+    return core.channelTo(address, port);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#sweepTimer?.cancel();
+    const opened = await Promise.allSettled([...this.#sockets.values()].map((socket) => socket.opening));
+    for (const result of opened) if (result.status === "fulfilled") result.value.close();
+    this.#sockets.clear();
+  }
+
+  #open(key: string, address: string, port: number): PeerSocket {
+    if (this.#sockets.size >= MAX_IDLE_SOCKETS) this.#closeIdle(MIN_IDLE_MS);
+    if (this.#sockets.size >= MAX_SOCKETS) throw new TransportError("OVERLOADED", "too many peers at once");
+    const socket: PeerSocket = { opening: this.#openCore(address, port), core: null, usedAtMs: 0 };
+    socket.opening.then(
+      (core) => {
+        socket.core = core;
+      },
+      () => {
+        if (this.#sockets.get(key) === socket) this.#sockets.delete(key);
+      },
+    );
+    return socket;
+  }
+
+  async #openCore(address: string, port: number): Promise<UdpCore> {
+    const any = address.includes(":") ? "::" : "0.0.0.0";
+    const socket = await openUdpSocket(any, 0, { remote: { address, port } });
+    if (this.#isClosed) {
+      socket.close();
+      throw new TransportError("CLOSED", "the client was closed");
+    }
+    const parameters = { ...DEFAULT_PARAMETERS, ...this.#options.parameters };
+    const limits = { ...DEFAULT_LIMITS, ...this.#options.limits };
+    return createUdpCore({ socket, env: this.#env, counters: this.#counters }, { scheme: "coap", parameters, limits });
+  }
+
+  readonly #sweep = (): void => {
+    this.#closeIdle(IDLE_MS);
+    this.#sweepTimer = this.#sockets.size === 0 ? null : this.#env.clock.setTimer(IDLE_MS, this.#sweep);
+  };
+
+  #closeIdle(idleMs: number): void {
+    const oldestMs = this.#env.clock.nowMs() - idleMs;
+    for (const [key, { core, usedAtMs }] of this.#sockets) {
+      if (core === null || core.hasRequests || usedAtMs > oldestMs) continue;
+      this.#sockets.delete(key);
+      core.close();
+    }
+  }
+}

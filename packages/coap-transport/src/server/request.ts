@@ -1,0 +1,229 @@
+import { type Block, decodeBlock } from "../message/block-option.js";
+import { CODE, METHOD, OPTION } from "../message/codes.js";
+import type { Message } from "../message/message.js";
+import { decodeText, decodeUint, isCritical, reservedLocationOption } from "../message/option-values.js";
+import type { StreamCapacity } from "../message/stream-capacity.js";
+import type { AskPeer, CoapOption, LocalAddress, Peer, Precondition, ServerRequest, SourceProof } from "../types.js";
+import type { AmplificationGuard } from "./amplification-guard.js";
+
+/** Where a request came from and through. */
+export interface RequestContext {
+  readonly peer: Peer;
+  readonly isMulticast: boolean;
+  readonly scheme: string;
+  readonly local: LocalAddress;
+  readonly askPeer?: AskPeer;
+  /** How bodies go to the peer; absent over datagrams. */
+  readonly capacity?: StreamCapacity;
+}
+
+/** Why a request cannot be handled, as the response that says so. */
+export interface RequestFailure {
+  readonly code: number;
+  readonly diagnostic: string;
+}
+
+const OBSERVABLE: readonly number[] = [METHOD.GET, METHOD.FETCH];
+const NO_ETAGS: readonly Uint8Array[] = [];
+
+/** A request with its options understood: what handlers see, and what block-wise transfer and Observe need besides. */
+export class IncomingRequest implements ServerRequest {
+  readonly method: number;
+  readonly path: string[] = [];
+  readonly query: string[] = [];
+  uriHost?: string;
+  uriPort?: number;
+  accept?: number;
+  contentFormat?: number;
+  etags: readonly Uint8Array[] = NO_ETAGS;
+  observe?: number;
+  echo?: Uint8Array;
+  hopLimit?: number;
+  precondition?: Precondition;
+  payload: Uint8Array;
+  readonly options: readonly CoapOption[];
+  readonly peer: Peer;
+  readonly isMulticast: boolean;
+  readonly scheme: string;
+  readonly local: LocalAddress;
+  readonly askPeer?: AskPeer;
+
+  readonly token: Uint8Array;
+  readonly capacity: StreamCapacity | undefined;
+  readonly wireBytes: number;
+  block1?: Block;
+  block2?: Block;
+  size1?: number;
+  asksSize2 = false;
+  noResponse = 0;
+  failure: RequestFailure | null = null;
+  readonly #guard: AmplificationGuard | undefined;
+  #sourceProof: SourceProof | undefined;
+
+  /** Without `guard` every source address is taken for true. */
+  constructor(message: Message, context: RequestContext, guard?: AmplificationGuard) {
+    this.method = message.code;
+    this.payload = message.payload;
+    this.options = message.options;
+    this.token = message.token;
+    this.wireBytes = message.wireBytes;
+    this.capacity = context.capacity;
+    this.#guard = guard;
+    this.peer = context.peer;
+    this.isMulticast = context.isMulticast;
+    this.scheme = context.scheme;
+    this.local = context.local;
+    if (context.askPeer !== undefined) this.askPeer = context.askPeer;
+    for (const option of message.options) {
+      if (this.#understand(option.number, option.value)) continue;
+      // RFC 7252 sections 5.4.1, 5.4.3, 5.4.5: unknown, of wrong length, or repeated without right.
+      if (isCritical(option.number)) this.#fail(CODE.BAD_OPTION, `critical option ${option.number} not understood`);
+    }
+    const reserved = reservedLocationOption(message.options);
+    if (reserved !== null)
+      this.#fail(CODE.BAD_OPTION, `option ${reserved} beside Location-Path or Location-Query not understood`);
+  }
+
+  /** Found out when it matters: most answers are small enough for anybody. */
+  get sourceProof(): SourceProof {
+    this.#sourceProof ??= this.#guard?.examine(this.peer, this.echo) ?? "trusted";
+    return this.#sourceProof;
+  }
+
+  /** True when the option was used or may be left alone; false when it counts as unrecognised. */
+  #understand(number: number, value: Uint8Array): boolean {
+    switch (number) {
+      case OPTION.URI_PATH:
+        return value.length <= 255 && this.#addText(this.path, value);
+      case OPTION.URI_QUERY:
+        return value.length <= 255 && this.#addText(this.query, value);
+      case OPTION.URI_HOST:
+        return this.#setHost(value);
+      case OPTION.ETAG:
+        if (value.length >= 1 && value.length <= 8) this.etags = [...this.etags, value];
+        return true;
+      case OPTION.IF_MATCH:
+        return value.length <= 8 && this.#addPrecondition(value);
+      case OPTION.IF_NONE_MATCH:
+        return value.length === 0 && this.precondition?.ifNoneMatch !== true && this.#addPrecondition(null);
+      case OPTION.PROXY_URI:
+      case OPTION.PROXY_SCHEME:
+        this.#fail(CODE.PROXYING_NOT_SUPPORTED, "not a proxy");
+        return true;
+      case OPTION.ECHO:
+        if (value.length >= 1 && value.length <= 40) this.echo ??= value;
+        return true;
+      default:
+        return this.#understandUint(number, value);
+    }
+  }
+
+  #understandUint(number: number, value: Uint8Array): boolean {
+    switch (number) {
+      case OPTION.URI_PORT:
+        if (value.length > 2 || this.uriPort !== undefined) return false;
+        this.uriPort = decodeUint(value);
+        return true;
+      case OPTION.ACCEPT:
+        if (value.length > 2 || this.accept !== undefined) return false;
+        this.accept = decodeUint(value);
+        return true;
+      case OPTION.CONTENT_FORMAT:
+        if (value.length <= 2) this.contentFormat ??= decodeUint(value);
+        return true;
+      case OPTION.BLOCK1:
+        if (value.length > 3 || this.block1 !== undefined) return false;
+        this.block1 = decodeBlock(value);
+        return true;
+      case OPTION.BLOCK2:
+        if (value.length > 3 || this.block2 !== undefined) return false;
+        this.block2 = decodeBlock(value);
+        return true;
+      default:
+        return this.#understandElectiveUint(number, value);
+    }
+  }
+
+  #understandElectiveUint(number: number, value: Uint8Array): boolean {
+    switch (number) {
+      case OPTION.OBSERVE: {
+        // RFC 7641 section 2: other values, and other methods, count as if the option were not there.
+        const observe = value.length <= 3 ? decodeUint(value) : 2;
+        if (observe < 2 && OBSERVABLE.includes(this.method) && !this.isMulticast) this.observe ??= observe;
+        return true;
+      }
+      case OPTION.SIZE1:
+        if (value.length <= 4) this.size1 ??= decodeUint(value);
+        return true;
+      case OPTION.SIZE2:
+        this.asksSize2 = true;
+        return true;
+      case OPTION.NO_RESPONSE:
+        if (value.length <= 1) this.noResponse = decodeUint(value);
+        return true;
+      case OPTION.HOP_LIMIT:
+        this.#setHopLimit(value);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #addText(texts: string[], value: Uint8Array): boolean {
+    const text = decodeText(value);
+    if (text === null) this.#fail(CODE.BAD_REQUEST, "a Uri-Path or Uri-Query is not UTF-8");
+    else texts.push(text);
+    return true;
+  }
+
+  /** `tag`: a value of If-Match, or null for If-None-Match. */
+  #addPrecondition(tag: Uint8Array | null): boolean {
+    const { ifMatch, ifNoneMatch } = this.precondition ?? { ifMatch: [], ifNoneMatch: false };
+    this.precondition = tag === null ? { ifMatch, ifNoneMatch: true } : { ifMatch: [...ifMatch, tag], ifNoneMatch };
+    return true;
+  }
+
+  #setHost(value: Uint8Array): boolean {
+    if (value.length < 1 || value.length > 255 || this.uriHost !== undefined) return false;
+    const host = decodeText(value);
+    if (host === null) this.#fail(CODE.BAD_REQUEST, "Uri-Host is not UTF-8");
+    else this.uriHost = host;
+    return true;
+  }
+
+  /** RFC 8768 section 3: one byte, and not zero. */
+  #setHopLimit(value: Uint8Array): void {
+    const hopLimit = value.length === 1 ? (value[0] as number) : 0;
+    if (hopLimit === 0) this.#fail(CODE.BAD_REQUEST, "Hop-Limit must be 1 to 255");
+    else this.hopLimit ??= hopLimit;
+  }
+
+  #fail(code: number, diagnostic: string): void {
+    this.failure ??= { code, diagnostic };
+  }
+}
+
+/** Options that do not tell one representation, or one block-wise transfer, from another. */
+const NOT_IN_KEY: readonly number[] = [
+  OPTION.ETAG,
+  OPTION.OBSERVE,
+  OPTION.HOP_LIMIT,
+  OPTION.BLOCK1,
+  OPTION.BLOCK2,
+  OPTION.ECHO,
+  OPTION.NO_RESPONSE,
+];
+
+/**
+ * Text that is equal for the messages of one block-wise transfer: peer, method and cache-key options (RFC 7959 section
+ * 2.4, RFC 7252 section 5.4.6), Request-Tag among them (RFC 9175 section 3); token and block numbers do not count.
+ */
+export function transferKey(request: IncomingRequest): string {
+  let key = `${request.peer.key} ${request.method}`;
+  for (const { number, value } of request.options) {
+    const isNoCacheKey = (number & 0x1e) === 0x1c; // RFC 7252 section 5.4.6
+    if (isNoCacheKey || NOT_IN_KEY.includes(number)) continue;
+    key += ` ${number}:${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("latin1")}`;
+  }
+  return key;
+}

@@ -1,0 +1,213 @@
+import type { Environment } from "@tributary/runtime";
+import { createAskPeer } from "../client/ask-peer.js";
+import type { RequestChannel } from "../client/request-channel.js";
+import { TransportError } from "../errors.js";
+import { CODE, DEFAULT_PARAMETERS } from "../message/codes.js";
+import { addressHolder } from "../message/ip-address.js";
+import type { Message, OutgoingMessage } from "../message/message.js";
+import type { AmplificationGuard } from "../server/amplification-guard.js";
+import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "../server/dispatch.js";
+import type { DeliverySink, NotificationChannel } from "../server/observers.js";
+import { errorMessage } from "../server/response.js";
+import type {
+  AskPeer,
+  LocalAddress,
+  Peer,
+  RequestHandler,
+  TableSizes,
+  TransportCounters,
+  TransportLimits,
+} from "../types.js";
+import { TcpConnection } from "./connection.js";
+import { ConnectionPlaces } from "./connection-places.js";
+import type { StreamLimits } from "./limits.js";
+import { streamPeer } from "./peer.js";
+import { createTcpRequests, type TcpRequests } from "./requests.js";
+import type { StreamSocket } from "./stream-socket.js";
+
+/** Serves CoAP over the connections that it is given (RFC 8323). */
+export interface TcpServer {
+  /** A connection that somebody made to us; taken over, or closed at once when there are too many. */
+  accept(socket: StreamSocket): void;
+  /** No handler is running. */
+  readonly isIdle: boolean;
+  tableSizes(): TableSizes;
+  /** Read no more requests, take no more connections. */
+  stopAccepting(): void;
+  /** End observations with a last word, then every connection in good order. */
+  close(): void;
+}
+
+export interface TcpServerDeps {
+  readonly env: Environment;
+  readonly handler: RequestHandler;
+  readonly counters: TransportCounters;
+  /** Makes and checks Echo values where handlers want fresh ones; addresses need no proof here. */
+  readonly guard?: AmplificationGuard | undefined;
+}
+
+export interface TcpServerOptions {
+  readonly scheme: string;
+  readonly limits: TransportLimits;
+  readonly streamLimits: StreamLimits;
+  /** Other addresses at which the same listener is reached. */
+  readonly isAlso?: LocalAddress["isAlso"];
+}
+
+export function createTcpServer(deps: TcpServerDeps, options: TcpServerOptions): TcpServer {
+  return new Server(deps, options);
+}
+
+class Server implements TcpServer {
+  readonly #deps: TcpServerDeps;
+  readonly #options: TcpServerOptions;
+  readonly #dispatch: ServerDispatch;
+  readonly #connections = new Map<string, TcpConnection>();
+  /** Requests of this side, by the peer that is asked. */
+  readonly #requests = new Map<string, TcpRequests>();
+  readonly #askPeer: AskPeer;
+  readonly #places: ConnectionPlaces<TcpConnection>;
+  #isAccepting = true;
+
+  constructor(deps: TcpServerDeps, options: TcpServerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const { limits, streamLimits } = options;
+    const { maxConnections, maxConnectionsPerAddress } = streamLimits;
+    this.#places = new ConnectionPlaces({ maxConnections, maxPerHolder: maxConnectionsPerAddress });
+    const channel = this.#notificationChannel();
+    const channelOf = (peer: Peer): RequestChannel => this.#channelOf(peer);
+    const { scheme } = options;
+    this.#askPeer = createAskPeer({ env: deps.env, channelOf }, { scheme, blockSize: limits.blockSize });
+    this.#dispatch = createServerDispatch({ ...deps, channel }, { limits, parameters: DEFAULT_PARAMETERS });
+  }
+
+  accept(socket: StreamSocket): void {
+    const { env, counters } = this.#deps;
+    const { streamLimits } = this.#options;
+    const peer = streamPeer(socket);
+    if (!this.#isAccepting || !this.#makeRoom(peer)) {
+      socket.destroy();
+      return;
+    }
+    const owner = {
+      onReady: () => {},
+      onRequest: (message: Message) => this.#handleRequest(connection, message, socket),
+      onResponse: (message: Message) => this.#requests.get(peer.key)?.handleResponse(message) ?? false,
+      isInUse: () => this.#dispatch.isObserver(peer) || (this.#requests.get(peer.key)?.size ?? 0) > 0,
+      onClosed: (error: TransportError) => this.#forget(peer, error),
+    };
+    const connection: TcpConnection = new TcpConnection({ socket, peer, env, counters, owner }, streamLimits);
+    this.#connections.set(peer.key, connection);
+    this.#places.add(addressHolder(peer), connection);
+  }
+
+  /** False when there is no place for a newcomer. */
+  #makeRoom(newcomer: Peer): boolean {
+    const admission = this.#places.admit(addressHolder(newcomer));
+    if (admission.kind === "free") return true;
+    if (admission.kind === "refused") {
+      countRejected(this.#deps.counters, admission.cause);
+      return false;
+    }
+    countRejected(this.#deps.counters, "connection-replaced");
+    admission.connection.destroy(new TransportError("UNREACHABLE", "its place was given to another connection"));
+    return true;
+  }
+
+  get isIdle(): boolean {
+    return this.#dispatch.running === 0;
+  }
+
+  tableSizes(): TableSizes {
+    return { ...this.#dispatch.tableSizes(), connections: this.#connections.size };
+  }
+
+  stopAccepting(): void {
+    this.#isAccepting = false;
+    for (const connection of this.#connections.values()) connection.stopAccepting();
+  }
+
+  close(): void {
+    this.stopAccepting();
+    this.#dispatch.close();
+    for (const connection of [...this.#connections.values()]) connection.release();
+  }
+
+  #forget(peer: Peer, error: TransportError): void {
+    const connection = this.#connections.get(peer.key);
+    if (connection !== undefined) this.#places.remove(addressHolder(peer), connection);
+    this.#connections.delete(peer.key);
+    this.#requests.get(peer.key)?.fail(error);
+    this.#requests.delete(peer.key);
+    this.#dispatch.forgetPeer(peer);
+  }
+
+  /** RFC 8323 section 3: both sides may ask. */
+  #channelOf(peer: Peer): RequestChannel {
+    const connection = this.#connections.get(peer.key);
+    if (connection === undefined) throw new TransportError("UNREACHABLE", "the connection of the peer is over");
+    const known = this.#requests.get(peer.key);
+    if (known !== undefined) return known;
+    const { random } = this.#deps.env;
+    const requests = createTcpRequests({ random, connection: () => connection, peer });
+    this.#requests.set(peer.key, requests);
+    return requests;
+  }
+
+  #handleRequest(connection: TcpConnection, message: Message, socket: StreamSocket): void | Promise<void> {
+    const { scheme, isAlso } = this.#options;
+    const { peer, capacity } = connection;
+    const local = isAlso === undefined ? socket.local : { ...socket.local, isAlso };
+    const context = { peer, isMulticast: false, scheme, local, capacity, askPeer: this.#askPeer };
+    const reply = this.#dispatch.dispatch(message, context);
+    if (reply instanceof Promise) return reply.then((settled) => this.#answer(connection, message.token, settled));
+    this.#answer(connection, message.token, reply);
+  }
+
+  #answer(connection: TcpConnection, token: Uint8Array, { message, afterSent }: Reply): void {
+    if (message !== null && !connection.send(token, message)) {
+      this.#dispatch.endObservation(connection.peer, token, "closed");
+      if (connection.isOpen) this.#refuseLarge(connection, token, message);
+      return;
+    }
+    afterSent?.();
+  }
+
+  /** Options alone may be more than a very small peer takes. */
+  #refuseLarge(connection: TcpConnection, token: Uint8Array, message: OutgoingMessage): void {
+    countRejected(this.#deps.counters, "too-large-for-peer");
+    const { code } = message;
+    this.#deps.env.logger.debug("an answer is larger than the peer takes", { code, peer: connection.peer.key });
+    connection.send(token, errorMessage(CODE.INTERNAL, "the answer is larger than your Max-Message-Size"));
+  }
+
+  /** What was written to the stream arrives, or the connection ends: delivered once it is there. */
+  #notificationChannel(): NotificationChannel {
+    const at = (peer: Peer): TcpConnection | undefined => this.#connections.get(peer.key);
+    return {
+      notify(peer, token, message, sink) {
+        let isCancelled = false;
+        const isSent = at(peer)?.send(token, message) ?? false;
+        queueMicrotask(() => {
+          if (isCancelled) return;
+          if (isSent) sink.onDelivered();
+          else sink.onUndelivered();
+        });
+        return {
+          cancel: () => {
+            isCancelled = true;
+          },
+        };
+      },
+      probe: (peer, sink) => void at(peer)?.ping((isAlive) => tellProbe(sink, isAlive)),
+      notifyOnce: (peer, token, message) => void at(peer)?.send(token, message),
+      hold: (peer, resume) => at(peer)?.hold(resume) ?? false,
+    };
+  }
+}
+
+function tellProbe(sink: DeliverySink, isAlive: boolean): void {
+  if (isAlive) sink.onDelivered();
+  else sink.onUndelivered();
+}

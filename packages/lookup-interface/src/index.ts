@@ -1,0 +1,21 @@
+export { RETRY_AFTER_S } from "./constants.js";
+export type { LookupInterfaceErrorCode } from "./errors.js";
+export { LookupInterfaceError } from "./errors.js";
+export type { LookupInterfaceDeps, LookupInterfaceOptions } from "./lookup-interface.js";
+export { createLookupInterface } from "./lookup-interface.js";
+export type { LookupScope, LookupScopeOptions } from "./lookup-scope.js";
+export { lookupScope, scopeOfRequest } from "./lookup-scope.js";
+export { directoryLookupSource } from "./lookup-source.js";
+export { createReplicaPolicy } from "./replica-policy.js";
+export { pathReference } from "./site/paths.js";
+export { createSite } from "./site/site.js";
+export type {
+  LookupAnswer,
+  LookupContext,
+  LookupObservation,
+  LookupRefusal,
+  LookupSource,
+  ReplicaPolicy,
+  SiteOptions,
+  SiteResource,
+} from "./types.js";

@@ -1,0 +1,89 @@
+import { CODE } from "@tributary/coap-transport";
+import { createVirtualWorld } from "@tributary/coap-transport/testing";
+import { openClient, serveDirectory, type TestWorld, textOf } from "@tributary/resource-directory/testing";
+import { describe, expect, test } from "vitest";
+
+const ENDPOINTS = 3_000;
+
+function setUp() {
+  const world = createVirtualWorld() as ReturnType<typeof createVirtualWorld> & TestWorld;
+  const served = serveDirectory(world);
+  for (let index = 0; index < ENDPOINTS; index++)
+    served.register(
+      `ep=n${String(index).padStart(4, "0")}&base=coap://n${index}.example`,
+      "</t>;rt=temperature,</l>;rt=light",
+    );
+  let looked = 0;
+  const lookup = served.directory.lookupInSteps.bind(served.directory);
+  served.directory.lookupInSteps = function* (...args) {
+    for (const link of lookup(...args)) {
+      if (link !== null) looked++;
+      yield link;
+    }
+  } as typeof served.directory.lookupInSteps;
+  const client = openClient(world);
+  return { ...served, world, client, looked: () => looked };
+}
+
+describe("a long answer", () => {
+  test("arrives whole, and is what the directory holds", { timeout: 60_000 }, async () => {
+    const { client } = setUp();
+    const { code, payload } = await client.request("GET", "/rd-lookup/res");
+    expect(code).toBe(CODE.CONTENT);
+    const links = Buffer.from(payload).toString().split(",");
+    expect(links).toHaveLength(2 * ENDPOINTS);
+    expect(new Set(links).size).toBe(2 * ENDPOINTS);
+    expect(links[0]).toBe('<coap://n0.example/t>;rt="temperature"');
+  });
+
+  test("begins before it is written", () => {
+    const { ask, looked } = setUp();
+    const answer = ask("GET", "/rd-lookup/res");
+    expect(answer.rest).toBeDefined();
+    expect(looked()).toBeLessThan(ENDPOINTS);
+    const head = Buffer.from(answer.payload ?? []).toString();
+    const whole = textOf(answer);
+    expect(looked()).toBe(2 * ENDPOINTS);
+    expect(whole.length).toBeGreaterThan(head.length);
+    expect(whole.startsWith(head)).toBe(true);
+  });
+
+  test("is of one piece while the directory changes: every registration that stays is in it, once", async () => {
+    const { ask, register } = setUp();
+    const answer = ask("GET", "/rd-lookup/res");
+    const head = answer.payload?.length ?? 0;
+    for (let index = 0; index < 50; index++) {
+      register(`ep=a${index}&base=coap://early.example`, "</e>");
+      register(`ep=z${index}&base=coap://late.example`, "</z>");
+      answer.rest?.upTo(head + 2_000 * index);
+    }
+    const text = Buffer.from(answer.rest?.upTo(Number.POSITIVE_INFINITY) ?? []).toString();
+    const targets = text.split(",").filter((link) => /<coap:\/\/n\d+/.test(link));
+    expect(targets).toHaveLength(2 * ENDPOINTS);
+    expect(new Set(targets).size).toBe(2 * ENDPOINTS);
+  });
+
+  test("has the same tag until something changes, and is confirmed by it without being written", async () => {
+    const { ask, register, looked } = setUp();
+    const etag = ask("GET", "/rd-lookup/res").etag as Uint8Array;
+    expect(ask("GET", "/rd-lookup/res").etag).toEqual(etag);
+    const before = looked();
+    expect(ask("GET", "/rd-lookup/res", { etags: [etag] }).code).toBe(CODE.VALID);
+    expect(looked() - before).toBeLessThan(ENDPOINTS);
+    expect(ask("GET", "/rd-lookup/res?rt=light").etag).not.toEqual(etag);
+    register("ep=new&base=coap://new.example", "</n>");
+    expect(ask("GET", "/rd-lookup/res").etag).not.toEqual(etag);
+  });
+
+  test("is written whole for those who observe it: they are told when its bytes change", () => {
+    const { ask } = setUp();
+    const answer = ask("GET", "/rd-lookup/res", { observe: 0 });
+    expect(answer.rest).toBeUndefined();
+    expect(answer.observation).toBeDefined();
+  });
+});
+
+test("a short answer is written at once", () => {
+  const { ask } = setUp();
+  expect(ask("GET", "/rd-lookup/res?ep=n0001").rest).toBeUndefined();
+});

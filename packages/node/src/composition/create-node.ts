@@ -1,0 +1,363 @@
+import type { PeerStatus, RequestForwarding } from "@tributary/anycast-forwarding";
+import type { CoapClient, TableSizes } from "@tributary/coap-transport";
+import { createReplicaPolicy, directoryLookupSource, type LookupSource } from "@tributary/lookup-interface";
+import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
+import {
+  createDirectory,
+  DEFAULT_RECORD_LIMITS,
+  type Directory,
+  LARGEST_MAX_REGISTRATIONS,
+  type LimitUse,
+  SharedLimit,
+} from "@tributary/merge-engine";
+import { EPOCH_LIMIT } from "@tributary/replication";
+import {
+  createFeedPublisher,
+  createMemoryStore,
+  createResourceDirectory,
+  type FeedPublisher,
+  type ResourceDirectory,
+  registrationsOfSource,
+  startExpirySweep,
+  visibleRegistrations,
+} from "@tributary/resource-directory";
+import type { UpstreamStatus } from "@tributary/upstream-sync";
+import type { NodeConfig } from "../configuration/types.js";
+import { defaultMemory, LOCAL_SOURCE, type MemoryPlan, planMemory, shareLimit } from "./memory-plan.js";
+import { NodeFeeds } from "./node-feeds.js";
+import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
+import { createNodeSite } from "./node-site.js";
+import { readiness } from "./readiness.js";
+import type {
+  LookupSample,
+  Node,
+  NodeCounters,
+  NodeDamage,
+  NodeDeps,
+  NodeListener,
+  NodeState,
+  ReloadSummary,
+} from "./types.js";
+import { UpstreamSet } from "./upstream-set.js";
+
+export { LOCAL_SOURCE } from "./memory-plan.js";
+
+/** Time that running exchanges get at an orderly close, ms. */
+const DRAIN_MS = 500;
+
+/**
+ * Start a node: RD, LP or both, as configured. Resolves once every listener is bound and the store is loaded.
+ * @throws {TransportError} `BIND_FAILED`
+ */
+export async function createNode(deps: NodeDeps, config: NodeConfig): Promise<Node> {
+  const node = new RunningNode(deps, config);
+  try {
+    await node.start();
+  } catch (error) {
+    await node.close();
+    throw error;
+  }
+  return node;
+}
+
+type Opened<K extends keyof NodeState> = Awaited<ReturnType<NonNullable<NodeState[K]>>>;
+
+class RunningNode implements Node {
+  readonly name: string;
+  readonly directory: Directory;
+  readonly #deps: NodeDeps;
+  readonly #memory: MemoryPlan;
+  readonly #evictions = new Map<string, number>();
+  readonly #lookupListeners = new Set<(sample: LookupSample) => void>();
+  #config: NodeConfig;
+  #wasEveryoneTried = false;
+  #client: CoapClient | null = null;
+  #upstreams: UpstreamSet | null = null;
+  #registrations: ResourceDirectory | null = null;
+  readonly #coverageListeners: (() => void)[] = [];
+  #ownFeed: FeedPublisher | null = null;
+  #feeds: NodeFeeds | null = null;
+  #forwarding: RequestForwarding | null = null;
+  #cache: ResponseCache | null = null;
+  #listeners: NodeListener[] = [];
+  #sweep: { close(): void } | null = null;
+  #kept: Opened<"openRegistrations"> | null = null;
+  #replicas: Opened<"openReplicas"> | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(deps: NodeDeps, config: NodeConfig) {
+    this.#deps = deps;
+    this.#config = config;
+    this.name = config.name;
+    const { limits } = config;
+    const total = limits.memory ?? (deps.heapLimit === undefined ? Infinity : defaultMemory(deps.heapLimit));
+    this.#memory = planMemory(total, config);
+    this.directory = createDirectory({
+      maxRegistrations: new SharedLimit(Math.min(limits.registrations, LARGEST_MAX_REGISTRATIONS)),
+      memory: new SharedLimit(this.#memory.registrations),
+    });
+    this.#shareLimits(config);
+    this.directory.on("visible", ({ cause, before }) => {
+      if (before !== undefined && cause !== "renewed" && cause !== "updated") this.#countEviction(cause);
+    });
+  }
+
+  async start(): Promise<void> {
+    const { env, network, nodeId } = this.#deps;
+    const client = await network.openClient();
+    this.#client = client;
+    this.directory.clock.follow(env.clock);
+    this.#sweep = startExpirySweep({ directory: this.directory, env });
+    if (this.#config.registration !== undefined) await this.#startRegistration(client);
+    if (this.#config.lookup !== undefined) {
+      this.#replicas = (await this.#deps.state?.openReplicas?.()) ?? null;
+      const replicas = this.#replicas === null ? {} : { replicas: this.#replicas };
+      const { auto } = this.#config.lookup;
+      const onCoverageChange = () => this.#coverageChanged();
+      const { listen, limits } = this.#config;
+      const upstreamDeps = {
+        listen,
+        client,
+        directory: this.directory,
+        env,
+        nodeId,
+        auto,
+        recordLimits: { ...DEFAULT_RECORD_LIMITS, registrationBytes: limits.registrationBytes },
+        onCoverageChange,
+        ...replicas,
+      };
+      this.#upstreams = new UpstreamSet(upstreamDeps);
+    }
+    this.#forwarding = createNodeForwarding({ client, env }, this.#config);
+    const feeds = new NodeFeeds(this.#ownFeed, this.#config.lookup === undefined ? null : () => this.#openUnionFeed());
+    this.#feeds = feeds;
+    const handler = createNodeSite(
+      {
+        directory: this.directory,
+        env,
+        source: this.#lookupSource(),
+        mayReplicate: createReplicaPolicy(replicasOf(this.#config)),
+        replicasSetting: this.#config.registration === undefined ? "lookup.replicas" : "registration.replicas",
+        feed: feeds,
+        ...(this.#ownFeed !== null && this.#upstreams !== null ? { ownSource: LOCAL_SOURCE } : {}),
+        onCoverageChange: (listener) => this.#coverageListeners.push(listener),
+        onLookup: (kind, answer, durationMs) => this.#sample({ interface: kind, answer, durationMs }),
+      },
+      {
+        nodeId,
+        advertise: this.#config.advertise,
+        registration: this.#registrations?.resources ?? [],
+        isLookupProxy: this.#config.lookup !== undefined,
+        isDirectory: this.#ownFeed !== null,
+        resourcePath: resourcePathOf(this.#config),
+        forwarding: this.#forwarding,
+      },
+    );
+    for (const uri of this.#config.listen) this.#listeners.push(await network.listen(uri, handler));
+    await this.#upstreams?.follow(this.#config.lookup?.upstreams ?? []);
+  }
+
+  get listening(): readonly string[] {
+    return this.#listeners.map(({ uri }) => uri);
+  }
+
+  get counters(): NodeCounters {
+    return {
+      evictions: this.#evictions,
+      rejected: () => this.#rejected(),
+      cache: () => this.#cache?.outcomes ?? new Map(),
+      transport: this.#listeners.map(({ counters }) => counters),
+    };
+  }
+
+  tableSizes(): TableSizes {
+    const sum: Record<string, number> = {
+      ...this.#registrations?.tableSizes(),
+      ...this.#cache?.tableSizes(),
+      ...this.#forwarding?.tableSizes(),
+    };
+    for (const listener of this.#listeners) {
+      for (const [table, size] of Object.entries(listener.tableSizes())) {
+        // The verified peers are the same for all listeners.
+        sum[table] = table === "verified-peers" ? size : (sum[table] ?? 0) + size;
+      }
+    }
+    return sum;
+  }
+
+  memory(): LimitUse {
+    return this.directory.limits.memory.use();
+  }
+
+  get onDisk(): number {
+    return this.#registrations?.onDisk ?? 0;
+  }
+
+  peers(): readonly PeerStatus[] {
+    return this.#forwarding?.peers() ?? [];
+  }
+
+  damage(): NodeDamage {
+    const store = this.#kept?.damage;
+    const snapshot = this.#replicas?.damage;
+    return {
+      ...(store === undefined ? {} : { "registration.store": store }),
+      ...(snapshot === undefined ? {} : { snapshot }),
+    };
+  }
+
+  upstreams(): readonly UpstreamStatus[] {
+    return (this.#upstreams?.list() ?? []).map((upstream) => upstream.status());
+  }
+
+  isReady(): boolean {
+    const { lookup, registration } = this.#config;
+    if (lookup === undefined) return true;
+    const upstreams = this.upstreams();
+    // At the start only: an upstream that is added later must not take a proxy out of service that answers.
+    this.#wasEveryoneTried ||= upstreams.every(({ wasTried }) => wasTried);
+    return this.#wasEveryoneTried && readiness(upstreams, lookup.ready, registration !== undefined).isReady;
+  }
+
+  async reload(config: NodeConfig): Promise<ReloadSummary> {
+    const needRestart = settingsBesidesUpstreams(this.#config, config);
+    const changes =
+      this.#upstreams === null
+        ? { added: [], removed: [], changed: [], kept: [] }
+        : await this.#upstreams.follow(config.lookup?.upstreams ?? []);
+    this.#shareLimits({ ...this.#config, ...(config.lookup === undefined ? {} : { lookup: config.lookup }) });
+    if (this.#config.lookup !== undefined && config.lookup !== undefined) {
+      this.#config = { ...this.#config, lookup: { ...this.#config.lookup, upstreams: config.lookup.upstreams } };
+    }
+    return { ...changes, needRestart };
+  }
+
+  onLookup(listener: (sample: LookupSample) => void): () => void {
+    this.#lookupListeners.add(listener);
+    return () => this.#lookupListeners.delete(listener);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // Stop listening first, so that nothing is acknowledged that would not be kept.
+    await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
+    this.#sweep?.close();
+    this.#forwarding?.close();
+    this.#cache?.close();
+    await this.#upstreams?.close();
+    await this.#replicas?.close();
+    this.#feeds?.close();
+    await this.#registrations?.close();
+    await this.#client?.close();
+  }
+
+  /** Before upstreams that are new take their part, and after those that left have given theirs back. */
+  #shareLimits({ lookup, registration }: NodeConfig): void {
+    const holding = (lookup?.upstreams ?? []).filter(({ mode }) => mode !== "forward").map(({ name }) => name);
+    const { registrations, memory } = this.directory.limits;
+    for (const limit of [registrations, memory]) shareLimit(limit, registration !== undefined, holding);
+  }
+
+  #coverageChanged(): void {
+    for (const listener of this.#coverageListeners) listener();
+  }
+
+  async #startRegistration(client: CoapClient): Promise<void> {
+    const { env, state } = this.#deps;
+    const { directory } = this;
+    const { limits } = this.#config;
+    const kept = await state?.openRegistrations?.();
+    this.#kept = kept ?? null;
+    directory.openSource(LOCAL_SOURCE, { authority: null });
+    this.#ownFeed = createFeedPublisher(
+      { directory, env },
+      {
+        publishes: registrationsOfSource(directory, LOCAL_SOURCE),
+        epoch: Math.floor(env.random() * EPOCH_LIMIT),
+        ...(kept === undefined ? {} : { history: kept.history }),
+      },
+    );
+    this.#registrations = createResourceDirectory(
+      { directory, store: kept?.store ?? createMemoryStore(), client, env },
+      {
+        source: LOCAL_SOURCE,
+        resourcePath: resourcePathOf(this.#config),
+        limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
+        requiresFreshness: this.#config.registration?.freshness === "echo",
+        onCompleteness: () => this.#coverageChanged(),
+      },
+    );
+    await this.#registrations.start();
+    this.#ownFeed.resume();
+  }
+
+  #openUnionFeed(): FeedPublisher {
+    const { env, nodeId } = this.#deps;
+    const { directory } = this;
+    const publishes = visibleRegistrations(directory, nodeId);
+    return createFeedPublisher({ directory, env }, { publishes, epoch: Math.floor(env.random() * EPOCH_LIMIT) });
+  }
+
+  #lookupSource(): LookupSource {
+    const { env } = this.#deps;
+    const { lookup, registration } = this.#config;
+    const upstreams = this.#upstreams;
+    const missing = () => (this.onDisk > 0 ? [LOCAL_SOURCE] : []);
+    if (lookup === undefined || upstreams === null) return directoryLookupSource(this.directory, env, missing);
+    const { concurrency, cache } = lookup;
+    this.#cache = new ResponseCache({ env }, { concurrency, ...cache, bytes: this.#memory.cache });
+    return createFederatedLookup(
+      { directory: this.directory, upstreams: () => upstreams.list(), env, cache: this.#cache, missing },
+      {
+        timeoutMs: lookup.timeoutMs,
+        onPartial: lookup.onPartial,
+        ...(registration === undefined ? {} : { ownSource: LOCAL_SOURCE }),
+      },
+    );
+  }
+
+  #sample(sample: LookupSample): void {
+    for (const listener of this.#lookupListeners) listener(sample);
+  }
+
+  #countEviction(cause: string): void {
+    this.#evictions.set(cause, (this.#evictions.get(cause) ?? 0) + 1);
+  }
+
+  #rejected(): ReadonlyMap<string, number> {
+    const sum = new Map<string, number>(this.#registrations?.rejected ?? []);
+    const states = [this.#kept, this.#replicas, this.#forwarding].map((state) => state?.rejected ?? new Map());
+    const upstreams = this.#upstreams?.rejected() ?? new Map();
+    const parts = [...this.#listeners.map(({ counters }) => counters.rejected), upstreams, ...states];
+    for (const rejected of parts) {
+      for (const [cause, count] of rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);
+    }
+    return sum;
+  }
+}
+
+/** Settings that a running node does not take over. */
+function settingsBesidesUpstreams(before: NodeConfig, after: NodeConfig): string[] {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof NodeConfig>;
+  return [...names]
+    .filter((name) => JSON.stringify(comparable(before, name)) !== JSON.stringify(comparable(after, name)))
+    .map(keyInFile);
+}
+
+/** `httpNames` is `http-names` in the file. */
+function keyInFile(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function comparable(config: NodeConfig, name: keyof NodeConfig): unknown {
+  return name === "lookup" && config.lookup !== undefined ? { ...config.lookup, upstreams: null } : config[name];
+}
+
+/** Who may replicate what this node knows. */
+function replicasOf({ registration, lookup }: NodeConfig): readonly string[] {
+  return registration?.replicas ?? lookup?.replicas ?? [];
+}

@@ -1,0 +1,42 @@
+import { CODE, errorResponse, type ServerRequest, type ServerResponse } from "@tributary/coap-transport";
+import type { Criterion } from "@tributary/link-model";
+import { lookupScope } from "@tributary/lookup-interface";
+import type { LookupInterface } from "@tributary/merge-engine";
+import type { FeedPublisher } from "@tributary/resource-directory";
+
+/**
+ * The feeds of a node behind one interface: what is registered here, of an RD; and what its lookups show, of a lookup proxy, for
+ * proxies above it. The second costs memory and is only opened when somebody asks for it.
+ */
+export class NodeFeeds implements FeedPublisher {
+  readonly #own: FeedPublisher | null;
+  readonly #openUnion: (() => FeedPublisher) | null;
+  #union: FeedPublisher | null = null;
+
+  constructor(own: FeedPublisher | null, openUnion: (() => FeedPublisher) | null) {
+    this.#own = own;
+    this.#openUnion = openUnion;
+  }
+
+  answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse {
+    if (this.#openUnion !== null && criteria.some(selectsEverything) && lookupScope(request, criteria) !== "here") {
+      this.#union ??= this.#openUnion();
+      return this.#union.answer(kind, criteria, request);
+    }
+    if (this.#own !== null) return this.#own.answer(kind, criteria, request);
+    return errorResponse(CODE.NOT_ACCEPTABLE, "nothing is registered here; a proxy above this one asks with href=*");
+  }
+
+  resume(): void {
+    this.#own?.resume();
+  }
+
+  close(): void {
+    this.#own?.close();
+    this.#union?.close();
+  }
+}
+
+function selectsEverything({ name, value, isPrefix }: Criterion): boolean {
+  return (name === "href" || name === "provenance") && value === "" && isPrefix;
+}

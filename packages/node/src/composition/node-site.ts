@@ -1,0 +1,75 @@
+import type { RequestForwarding } from "@tributary/anycast-forwarding";
+import type { RequestHandler, ServerRequest } from "@tributary/coap-transport";
+import { type Attribute, firstValue, type Link } from "@tributary/link-model";
+import {
+  createLookupInterface,
+  createSite,
+  type LookupObservation,
+  type LookupSource,
+  type ReplicaPolicy,
+  type SiteResource,
+  scopeOfRequest,
+} from "@tributary/lookup-interface";
+import type { Directory } from "@tributary/merge-engine";
+import type { FeedPublisher } from "@tributary/resource-directory";
+import type { Environment } from "@tributary/runtime";
+import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "@tributary/upstream-sync";
+
+export interface NodeSiteDeps {
+  readonly directory: Directory;
+  readonly env: Environment;
+  readonly source: LookupSource;
+  readonly mayReplicate: ReplicaPolicy;
+  readonly replicasSetting?: string;
+  readonly feed?: FeedPublisher;
+  /** The source with what is registered here, where the directory has others as well. */
+  readonly ownSource?: string;
+  readonly onLookup: LookupObservation;
+  readonly onCoverageChange: (listener: () => void) => void;
+}
+
+export interface NodeSiteOptions {
+  readonly nodeId: string;
+  readonly advertise: readonly Link[];
+  /** Resources of the registration side, when the node is an RD. */
+  readonly registration: readonly SiteResource[];
+  readonly isLookupProxy: boolean;
+  /** It takes registrations, and has a feed of them. */
+  readonly isDirectory: boolean;
+  /** Path above the registration resources. */
+  readonly resourcePath: readonly string[];
+  readonly forwarding: RequestForwarding | null;
+}
+
+/** Everything that a node serves over CoAP, behind one request handler. */
+export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): RequestHandler {
+  const { registration, resourcePath, forwarding, advertise } = options;
+  const lookups = (["ep", "res"] as const).map((kind) => {
+    const attributes = lookupAttributes(kind, options);
+    const local = createLookupInterface(deps, { kind, path: ["rd-lookup", kind], attributes, resourcePath });
+    if (forwarding === null) return local;
+    const scopeOf = (request: ServerRequest) => scopeOfRequest(request, { kind, resourcePath });
+    return { ...local, handle: forwarding.lookup(local.handle, scopeOf) };
+  });
+  return createSite([...registration, ...(forwarding?.resources ?? []), ...lookups], { advertise });
+}
+
+/**
+ * How a lookup interface is advertised. An RD that names lookups elsewhere (draft 6.2: RD-C) keeps its own for proxies: they
+ * are found under another resource type, so that `?rt=core.rd*` shows clients the federated lookups alone.
+ */
+function lookupAttributes(kind: "ep" | "res", options: NodeSiteOptions): Attribute[] {
+  const type = `core.rd-lookup-${kind}`;
+  const isElsewhere = !options.isLookupProxy && options.advertise.some((link) => resourceTypes(link).includes(type));
+  return [
+    ["rt", isElsewhere ? FEED_RESOURCE_TYPES[kind] : type],
+    ["ct", options.isDirectory ? "40 51" : "40"],
+    ["obs", null],
+    [NODE_ATTRIBUTE, options.nodeId],
+    ...(options.isLookupProxy ? [[TIER_ATTRIBUTE, null] as const] : []),
+  ];
+}
+
+function resourceTypes(link: Link): string[] {
+  return (firstValue(link, "rt") ?? "").split(" ");
+}

@@ -1,0 +1,150 @@
+import type { CoapClient } from "@tributary/coap-transport";
+import type { Directory, RecordLimits } from "@tributary/merge-engine";
+import type { Environment } from "@tributary/runtime";
+import {
+  type AutoOptions,
+  createAutoUpstream,
+  createUpstream,
+  type Handover,
+  type ReplicaStore,
+  type Upstream,
+  type UpstreamDeps,
+  type UpstreamOptions,
+} from "@tributary/upstream-sync";
+import { parseCoapOrigin } from "../configuration/coap-origin.js";
+import type { UpstreamConfig } from "../configuration/types.js";
+
+/** Requests for attribution under way at once per upstream. */
+const ATTRIBUTION_CONCURRENCY = 4;
+
+export interface UpstreamSetDeps {
+  readonly client: CoapClient;
+  readonly directory: Directory;
+  readonly env: Environment;
+  readonly nodeId: string;
+  readonly recordLimits?: RecordLimits;
+  readonly replicas?: ReplicaStore;
+  /** Origins of this node. */
+  readonly listen?: readonly string[];
+  /** For upstreams in mode auto. */
+  readonly auto: AutoOptions;
+  /** Something besides the directory changed that decides how lookups are answered. */
+  readonly onCoverageChange: () => void;
+}
+
+export interface UpstreamChanges {
+  readonly added: string[];
+  readonly removed: string[];
+  readonly changed: string[];
+  readonly kept: string[];
+}
+
+interface Followed {
+  readonly config: UpstreamConfig;
+  readonly upstream: Upstream;
+}
+
+/** The upstreams of a node, exchangeable while it runs. */
+export class UpstreamSet {
+  readonly #deps: UpstreamSetDeps;
+  readonly #upstreamDeps: UpstreamDeps;
+  /** Origins of all upstreams, and the names that they are said to have. */
+  #origins: ReadonlySet<string> = new Set();
+  readonly #followed = new Map<string, Followed>();
+  /** What upstreams that are followed no more were found to reject: counters never go back. */
+  readonly #rejectedBefore = new Map<string, number>();
+  #list: readonly Upstream[] = [];
+
+  constructor(deps: UpstreamSetDeps) {
+    this.#deps = deps;
+    const listen = new Set(deps.listen);
+    this.#upstreamDeps = {
+      ...deps,
+      isConfigured: (origin) => this.#origins.has(canonicalOrigin(origin)),
+      isThisNode: (origin) => listen.has(canonicalOrigin(origin)),
+    };
+  }
+
+  list(): readonly Upstream[] {
+    return this.#list;
+  }
+
+  /** Documents and records that were not taken over, by cause, ever. */
+  rejected(): ReadonlyMap<string, number> {
+    const sum = new Map(this.#rejectedBefore);
+    for (const { upstream } of this.#followed.values()) addCounts(sum, upstream.status().rejected);
+    return sum;
+  }
+
+  /**
+   * Follow exactly `configs`: what is unchanged goes on undisturbed, what left takes its records along. One that takes the place of
+   * another for the same RD does so between two lookups, in whatever phase that is, and goes on from what it leaves.
+   */
+  async follow(configs: readonly UpstreamConfig[]): Promise<UpstreamChanges> {
+    const changes: UpstreamChanges = { added: [], removed: [], changed: [], kept: [] };
+    this.#origins = new Set(configs.flatMap(({ uri, authorities }) => [uri, ...authorities.map(canonicalOrigin)]));
+    const wanted = new Map(configs.map((config) => [config.name, config]));
+    const closing: Promise<void>[] = [];
+    const handovers = new Map<string, Handover>();
+    for (const [name, { config, upstream }] of [...this.#followed]) {
+      const next = wanted.get(name);
+      if (next !== undefined && isSame(config, next)) {
+        changes.kept.push(name);
+        continue;
+      }
+      // The replica outlives a change of settings as long as it is of the same RD: lookups go on meanwhile.
+      const isSameDirectory = next?.uri === config.uri;
+      const handover = isSameDirectory ? upstream.handOver?.() : undefined;
+      if (handover !== undefined) handovers.set(name, handover);
+      closing.push(upstream.close({ keepReplica: isSameDirectory && next?.mode === "replicate" }));
+      this.#followed.delete(name);
+      addCounts(this.#rejectedBefore, upstream.status().rejected);
+      (next === undefined ? changes.removed : changes.changed).push(name);
+    }
+    for (const name of this.#deps.replicas?.sources() ?? []) if (!wanted.has(name)) this.#deps.replicas?.forget(name);
+    for (const config of configs) {
+      if (this.#followed.has(config.name)) continue;
+      if (!changes.changed.includes(config.name)) changes.added.push(config.name);
+      this.#start(config, handovers.get(config.name));
+    }
+    this.#list = [...this.#followed.values()].map(({ upstream }) => upstream);
+    this.#deps.onCoverageChange();
+    await Promise.all(closing);
+    return changes;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#followed.values()].map(({ upstream }) => upstream.close({ keepReplica: true })));
+    this.#followed.clear();
+    this.#list = [];
+  }
+
+  #start(config: UpstreamConfig, handover: Handover | undefined): void {
+    const { mode, ...settings } = config;
+    const isAuto = mode === "auto";
+    const options: UpstreamOptions = {
+      ...settings,
+      mode: isAuto ? "forward" : mode,
+      concurrency: ATTRIBUTION_CONCURRENCY,
+    };
+    const deps = handover === undefined ? this.#upstreamDeps : { ...this.#upstreamDeps, handover };
+    const upstream = isAuto ? createAutoUpstream(deps, options, this.#deps.auto) : createUpstream(deps, options);
+    this.#followed.set(config.name, { config, upstream });
+    upstream.onStatus(() => this.#deps.onCoverageChange());
+    upstream.start();
+  }
+}
+
+/** As the configuration writes origins; what is no CoAP stays as it is. */
+function canonicalOrigin(text: string): string {
+  const result = parseCoapOrigin(text);
+  return result.ok ? result.origin.uri : text;
+}
+
+function addCounts(sum: Map<string, number>, counts: ReadonlyMap<string, number>): void {
+  for (const [cause, count] of counts) sum.set(cause, (sum.get(cause) ?? 0) + count);
+}
+
+function isSame(one: UpstreamConfig, other: UpstreamConfig): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

@@ -1,0 +1,221 @@
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { formatConfigError } from "./errors.js";
+import { loadConfig } from "./load-configuration.js";
+
+const BROKEN = fileURLToPath(new URL("../../../../test/config/broken/", import.meta.url));
+
+const NOT_ROLE =
+  'neither lookup nor registration is there, so that this node would do nothing; add "registration: {}" or lookup';
+const EMPTY = 'the file is empty; write at least "registration: {}", or start without a file';
+const NAME = "write 1 to 63 letters, digits or one of . _ : ~ % [ ] -";
+const DURATION = "write a number with ms, s, m, h or d, such as 500ms or 2s";
+const HOST_NAME = 'write a host name without scheme and port, such as "lp.example.com"';
+const HTTP = 'write "host:port" such as "127.0.0.1:8683" or "[::1]:8683", or false';
+const DEFICIENT =
+  "not YAML: deficient indentation; close the bracket or quote before, and indent entries of one mapping alike";
+const URI = "write coap://[2001:db8::1]:5683";
+
+/** Every broken file with all of its errors, `line:column: what is wrong; what would be right`. */
+const STORE = "write memory, or lmdb: and the path of a folder, such as lmdb:./state";
+const ROWS: Readonly<Record<string, readonly string[]>> = {
+  "alias-of-nothing": ["2:13: alias *trusted of nothing; write &trusted before the value that it repeats"],
+  "anycast-empty": ["3:19: peers is an empty list; write at least one, or remove anycast"],
+  "anycast-own-name": [
+    '4:14: freshness is "always"; write none or echo',
+    "5:19: name rd-a is taken by this node; choose another",
+  ],
+  "anycast-without-peers": ['3:1: peers is nothing; write a list: [{ name: rd-b, uri: "coap://[2001:db8::2]" }]'],
+  "bad-advertise": [
+    "3:5: advertise has the relative URI </rd>; write it with scheme and host",
+    "4:5: advertise has a link that cannot be read: expected a target in `<` and `>` at offset 0 (character 1); " +
+      `write '<coap://[2001:db8::1]/rd>;rt="core.rd"'`,
+  ],
+  "bad-amplification": [
+    '1:28: freshness is "sometimes"; write none or echo',
+    "3:15: free-bytes is -1; write a whole number from 0 to 65507",
+    '4:13: trusted has "localhost"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
+  ],
+  "bad-anycast": [
+    "4:3: nodes that share an address need names of their own; add name",
+    `4:12: timeout is "forever"; ${DURATION}`,
+    '5:3: unknown key "hops" in anycast; valid keys are peers, timeout, failover, freshness, concurrency',
+    "7:7: name is missing; add the name that this peer gives itself in its own file",
+    '7:49: lookup is "yes"; write true or false',
+    "8:26: coap://[2001:db8:a::1] is an address of this node; write the peer's own one",
+    "9:15: name rd-c is taken by peer 2; choose another",
+    "9:26: coap://[2001:db8:23::2] is peer 1 already; write the peer's own address",
+    "10:7: a peer without registration and lookup does nothing; remove it",
+    '11:7: a peer is "coap://[2001:db8:23::5]"; write a mapping with name and uri',
+  ],
+  "bad-cache": [
+    "3:21: entries is -1; write a whole number from 0 to 10000000",
+    "3:32: bytes is 10; write a whole number from 65536 to 68719476736",
+    `3:43: stale is "forever"; ${DURATION}`,
+    '3:67: observe-after is "often"; write a whole number from 0 to 1000000',
+    '3:74: unknown key "observation" in lookup.cache; did you mean "observations"?',
+  ],
+  "bad-durations": [
+    `2:12: timeout is "2x"; ${DURATION}`,
+    `3:21: assumed-lifetime is -5; ${DURATION}`,
+    "5:47: poll is out of range: 0; write 1s to 1d",
+    '5:59: timeout is out of range: "2h"; write 10ms to 1h',
+  ],
+  "bad-filters": [
+    '4:17: filters: a criterion without name in "d=x&"; write "name=value" between the &',
+    '4:25: filters: page does not select registrations; remove it from "page=1&count=2"',
+    '4:43: filters has 5; write criteria such as "d=x&rt=y*"',
+    '6:16: filters is "d=x"; write a list: ["d=facility23"]',
+  ],
+  "bad-http": [`1:7: http is 8683; ${HTTP}`],
+  "bad-http-names": [
+    `2:14: http-names has "https://lp.example.com"; ${HOST_NAME}`,
+    `2:56: http-names has "lp:80"; ${HOST_NAME}`,
+    `2:65: http-names has ""; ${HOST_NAME}`,
+    `2:69: http-names has 5; ${HOST_NAME}`,
+  ],
+  "bad-http-port": ["1:7: http has port 86830; write a port from 0 to 65535"],
+  "bad-limits": [
+    '3:18: registrations is "many"; write a whole number from 1 to 100000000',
+    "4:23: registration-bytes is 10; write a whole number from 64 to 16777216",
+    '5:11: memory is "64M"; write a whole number from 1048576 to 1099511627776',
+    '6:3: unknown key "observer" in limits; did you mean "observers"?',
+  ],
+  "bad-log": ['2:6: log is "verbose"; write its settings below it'],
+  "bad-log-level": [
+    '2:15: level is "trace"; write error, warn, info or debug',
+    '2:30: format is "xml"; write text or json',
+  ],
+  "bad-authorities": [
+    '4:54: authorities is "coap://rd.example.com"; write a list: ["coap://rd.example.com"]',
+    '6:21: authorities has "rd.example.com", which is not a URI; write scheme and host, such as coap://rd.example.com',
+    "6:37: authorities has 7; write scheme and host, such as coap://rd.example.com",
+    '6:40: authorities has "coap://rd.example.com/rd" with a path or query; write scheme, host and port alone: coap://rd.example.com',
+    "6:68: coap://[2001:db8:23::1] is upstream 1, which is another RD; remove one of them",
+    "6:100: coap://[2001:db8:23::9] is this node itself; remove it",
+    '7:52: elsewhere is "maybe"; write true or false',
+    "8:66: a proxy says under which URI each registration is known at its RD; remove authorities, or tier",
+  ],
+  "bad-replicas": [
+    '4:7: replicas has "everyone"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
+    "5:7: replicas has an address without prefix length; write 10.0.0.1/32",
+    '6:7: replicas has "2001:db8::/129"; write a prefix length from 0 to 128',
+    "7:7: replicas has 7; write loopback, private, any or a CIDR block",
+  ],
+  "bad-tier": [
+    "3:13: registration.replicas says who may replicate this node; remove this one",
+    '5:47: tier is "yes"; write true or false',
+    "6:59: mode forward would ask a proxy what it may have to ask others; write mode: replicate, or remove tier",
+  ],
+  "byte-order-mark": ['4:8: unknown key "forät" in log; did you mean "format"?'],
+  "cache-number": ["3:10: cache is 1000; write its settings below it"],
+  "comment-only": [`1:1: ${EMPTY}`],
+  "duplicate-key": ['3:1: duplicate key "name"; remove one of them'],
+  empty: [`1:1: ${EMPTY}`],
+  "empty-values": [
+    `2:1: name is nothing; ${NAME}`,
+    `3:1: http is nothing; ${HTTP}`,
+    "5:3: listen is nothing; write a URI such as coap://[2001:db8::1]",
+  ],
+  "foreign-key": ['2:3: unknown key "colour" in registration; valid keys are store, replicas, freshness'],
+  "forward-with-filters": [
+    "5:16: mode forward replicates nothing that filters could narrow; remove filters, or write mode: replicate",
+  ],
+  "key-is-a-list": ["1:3: a key that is not text; write a name, without brackets"],
+  "listen-bad-uri": [
+    `2:5: listen "localhost:5683" is not a URI; ${URI}`,
+    `3:5: listen "coap://[::1": the host is missing or malformed; ${URI}`,
+    '4:5: listen "coap://localhost/rd" has a path or query; write scheme, host and port alone: paths are found by discovery',
+    `5:5: listen "coap://localhost:99999": the port is out of range; ${URI}`,
+  ],
+  "listen-empty": ['1:9: listen is an empty list; write at least one URI, such as "coap://[::]:5683"'],
+  "listen-not-a-list": ['1:9: listen is "coap://[::]:5683"; write a list: ["coap://[::]:5683"]'],
+  "listen-twice": ["1:36: coap://[2001:db8::1] is listed twice; remove one of them"],
+  "misplaced-key": ['2:1: unknown key "upstreams"; it belongs under lookup'],
+  "mode-auto": [
+    '3:47: mode is "replicat"; write replicate, forward or auto',
+    "6:16: mode auto finds out by itself what to replicate; remove filters, or write mode: replicate",
+    "7:22: threshold is 1; write a whole number from 2 to 10000",
+    '7:33: window is "soon"; write a number with ms, s, m, h or d, such as 500ms or 2s',
+    "7:47: budget is 0; write a whole number from 1 to 100000000",
+    '7:50: unknown key "familes" in lookup.auto; did you mean "families"?',
+  ],
+  "name-number": ['1:7: name is a number; write it in quotes: "12"'],
+  "no-role": [`2:1: ${NOT_ROLE}`],
+  "not-a-mapping": ['1:1: the file holds a list; write a mapping such as "registration: {}"'],
+  "not-utf8": ["1:1: the file is not UTF-8; save it in that encoding"],
+  "on-partial": [
+    '2:15: on-partial is "ignore"; write serve or fail',
+    "3:16: concurrency is 0; write a whole number from 1 to 1024",
+  ],
+  "scheme-not-available": [
+    '3:5: listen "coaps://[::]": coaps is not available yet; write coap://',
+    '4:5: listen "coaps+tcp://[::]": coaps+tcp is not available yet; write coap+tcp://',
+    '5:5: listen "http://[::]": http is not CoAP; write coap://',
+  ],
+  several: [
+    `1:7: name is "lp z"; ${NAME}`,
+    '2:10: listen "coaps://[::]": coaps is not available yet; write coap://',
+    '4:3: unknown key "timout" in lookup; did you mean "timeout"?',
+    '6:15: name "local" is reserved for the registrations of the node itself; choose another',
+    "7:7: coap://[2001:db8:23::1] is upstream 1 already; remove one of them",
+    `9:10: store "nats://127.0.0.1:4222" is not available yet; ${STORE}`,
+    '10:16: format is "yaml"; write text or json',
+  ],
+  "snapshot-in-store": ["3:11: state is the folder of the store; choose another"],
+  "snapshot-without-lookup": ["2:11: snapshot keeps replicas, and without lookup there are none; remove it"],
+  "store-without-path": [`2:10: store is "lmdb:"; ${STORE}`],
+  "store-unknown": [`2:10: store is "disk"; ${STORE}`],
+  "tab-indentation": ["2:1: not YAML: tab characters must not be used in indentation; indent with spaces"],
+  "two-documents": ["3:1: a second document begins here; keep one document in the file"],
+  "unclosed-bracket": [`2:1: ${DEFICIENT}`],
+  "unclosed-quote": [`3:1: ${DEFICIENT}`],
+  "unknown-key": ['2:1: unknown key "listn"; did you mean "listen"?'],
+  "unknown-nested-key": ['5:7: unknown key "time-out" in lookup.upstreams; did you mean "timeout"?'],
+  "unknown-tag": ["2:7: unknown tag !secret; remove it"],
+  "unquoted-colon": [
+    '2:9: not YAML: bad indentation of a mapping entry; put the value in quotes when it contains ": "',
+  ],
+  "upstream-is-self": ["3:15: coap://[2001:db8:23::1] is this node itself; remove it"],
+  "upstream-name-reserved": ['3:13: name "local" is reserved for the registrations of the node itself; choose another'],
+  "upstream-name-twice": ["4:15: name rd-a is taken by upstream 1; choose another"],
+  "upstream-twice": ["4:26: coap://[2001:db8:23::1] is upstream 1 already; remove one of them"],
+  "upstream-without-uri": [
+    '3:7: uri is missing; add uri: "coap://[2001:db8::1]"',
+    "4:5: an upstream is nothing; write its URI, or a mapping with name and uri",
+  ],
+  "windows-line-ends": [`2:7: name is "bad name"; ${NAME}`, '4:10: level is "loud"; write error, warn, info or debug'],
+};
+
+function errorsOf(path: string): string[] {
+  const result = loadConfig(path);
+  return result.ok ? [] : result.errors.map(formatConfigError);
+}
+
+describe("broken configuration files", () => {
+  test("every file of the folder has its row", () => {
+    expect(readdirSync(BROKEN).sort()).toEqual(
+      Object.keys(ROWS)
+        .map((name) => `${name}.yaml`)
+        .sort(),
+    );
+  });
+
+  test.each(Object.entries(ROWS))("%s is told with place and remedy", (name, expected) => {
+    const path = `${BROKEN}${name}.yaml`;
+    expect(errorsOf(path)).toEqual(expected.map((line) => `${path}:${line}`));
+  });
+
+  test.each([
+    { name: "a missing file", path: `${BROKEN}none.yaml`, message: "there is no such file; check the path after -c" },
+    {
+      name: "a file below a file",
+      path: `${BROKEN}several.yaml/x`,
+      message: "there is no such file; check the path after -c",
+    },
+    { name: "a directory", path: BROKEN, message: "it is a directory; give the path of a file" },
+  ])("$name is told", ({ path, message }) => {
+    expect(errorsOf(path)).toEqual([`${path}:1:1: the file cannot be read: ${message}`]);
+  });
+});

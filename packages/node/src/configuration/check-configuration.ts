@@ -1,0 +1,84 @@
+import { dirname, resolve } from "node:path";
+import type * as z from "zod";
+import { crossCheck } from "./cross-checks.js";
+import { completeConfig } from "./defaults.js";
+import type { ConfigError } from "./errors.js";
+import { AS_WRITTEN } from "./field-parsers.js";
+import { nearestKey } from "./nearest-key.js";
+import type { HostAddresses } from "./own-listeners.js";
+import { type CheckedFile, configSchema, KEYS_BY_PLACE } from "./schema.js";
+import { offsetOfKey, offsetOfValue, positionAt, type ValuePath } from "./source-position.js";
+import type { NodeConfig } from "./types.js";
+import { readYaml, toPlain, type YamlNode } from "./yaml-document.js";
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: NodeConfig }
+  | { readonly ok: false; readonly errors: readonly ConfigError[] };
+
+interface Finding {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/**
+ * Check the text of a configuration file and fill in every default. On failure all errors come at once, in the order of the
+ * text; `file` is the name that they carry, and relative paths in the text are relative to its folder. `hostAddresses`
+ * tells which upstreams are this node itself behind a listener of all addresses. Nothing is read or opened.
+ */
+export function checkConfig(text: string, file: string, hostAddresses: HostAddresses = () => []): ConfigResult {
+  const source = text.startsWith("\ufeff") ? text.slice(1) : text;
+  const { root, problems } = readYaml(source);
+  const findings: Finding[] = [...problems];
+  let checked: CheckedFile | undefined;
+  if (root !== null) {
+    const plain = toPlain(root);
+    const result = configSchema.safeParse(plain);
+    checked = result.data;
+    const issues = (result.error?.issues ?? []).flatMap((issue) => describe(issue, root, source));
+    issues.push(
+      ...crossCheck(plain, hostAddresses).map(({ path, message }) => ({ offset: offsetOfValue(root, path), message })),
+    );
+    // What is not even YAML is told once.
+    findings.push(...issues.filter(({ offset }) => !problems.some((problem) => problem.offset === offset)));
+  } else if (problems.length === 0) {
+    findings.push({
+      offset: 0,
+      message: 'the file is empty; write at least "registration: {}", or start without a file',
+    });
+  }
+  if (findings.length === 0 && checked !== undefined)
+    return { ok: true, config: completeConfig(checked, dirname(resolve(file))) };
+  return {
+    ok: false,
+    errors: sorted(findings).map(({ offset, message }) => ({ file, ...positionAt(source, offset), message })),
+  };
+}
+
+function describe(issue: z.core.$ZodIssue, root: YamlNode, source: string): Finding[] {
+  const path = issue.path.filter((step): step is string | number => typeof step !== "symbol");
+  if (issue.code !== "unrecognized_keys") {
+    const offset = offsetOfValue(root, path);
+    return [{ offset, message: issue.message.replaceAll(AS_WRITTEN, () => plainScalarAt(source, offset)) }];
+  }
+  return issue.keys.map((key) => ({ offset: offsetOfKey(root, path, key), message: unknownKey(key, path) }));
+}
+
+/** A value without quotes as it is written: what YAML makes of it may be another text. */
+function plainScalarAt(source: string, offset: number): string {
+  return /^(?:[^\s,[\]{}#]|(?<=\S)#)*/.exec(source.slice(offset))?.[0] ?? "";
+}
+
+function unknownKey(key: string, path: ValuePath): string {
+  const place = path.filter((step) => typeof step === "string").join(".");
+  const known = KEYS_BY_PLACE.get(place) ?? [];
+  const what = `unknown key "${key}"${place === "" ? "" : ` in ${place}`}`;
+  const nearest = nearestKey(key, known);
+  if (nearest !== undefined) return `${what}; did you mean "${nearest}"?`;
+  const home = [...KEYS_BY_PLACE].find(([, keys]) => keys.includes(key))?.[0];
+  if (home !== undefined) return `${what}; it belongs ${home === "" ? "at the top level" : `under ${home}`}`;
+  return `${what}; valid keys are ${known.join(", ")}`;
+}
+
+function sorted(findings: readonly Finding[]): Finding[] {
+  return [...findings].sort((one, other) => one.offset - other.offset || (one.message < other.message ? -1 : 1));
+}

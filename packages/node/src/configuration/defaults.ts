@@ -1,0 +1,197 @@
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { DEFAULT_STREAM_LIMITS } from "@tributary/coap-transport";
+import { derivedName } from "./cross-checks.js";
+import { DEFAULT_LISTEN } from "./own-listeners.js";
+import type { CheckedFile } from "./schema.js";
+import type {
+  AnycastConfig,
+  AutoConfig,
+  CacheConfig,
+  LimitsConfig,
+  LookupConfig,
+  NodeConfig,
+  RegistrationConfig,
+  UpstreamConfig,
+} from "./types.js";
+
+const DEFAULT_HTTP = { host: "127.0.0.1", port: 8683 } as const;
+const DEFAULT_TIMEOUT_MS = 2000;
+const DEFAULT_CONCURRENCY = 16;
+const DEFAULT_POLL_MS = 30_000;
+/** Default `lt` of RFC 9176 section 5. */
+const DEFAULT_LIFETIME_MS = 90_000_000;
+const DEFAULT_REPLICAS = ["loopback", "private"] as const;
+/** RFC 9175 section 2.4. */
+const DEFAULT_FREE_BYTES = 136;
+const DEFAULT_TRUSTED = ["loopback", "private"] as const;
+const DEFAULT_LIMITS: LimitsConfig = {
+  registrations: 1_000_000,
+  registrationBytes: 65_536,
+  observers: 10_000,
+  observersPerClient: 2500,
+  exchanges: 4096,
+  transfers: 1024,
+  answers: 32_768,
+  verifiedPeers: 10_000,
+  connections: DEFAULT_STREAM_LIMITS.maxConnections,
+  connectionsPerAddress: DEFAULT_STREAM_LIMITS.maxConnectionsPerAddress,
+  messageBytes: DEFAULT_STREAM_LIMITS.maxMessageBytes,
+  queueBytes: DEFAULT_STREAM_LIMITS.maxQueuedBytes,
+  connectionRequests: DEFAULT_STREAM_LIMITS.maxRequestsPerConnection,
+};
+/** Two retransmissions at least (RFC 7252 section 4.8). */
+const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
+const DEFAULT_FAILOVER_MS = 1000;
+const DEFAULT_FORWARDING_CONCURRENCY = 256;
+const DEFAULT_CACHE: CacheConfig = {
+  entries: 10_000,
+  bytes: 67_108_864,
+  staleMs: 0,
+  observeAfter: 10,
+  observations: 64,
+};
+const DEFAULT_AUTO: AutoConfig = {
+  threshold: 5,
+  windowMs: 60_000,
+  coldMs: 600_000,
+  budget: 100_000,
+  families: 16,
+};
+const MAX_NAME_LENGTH = 63;
+
+/** The configuration of a node that is started without a file: RD and LP in one, reachable from this machine. */
+export function defaultConfig(): NodeConfig {
+  return completeConfig({ lookup: {}, registration: {} }, ".");
+}
+
+/** Fill in every default. Relative paths are relative to `folder`. */
+export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
+  return {
+    name: file.name ?? defaultName(),
+    listen: file.listen ?? DEFAULT_LISTEN,
+    http: file.http === undefined ? DEFAULT_HTTP : file.http,
+    httpNames: file["http-names"] ?? [],
+    ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
+    ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration, folder) }),
+    ...(file.anycast === undefined ? {} : { anycast: completeAnycast(file) }),
+    advertise: (file.advertise ?? []).flat(),
+    ...(file.snapshot === undefined ? {} : { snapshot: resolve(folder, file.snapshot) }),
+    amplification: {
+      freeBytes: file.amplification?.["free-bytes"] ?? DEFAULT_FREE_BYTES,
+      trusted: file.amplification?.trusted ?? DEFAULT_TRUSTED,
+    },
+    limits: completeLimits(file.limits ?? {}),
+    log: { level: file.log?.level ?? "info", format: file.log?.format ?? "text" },
+  };
+}
+
+function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfig {
+  return {
+    upstreams: (lookup.upstreams ?? []).map((upstream) => completeUpstream(upstream, lookup)),
+    timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
+    concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
+    onPartial: lookup["on-partial"] ?? "serve",
+    // Where a lookup fails without one of them, one is not enough.
+    ready: lookup.ready ?? (lookup["on-partial"] === "fail" ? "all" : "any"),
+    replicas: lookup.replicas ?? DEFAULT_REPLICAS,
+    cache: completeCache(lookup.cache ?? {}),
+    auto: completeAuto(lookup.auto ?? {}),
+  };
+}
+
+function completeAuto(auto: NonNullable<CheckedLookup["auto"]>): AutoConfig {
+  return {
+    threshold: auto.threshold ?? DEFAULT_AUTO.threshold,
+    windowMs: auto.window ?? DEFAULT_AUTO.windowMs,
+    coldMs: auto.cold ?? DEFAULT_AUTO.coldMs,
+    budget: auto.budget ?? DEFAULT_AUTO.budget,
+    families: auto.families ?? DEFAULT_AUTO.families,
+  };
+}
+
+function completeCache(cache: NonNullable<CheckedLookup["cache"]>): CacheConfig {
+  return {
+    entries: cache.entries ?? DEFAULT_CACHE.entries,
+    bytes: cache.bytes ?? DEFAULT_CACHE.bytes,
+    staleMs: cache.stale ?? DEFAULT_CACHE.staleMs,
+    observeAfter: cache["observe-after"] ?? DEFAULT_CACHE.observeAfter,
+    observations: cache.observations ?? DEFAULT_CACHE.observations,
+  };
+}
+
+type CheckedLookup = NonNullable<CheckedFile["lookup"]>;
+
+function completeUpstream(
+  upstream: NonNullable<CheckedLookup["upstreams"]>[number],
+  lookup: CheckedLookup,
+): UpstreamConfig {
+  const defaultSector = upstream["default-sector"];
+  return {
+    name: upstream.name ?? derivedName(upstream.uri) ?? upstream.uri,
+    uri: upstream.uri,
+    mode: upstream.mode ?? "replicate",
+    isTier: upstream.tier ?? false,
+    authorities: upstream.authorities ?? [],
+    elsewhere: upstream.elsewhere ?? false,
+    filters: upstream.filters ?? [],
+    timeoutMs: upstream.timeout ?? lookup.timeout ?? DEFAULT_TIMEOUT_MS,
+    assumedLifetimeMs: upstream["assumed-lifetime"] ?? lookup["assumed-lifetime"] ?? DEFAULT_LIFETIME_MS,
+    ...(defaultSector === undefined ? {} : { defaultSector }),
+    pollMs: upstream.poll ?? DEFAULT_POLL_MS,
+  };
+}
+
+function completeRegistration(
+  registration: NonNullable<CheckedFile["registration"]>,
+  folder: string,
+): RegistrationConfig {
+  const { store = { kind: "memory" } } = registration;
+  return {
+    store: store.kind === "lmdb" ? { ...store, path: resolve(folder, store.path) } : store,
+    replicas: registration.replicas ?? DEFAULT_REPLICAS,
+    freshness: registration.freshness ?? "none",
+  };
+}
+
+function completeAnycast({ anycast, registration }: CheckedFile): AnycastConfig {
+  return {
+    peers: (anycast?.peers ?? []).map(({ name, uri, registration, lookup }) => ({
+      name,
+      uri,
+      registration: registration ?? true,
+      lookup: lookup ?? true,
+    })),
+    timeoutMs: anycast?.timeout ?? DEFAULT_FORWARDING_TIMEOUT_MS,
+    failoverMs: anycast?.failover ?? DEFAULT_FAILOVER_MS,
+    freshness: anycast?.freshness ?? registration?.freshness ?? "none",
+    concurrency: anycast?.concurrency ?? DEFAULT_FORWARDING_CONCURRENCY,
+  };
+}
+
+function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfig {
+  return {
+    registrations: limits.registrations ?? DEFAULT_LIMITS.registrations,
+    ...(limits.memory === undefined ? {} : { memory: limits.memory }),
+    registrationBytes: limits["registration-bytes"] ?? DEFAULT_LIMITS.registrationBytes,
+    observers: limits.observers ?? DEFAULT_LIMITS.observers,
+    observersPerClient: limits["observers-per-client"] ?? DEFAULT_LIMITS.observersPerClient,
+    exchanges: limits.exchanges ?? DEFAULT_LIMITS.exchanges,
+    transfers: limits.transfers ?? DEFAULT_LIMITS.transfers,
+    answers: limits.answers ?? DEFAULT_LIMITS.answers,
+    verifiedPeers: limits["verified-peers"] ?? DEFAULT_LIMITS.verifiedPeers,
+    connections: limits.connections ?? DEFAULT_LIMITS.connections,
+    connectionsPerAddress: limits["connections-per-address"] ?? DEFAULT_LIMITS.connectionsPerAddress,
+    messageBytes: limits["message-bytes"] ?? DEFAULT_LIMITS.messageBytes,
+    queueBytes: limits["queue-bytes"] ?? DEFAULT_LIMITS.queueBytes,
+    connectionRequests: limits["connection-requests"] ?? DEFAULT_LIMITS.connectionRequests,
+  };
+}
+
+/** The host name, with what a node name cannot hold replaced. */
+function defaultName(): string {
+  const name = hostname()
+    .replace(/[^A-Za-z0-9._-]/g, "-")
+    .slice(0, MAX_NAME_LENGTH);
+  return name === "" ? "tributary" : name;
+}

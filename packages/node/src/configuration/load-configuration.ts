@@ -1,0 +1,43 @@
+import { readFileSync, statSync } from "node:fs";
+import { type ConfigResult, checkConfig } from "./check-configuration.js";
+import { defaultConfig } from "./defaults.js";
+import { type HostAddresses, systemHostAddresses } from "./own-listeners.js";
+
+/** Largest configuration file, bytes. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+
+const READ_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file; check the path after -c",
+  ENOTDIR: "there is no such file; check the path after -c",
+  EISDIR: "it is a directory; give the path of a file",
+  EACCES: "it may not be read; give this user the right to read it",
+  EPERM: "it may not be read; give this user the right to read it",
+};
+
+/**
+ * Read and check a configuration file; without a path, the configuration of a node that is started without one. Every
+ * problem, also that of a file that cannot be read, comes back as an error with a position.
+ */
+export function loadConfig(path?: string, hostAddresses: HostAddresses = systemHostAddresses): ConfigResult {
+  if (path === undefined) return { ok: true, config: defaultConfig() };
+  let bytes: Buffer;
+  try {
+    const { size } = statSync(path);
+    if (size > MAX_FILE_BYTES) return unreadable(path, `the file has ${size} bytes; write at most ${MAX_FILE_BYTES}`);
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    return unreadable(path, `the file cannot be read: ${READ_PROBLEMS[code] ?? `${String(error)}; check the file`}`);
+  }
+  try {
+    return checkConfig(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), path, hostAddresses);
+  } catch (error) {
+    if (!(error instanceof TypeError) || (error as NodeJS.ErrnoException).code !== "ERR_ENCODING_INVALID_ENCODED_DATA")
+      throw error;
+    return unreadable(path, "the file is not UTF-8; save it in that encoding");
+  }
+}
+
+function unreadable(file: string, message: string): ConfigResult {
+  return { ok: false, errors: [{ file, line: 1, column: 1, message }] };
+}

@@ -1,0 +1,125 @@
+import type { Clock } from "@tributary/runtime";
+import { isAnswerable } from "../composition/readiness.js";
+import type { Node } from "../composition/types.js";
+import type { Metrics } from "../observability/metrics.js";
+import { registrationsRoute } from "./registrations.js";
+import { type Route, send, sendJson } from "./router.js";
+import { viewUpstream } from "./upstream-view.js";
+
+/** What the HTTP side shows. */
+export interface HttpSite {
+  readonly node: Node;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly version: string;
+  /** What this node is: an RD, a lookup proxy, or both. */
+  readonly roles: readonly ("rd" | "lp")[];
+}
+
+const TEXT = "text/plain; charset=utf-8";
+
+/** Every path of the HTTP side (design section 8). */
+export function createRoutes(site: HttpSite): Route[] {
+  const { node, metrics, clock } = site;
+  const startedMs = clock.nowMs();
+  return [
+    { path: "/", handle: (_request, response) => send(response, 200, TEXT, overview(site)) },
+    { path: "/healthz", handle: (_request, response) => send(response, 200, TEXT, "ok\n") },
+    { path: "/readyz", handle: (_request, response) => sendReadiness(node, response) },
+    {
+      path: "/metrics",
+      handle: async (_request, response) => send(response, 200, metrics.contentType, await metrics.render()),
+    },
+    {
+      path: "/api/upstreams",
+      handle: (_request, response) =>
+        sendJson(
+          response,
+          200,
+          node.upstreams().map((status) => viewUpstream(status, clock)),
+        ),
+    },
+    { path: "/api/node", handle: (_request, response) => sendJson(response, 200, viewNode(site, startedMs)) },
+    registrationsRoute({ directory: node.directory, clock }),
+  ];
+}
+
+/** 200 while lookups are answered as far as `lookup.ready` asks for, else 503; with the state of each upstream. */
+function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): void {
+  const isReady = node.isReady();
+  const upstreams = node.upstreams().map(({ name, phase, mode, wasTried, isComplete, leftOut, lastError }) => ({
+    name,
+    phase,
+    mode,
+    tried: wasTried,
+    complete: isComplete,
+    ready: isAnswerable({ phase, mode, isComplete }),
+    ...(leftOut.size === 0 ? {} : { leftOut: Object.fromEntries(leftOut) }),
+    ...(lastError === undefined ? {} : { error: lastError }),
+  }));
+  sendJson(response, isReady ? 200 : 503, { ready: isReady, upstreams });
+}
+
+function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
+  const peers = node.peers?.() ?? [];
+  const damage = node.damage?.() ?? {};
+  return {
+    name: node.name,
+    version,
+    listen: node.listening,
+    roles,
+    uptime: Math.round((clock.nowMs() - startedMs) / 1000),
+    registrations: node.directory.counts(),
+    ...(Object.keys(damage).length === 0 ? {} : { damage }),
+    memory: viewMemory({ memory: node.memory(), onDisk: node.onDisk }),
+    ...(peers.length === 0 ? {} : { peers: peers.map(({ name, uri, isUp }) => ({ name, uri, up: isUp })) }),
+  };
+}
+
+/** Bytes; `limit` is absent where there is none. `onDisk`: registrations that are kept on disk only, for want of memory. */
+function viewMemory({ memory, onDisk }: Pick<Node, "onDisk"> & { memory: ReturnType<Node["memory"]> }) {
+  const { total, used, accounts } = memory;
+  return {
+    ...(Number.isFinite(total) ? { limit: total } : {}),
+    used,
+    sources: [...accounts].map(([name, { used: bytes, guaranteed }]) => ({ name, used: bytes, guaranteed })),
+    onDisk,
+  };
+}
+
+function overview({ node, version, roles }: HttpSite): string {
+  const { visible, superseded, stale } = node.directory.counts();
+  const names = roles.map((role) => (role === "rd" ? "resource directory" : "lookup proxy")).join(" and ");
+  const upstreams = node
+    .upstreams()
+    .map(
+      ({ name, phase, registrations, leftOut }) =>
+        `  ${name}: ${phase}, ${registrations} registrations${leftOut.size === 0 ? "" : `, left out: ${causes(leftOut)}`}`,
+    );
+  return [
+    `Tributary ${version}: ${node.name}, ${names}`,
+    `listening on ${node.listening.join(", ")}`,
+    `${visible} registrations visible, ${superseded} superseded, ${stale} stale`,
+    ...damageLines(node),
+    ...(upstreams.length === 0 ? [] : ["", "upstreams:", ...upstreams]),
+    "",
+    "/healthz            the process is alive",
+    "/readyz             lookups are answered",
+    "/metrics            for Prometheus",
+    "/api/node           this node",
+    "/api/upstreams      the RDs that it reads, with what they were found to do",
+    "/api/registrations  what it holds: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
+    "",
+  ].join("\n");
+}
+
+function damageLines(node: Node): string[] {
+  return Object.entries(node.damage?.() ?? {}).map(
+    ([setting, { leftOut, setAside }]) =>
+      `${setting} was damaged: ${leftOut ?? "an unknown number of"} records left out, see ${setAside}`,
+  );
+}
+
+function causes(leftOut: ReadonlyMap<string, number>): string {
+  return [...leftOut].map(([cause, count]) => `${count} ${cause}`).join(", ");
+}

@@ -1,0 +1,76 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Logger } from "@tributary/runtime";
+import { HttpBindError } from "./errors.js";
+import type { HttpHandler } from "./router.js";
+
+/** A running HTTP server. */
+export interface HttpServer {
+  /** With the actual port, e.g. `http://127.0.0.1:8683`. */
+  readonly uri: string;
+  /** Stop accepting, let answers under way finish for `drainMs`, then cut. Idempotent. */
+  close(drainMs: number): Promise<void>;
+}
+
+/** Bytes of the request line and header fields together. */
+const MAX_HEADER_BYTES = 8192;
+const HEADERS_TIMEOUT_MS = 5000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_TIMEOUT_MS = 5000;
+/** How often the two time-outs of requests are enforced; Node does so every 30 s by itself. */
+const TIMEOUT_CHECK_INTERVAL_MS = 1000;
+/** A connection without any traffic, such as one whose client does not read the response, is closed after this. */
+const SILENCE_TIMEOUT_MS = 30_000;
+const MAX_CONNECTIONS = 512;
+
+/** Bind and serve. @throws {HttpBindError} when the address cannot be bound. */
+export async function startHttpServer(
+  deps: { readonly handler: HttpHandler; readonly logger: Logger },
+  options: { readonly host: string; readonly port: number },
+): Promise<HttpServer> {
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+    },
+    deps.handler,
+  );
+  server.setTimeout(SILENCE_TIMEOUT_MS);
+  server.maxConnections = MAX_CONNECTIONS;
+  await bind(server, options);
+  server.on("error", (error) => deps.logger.error("HTTP server failed", { error }));
+  const { address, port } = server.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+  return {
+    uri: `http://${address.includes(":") ? `[${address}]` : address}:${port}`,
+    close(drainMs) {
+      closing ??= closeServer(server, drainMs);
+      return closing;
+    },
+  };
+}
+
+function bind(server: Server, { host, port }: { readonly host: string; readonly port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error): void => reject(new HttpBindError(host, port, cause));
+    server.once("error", fail);
+    server.listen({ host, port }, () => {
+      server.off("error", fail);
+      resolve();
+    });
+  });
+}
+
+function closeServer(server: Server, drainMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), drainMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

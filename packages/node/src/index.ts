@@ -1,0 +1,41 @@
+export { createNode } from "./composition/create-node.js";
+export type {
+  LookupSample,
+  Node,
+  NodeCounters,
+  NodeDamage,
+  NodeDeps,
+  NodeListener,
+  NodeNetwork,
+  NodeState,
+  ReloadSummary,
+} from "./composition/types.js";
+export type { ConfigResult } from "./configuration/check-configuration.js";
+export { checkConfig } from "./configuration/check-configuration.js";
+export { parseCoapOrigin } from "./configuration/coap-origin.js";
+export type { ConfigError } from "./configuration/errors.js";
+export { formatConfigError } from "./configuration/errors.js";
+export { loadConfig } from "./configuration/load-configuration.js";
+export type {
+  LimitsConfig,
+  LogConfig,
+  LookupConfig,
+  NodeConfig,
+  RegistrationConfig,
+  UpstreamConfig,
+} from "./configuration/types.js";
+export { HttpBindError } from "./http/errors.js";
+export { createRouter, send } from "./http/router.js";
+export { createRoutes } from "./http/routes.js";
+export type { HttpServer } from "./http/server.js";
+export { startHttpServer } from "./http/server.js";
+export type { UpstreamView } from "./http/upstream-view.js";
+export { viewUpstream } from "./http/upstream-view.js";
+export { linkToJson } from "./link-json.js";
+export { createProcessLogger } from "./observability/logging.js";
+export type { Metrics } from "./observability/metrics.js";
+export { createMetrics } from "./observability/metrics.js";
+export { secureRandom, systemEnvironment } from "./system/environment.js";
+export { systemNetwork } from "./system/network.js";
+export { stateProblem, systemState } from "./system/state.js";
+export { readVersion } from "./version.js";

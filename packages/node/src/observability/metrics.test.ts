@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest";
+import { FakeNode, registration, upstreamStatus } from "../../../../test/cli/fake-node.js";
+import { createMetrics } from "./metrics.js";
+
+async function samples(node: FakeNode, prefix: string): Promise<string[]> {
+  const metrics = createMetrics(node, { withProcess: false });
+  const text = await metrics.render();
+  metrics.close();
+  return text.split("\n").filter((line) => line.startsWith(prefix));
+}
+
+describe("metrics are what the node knows when asked", () => {
+  test("upstreams", async () => {
+    const node = new FakeNode();
+    node.statuses = [upstreamStatus({ lagMs: 20 }), upstreamStatus({ name: "rd-c", phase: "stale", feedBytes: 0 })];
+    expect(await samples(node, "tributary_upstream_up")).toEqual([
+      'tributary_upstream_up{upstream="rd-b"} 1',
+      'tributary_upstream_up{upstream="rd-c"} 0',
+    ]);
+    expect(await samples(node, "tributary_replication_lag")).toEqual([
+      'tributary_replication_lag_seconds{upstream="rd-b"} 0.02',
+    ]);
+    expect(await samples(node, "tributary_feed_bytes_total")).toEqual([
+      'tributary_feed_bytes_total{upstream="rd-b"} 1234',
+      'tributary_feed_bytes_total{upstream="rd-c"} 0',
+    ]);
+  });
+
+  test("registrations by source and state; a source that is gone is no longer shown", async () => {
+    const node = new FakeNode();
+    node.directory.openSource("local", { authority: null });
+    node.directory.setConnected("local", true, 0);
+    node.directory.put("local", registration(), 0);
+    const metrics = createMetrics(node, { withProcess: false });
+    expect(await metrics.render()).toContain('tributary_registrations{source="local",state="visible"} 1');
+    node.directory.closeSource("local", 0);
+    expect(await metrics.render()).not.toContain('source="local"');
+    metrics.close();
+  });
+
+  test("evictions and refusals do not add up over scrapes", async () => {
+    const node = new FakeNode();
+    node.evictions.set("expired", 3);
+    node.refusals.set("malformed", 2);
+    const metrics = createMetrics(node, { withProcess: false });
+    await metrics.render();
+    const text = await metrics.render();
+    expect(text).toContain('tributary_evictions_total{cause="expired"} 3');
+    expect(text).toContain('tributary_rejected_total{cause="malformed"} 2');
+    expect(text).toContain('tributary_table_entries{table="observers"} 3');
+    metrics.close();
+  });
+
+  test("lookups are counted and timed, and known before the first", async () => {
+    const node = new FakeNode();
+    const metrics = createMetrics(node, { withProcess: false });
+    expect(await metrics.render()).toContain('tributary_lookups_total{interface="res",answer="cached"} 0');
+    node.sample({ interface: "ep", answer: "local", durationMs: 3 });
+    const text = await metrics.render();
+    expect(text).toContain('tributary_lookups_total{interface="ep",answer="local"} 1');
+    expect(text).toContain('tributary_lookup_seconds_bucket{le="0.0025",interface="ep"} 0');
+    expect(text).toContain('tributary_lookup_seconds_bucket{le="0.005",interface="ep"} 1');
+    metrics.close();
+    node.sample({ interface: "ep", answer: "local", durationMs: 3 });
+  });
+});

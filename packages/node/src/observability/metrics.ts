@@ -1,0 +1,210 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { LookupSample, Node } from "../composition/types.js";
+
+/** The metrics of a node, in the form that Prometheus reads. */
+export interface Metrics {
+  readonly contentType: string;
+  /** Everything as text; what the node knows is read from it now. */
+  render(): Promise<string>;
+  /** Stop observing the node. Idempotent. */
+  close(): void;
+}
+
+/** Bounds of the lookup histogram, seconds: from an answer out of the index to the timeout of a forwarded one. */
+const LOOKUP_BUCKETS_S = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const INTERFACES: readonly LookupSample["interface"][] = ["ep", "res"];
+const ANSWERS: readonly LookupSample["answer"][] = ["local", "cached", "forwarded", "partial", "error"];
+
+/** Collect the metrics of `node` (design section 8), and those of the process when `withProcess`. */
+export function createMetrics(node: Node, options: { readonly withProcess: boolean }): Metrics {
+  const registry = new Registry();
+  if (options.withProcess) collectDefaultMetrics({ register: registry });
+  addUpstreamMetrics(node, registry);
+  addDirectoryMetrics(node, registry);
+  addForwardingMetrics(node, registry);
+  const unsubscribe = addLookupMetrics(node, registry);
+  return {
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+    close() {
+      unsubscribe();
+      registry.clear();
+    },
+  };
+}
+
+function addUpstreamMetrics(node: Node, registry: Registry): void {
+  const registers = [registry];
+  const labelNames = ["upstream"] as const;
+  new Gauge({
+    name: "tributary_upstream_up",
+    help: "1 while the upstream is live, else 0",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, phase } of node.upstreams()) this.set({ upstream: name }, phase === "live" ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: "tributary_left_out",
+    help: "Registrations and links that the upstream has and this node does not show, by cause",
+    labelNames: ["upstream", "cause"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, leftOut } of node.upstreams())
+        for (const [cause, count] of leftOut) this.set({ upstream: name, cause }, count);
+    },
+  });
+  new Gauge({
+    name: "tributary_replication_lag_seconds",
+    help: "Estimated delay between a change at the upstream and here",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, lagMs } of node.upstreams())
+        if (lagMs !== undefined) this.set({ upstream: name }, lagMs / 1000);
+    },
+  });
+  new Counter({
+    name: "tributary_feed_bytes_total",
+    help: "Bytes received for replication, CoAP headers included",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, feedBytes } of node.upstreams()) this.inc({ upstream: name }, feedBytes);
+    },
+  });
+}
+
+function addDirectoryMetrics(node: Node, registry: Registry): void {
+  const registers = [registry];
+  new Gauge({
+    name: "tributary_registrations",
+    help: "Registrations held by source; stale ones are visible or superseded as well",
+    labelNames: ["source", "state"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const source of node.directory.sources()) {
+        const { visible, superseded, stale } = node.directory.counts(source);
+        this.set({ source, state: "visible" }, visible);
+        this.set({ source, state: "superseded" }, superseded);
+        this.set({ source, state: "stale" }, stale);
+      }
+    },
+  });
+  new Gauge({
+    name: "tributary_memory_bytes",
+    help: "Heap that registrations take, estimated, by source",
+    labelNames: ["source"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [source, { used }] of node.memory().accounts) this.set({ source }, used);
+    },
+  });
+  new Gauge({
+    name: "tributary_memory_limit_bytes",
+    help: "Heap that registrations may take, see limits.memory; +Inf: not limited",
+    registers,
+    collect() {
+      this.set(node.memory().total);
+    },
+  });
+  new Gauge({
+    name: "tributary_table_entries",
+    help: "Entries of the bounded tables, see the limits",
+    labelNames: ["table"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [table, size] of Object.entries(node.tableSizes())) this.set({ table }, size);
+    },
+  });
+  new Counter({
+    name: "tributary_evictions_total",
+    help: "Registrations that stopped being shown, by cause",
+    labelNames: ["cause"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [cause, count] of node.counters.evictions) this.inc({ cause }, count);
+    },
+  });
+  new Counter({
+    name: "tributary_cache_total",
+    help: "Forwarded lookups and requests for them, by what became of them",
+    labelNames: ["outcome"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [outcome, count] of node.counters.cache()) this.inc({ outcome }, count);
+    },
+  });
+  new Counter({
+    name: "tributary_rejected_total",
+    help: "Messages, registrations and records refused, by cause",
+    labelNames: ["cause"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [cause, count] of node.counters.rejected()) this.inc({ cause }, count);
+    },
+  });
+}
+
+/** Of nodes that share an address (draft 6.2.2); empty at others. */
+function addForwardingMetrics(node: Node, registry: Registry): void {
+  const registers = [registry];
+  new Counter({
+    name: "tributary_forwarded_total",
+    help: "Requests forwarded to nodes with the same address, by outcome",
+    labelNames: ["peer", "outcome"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, outcomes } of node.peers?.() ?? [])
+        for (const [outcome, count] of Object.entries(outcomes)) this.inc({ peer: name, outcome }, count);
+    },
+  });
+  new Gauge({
+    name: "tributary_peer_up",
+    help: "0 from a forwarded request that the peer did not answer until it gives a sign of life, else 1",
+    labelNames: ["peer"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, isUp } of node.peers?.() ?? []) this.set({ peer: name }, isUp ? 1 : 0);
+    },
+  });
+}
+
+/** Returns the way to stop counting. */
+function addLookupMetrics(node: Node, registry: Registry): () => void {
+  const registers = [registry];
+  const total = new Counter({
+    name: "tributary_lookups_total",
+    help: "Lookups answered, by interface and origin of the answer",
+    labelNames: ["interface", "answer"] as const,
+    registers,
+  });
+  const seconds = new Histogram({
+    name: "tributary_lookup_seconds",
+    help: "Time from a complete lookup request to its answer",
+    labelNames: ["interface"] as const,
+    buckets: LOOKUP_BUCKETS_S,
+    registers,
+  });
+  for (const kind of INTERFACES) {
+    seconds.zero({ interface: kind });
+    for (const answer of ANSWERS) total.inc({ interface: kind, answer }, 0);
+  }
+  return node.onLookup(({ interface: kind, answer, durationMs }) => {
+    total.inc({ interface: kind, answer });
+    seconds.observe({ interface: kind }, durationMs / 1000);
+  });
+}

@@ -1,0 +1,43 @@
+import { CODE, type RequestHandler } from "@tributary/coap-transport";
+import { registrantOf } from "../own-memory.js";
+import type { RefusalLog } from "../refusal.js";
+import type { RegistrationLimits } from "../types.js";
+import { andThen } from "./keyed-queue.js";
+import type { Registrar } from "./registrar.js";
+import { readDocument } from "./registration-document.js";
+import { endpointOf, readRegistrationRequest, registrationContent } from "./registration-request.js";
+import { keyOf } from "./registry.js";
+
+export interface RegistrationHandlerDeps {
+  readonly registrar: Registrar;
+  readonly refusals: RefusalLog;
+}
+
+/** The registration interface (RFC 9176 section 5): POST {rd}?ep=… answers 2.01 with the location. */
+export function createRegistrationInterface(
+  { registrar, refusals }: RegistrationHandlerDeps,
+  options: { readonly limits: RegistrationLimits },
+): RequestHandler {
+  return (request) => {
+    const asked = readRegistrationRequest(request, options.limits);
+    if (!asked.ok) return refusals.answer(asked.refusal);
+    const registrant = registrantOf(request.peer.address);
+    const lack = registrar.refusalOf(endpointOf(asked.value), request.payload, registrant);
+    if (lack !== undefined) return refusals.answer(lack);
+    const read = readDocument(request.payload, options.limits);
+    if (!read.ok) return refusals.answer(read.refusal);
+    const document = read.value;
+    const content = registrationContent(asked.value, document.text, false);
+    return andThen(
+      registrar.run(keyOf(content), () => registrar.register(content, document.links, { registrant })),
+      (outcome) =>
+        outcome.ok
+          ? {
+              code: CODE.CREATED,
+              locationPath: registrar.locationPath(outcome.value.id),
+              isStillTrue: registrar.whileUnchanged(outcome.value),
+            }
+          : refusals.answer(outcome.refusal),
+    );
+  };
+}

@@ -1,0 +1,6 @@
+export { drain } from "./drain.js";
+export type { Clock, Environment, Logger, Random, Timer } from "./environment.js";
+export { ExpiringMap } from "./expiring-map.js";
+export { silentLogger, systemClock } from "./system-environment.js";
+export type { TurnTask } from "./turns.js";
+export { inTurns, Turns, turnsOf } from "./turns.js";

@@ -1,0 +1,3 @@
+export { seededRandom } from "./seeded-random.js";
+export type { VirtualClock } from "./virtual-clock.js";
+export { createVirtualClock } from "./virtual-clock.js";

@@ -1,0 +1,330 @@
+import {
+  type ClientResponse,
+  CODE,
+  CONTENT_FORMAT,
+  formatCode,
+  METHOD,
+  type Observation,
+  TransportError,
+} from "@tributary/coap-transport";
+import { formatCriterion } from "@tributary/link-model";
+import { type AskedAt, type FeedKind, formatVersion, MAX_PATCH_BYTES, versionToETag } from "@tributary/replication";
+import type { Timer } from "@tributary/runtime";
+import {
+  FEED_POLL_MS,
+  FIRST_RETRY_MS,
+  HASTY_ASKS,
+  HEARTBEAT_TIMEOUT_MS,
+  LONGEST_HEARTBEAT_MS,
+  MALFORMED_PAUSE_MS,
+} from "../constants.js";
+import {
+  type Discovered,
+  deniesLookup,
+  feedSelector,
+  lookupGone,
+  retryAfter,
+  toUpstreamError,
+} from "../discovery/discovery.js";
+import { UpstreamError } from "../errors.js";
+import type { Follower, FollowerDeps } from "../follower.js";
+import { ClockWatch } from "./clock-watch.js";
+import type { FeedReplica } from "./feed-copy.js";
+
+/** Follows an RD by its feed: two observations for each conjunction of filters (design section 3). */
+export class FeedFollower implements Follower {
+  readonly method = "feed";
+  lagMs: number | undefined;
+  readonly #deps: FollowerDeps;
+  readonly #replica: FeedReplica;
+  #subscriptions: FeedSubscription[] = [];
+  #clockWatch: ClockWatch | null = null;
+  #isStopped = false;
+
+  constructor(deps: FollowerDeps, replica: FeedReplica) {
+    this.#deps = deps;
+    this.#replica = replica;
+  }
+
+  start(found: Discovered): void {
+    const filters = this.#deps.options.filters.length === 0 ? [[]] : this.#deps.options.filters;
+    this.#clockWatch = new ClockWatch(this.#deps, this.#replica, found);
+    const events = {
+      received: (kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt) =>
+        this.#receive(kind, member, response, asked),
+      failed: (error: UpstreamError) => this.#fail(error),
+    };
+    this.#subscriptions = filters.flatMap((criteria, member) =>
+      (["ep", "res"] as const).map((kind) => {
+        const uri = kind === "ep" ? found.endpointLookup : found.resourceLookup;
+        const query = [feedSelector(kind, found), ...criteria.map(formatCriterion)];
+        return new FeedSubscription(
+          this.#deps,
+          { kind, member, uri, query, heldETag: () => this.#heldETag(kind, member) },
+          events,
+        );
+      }),
+    );
+    this.#replica.onRoom = () => this.#copyAgain();
+    for (const subscription of this.#subscriptions) subscription.open();
+  }
+
+  async stop(isReachable: boolean): Promise<void> {
+    this.#isStopped = true;
+    this.#replica.onRoom = () => {};
+    this.#clockWatch?.stop();
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.close(isReachable)));
+  }
+
+  /** There is room for what was left out. */
+  #copyAgain(): void {
+    this.#deps.env.logger.info("there is room for what was left out, copying again", {
+      upstream: this.#deps.options.name,
+    });
+    this.#replica.restart();
+    for (const subscription of this.#subscriptions) subscription.askAgain(0);
+  }
+
+  #fail(error: UpstreamError): void {
+    if (!this.#isStopped) this.#deps.events.failed(error);
+  }
+
+  #heldETag(kind: FeedKind, member: number): Uint8Array[] {
+    const version = this.#replica.reader(member).version(kind);
+    return version === null ? [] : [versionToETag(version)];
+  }
+
+  #subscription(kind: FeedKind, member: number): FeedSubscription | undefined {
+    return this.#subscriptions.find((one) => one.kind === kind && one.member === member);
+  }
+
+  #receive(kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt): void {
+    if (this.#isStopped) return;
+    const { events } = this.#deps;
+    events.contact();
+    events.bytes(response.wireBytes);
+    if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) {
+      this.#apply(kind, member, response.payload, asked);
+    } else if (response.code === CODE.VALID) {
+      this.#settle();
+    } else this.#refused(kind, response);
+    this.#clockWatch?.check();
+  }
+
+  #refused(kind: FeedKind, response: ClientResponse): void {
+    const reason = `${formatCode(response.code)} ${new TextDecoder().decode(response.payload.subarray(0, 200))}`.trim();
+    if (response.code === CODE.UNAVAILABLE) {
+      this.#fail(new UpstreamError("UPSTREAM_REFUSED", reason, retryAfter(response)));
+      return;
+    }
+    if (deniesLookup(response.code)) {
+      this.#fail(lookupGone(kind, response.code));
+      return;
+    }
+    const isRefusal = response.code === CODE.FORBIDDEN || response.code === CODE.UNAUTHORIZED;
+    this.#deps.report({ feed: isRefusal ? "refused" : "no" });
+    const isOtherFormat = response.code === CODE.CONTENT;
+    this.#deps.events.feedUnavailable(isOtherFormat ? "the answer to format 51 has another format" : reason, isRefusal);
+  }
+
+  #apply(kind: FeedKind, member: number, payload: Uint8Array, asked: AskedAt): void {
+    const { env, events, options } = this.#deps;
+    const outcome = this.#replica.apply(member, kind, payload, env.clock.nowMs(), asked);
+    const subscription = this.#subscription(kind, member);
+    switch (outcome.kind) {
+      case "applied":
+        subscription?.noteApplied(this.#replica.reader(member).isComplete(kind));
+        events.receiving();
+        if (outcome.changes.length > 0) events.changed();
+        this.#restartOtherHistory(kind, member);
+        this.#settle();
+        return;
+      case "gap": {
+        const reader = this.#replica.reader(member);
+        const held = reader.version(kind);
+        // The patch builds on what is held and still does not fit: the copies differ, and only new ones help.
+        if (held !== null && outcome.expected === formatVersion(held)) {
+          reader.restart();
+          this.#subscription(kind === "ep" ? "res" : "ep", member)?.askAgain(0);
+        }
+        env.logger.debug("feed has a gap, asking again", {
+          upstream: options.name,
+          feed: kind,
+          expected: outcome.expected,
+        });
+        subscription?.askAgain(0);
+        return;
+      }
+      case "malformed":
+        this.#replica.reader(member).restart(kind);
+        subscription?.askAgain(MALFORMED_PAUSE_MS);
+        return;
+      default:
+        outcome satisfies never;
+    }
+  }
+
+  /** Halves of two histories never join: when one feed moved to a new epoch, ask for the other at once. */
+  #restartOtherHistory(kind: FeedKind, member: number): void {
+    const other = kind === "ep" ? "res" : "ep";
+    const reader = this.#replica.reader(member);
+    const [own, its] = [reader.version(kind), reader.version(other)];
+    if (own !== null && its !== null && own.epoch !== its.epoch) this.#subscription(other, member)?.askAgain(0);
+  }
+
+  #settle(): void {
+    if (!this.#replica.isComplete) return;
+    this.#deps.report({
+      feed: "yes",
+      observe: "yes",
+      hrefFilter: "yes",
+      provenance: "yes",
+      lifetimeAge: "yes",
+      paging: "yes",
+      etag: "yes",
+      attribution: "feed",
+    });
+    this.#deps.events.complete();
+  }
+}
+
+interface FeedPlan {
+  readonly kind: FeedKind;
+  readonly member: number;
+  readonly uri: string;
+  readonly query: readonly string[];
+  readonly heldETag: () => Uint8Array[];
+}
+
+interface SubscriptionEvents {
+  received(kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt): void;
+  failed(error: UpstreamError): void;
+}
+
+/** One observation of one feed, kept alive: silence for Max-Age is met by asking again with what is held. */
+class FeedSubscription {
+  readonly kind: FeedKind;
+  readonly member: number;
+  readonly #deps: FollowerDeps;
+  readonly #plan: FeedPlan;
+  readonly #events: SubscriptionEvents;
+  #observation: Observation | null = null;
+  #timer: Timer | null = null;
+  #isAsking = false;
+  #isClosed = false;
+  #isPolled = false;
+  #hastyAsks = 0;
+  #hastySinceMs = 0;
+  /** When the oldest request was sent that has not been answered, or else the last one. */
+  #askedAtMs = 0;
+  #isUnanswered = false;
+
+  constructor(deps: FollowerDeps, plan: FeedPlan, events: SubscriptionEvents) {
+    this.kind = plan.kind;
+    this.member = plan.member;
+    this.#deps = deps;
+    this.#plan = plan;
+    this.#events = events;
+  }
+
+  open(): void {
+    const { uri, query, heldETag } = this.#plan;
+    this.#isAsking = true;
+    // What comes first answers the request; nothing after it can be told apart from a notification.
+    let thisMs: number | undefined = this.#noteAsked();
+    this.#observation = this.#deps.client.observe(
+      { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.JSON_PATCH, etags: heldETag() },
+      {
+        onNotification: (response) => {
+          this.#isAsking = false;
+          this.#rest(response.maxAgeS * 1000);
+          const someMs = this.#askedAtMs;
+          this.#isUnanswered = false;
+          this.#events.received(this.kind, this.member, response, thisMs === undefined ? { someMs } : { thisMs });
+          thisMs = undefined;
+        },
+        onEnd: (reason) => this.#end(reason),
+      },
+      { timeoutMs: HEARTBEAT_TIMEOUT_MS, isSeries: true, maxBodyBytes: MAX_PATCH_BYTES },
+    );
+  }
+
+  /** Ask for what is missing, once at a time. */
+  askAgain(afterMs: number): void {
+    if (this.#isClosed || this.#isAsking) return;
+    this.#isAsking = true;
+    this.#setTimer(Math.max(afterMs, this.#isHasty() ? MALFORMED_PAUSE_MS : 0), () => this.#ask());
+  }
+
+  /** Asked more than a few times within a short while: answers that fit nothing must not be asked for in a loop. */
+  #isHasty(): boolean {
+    const nowMs = this.#deps.env.clock.nowMs();
+    if (nowMs - this.#hastySinceMs >= MALFORMED_PAUSE_MS) {
+      this.#hastySinceMs = nowMs;
+      this.#hastyAsks = 0;
+    }
+    return ++this.#hastyAsks > HASTY_ASKS;
+  }
+
+  /** A polled feed that is not complete yet goes on at once. */
+  noteApplied(isComplete: boolean): void {
+    if (!this.#isPolled || isComplete || this.#isAsking || this.#isClosed) return;
+    this.#isAsking = true;
+    this.#setTimer(0, () => this.#ask());
+  }
+
+  async close(isReachable: boolean): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    if (isReachable) await this.#observation?.close();
+    else this.#observation?.cancel();
+  }
+
+  #ask(): void {
+    if (this.#isClosed) return;
+    this.#isAsking = true;
+    this.#noteAsked();
+    if (this.#isPolled) this.open();
+    else this.#observation?.refresh(this.#plan.heldETag());
+  }
+
+  #noteAsked(): number {
+    const nowMs = this.#deps.env.clock.nowMs();
+    if (!this.#isUnanswered) this.#askedAtMs = nowMs;
+    this.#isUnanswered = true;
+    return nowMs;
+  }
+
+  /** Heartbeat: the RD promised to say something, or that nothing is new, within Max-Age. */
+  #rest(maxAgeMs: number): void {
+    // Whatever Max-Age says: one of 136 years would be no heartbeat, one of 0 a loop.
+    const withinReasonMs = Math.min(Math.max(maxAgeMs, FIRST_RETRY_MS), LONGEST_HEARTBEAT_MS);
+    this.#setTimer(this.#jittered(this.#isPolled ? FEED_POLL_MS : withinReasonMs), () => this.#ask());
+  }
+
+  #jittered(ms: number): number {
+    return ms * (1 + 0.1 * this.#deps.env.random());
+  }
+
+  #setTimer(ms: number, action: () => void): void {
+    this.#timer?.cancel();
+    if (!this.#isClosed) this.#timer = this.#deps.env.clock.setTimer(ms, action);
+  }
+
+  #end(reason: "not-observable" | "error-response" | Error): void {
+    if (this.#isClosed || reason === "error-response") return;
+    if (reason !== "not-observable") {
+      this.#timer?.cancel();
+      if (reason instanceof TransportError && reason.code === "TOO_LARGE") {
+        this.#deps.remarks.add(`feed ${this.kind}: ${reason.message}`);
+        this.#deps.leftOut.refused("beyond-limits");
+      }
+      this.#events.failed(toUpstreamError(reason));
+      return;
+    }
+    if (!this.#isPolled) this.#deps.remarks.add(`feed ${this.kind}: no more observers are taken, it is polled`);
+    this.#isPolled = true;
+    this.#isAsking = false;
+    this.#setTimer(this.#jittered(FEED_POLL_MS), () => this.#ask());
+  }
+}

@@ -1,0 +1,1 @@
+export { FOREIGN_URI, ForeignRd } from "./foreign-rd.js";

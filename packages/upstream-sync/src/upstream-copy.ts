@@ -1,0 +1,104 @@
+import { DEFAULT_RECORD_LIMITS, type Registration } from "@tributary/merge-engine";
+import type { FeedPosition } from "@tributary/replication";
+import { FeedReplica } from "./feed/feed-copy.js";
+import { type LeftOut, LossCount } from "./left-out.js";
+import { ReplicaRecorder, type RestoredReplica } from "./persistence/copy-recorder.js";
+import { ForeignReplica } from "./plain-rd/plain-rd-copy.js";
+import type { UpstreamDeps, UpstreamOptions } from "./types.js";
+
+/** What is held of one upstream, in the way in which it is followed at present, and kept across restarts where that is wanted. */
+export class UpstreamReplica {
+  readonly #deps: UpstreamDeps;
+  readonly #options: UpstreamOptions;
+  readonly #leftOut: LeftOut;
+  readonly #recorder: ReplicaRecorder | null;
+  /** What was there before a restart, until the RD is followed again. */
+  #restored: RestoredReplica | null = null;
+  #ofFeed: FeedReplica | null = null;
+  #ofLookups: ForeignReplica | null = null;
+
+  constructor(deps: UpstreamDeps, options: UpstreamOptions, leftOut: LeftOut) {
+    const { replicas: store, directory, env } = deps;
+    const isKept = store !== undefined && options.mode === "replicate";
+    this.#deps = deps;
+    this.#options = options;
+    this.#leftOut = leftOut;
+    this.#recorder = isKept ? new ReplicaRecorder({ store, directory, clock: env.clock }, options) : null;
+  }
+
+  /** Bring back what was kept; whether that was everything. */
+  restore(): boolean {
+    this.#restored = this.#recorder?.restore() ?? null;
+    this.#tellRestoredLosses();
+    return this.#restored?.isComplete ?? false;
+  }
+
+  /** What of it stayed on disk, until the RD is followed again. */
+  #tellRestoredLosses(): void {
+    const losses = new LossCount();
+    for (const { cause } of this.#restored?.withoutRoom ?? [])
+      losses.add(cause, "the snapshot holds more than there is room for; the rest stays on disk");
+    this.#leftOut.replace(SNAPSHOT, losses.losses);
+  }
+
+  /** The RD was found at `authority`; `isComplete`: all of it is here. */
+  noteState(authority: string, isComplete: boolean): void {
+    this.#recorder?.noteState(authority, isComplete);
+  }
+
+  /** The RD is followed by its feed from now on; what was held of its feed before goes on. */
+  openForFeed(): FeedReplica {
+    const { name: source, filters, assumedLifetimeMs, defaultSector, isTier } = this.#options;
+    const options = {
+      source,
+      account: accountOf(this.#options),
+      filters,
+      assumedLifetimeMs,
+      limits: this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS,
+      ...(defaultSector === undefined ? {} : { defaultSector }),
+      ...(isTier === true ? { tier: { nodeId: this.#deps.nodeId } } : {}),
+      ...(this.#restored === null ? {} : { restored: this.#restored }),
+      onPosition: (position: FeedPosition) => this.#recorder?.notePosition(position),
+      onLeftOut: (registration: Registration | undefined) => this.#recorder?.noteLeftOut(registration),
+      onCopy: () => this.#recorder?.noteCopy(),
+      onGone: (href: string) => this.#recorder?.noteGone(href),
+    };
+    this.#restored = null;
+    this.#leftOut.clear(SNAPSHOT);
+    this.#ofLookups?.close();
+    this.#ofLookups = null;
+    this.#ofFeed ??= new FeedReplica(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
+    this.#recorder?.noteFollowed();
+    return this.#ofFeed;
+  }
+
+  /** The RD is followed by its lookups from now on. */
+  openForLookups(): ForeignReplica {
+    const { name: source, filters, assumedLifetimeMs } = this.#options;
+    this.#ofFeed?.close();
+    this.#ofFeed = null;
+    this.#leftOut.clear(SNAPSHOT);
+    this.#recorder?.noteWithoutFeed();
+    const account = accountOf(this.#options);
+    const limits = this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS;
+    const options = { source, account, filters, assumedLifetimeMs, limits };
+    this.#ofLookups ??= new ForeignReplica(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
+    return this.#ofLookups;
+  }
+
+  /** Follow nothing any more. `isKept`: the records stay, in the directory and on disk. */
+  close({ isKept }: { readonly isKept: boolean }): void {
+    this.#ofFeed?.close();
+    this.#ofLookups?.close();
+    this.#recorder?.stop({ forget: !isKept });
+    if (!isKept) this.#deps.directory.closeSource(this.#options.name, this.#deps.env.clock.nowMs());
+  }
+}
+
+/** Part of what is left out: records of the snapshot for which there is no room. */
+const SNAPSHOT = "snapshot";
+
+/** Who the records of an upstream count for in the limits of the directory. Pure. */
+export function accountOf({ name, account = name }: Pick<UpstreamOptions, "name" | "account">): string {
+  return account;
+}

@@ -53,5 +53,5 @@ test("unfinished requests in all places are ended after 5 s, and others are answ
   expect(performance.now() - startMs).toBeGreaterThan(4900);
   expect(await isHealthy(port)).toBe(true);
   // The time-outs of Node are enforced every 30 s unless it is told otherwise: past the 10 s that are documented.
-  expect(performance.now() - startMs).toBeLessThan(20_000);
+  expect(performance.now() - startMs).toBeLessThan(28_000);
 });

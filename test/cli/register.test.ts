@@ -208,9 +208,7 @@ describe("tributary register", () => {
     const { uri } = await listen(directory.handler);
     const { io } = start("--at", uri, "--lt", "1");
     await io.line(/^registered/);
-    await expect
-      .poll(() => directory.log.filter((line) => line === "2 reg/1").length, { timeout: 5000 })
-      .toBeGreaterThan(1);
+    await expect.poll(() => directory.log.filter((line) => line === "2 reg/1").length).toBeGreaterThan(1);
     expect(directory.ports.size).toBe(1);
   });
 
@@ -248,7 +246,7 @@ describe("tributary register", () => {
     const { uri } = await listen(directory.handler);
     const { io, done } = start("--at", uri, "--lt", "1");
     expect(await io.line(/^registered/)).toBe(`registered ${uri}${path}`);
-    await expect.poll(() => directory.log, { timeout: 5000 }).toContain(`2 ${location.join("/")}`);
+    await expect.poll(() => directory.log).toContain(`2 ${location.join("/")}`);
     io.stop();
     expect(await done).toBe(0);
     expect(directory.log.at(-1)).toBe(`4 ${location.join("/")}`);

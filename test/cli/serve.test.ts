@@ -130,9 +130,7 @@ describe("serve", () => {
     const endpoint = new FakeIo();
     const registered = runCli(["register", "--at", rd.uri, "--ep", "node1"], endpoint);
     await endpoint.line(/^registered/);
-    await expect
-      .poll(() => lookup("ep", "--at", lp.uri), { timeout: 10_000 })
-      .toEqual([expect.stringContaining(`<${rd.uri}/reg/`)]);
+    await expect.poll(() => lookup("ep", "--at", lp.uri)).toEqual([expect.stringContaining(`<${rd.uri}/reg/`)]);
     await expect.poll(async () => (await fetch(`${lp.http}/readyz`)).status).toBe(200);
     const status = new FakeIo();
     expect(await runCli(["status", "--at", lp.http], status)).toBe(0);

@@ -49,7 +49,6 @@ test.each(["replicate", "forward"])(
     const another = await register().catch(register);
     await eventually(async () => (await shown()).includes(second.uri + another), {
       what: "the proxy to find the restarted RD",
-      timeoutMs: 20_000,
     });
   },
 );

@@ -69,7 +69,7 @@ beforeAll(async () => {
   folder = temporaryFolder();
   http = `127.0.0.1:${await freePort("127.0.0.1")}`;
   for (const name of shown) uris.set(name, `coap://[::1]:${await freePort()}`);
-}, 60_000);
+}, 180_000);
 
 const valuesOf = ({ attributes }: Link, name: string) =>
   attributes.filter(([own]) => own === name).map(([, value]) => value);

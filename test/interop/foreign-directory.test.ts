@@ -8,7 +8,7 @@ describeWithPeers(["libcoap", "aiocoap"], "aiocoap-rd and a Tributary RD under o
     const own = await openNode("registration: {}");
     await eventually(
       async () => (await coapClient(["-m", "get", `${foreign.uri}/.well-known/core`])).stdout.includes("core.rd"),
-      { what: "aiocoap-rd to answer", timeoutMs: 20_000, intervalMs: 200 },
+      { what: "aiocoap-rd to answer", intervalMs: 200 },
     );
     const proxy = await openNode(
       `lookup: { upstreams: [{ name: foreign, uri: "${foreign.uri}" }, { name: own, uri: "${own.uri}" }] }`,

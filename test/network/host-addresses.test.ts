@@ -79,9 +79,7 @@ test("the groups of all CoAP nodes and all RDs are answered once, also on an int
   await startRd(link, "coap://[::]:5683");
   link.setUp(link.server);
   for (const address of ["fd09::1/64", "fd09::2/64"]) link.addAddress(link.server, address);
-  await eventually(async () => (await ask(link, "ff02::fd", NON, LEISURE_MS, "eth0")).length === 1, {
-    timeoutMs: 20_000,
-  });
+  await eventually(async () => (await ask(link, "ff02::fd", NON, LEISURE_MS, "eth0")).length === 1);
   const groups = ["ff02::fe", "ff05::fe", "224.0.1.187", "224.0.1.190"];
   const answers = await Promise.all(
     groups.map((group) => ask(link, group, NON, LEISURE_MS, ...(group.includes(":") ? ["eth0"] : []))),

@@ -115,7 +115,7 @@ export async function runProcess(
   const timer = setTimeout(() => {
     isTimedOut = true;
     started.signal("SIGKILL");
-  }, options.timeoutMs ?? 20_000);
+  }, options.timeoutMs ?? 60_000);
   const status = await started.exited.finally(() => clearTimeout(timer));
   return { status, stdout: started.stdout(), stderr: started.stderr(), isTimedOut };
 }
@@ -128,11 +128,12 @@ export class HopelessError extends Error {
 /**
  * Call `check` again and again until it gives something other than `null`, `undefined` and `false`, and return that. A
  * failed assertion within counts as not yet; so a check may consist of `expect` and end with `return true`.
- * @throws when `timeoutMs` (default 10 000) have passed, with `what` was waited for and why it did not come.
+ * @throws when `timeoutMs` have passed, with `what` was waited for and why it did not come. By default 60 000: how long a thing
+ * takes depends on what else the machine does.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  { timeoutMs = 10_000, intervalMs = 20, what = "a condition" } = {},
+  { timeoutMs = 60_000, intervalMs = 20, what = "a condition" } = {},
 ): Promise<Exclude<T, null | undefined | false>> {
   const endMs = performance.now() + timeoutMs;
   let reason: unknown;
@@ -158,7 +159,7 @@ export async function untilWritten(
   running: RunningProcess,
   stream: "stdout" | "stderr",
   pattern: RegExp,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<RegExpExecArray> {
   let exit: unknown;
   const ended = (how: unknown): void => {

@@ -70,4 +70,4 @@ test("a full disk refuses registrations, takes nothing away, and is over when th
   await first.kill("SIGKILL");
   await startTributary({ config });
   expect(await endpoints(client, rd)).toEqual([...acknowledged, late].sort());
-}, 120_000);
+}, 180_000);

@@ -93,7 +93,7 @@ test("an RD that is killed has all that it acknowledged, and its proxy copies no
   process.stdout.write(
     `RD killed and restarted with ${shown.size} registrations: ${feedBytes - bytesBefore} bytes to its proxy, ${bytesBefore} before\n`,
   );
-}, 120_000);
+}, 180_000);
 
 test("a proxy that is killed answers without its RD, and resumes when the RD is back", async () => {
   const { rd, lp, http, startRd, startLp, live } = await site();
@@ -119,7 +119,7 @@ test("a proxy that is killed answers without its RD, and resumes when the RD is 
   const { feedBytes } = await live(COUNT + 1);
   expect(feedBytes).toBeLessThan(copyBytes / 20);
   process.stdout.write(`LP killed and restarted: ${feedBytes} bytes to resume, ${copyBytes} for the first copy\n`);
-}, 120_000);
+}, 180_000);
 
 test("state that is damaged is set aside, counted, and does not prevent the start", async () => {
   const { rd, http, startRd, startLp, live } = await site();
@@ -134,7 +134,7 @@ test("state that is damaged is set aside, counted, and does not prevent the star
   expect(readdirSync(folder).filter((name) => name.includes("damaged"))).toHaveLength(2);
   const metrics = await (await fetch(`http://${http}/metrics`)).text();
   expect(metrics).toContain('tributary_rejected_total{cause="snapshot-damaged"} 1');
-}, 60_000);
+}, 180_000);
 
 async function endpoints(client: TestClient, uri: string, query: readonly string[] = []): Promise<string[]> {
   const links = await client.links(`${uri}/rd-lookup/ep`, query);

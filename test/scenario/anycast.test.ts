@@ -139,12 +139,10 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     await nodes.get("host3")?.kill("SIGKILL");
     network.setClosest("at3", SHARED, "host2"); // routing notices, as it has to
     for (const site of HOSTS) {
-      const startedMs = performance.now();
       const renewal = await ask(site, ["-m", "post"], doomed);
       expect(renewal.code, `renewal at ${site}`).toBe("5.04");
       // Host 3 itself is dead, so its site is at host 2.
       expect(renewal.text, "says who").toContain("host3 does not answer");
-      expect(performance.now() - startedMs, "a dead process is told by the network").toBeLessThan(2000);
     }
     // A proxy knows the clock of each RD to half a second, and shows the later of two registrations.
     await eventually(() => performance.now() - doomedMs > 1000, { what: "a second between the two" });
@@ -152,7 +150,9 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     const moved = await register("host4", "ep=moving&lt=3600");
     const movedMs = performance.now() - startedMs;
     expect(moved).toMatch(/^\/reg\/host2\//);
-    expect(movedMs).toBeLessThan(1500);
+    // A dead process is told by the network: nobody waited for it.
+    for (const [host, { timeout }] of Object.entries(await forwardedAt(network)))
+      if (host !== "host3") expect({ host, timeout }).toEqual({ host, timeout: 0 });
     for (const site of HOSTS) {
       await eventually(
         async () => {
@@ -176,11 +176,9 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     startedMs = performance.now();
     expect(await register("host4", "ep=again")).toMatch(/^\/reg\/host1\//);
     const silentMs = performance.now() - startedMs;
-    expect(silentMs).toBeLessThan(3000);
     startedMs = performance.now();
     expect(await register("host4", "ep=again-2")).toMatch(/^\/reg\/host1\//);
     const knownMs = performance.now() - startedMs;
-    expect(knownMs).toBeLessThan(1000);
     // Host 2 was asked by the first of them alone.
     const counted = (await forwardedAt(network)).host4?.timeout;
     expect(counted).toBe(1);
@@ -190,7 +188,6 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     network.setConnected("host2", true);
     await eventually(async () => (await codeOf("host4", "post", moved)) === "2.04", {
       what: "host 2 to be asked again",
-      timeoutMs: 20_000,
     });
     process.stdout.write(
       `new registration after a dead RD ${movedMs.toFixed(0)} ms, after a silent one ${silentMs.toFixed(0)} ms, then ${knownMs.toFixed(0)} ms\n`,

@@ -15,7 +15,7 @@ type Proxy = keyof typeof PROXIES;
 
 describeWithPeers(["libcoap", "netns"], "draft 6.2, the figure with its addresses", () => {
   test("LPX-01 LPX-02 LPX-04 LPX-06 LPX-09 LPX-10 LPX-11 endpoint1 moves, an RD dies, a site is cut off", {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const network = new NamespaceNetwork([...FIGURE_HOSTS, { name: "endp", address: "2001:db8:23::e1/64" }]);
     const start = (host: string, file: string) =>
@@ -100,7 +100,7 @@ describeWithPeers(["libcoap", "netns"], "draft 6.2, the figure with its addresse
     const bulkBytes = network.traffic("host4").received - beforeBulk;
 
     // A short-lived registration, then LP-Z's site is cut off.
-    const shortLived = await register("[2001:db8:23::1]", `ep=brief&lt=6&base=${BASE}`, "");
+    const shortLived = await register("[2001:db8:23::1]", `ep=brief&lt=12&base=${BASE}`, "");
     await eventually(async () => (await lookup("z", "ep", "ep=brief")).includes(shortLived), {
       what: "the brief registration at LP-Z",
     });
@@ -110,7 +110,6 @@ describeWithPeers(["libcoap", "netns"], "draft 6.2, the figure with its addresse
     expect(await lookup("z", "ep", KEY)).toBe(shown(atB));
     await eventually(async () => (await lookup("z", "ep", "ep=brief")) === "", {
       what: "the brief registration to end",
-      timeoutMs: 9000,
     });
     expect(performance.now() - cutAtMs).toBeGreaterThan(3000);
     expect(await lookup("z", "ep", KEY), "what has not ended is still answered").toBe(shown(atB));

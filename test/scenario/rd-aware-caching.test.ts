@@ -11,7 +11,7 @@ const linksOf = (title: string, rt = "core.s ex.temperature") => `</t>;rt="${rt}
 
 describeWithPeers([], "draft 4.3, a proxy that recognises what is asked for", () => {
   test("LPX-16 CAC-05 a thousand different titles cost a handful of requests and a subscription, each answer exact", {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     const rd = await openNode("registration: {}");
     const relay = await CountingRelay.open(rd.uri);
@@ -96,7 +96,6 @@ describeWithPeers([], "draft 4.3, a proxy that recognises what is asked for", ()
     expect(status()).toMatchObject({ registrations: 10, sources: ["central#1"] });
     await eventually(() => status()?.families?.length === 0, {
       what: "the small family to be dropped",
-      timeoutMs: 5000,
     });
     expect(proxy.directory.counts().total).toBe(0);
     expect(await ask("d=small")).toHaveLength(10);
@@ -116,13 +115,13 @@ describeWithPeers([], "draft 4.3, a proxy that recognises what is asked for", ()
 
 describeWithPeers(["libcoap", "aiocoap"], "draft 4.3 before an RD without a feed", () => {
   test("CAC-05 once its lookups vary it is copied as a whole, and each is answered exactly", {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     const rd = await startAiocoapRd();
     const relay = await CountingRelay.open(rd.uri);
     await eventually(
       async () => (await coapClient(["-m", "get", `${relay.uri}/.well-known/core`])).stdout.includes("core.rd"),
-      { what: "aiocoap-rd to answer", timeoutMs: 20_000, intervalMs: 200 },
+      { what: "aiocoap-rd to answer", intervalMs: 200 },
     );
     const proxy = await openNode(`lookup: { upstreams: [{ name: central, uri: "${relay.uri}", mode: auto }] }`);
     const client = await openTestClient();
@@ -135,7 +134,7 @@ describeWithPeers(["libcoap", "aiocoap"], "draft 4.3 before an RD without a feed
     await eventually(() => proxy.upstreams()[0]?.phase === "live", { what: "the RD to be discovered" });
     const ask = (index: number) => client.targets(`${proxy.uri}/rd-lookup/res`, [`title=t${index}`]);
     for (let index = 0; index < 8; index++) expect(await ask(index)).toEqual([`coap://n${index}.example/t`]);
-    await eventually(() => proxy.upstreams()[0]?.isComplete === true, { what: "the copy", timeoutMs: 20_000 });
+    await eventually(() => proxy.upstreams()[0]?.isComplete === true, { what: "the copy" });
     expect(proxy.upstreams()[0]?.coverage).toEqual([[]]);
     const before = relay.lookups().filter((target) => target.includes("title=")).length;
     for (let round = 0; round < 50; round++) {

@@ -152,7 +152,7 @@ const step = fc.oneof(
 
 describe("draft 4.3.1, a proxy that filters by itself", () => {
   test("LPX-16 CAC-05 answers every query as the RD would, whatever it has decided to replicate", {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     let answers = 0;
     let local = 0;

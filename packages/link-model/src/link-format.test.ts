@@ -75,11 +75,11 @@ describe("RFC 6690 section 2, reading", () => {
     { name: "blanks", unit: " <  ,  " },
   ])("LNK-07 reading a megabyte of $name takes no quadratic time", ({ unit }) => {
     const text = unit.repeat(Math.ceil(1_000_000 / unit.length));
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     parseLinkFormat(text);
     parseLinkFormatTolerantly(text);
-    // A quadratic reader needs minutes for this.
-    expect(performance.now() - startMs).toBeLessThan(10_000);
+    // CPU time, because others may use the machine as well; a quadratic reader needs minutes for this.
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(10_000);
   });
 });
 

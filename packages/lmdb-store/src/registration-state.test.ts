@@ -97,12 +97,13 @@ describe("what an RD keeps", () => {
 
   test("many writes at once share commits", async () => {
     const state = await openState();
-    const startedAt = performance.now();
     const one = async (index: number) => state.store.put(registration(String(index)));
     await Promise.all(Array.from({ length: 5000 }, (_, index) => one(index)));
-    // Far above what single commits reach on any disk that waits for its writes.
-    expect(5000 / ((performance.now() - startedAt) / 1000)).toBeGreaterThan(2000);
     await state.store.close();
+    const file = open({ path: folder.path, readOnly: true });
+    const { lastTxnId } = file.getStats() as { lastTxnId: number };
+    await file.close();
+    expect(lastTxnId, "commits").toBeLessThan(500);
   });
 });
 
@@ -344,7 +345,7 @@ describe("one process at a time", () => {
     const child = 'until [ "$(cat /proc/$PPID/comm)" = sleep ]; do :; done';
     const parent = spawn("sh", ["-c", `sh -c '${child}' & echo $!; exec sleep 60`]);
     const pid = await new Promise<number>((resolve) => parent.stdout.once("data", (data) => resolve(Number(data))));
-    await expect.poll(() => readFileSync(`/proc/${pid}/stat`, "utf8"), { timeout: 10_000 }).toContain(") Z ");
+    await expect.poll(() => readFileSync(`/proc/${pid}/stat`, "utf8"), { timeout: 60_000 }).toContain(") Z ");
     const startedAt = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[19];
     writeFileSync(join(folder.path, "owner"), `${pid} ${startedAt}\n`);
     await (await openState()).store.close();

@@ -16,7 +16,10 @@ test("100,000 registrations over TCP are copied in patches of up to 64 KiB, in s
     const register = (_: unknown, offset: number) =>
       client.register(
         rd.uri,
-        [`ep=node-${start + offset}`, `base=coap://[2001:db8:7::${(start + offset).toString(16)}]`],
+        [
+          `ep=node-${start + offset}`,
+          `base=coap://[2001:db8:7::${Math.floor((start + offset) / 10_000)}:${(start + offset) % 10_000}]`,
+        ],
         LINKS,
       );
     await Promise.all(Array.from({ length: AT_ONCE }, register));

@@ -1,6 +1,7 @@
-import type { Criterion } from "@tributary/link-model";
+import { type Criterion, formatCriterion } from "@tributary/link-model";
 import { covers } from "@tributary/merge-engine";
 import type { Discovered } from "./discovery/discovery.js";
+import type { RestoredReplica } from "./persistence/copy-recorder.js";
 import type { CapabilityReport, UpstreamOptions, UpstreamPhase } from "./types.js";
 
 /**
@@ -15,6 +16,28 @@ export interface Handover {
   readonly complete: readonly (readonly Criterion[])[];
   /** How its entries were read; read in another way they are others. */
   readonly reading: string;
+  /** Where it is in the RD's feed, and for which filters; null when it followed no feed, or left out something of it. */
+  readonly feed?: FeedHandover | null;
+}
+
+/** From here one that asks the RD for the same goes on without copying. */
+export interface FeedHandover {
+  readonly filters: readonly string[];
+  readonly restored: RestoredReplica;
+}
+
+/** Filters as text that can be compared: one for each conjunction. Pure. */
+export function filtersAsText(filters: UpstreamOptions["filters"]): string[] {
+  return filters.map((criteria) => JSON.stringify(criteria.map(formatCriterion)));
+}
+
+/** Where a follower with `options` goes on in the RD's feed; null: it copies. Pure. */
+export function feedToResume(options: UpstreamOptions, handover: Handover | undefined): RestoredReplica | null {
+  const feed = handover?.feed;
+  if (feed === null || feed === undefined || options.mode !== "replicate") return null;
+  const isSame =
+    handover?.reading === readingOf(options) && feed.filters.join() === filtersAsText(options.filters).join();
+  return isSame ? feed.restored : null;
 }
 
 /** How the entries of an upstream are read, as text that can be compared: all that does not only concern the way of asking. Pure. */

@@ -26,9 +26,10 @@ export class UpstreamReplica {
     this.#recorder = isKept ? new ReplicaRecorder({ store, directory, clock: env.clock }, options) : null;
   }
 
-  /** Bring back what was kept; whether that was everything. */
-  restore(): boolean {
-    this.#restored = this.#recorder?.restore() ?? null;
+  /** Bring back what was kept, or go on from what was handed over; whether that is everything. */
+  restore(handedOver: RestoredReplica | null): boolean {
+    const kept = this.#recorder?.restore() ?? null;
+    this.#restored = handedOver ?? kept;
     this.#tellRestoredLosses();
     return this.#restored?.isComplete ?? false;
   }
@@ -39,6 +40,16 @@ export class UpstreamReplica {
     for (const { cause } of this.#restored?.withoutRoom ?? [])
       losses.add(cause, "the snapshot holds more than there is room for; the rest stays on disk");
     this.#leftOut.replace(SNAPSHOT, losses.losses);
+  }
+
+  /** Where another one can go on in the RD's feed; null when it is not followed, or before it is there. */
+  handOverFeed(): RestoredReplica | null {
+    return this.#ofFeed === null ? this.#untouched() : this.#ofFeed.handOver();
+  }
+
+  /** What was restored and not followed yet. */
+  #untouched(): RestoredReplica | null {
+    return this.#restored?.isComplete === true && this.#restored.position !== undefined ? this.#restored : null;
   }
 
   /** The RD was found at `authority`; `isComplete`: all of it is here. */

@@ -20,7 +20,7 @@ import { Rediscovery } from "./discovery/rediscovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed/feed-follower.js";
 import type { Follower, FollowerDeps } from "./follower.js";
-import { type Handover, isCompleteFor, readingOf } from "./handover.js";
+import { type FeedHandover, feedToResume, filtersAsText, type Handover, isCompleteFor, readingOf } from "./handover.js";
 import { LeftOut, type LeftOutCause, type Loss, NO_LOSSES } from "./left-out.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { LinkFollower } from "./plain-rd/lookup-follower.js";
@@ -58,6 +58,9 @@ const UNKNOWN: CapabilityReport = {
 };
 
 type CloseOptions = Parameters<Upstream["close"]>[0] & object;
+
+/** Not aborted. */
+const NEVER = new AbortController().signal;
 
 /** Performs what the state machine decides. */
 class UpstreamShell implements Upstream {
@@ -122,18 +125,25 @@ class UpstreamShell implements Upstream {
   }
 
   handOver(): Handover {
-    const { coverage, lossyCoverage } = this.status();
+    const { coverage, lossyCoverage, leftOut } = this.status();
     return {
       phase: this.#phase,
       found: this.#found,
       capabilities: this.#capabilities,
       complete: coverage.filter((filter) => !lossyCoverage.includes(filter)),
       reading: readingOf(this.#options),
+      feed: this.#handOverFeed(lossyCoverage.length > 0 || leftOut.size > 0),
     };
   }
 
+  /** What is left out is known to the one that read it alone. */
+  #handOverFeed(isLossy: boolean): FeedHandover | null {
+    const restored = isLossy ? null : this.#replica.handOverFeed();
+    return restored === null ? null : { filters: filtersAsText(this.#options.filters), restored };
+  }
+
   start(): void {
-    if (this.#replica.restore()) this.#wasComplete = true;
+    if (this.#replica.restore(feedToResume(this.#options, this.#deps.handover))) this.#wasComplete = true;
     this.#input({ kind: "start" });
   }
 
@@ -194,13 +204,16 @@ class UpstreamShell implements Upstream {
       },
       onEnd: (error) => listener.onEnd(error),
     };
-    return observeLookup(this.#forwardingDeps(), kind, items, noting, { etag });
-  }
-
-  /** @throws {UpstreamError} */
-  #forwardingDeps(signal?: AbortSignal): ForwardingDeps {
     if (this.#state.kind === "closed")
       throw new UpstreamError("UPSTREAM_CLOSED", `${this.name} is not followed any more`);
+    return observeLookup(this.#forwardingDeps(this.#abort.signal), kind, items, noting, { etag });
+  }
+
+  /**
+   * A lookup that is under way when another upstream takes the place of this one is answered all the same: only `signal` and its
+   * deadline end it. @throws {UpstreamError}
+   */
+  #forwardingDeps(signal?: AbortSignal): ForwardingDeps {
     const found = this.#found;
     if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
     return {
@@ -212,7 +225,7 @@ class UpstreamShell implements Upstream {
       recordLimits: this.#recordLimits,
       turns: this.#deps.turns ?? turnsOf(this.#deps.env.clock),
       timeoutMs: this.#options.timeoutMs,
-      signal: signal === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, signal]),
+      signal: signal ?? NEVER,
     };
   }
 

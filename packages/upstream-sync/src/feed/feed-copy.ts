@@ -130,6 +130,13 @@ export class FeedReplica {
     member.isComplete = true;
   }
 
+  /** Where another replica of the same source and filters can go on; null when that is not one position. */
+  handOver(): RestoredReplica | null {
+    const [one, another] = this.#members;
+    const position = another === undefined && one?.isComplete === true ? one.reader.position() : null;
+    return position === null ? null : { isComplete: true, position, ended: [...this.#ended.values()], withoutRoom: [] };
+  }
+
   get isComplete(): boolean {
     return this.#members.every(({ isComplete }) => isComplete);
   }

@@ -18,7 +18,7 @@ describe("how long a run takes", () => {
     { name: "an unknown one", files: [file("constructor", false)], workers: 1, want: 1 },
     { name: "nothing", files: [], workers: 0, want: 0 },
   ])("$name: $want s", ({ files, workers, want }) => {
-    expect(estimateS(files, known, workers)).toBe(want);
+    expect(estimateS(files, known, workers, 1)).toBe(want);
   });
 
   test("times are written as people say them", () => {

@@ -21,9 +21,6 @@ export function writeDurations(file: string, durations: Durations): void {
   writeFileSync(file, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
 }
 
-/** What an unknown test file is taken to need, s: most need less than this together with loading them. */
-const UNKNOWN_S = 1;
-
 /** One test file of a run. */
 export interface PlannedFile {
   readonly path: string;
@@ -31,13 +28,13 @@ export interface PlannedFile {
   readonly isParallel: boolean;
 }
 
-/** Seconds until all of `files` are through, with `workers` for those that run beside others. Pure. */
-export function estimateS(files: Iterable<PlannedFile>, known: Durations, workers: number): number {
+/** Seconds until all of `files` are through, with `workers` for those that run beside others, and `unknownS` for a new one. Pure. */
+export function estimateS(files: Iterable<PlannedFile>, known: Durations, workers: number, unknownS: number): number {
   let parallelS = 0;
   let longestS = 0;
   let alone = 0;
   for (const { path, isParallel } of files) {
-    const seconds = Object.hasOwn(known, path) ? (known[path] as number) : UNKNOWN_S;
+    const seconds = Object.hasOwn(known, path) ? (known[path] as number) : unknownS;
     if (!isParallel) alone += seconds;
     else {
       parallelS += seconds;

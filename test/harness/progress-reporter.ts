@@ -8,6 +8,11 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const MEASURED = fileURLToPath(new URL("durations.json", import.meta.url));
 /** What this machine needed the last time, file by file. */
 const LAST_RUN = `${root}node_modules/.cache/tributary/test-durations.json`;
+/** The same of the fast loop, in which files take less time. */
+const LAST_FAST_RUN = `${root}node_modules/.cache/tributary/fast-test-durations.json`;
+/** What a new test file is taken to need, s. In the fast loop that is the mean of all. */
+const UNKNOWN_S = 1;
+const UNKNOWN_FAST_S = 0.25;
 const INTERVAL_MS = 15_000;
 /** From here on the pace of this run says more than the durations of an earlier one, s of work. */
 const ENOUGH_FOR_PACE_S = 20;
@@ -17,6 +22,8 @@ const ENOUGH_FOR_PACE_S = 20;
  * terminal.
  */
 export default class ProgressReporter implements Reporter {
+  readonly #isFast = process.env.FAST_TESTS !== undefined;
+  readonly #lastRun = this.#isFast ? LAST_FAST_RUN : LAST_RUN;
   #workers = 1;
   #startMs = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -33,8 +40,8 @@ export default class ProgressReporter implements Reporter {
   }
 
   onTestRunStart(specifications: readonly TestSpecification[]): void {
-    const measuredHere = readDurations(LAST_RUN);
-    this.#known = { ...readDurations(MEASURED), ...measuredHere };
+    const measuredHere = readDurations(this.#lastRun);
+    this.#known = this.#isFast ? measuredHere : { ...readDurations(MEASURED), ...measuredHere };
     for (const { moduleId, project } of specifications) {
       const path = relative(root, moduleId);
       this.#waiting.set(path, { path, isParallel: (project.config.maxWorkers ?? this.#workers) !== 1 });
@@ -62,16 +69,16 @@ export default class ProgressReporter implements Reporter {
     const queuedMs = this.#queuedMs.get(path);
     this.#running.delete(path);
     this.#waiting.delete(path);
-    if (file !== undefined) this.#finishedS += estimateS([file], this.#known, this.#workers) / this.#share(file);
+    if (file !== undefined) this.#finishedS += this.#estimateS([file]) / this.#share(file);
     if (queuedMs !== undefined && module.state() === "passed")
       this.#measured[path] = Math.round((performance.now() - queuedMs) / 100) / 10;
   }
 
   onTestRunEnd(): void {
     clearInterval(this.#timer);
-    // With fewer runs of each property, or under a name filter, files take less time than they will the next time.
-    if (process.env.FAST_TESTS === undefined && !process.argv.some((word) => /^(-t|--testNamePattern)/.test(word)))
-      writeDurations(LAST_RUN, { ...readDurations(LAST_RUN), ...this.#measured });
+    // Under a name filter files take less time than they will the next time.
+    if (!process.argv.some((word) => /^(-t|--testNamePattern)/.test(word)))
+      writeDurations(this.#lastRun, { ...readDurations(this.#lastRun), ...this.#measured });
     this.#waiting.clear();
   }
 
@@ -79,8 +86,12 @@ export default class ProgressReporter implements Reporter {
     return isParallel ? this.#workers : 1;
   }
 
+  #estimateS(files: Iterable<PlannedFile>): number {
+    return estimateS(files, this.#known, this.#workers, this.#isFast ? UNKNOWN_FAST_S : UNKNOWN_S);
+  }
+
   #restS(): number {
-    return estimateS(this.#waiting.values(), this.#known, this.#workers);
+    return this.#estimateS(this.#waiting.values());
   }
 
   #sayProgress(): void {

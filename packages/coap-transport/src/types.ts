@@ -119,8 +119,11 @@ export interface ServerResponse {
 
 /** A body that is made as it is sent: its first block leaves before the last one exists (RFC 7959 section 2.4). */
 export interface UnfinishedBody {
-  /** The body so far, from its beginning: at least `bytes` long, or whole. Throws what keeps it from being made. */
-  upTo(bytes: number): Uint8Array;
+  /**
+   * The body so far, from its beginning: at least `bytes` long, or whole. A promise where making it takes several turns of the event
+   * loop. Throws what keeps it from being made.
+   */
+  upTo(bytes: number): Uint8Array | Promise<Uint8Array>;
 }
 
 /** How long an answer holds. */

@@ -16,9 +16,6 @@ export const MAX_BROAD_ANSWERS = 64;
 /** What is longer is sent while it is written. */
 export const HEAD_BYTES = 65_536;
 
-/** Links that are looked for before a long answer begins: about as many as it takes to fill its beginning. */
-export const HEAD_LINKS = 512;
-
 /** Registrations from which on lookups may take several turns of the event loop. */
 export const MIN_STEPPED = 1000;
 

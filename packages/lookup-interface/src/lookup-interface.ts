@@ -13,7 +13,6 @@ import { type Environment, type Turns, turnsOf } from "@tributary/runtime";
 import { isSameTag } from "./body-hash.js";
 import {
   HEAD_BYTES,
-  HEAD_LINKS,
   MAX_AGE_WITH_AGES_S,
   MAX_ANSWER_BYTES,
   MAX_UNPROVEN_ANSWER_BYTES,
@@ -23,7 +22,13 @@ import {
 } from "./constants.js";
 import { AGE_ITEM, withLifetimeAge, withLifetimeAges } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
-import { AnswerTooLarge, type BodyWriter, createBodyWriter, type WrittenBody } from "./lookup-rendering.js";
+import {
+  AnswerTooLarge,
+  type BegunBody,
+  type BodyWriter,
+  createBodyWriter,
+  type WrittenBody,
+} from "./lookup-rendering.js";
 import { lookupScope } from "./lookup-scope.js";
 import { takeInTurns } from "./lookup-steps.js";
 import { LastingAnswers } from "./response-validity.js";
@@ -173,52 +178,57 @@ class LookupResource {
   #render(asked: AskedLookup, answer: LookupAnswer | LookupRefusal): LookupOutcome | Promise<LookupOutcome> {
     if (!("links" in answer)) return { kind: "refusal", response: errorResponse(answer.code, answer.message) };
     const { steps } = answer;
-    const isLarge = this.#deps.directory.counts().visible >= MIN_STEPPED;
-    if (steps !== undefined && isLarge) return this.#renderInTurns(asked, answer, steps()[Symbol.iterator]());
+    if (steps !== undefined && this.#isLong(answer))
+      return this.#renderInTurns(asked, answer, steps()[Symbol.iterator]());
     return this.#orRefusal(asked, () => {
-      if (this.#mayBeUnfinished(asked, answer)) return this.#begin(asked.context, answer);
+      if (this.#mayBeUnfinished(asked, answer)) return this.#begin(asked, answer, answer.links[Symbol.iterator]());
       return this.#whole(asked, answer, this.#write(asked, answer.links));
     });
   }
 
-  /** In a large directory a lookup may look at very much to find little. */
+  /** Something may take long: a lookup may look at very much to find little. */
+  #isLong({ links }: LookupAnswer): boolean {
+    return this.#deps.directory.counts().total >= MIN_STEPPED || (Array.isArray(links) && links.length >= MIN_STEPPED);
+  }
+
   #renderInTurns(
     asked: AskedLookup,
     answer: LookupAnswer,
     steps: Iterator<Link | null>,
   ): LookupOutcome | Promise<LookupOutcome> {
     if (this.#waiting >= MAX_WAITING_LOOKUPS) return TOO_MANY;
-    const changes = this.#observers.changes;
-    let take: (link: Link) => boolean;
-    let finish: () => LookupOutcome;
-    if (this.#mayBeUnfinished(asked, answer)) {
-      const head: Link[] = [];
-      take = (link) => head.push(link) < HEAD_LINKS;
-      finish = () => this.#begin(asked.context, { ...answer, links: chained(head, steps) }, changes);
-    } else {
-      const { showsAges, format } = asked;
-      const { directory, env } = this.#deps;
-      const body = this.#writer.start(format, maxBytesOf(asked));
-      const nowMs = env.clock.nowMs();
-      take = (link) => {
-        body.add(showsAges ? withLifetimeAge(link, directory, nowMs) : link);
-        return true;
-      };
-      finish = () => this.#whole(asked, answer, body.finish());
-    }
-    let rest: undefined | Promise<void>;
-    const begun = this.#orRefusal(asked, () => {
-      rest = takeInTurns(this.#turns, addressHolder(asked.context.request.peer), steps, take);
-      return rest === undefined ? finish() : TOO_MANY;
-    });
-    if (rest === undefined) return begun;
+    const outcome = this.#orRefusal(asked, () =>
+      this.#mayBeUnfinished(asked, answer)
+        ? this.#begin(asked, answer, steps)
+        : this.#writeInTurns(asked, answer, steps),
+    );
+    if (!(outcome instanceof Promise)) return outcome;
     this.#waiting++;
-    return rest
-      .then(finish)
-      .catch((error: unknown) => tooLarge(asked, error))
-      .finally(() => {
-        this.#waiting--;
-      });
+    return outcome.finally(() => {
+      this.#waiting--;
+    });
+  }
+
+  #writeInTurns(
+    asked: AskedLookup,
+    answer: LookupAnswer,
+    steps: Iterator<Link | null>,
+  ): LookupOutcome | Promise<LookupOutcome> {
+    const { showsAges, format } = asked;
+    const { directory, env } = this.#deps;
+    const body = this.#writer.start(format, maxBytesOf(asked));
+    const nowMs = env.clock.nowMs();
+    let written: WrittenBody | undefined;
+    function* all(): Generator<Link | null> {
+      for (let next = steps.next(); next.done !== true; next = steps.next()) yield next.value;
+      written = yield* body.finish();
+    }
+    const rest = takeInTurns(this.#turns, ownerOf(asked), all(), (link) => {
+      body.add(showsAges ? withLifetimeAge(link, directory, nowMs) : link);
+      return true;
+    });
+    const whole = (): LookupOutcome => this.#whole(asked, answer, written as WrittenBody);
+    return rest === undefined ? whole() : rest.then(whole);
   }
 
   #write(asked: AskedLookup, links: Iterable<Link>): WrittenBody {
@@ -244,9 +254,13 @@ class LookupResource {
     return { kind: "answer", origin: answer.origin ?? "local", etag, response, isLasting };
   }
 
-  #orRefusal(asked: AskedLookup, render: () => LookupOutcome): LookupOutcome {
+  #orRefusal(
+    asked: AskedLookup,
+    render: () => LookupOutcome | Promise<LookupOutcome>,
+  ): LookupOutcome | Promise<LookupOutcome> {
     try {
-      return render();
+      const outcome = render();
+      return outcome instanceof Promise ? outcome.catch((error: unknown) => tooLarge(asked, error)) : outcome;
     } catch (error) {
       return tooLarge(asked, error);
     }
@@ -262,11 +276,24 @@ class LookupResource {
 
   /** Answer while it is written. A long one has the tag of the state that it is written from, not of its bytes. */
   #begin(
-    context: LookupContext,
-    { links, maxAgeS }: LookupAnswer,
-    changes: number = this.#observers.changes,
+    asked: AskedLookup,
+    answer: LookupAnswer,
+    links: Iterator<Link | null>,
+  ): LookupOutcome | Promise<LookupOutcome> {
+    const { changes } = this.#observers;
+    const run = (work: Iterator<null>) => takeInTurns(this.#turns, ownerOf(asked), work, () => true);
+    const begun = this.#writer.begin(links, { headBytes: HEAD_BYTES, maxBytes: MAX_ANSWER_BYTES, run });
+    return begun instanceof Promise
+      ? begun.then((settled) => this.#begun(asked, answer, settled, changes))
+      : this.#begun(asked, answer, begun, changes);
+  }
+
+  #begun(
+    { context }: AskedLookup,
+    { maxAgeS }: LookupAnswer,
+    begun: WrittenBody | BegunBody,
+    changes: number,
   ): LookupOutcome {
-    const begun = this.#writer.begin(links, HEAD_BYTES, MAX_ANSWER_BYTES);
     const isUnfinished = "rest" in begun;
     const etag = isUnfinished ? this.#stateTag(context, changes) : begun.etag;
     const response = {
@@ -349,10 +376,9 @@ function maxBytesOf({ context }: AskedLookup): number {
   return context.request.sourceProof === "none" ? MAX_UNPROVEN_ANSWER_BYTES : MAX_ANSWER_BYTES;
 }
 
-/** The links that were taken, and then the rest. */
-function* chained(taken: readonly Link[], rest: Iterator<Link | null>): Generator<Link> {
-  yield* taken;
-  for (let next = rest.next(); next.done !== true; next = rest.next()) if (next.value !== null) yield next.value;
+/** Whose work a lookup is. */
+function ownerOf({ context }: AskedLookup): string {
+  return addressHolder(context.request.peer);
 }
 
 /** 2.03: what the client holds is what it would get (RFC 7252 section 5.9.1.3). */

@@ -19,9 +19,12 @@ export interface BodyWriter {
   write(links: Iterable<Link>, format: number, maxBytes: number): WrittenBody;
   /**
    * The same in link format, but only as far as `headBytes`: what is longer goes on from there as it is asked for, and then `links`
-   * are looked at only then.
+   * are looked at only then. Null stands for a place where others may have their turn.
    */
-  begin(links: Iterable<Link>, headBytes: number, maxBytes: number): WrittenBody | BegunBody;
+  begin(
+    links: Iterator<Link | null>,
+    options: BegunBodyOptions,
+  ): WrittenBody | BegunBody | Promise<WrittenBody | BegunBody>;
   /** The same as `write`, link by link. */
   start(format: number, maxBytes: number): GrowingBody;
   /** An entity tag of this writer for whatever a text describes. */
@@ -32,8 +35,15 @@ export interface BodyWriter {
 export interface GrowingBody {
   /** @throws {AnswerTooLarge} */
   add(link: Link): void;
-  /** @throws {AnswerTooLarge} */
-  finish(): WrittenBody;
+  /** Yields null between small steps. @throws {AnswerTooLarge} */
+  finish(): Generator<null, WrittenBody>;
+}
+
+export interface BegunBodyOptions {
+  readonly headBytes: number;
+  readonly maxBytes: number;
+  /** Runs what yields between small steps to its end: at once where that is quick, else a promise. */
+  readonly run: (work: Iterator<null>) => undefined | Promise<void>;
 }
 
 /** The beginning of a body. */
@@ -69,92 +79,105 @@ export function createBodyWriter(options: {
     start: (format, maxBytes) =>
       format === linksetFormat ? new LinksetInParts(maxBytes, seed) : new LinkFormatInParts(maxBytes, seed),
     tagOf: (text) => bodyTag(Buffer.from(text, "utf8"), seed),
-    begin(links, headBytes, maxBytes) {
-      const body = new LinkFormatBody(links, maxBytes);
+    begin(links, options) {
+      const { headBytes } = options;
+      const body = new LinkFormatBody(links, options);
+      const begun = (payload: Uint8Array): WrittenBody | BegunBody =>
+        payload.length > headBytes
+          ? { payload, rest: body }
+          : { payload, etag: bodyTag(payload, seed), skipped: body.skipped };
       const payload = body.upTo(headBytes + 1);
-      if (payload.length > headBytes) return { payload, rest: body };
-      return { payload, etag: bodyTag(payload, seed), skipped: body.skipped };
+      return payload instanceof Promise ? payload.then(begun) : begun(payload);
     },
   };
 }
 
 /** Text is encoded and kept in pieces of so many characters. */
 const PIECE_LENGTH = 16_384;
+/** Links that are written between two places where others may have their turn. */
+const LINKS_PER_STEP = 32;
 
 /** A document that is written as it is read. */
 class LinkFormatBody implements UnfinishedBody {
   skipped = 0;
-  readonly #links: Iterator<Link>;
-  readonly #maxBytes: number;
-  /** Most documents are one piece. */
-  #first: Uint8Array | null = null;
-  readonly #all = new GrowingBytes();
+  readonly #links: Iterator<Link | null>;
+  readonly #options: BegunBodyOptions;
+  readonly #bytes = new GrowingBytes();
+  /** Written and not encoded yet. */
+  #piece = "";
   #isWhole = false;
   #hasLinks = false;
+  /** The part that is being written. */
+  #underWay: Promise<void> | null = null;
 
-  constructor(links: Iterable<Link>, maxBytes: number) {
-    this.#links = links[Symbol.iterator]();
-    this.#maxBytes = maxBytes;
+  constructor(links: Iterator<Link | null>, options: BegunBodyOptions) {
+    this.#links = links;
+    this.#options = options;
   }
 
   /** @throws {AnswerTooLarge} */
-  upTo(bytes: number): Uint8Array {
-    this.#first ??= Buffer.from(this.#piece(), "utf8");
-    if (this.#first.length >= bytes || (this.#isWhole && this.#all.length === 0)) return this.#first;
-    if (this.#all.length === 0) this.#all.append(this.#first);
-    while (!this.#isWhole && this.#all.length < bytes) this.#all.append(Buffer.from(this.#piece(), "utf8"));
-    if (this.#all.length > this.#maxBytes) throw new AnswerTooLarge();
-    return this.#all.bytes();
+  upTo(bytes: number): Uint8Array | Promise<Uint8Array> {
+    if (this.#isWhole || this.#bytes.length >= bytes) return this.#bytes.bytes();
+    if (this.#underWay !== null) return this.#underWay.then(() => this.upTo(bytes));
+    const rest = this.#options.run(this.#write(bytes));
+    if (rest === undefined) return this.#bytes.bytes();
+    this.#underWay = rest.finally(() => {
+      this.#underWay = null;
+    });
+    return this.#underWay.then(() => this.upTo(bytes));
   }
 
-  #piece(): string {
-    let text = "";
-    while (text.length < PIECE_LENGTH) {
+  *#write(bytes: number): Generator<null, void> {
+    for (let count = 1; !this.#isWhole && this.#bytes.length < bytes; count++) {
       const next = this.#links.next();
-      if (next.done === true) {
-        this.#isWhole = true;
-        break;
-      }
-      const written = writtenLink(next.value);
-      if (written === null) {
-        this.skipped++;
-        continue;
-      }
-      text += this.#hasLinks ? `,${written}` : written;
-      this.#hasLinks = true;
+      if (next.done === true) this.#isWhole = true;
+      else if (next.value !== null) this.#add(next.value);
+      const { length } = this.#piece;
+      if (this.#isWhole || length >= PIECE_LENGTH || this.#bytes.length + length >= bytes) this.#encode();
+      if (next.value === null || count % LINKS_PER_STEP === 0) yield null;
     }
-    return text;
+  }
+
+  #add(link: Link): void {
+    const written = writtenLink(link);
+    if (written === null) {
+      this.skipped++;
+      return;
+    }
+    this.#piece += this.#hasLinks ? `,${written}` : written;
+    this.#hasLinks = true;
+  }
+
+  #encode(): void {
+    this.#bytes.append(Buffer.from(this.#piece, "utf8"));
+    this.#piece = "";
+    if (this.#bytes.length > this.#options.maxBytes) throw new AnswerTooLarge();
   }
 }
 
-/** Encoded and hashed piece by piece, so that the end is no more work than any other part. */
-class LinkFormatInParts implements GrowingBody {
+/** A body that is encoded and hashed piece by piece, so that its end is no more work than any other part. */
+class BodyInPieces {
   readonly #maxBytes: number;
   readonly #hash: BodyHash;
   readonly #bytes = new GrowingBytes();
   #piece = "";
-  #hasLinks = false;
-  #skipped = 0;
 
   constructor(maxBytes: number, seed: number) {
     this.#maxBytes = maxBytes;
     this.#hash = new BodyHash(seed);
   }
 
-  add(link: Link): void {
-    const written = writtenLink(link);
-    if (written === null) {
-      this.#skipped++;
-      return;
-    }
-    this.#piece += this.#hasLinks ? `,${written}` : written;
-    this.#hasLinks = true;
-    if (this.#piece.length >= PIECE_LENGTH) this.#encode();
+  /** True: a piece of some length was finished. */
+  add(text: string): boolean {
+    this.#piece += text;
+    if (this.#piece.length < PIECE_LENGTH) return false;
+    this.#encode();
+    return true;
   }
 
-  finish(): WrittenBody {
+  finish(skipped: number): WrittenBody {
     this.#encode();
-    return { payload: this.#bytes.bytes(), etag: this.#hash.tag(), skipped: this.#skipped };
+    return { payload: this.#bytes.bytes(), etag: this.#hash.tag(), skipped };
   }
 
   #encode(): void {
@@ -166,11 +189,41 @@ class LinkFormatInParts implements GrowingBody {
   }
 }
 
-/** Links with one context are one object: nothing can be written before the last one is known. */
+class LinkFormatInParts implements GrowingBody {
+  readonly #body: BodyInPieces;
+  #hasLinks = false;
+  #skipped = 0;
+
+  constructor(maxBytes: number, seed: number) {
+    this.#body = new BodyInPieces(maxBytes, seed);
+  }
+
+  add(link: Link): void {
+    const written = writtenLink(link);
+    if (written === null) {
+      this.#skipped++;
+      return;
+    }
+    this.#body.add(this.#hasLinks ? `,${written}` : written);
+    this.#hasLinks = true;
+  }
+
+  // biome-ignore lint/correctness/useYield: there is nothing left that takes long
+  *finish(): Generator<null, WrittenBody> {
+    return this.#body.finish(this.#skipped);
+  }
+}
+
+/**
+ * RFC 9264 section 4.2. Links with one context are one object: only once the last one is known can they be put together. Each is
+ * turned into text when it comes.
+ */
 class LinksetInParts implements GrowingBody {
   readonly #maxBytes: number;
   readonly #seed: number;
-  readonly #links: Link[] = [];
+  /** Targets by context and relation. */
+  readonly #contexts = new Map<string, Map<string, string[]>>();
+  #length = 0;
 
   constructor(maxBytes: number, seed: number) {
     this.#maxBytes = maxBytes;
@@ -178,14 +231,41 @@ class LinksetInParts implements GrowingBody {
   }
 
   add(link: Link): void {
-    this.#links.push(link);
-    if (this.#links.length * MIN_LINKSET_BYTES > this.#maxBytes) throw new AnswerTooLarge();
+    for (const { anchor, ...relations } of toLinkset([link], "/").linkset) {
+      const context = String(anchor);
+      const known = this.#contexts.get(context) ?? new Map<string, string[]>();
+      this.#contexts.set(context, known);
+      for (const [relation, targets] of Object.entries(relations)) this.#addTargets(known, relation, targets);
+    }
+    if (this.#length > this.#maxBytes) throw new AnswerTooLarge();
   }
 
-  finish(): WrittenBody {
-    const { text, skipped } = writeLinkset(this.#links, this.#maxBytes);
-    const payload = Buffer.from(text, "utf8");
-    return { payload, etag: bodyTag(payload, this.#seed), skipped };
+  #addTargets(relations: Map<string, string[]>, relation: string, targets: unknown): void {
+    const known = relations.get(relation) ?? [];
+    relations.set(relation, known);
+    for (const target of targets as unknown[]) {
+      const text = JSON.stringify(target);
+      this.#length += text.length;
+      known.push(text);
+    }
+  }
+
+  *finish(): Generator<null, WrittenBody> {
+    const body = new BodyInPieces(this.#maxBytes, this.#seed);
+    let isFirst = true;
+    body.add('{"linkset":[');
+    for (const [anchor, relations] of this.#contexts) {
+      body.add(`${isFirst ? "" : ","}{"anchor":${JSON.stringify(anchor)}`);
+      isFirst = false;
+      for (const [relation, targets] of relations) {
+        body.add(`,${JSON.stringify(relation)}:[`);
+        for (const [at, target] of targets.entries()) if (body.add(at === 0 ? target : `,${target}`)) yield null;
+        body.add("]");
+      }
+      if (body.add("}")) yield null;
+    }
+    body.add("]}");
+    return body.finish(0);
   }
 }
 

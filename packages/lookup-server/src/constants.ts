@@ -10,3 +10,5 @@ export const LINK_WEIGHT_FACTOR = 4;
 export const COLD_CHECK_MS = 30_000;
 /** Share of its deadline for which a lookup waits for a copy that will cover it. */
 export const COPY_WAIT_SHARE = 0.5;
+/** Links that are dealt with between two places where others may have their turn: well below a millisecond of work. */
+export const LINKS_PER_STEP = 64;

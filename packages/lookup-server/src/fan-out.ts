@@ -40,6 +40,8 @@ export interface FanOutRequest {
   readonly ignoreCount?: boolean;
   /** On the resource lookup, ask for the endpoints as well: several origins may have links of one endpoint. */
   readonly needsEndpoints: boolean;
+  /** Runs what yields between small steps, so that a long answer does not hold up others. */
+  readonly inTurns: <T>(work: Generator<void, T>) => Promise<T>;
 }
 
 type Answered = Exclude<FanOutResult, { readonly failure: Error }>;
@@ -79,7 +81,8 @@ async function askWithEndpoints(
   }
   const joined = join(resources, endpoints);
   const mayBeOutOfDate = endpoints.origin !== "forwarded" || !endpoints.isWhole;
-  if (!mayBeOutOfDate || !namesUnknownRegistration(joined.links, joined.endpoints ?? [])) return joined;
+  if (!mayBeOutOfDate) return joined;
+  if (!(await request.inTurns(namesUnknownRegistration(joined.links, joined.endpoints ?? [])))) return joined;
   // Registered after the endpoints were cached, or beyond the count that was asked for.
   const latest = await askOne(upstream, { ...endpointRequest, ignoreCount: true }, cache, { mustValidate: true });
   return "failure" in latest ? joined : join(resources, latest);
@@ -111,7 +114,7 @@ async function askOne(
   const { items, count } = forwardedItems(upstream, request);
   try {
     const { answer, ageS, maxAgeS, origin } = await cache.ask(upstream, kind, items, deadline, control);
-    const links = kind === "ep" ? withTimePassed(answer.links, ageS) : answer.links;
+    const links = kind === "ep" ? await request.inTurns(withTimePassed(answer.links, ageS)) : answer.links;
     const isWhole = count === null || answer.received < count;
     const { losses } = answer;
     return { upstream, links, losses, ...(kind === "ep" ? { endpoints: links } : {}), maxAgeS, isWhole, origin };

@@ -100,7 +100,10 @@ const sector = (link: Link) => link.attributes.find(([name]) => name === "d")?.[
 function ask(kind: LookupInterface, items: string[], hopLimit?: number): LookupContext {
   const parsed = parseLookupQuery(items);
   if (!parsed.ok) throw new Error(parsed.message);
-  const request = { peer: {}, ...(hopLimit === undefined ? {} : { hopLimit }) } as LookupContext["request"];
+  const request = {
+    peer: { address: "192.0.2.1" },
+    ...(hopLimit === undefined ? {} : { hopLimit }),
+  } as LookupContext["request"];
   return { kind, items, query: parsed.query, scope: lookupScope(request, parsed.query.criteria), request };
 }
 

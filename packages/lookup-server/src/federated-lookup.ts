@@ -1,15 +1,15 @@
-import { CODE, type Peer } from "@tributary/coap-transport";
+import { addressHolder, CODE, type Peer } from "@tributary/coap-transport";
 import { firstValue, type Link } from "@tributary/link-model";
 import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/lookup-interface";
 import type { Directory, LookupOptions, SourcedRenewal } from "@tributary/merge-engine";
-import type { Environment } from "@tributary/runtime";
+import { type Environment, inTurns, turnsOf } from "@tributary/runtime";
 import type { Upstream } from "@tributary/upstream-sync";
-import { COPY_WAIT_SHARE, PARTIAL_MAX_AGE_S } from "./constants.js";
+import { COPY_WAIT_SHARE, LINKS_PER_STEP, PARTIAL_MAX_AGE_S } from "./constants.js";
 import { participation } from "./coverage.js";
 import { LookupServerError } from "./errors.js";
 import { type FanOutRequest, type FanOutResult, fanOut } from "./fan-out.js";
 import type { ResponseCache } from "./response-cache.js";
-import { type Contribution, type KnownEndpoint, reportedAgeS, union } from "./union.js";
+import { type Contribution, inSteps, type KnownEndpoint, reportedAgeS, unionInSteps } from "./union.js";
 
 export interface FederatedLookupDeps {
   readonly directory: Directory;
@@ -89,7 +89,10 @@ class FederatedLookup {
       return { links: this.#replica(context), steps: this.#steps(context), origin: "local", isLasting };
     }
     // What was copied of an upstream before it was lost is still true, only not all of it.
-    return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#replica(context));
+    return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => ({
+      links: this.#replica(context),
+      steps: this.#steps(context),
+    }));
   }
 
   /**
@@ -145,9 +148,10 @@ class FederatedLookup {
   }
 
   /** The same, with places where others may have their turn. */
-  #steps({ kind, query, request }: LookupContext): () => Iterable<Link | null> {
+  #steps(context: LookupContext, sources?: ReadonlySet<string>): () => Iterable<Link | null> {
+    const { kind, query, request } = context;
     const nowMs = this.#deps.env.clock.nowMs();
-    return () => this.#deps.directory.lookupInSteps(kind, query, nowMs, optionsOf(request.peer));
+    return () => this.#deps.directory.lookupInSteps(kind, query, nowMs, optionsOf(request.peer, sources));
   }
 
   /** Wait for copies, for part of the deadline, and answer by what is covered then. */
@@ -176,25 +180,33 @@ class FederatedLookup {
   }
 
   async #askUntil(context: LookupContext, plan: Plan, deadline: AbortSignal): Promise<LookupAnswer | LookupRefusal> {
-    const request: FanOutRequest = { ...context, deadline, needsEndpoints: this.#hasSeveralOrigins(plan) };
+    const needsEndpoints = this.#hasSeveralOrigins(plan);
+    const request: FanOutRequest = { ...context, deadline, needsEndpoints, inTurns: this.#inTurnsOf(context) };
     let results = await fanOut(plan.asked, request, this.#deps.cache);
-    let links = this.#unite(context, results);
+    let links = await request.inTurns(this.#unite(context, results));
     if (isShort(context, links) && results.some((result) => "links" in result && !result.isWhole)) {
       // Duplicates took places within the pushed-down count: the rest is needed after all.
       results = await fanOut(plan.asked, { ...request, ignoreCount: true }, this.#deps.cache);
-      links = this.#unite(context, results);
+      links = await request.inTurns(this.#unite(context, results));
     }
     const missing = [...plan.missing, ...this.#failures(results)];
     const page = paged(context, links);
+    const found = { links: page, steps: () => page };
     const answered = results.flatMap((result) => ("links" in result ? [result] : []));
     if (missing.length > 0)
-      return this.#partial(missing, answered.length > 0 || this.#isAnythingKnown(plan), () => page);
+      return this.#partial(missing, answered.length > 0 || this.#isAnythingKnown(plan), () => found);
     const maxAgeS = Math.min(60, ...answered.map((answer) => answer.maxAgeS));
     return {
-      links: page,
+      ...found,
       origin: answered.every(({ origin }) => origin === "cached") ? "cached" : "forwarded",
       maxAgeS,
     };
+  }
+
+  /** Runs work for the client of a lookup, to its end. */
+  #inTurnsOf({ request: { peer } }: LookupContext): FanOutRequest["inTurns"] {
+    const turns = turnsOf(this.#deps.env.clock);
+    return async <T>(work: Generator<void, T>) => (await inTurns(turns, work, undefined, addressHolder(peer))) as T;
   }
 
   /** Whether registrations of one endpoint may be found in several places. */
@@ -205,33 +217,37 @@ class FederatedLookup {
     return directory.sources().some((source) => !sources.has(source) && directory.counts(source).total > 0);
   }
 
-  #unite(context: LookupContext, results: readonly FanOutResult[]): Link[] {
+  /** Yields between small steps. */
+  *#unite(context: LookupContext, results: readonly FanOutResult[]): Generator<void, Link[]> {
     const { kind, query } = context;
     const nowMs = this.#deps.env.clock.nowMs();
     const answers = results
       .flatMap((result) => ("links" in result ? [result] : []))
       .sort((a, b) => (a.upstream.name < b.upstream.name ? -1 : 1));
-    const contributions = [this.#copied(context, answers, nowMs)];
+    const contributions = [yield* this.#copied(context, answers, nowMs)];
     for (const { links, endpoints, origin } of answers) {
-      const known = endpoints?.map((link) => this.#endpoint(link, origin === "stale", nowMs));
+      const known =
+        endpoints === undefined
+          ? undefined
+          : yield* inSteps(endpoints, (link) => this.#endpoint(link, origin === "stale", nowMs));
       contributions.push({ links, ...(known === undefined ? {} : { endpoints: known }) });
     }
     const mayDecide = this.#mayDecide(answers);
     const knownElsewhere = (ep: string, d: string | undefined) =>
       this.#deps.directory.renewals(ep, d, nowMs).filter(mayDecide);
-    return union(kind, contributions, knownElsewhere, query.showProvenance);
+    return yield* unionInSteps(kind, contributions, knownElsewhere, query.showProvenance);
   }
 
   /** What the directory has of all sources but those of upstreams that answered. */
-  #copied(context: LookupContext, answers: readonly AnsweredResult[], nowMs: number): Contribution {
+  *#copied(context: LookupContext, answers: readonly AnsweredResult[], nowMs: number): Generator<void, Contribution> {
     const answered = new Set(answers.flatMap(({ upstream }) => upstream.status().sources));
     const sources = new Set(this.#deps.directory.sources().filter((source) => !answered.has(source)));
     const { criteria } = context.query;
     // Provenance is read first and dropped at the end, whether or not the client asked for it.
     const whole = { ...context, query: { criteria, showProvenance: true } };
-    const links = [...this.#replica(whole, sources)];
-    const endpoints = context.kind === "ep" ? links : [...this.#replica({ ...whole, kind: "ep" }, sources)];
-    return { links, endpoints: endpoints.map((link) => this.#endpoint(link, false, nowMs)) };
+    const links = yield* found(this.#steps(whole, sources));
+    const endpoints = context.kind === "ep" ? links : yield* found(this.#steps({ ...whole, kind: "ep" }, sources));
+    return { links, endpoints: yield* inSteps(endpoints, (link) => this.#endpoint(link, false, nowMs)) };
   }
 
   /** A copy that is connected knows the moment of the last renewal better than an answer, which tells whole seconds. */
@@ -284,19 +300,28 @@ class FederatedLookup {
   #partial(
     missing: readonly MissingPart[],
     isAnythingKnown: boolean,
-    links: () => Iterable<Link>,
+    found: () => Pick<LookupAnswer, "links" | "steps">,
   ): LookupAnswer | LookupRefusal {
     const names = missing.map(({ text }) => text).join(", ");
     if (!isAnythingKnown) return { code: CODE.GATEWAY_TIMEOUT, message: `no upstream could be reached: ${names}` };
     if (this.#options.onPartial === "fail")
       return { code: CODE.GATEWAY_TIMEOUT, message: `upstreams missing: ${names}` };
     return {
-      links: links(),
+      ...found(),
       origin: "partial",
       missing: missing.map(({ upstream }) => upstream),
       maxAgeS: PARTIAL_MAX_AGE_S,
     };
   }
+}
+
+/** The links of a lookup, all at once. */
+function* found(steps: () => Iterable<Link | null>): Generator<void, Link[]> {
+  const links: Link[] = [];
+  for (const link of steps()) {
+    if (link === null || links.push(link) % LINKS_PER_STEP === 0) yield;
+  }
+  return links;
 }
 
 function absent(upstream: string): MissingPart {

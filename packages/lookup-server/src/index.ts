@@ -7,4 +7,3 @@ export { createFederatedLookup } from "./federated-lookup.js";
 export type { CacheAnswer, CacheOutcome, ResponseCacheOptions } from "./response-cache.js";
 export { ResponseCache } from "./response-cache.js";
 export type { Contribution, KnownElsewhere, KnownEndpoint } from "./union.js";
-export { union } from "./union.js";

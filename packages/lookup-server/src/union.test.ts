@@ -1,6 +1,11 @@
 import { type Link, parseLinkFormat, serialiseLinks } from "@tributary/link-model";
 import { describe, expect, test } from "vitest";
-import { type Contribution, type KnownElsewhere, type KnownEndpoint, reportedAgeS, union } from "./union.js";
+import { type Contribution, type KnownElsewhere, type KnownEndpoint, reportedAgeS, unionInSteps } from "./union.js";
+
+function union(...args: Parameters<typeof unionInSteps>): Link[] {
+  const work = unionInSteps(...args);
+  for (let step = work.next(); ; step = work.next()) if (step.done === true) return step.value;
+}
 
 function links(text: string): Link[] {
   const parsed = parseLinkFormat(new TextEncoder().encode(text));

@@ -1,5 +1,6 @@
 import { firstValue, type Link, lastValue, originOf, serialiseLink } from "@tributary/link-model";
 import { compareRenewals, type LookupInterface, type Renewal } from "@tributary/merge-engine";
+import { LINKS_PER_STEP } from "./constants.js";
 
 /** What one origin contributes to a lookup, in its own stable order. */
 export interface Contribution {
@@ -29,32 +30,44 @@ const PROVENANCE: ReadonlySet<string> = new Set(["provenance"]);
  * The union of several contributions (draft 4.4). Of the registrations of one (ep, d) only the one that was renewed last
  * counts: on the endpoint lookup as a link, on the resource lookup with its links. Links whose registration is not told are
  * kept; those that say the same as a link of another origin are left out. The order is that of the contributions, each in its
- * own order, so that a longer prefix of one never moves what stood before it (paging). Pure.
+ * own order, so that a longer prefix of one never moves what stood before it (paging). Yields between small steps. Pure.
  */
-export function union(
+export function* unionInSteps(
   kind: LookupInterface,
   contributions: readonly Contribution[],
   knownElsewhere: KnownElsewhere,
   showProvenance: boolean,
-): Link[] {
-  const winners = findWinners(contributions, knownElsewhere);
+): Generator<void, Link[]> {
+  const winners = yield* findWinners(contributions, knownElsewhere);
   return kind === "ep"
-    ? unionOfEndpoints(contributions, winners)
-    : unionOfResources(contributions, winners, showProvenance);
+    ? yield* unionOfEndpoints(contributions, winners)
+    : yield* unionOfResources(contributions, winners, showProvenance);
+}
+
+/** `items` one by one, with a place where others may have their turn after so many. */
+export function* inSteps<T, U>(items: Iterable<T>, see: (item: T) => U): Generator<void, U[]> {
+  const seen: U[] = [];
+  for (const item of items) if (seen.push(see(item)) % LINKS_PER_STEP === 0) yield;
+  return seen;
 }
 
 /** The registration that stands for each (ep, d); null where one that is known elsewhere does. */
 type Winners = ReadonlyMap<string, KnownEndpoint | null>;
 
-function findWinners(contributions: readonly Contribution[], knownElsewhere: KnownElsewhere): Winners {
+function* findWinners(
+  contributions: readonly Contribution[],
+  knownElsewhere: KnownElsewhere,
+): Generator<void, Winners> {
   const winners = new Map<string, KnownEndpoint | null>();
-  for (const endpoint of contributions.flatMap(({ endpoints = [] }) => endpoints)) {
-    const key = keyOf(endpoint.link);
-    const held = winners.get(key);
-    if (held === undefined || (held !== null && isLater(endpoint, held))) winners.set(key, endpoint);
-  }
-  for (const [key, winner] of winners)
+  for (const { endpoints = [] } of contributions)
+    yield* inSteps(endpoints, (endpoint) => {
+      const key = keyOf(endpoint.link);
+      const held = winners.get(key);
+      if (held === undefined || (held !== null && isLater(endpoint, held))) winners.set(key, endpoint);
+    });
+  yield* inSteps(winners, ([key, winner]) => {
     if (winner !== null && isSuperseded(winner, knownElsewhere)) winners.set(key, null);
+  });
   return winners;
 }
 
@@ -71,35 +84,38 @@ function isSuperseded({ link, renewal }: KnownEndpoint, knownElsewhere: KnownEls
   );
 }
 
-function unionOfEndpoints(contributions: readonly Contribution[], winners: Winners): Link[] {
+function* unionOfEndpoints(contributions: readonly Contribution[], winners: Winners): Generator<void, Link[]> {
   // In the place of the first registration of its endpoint, whichever is shown.
   const shown = new Map<string, Link>();
-  for (const { links } of contributions) {
-    for (const link of links) {
+  for (const { links } of contributions)
+    yield* inSteps(links, (link) => {
       const key = keyOf(link);
       const winner = winners.get(key);
       if (winner !== null && !shown.has(key)) shown.set(key, without(winner?.link ?? link, AGE_ATTRIBUTES));
-    }
-  }
+    });
   return [...shown.values()];
 }
 
-function unionOfResources(contributions: readonly Contribution[], winners: Winners, showProvenance: boolean): Link[] {
+function* unionOfResources(
+  contributions: readonly Contribution[],
+  winners: Winners,
+  showProvenance: boolean,
+): Generator<void, Link[]> {
   const seen = new Set<string>();
   const links: Link[] = [];
   for (const contribution of contributions) {
-    const endpointOf = attribution(contribution);
+    const endpointOf = yield* attribution(contribution);
     // Repetitions within one origin are its own statement; only between origins they are duplicates.
     const own = new Set<string>();
-    for (const link of contribution.links) {
+    yield* inSteps(contribution.links, (link) => {
       const endpoint = endpointOf(link);
-      if (endpoint !== undefined && winners.get(keyOf(endpoint.link)) !== endpoint) continue;
+      if (endpoint !== undefined && winners.get(keyOf(endpoint.link)) !== endpoint) return;
       const plain = without(link, PROVENANCE);
       const text = serialiseLink(plain);
       own.add(text);
       if (!seen.has(text)) links.push(showProvenance ? link : plain);
-    }
-    for (const text of own) seen.add(text);
+    });
+    yield* inSteps(own, (text) => seen.add(text));
   }
   return links;
 }
@@ -108,35 +124,45 @@ function unionOfResources(contributions: readonly Contribution[], winners: Winne
  * Finds the endpoint that registered a link: by its provenance, or else by its base, which is the origin of the link's
  * context (RFC 9176 section 6.1), where only one of the endpoints has that base. Pure.
  */
-function attribution({ endpoints = [] }: Contribution): (link: Link) => KnownEndpoint | undefined {
-  const byHref = new Map(endpoints.map((endpoint) => [endpoint.link.target, endpoint]));
-  let byBase: Map<string, KnownEndpoint | null> | undefined;
+function* attribution({
+  links,
+  endpoints = [],
+}: Contribution): Generator<void, (link: Link) => KnownEndpoint | undefined> {
+  const byHref = new Map<string, KnownEndpoint>();
+  yield* inSteps(endpoints, (endpoint) => byHref.set(endpoint.link.target, endpoint));
+  const isEachNamed = links.every((link) => typeof lastValue(link, "provenance") === "string");
+  const byBase = isEachNamed ? undefined : yield* endpointsByBase(endpoints);
   return (link) => {
     const provenance = lastValue(link, "provenance");
     if (typeof provenance === "string") return byHref.get(provenance);
-    byBase ??= endpointsByBase(endpoints);
     const context = originOf(firstValue(link, "anchor") ?? link.target);
-    return context === undefined ? undefined : (byBase.get(context.toLowerCase()) ?? undefined);
+    return context === undefined ? undefined : (byBase?.get(context.toLowerCase()) ?? undefined);
   };
 }
 
 /** Null where several have one base. */
-function endpointsByBase(endpoints: readonly KnownEndpoint[]): Map<string, KnownEndpoint | null> {
+function* endpointsByBase(endpoints: readonly KnownEndpoint[]): Generator<void, Map<string, KnownEndpoint | null>> {
   const found = new Map<string, KnownEndpoint | null>();
-  for (const endpoint of endpoints) {
+  yield* inSteps(endpoints, (endpoint) => {
     const base = originOf(firstValue(endpoint.link, "base") ?? firstValue(endpoint.link, "con") ?? "")?.toLowerCase();
     if (base !== undefined) found.set(base, found.has(base) ? null : endpoint);
-  }
+  });
   return found;
 }
 
-/** Whether links come from a registration that is not among the endpoints. Pure. */
-export function namesUnknownRegistration(links: readonly Link[], endpoints: readonly Link[]): boolean {
-  const known = new Set(endpoints.map(({ target }) => target));
-  return links.some((link) => {
+/** Whether links come from a registration that is not among the endpoints. Yields between small steps. Pure. */
+export function* namesUnknownRegistration(
+  links: readonly Link[],
+  endpoints: readonly Link[],
+): Generator<void, boolean> {
+  const known = new Set<string>();
+  yield* inSteps(endpoints, ({ target }) => known.add(target));
+  let isAnyUnknown = false;
+  yield* inSteps(links, (link) => {
     const provenance = lastValue(link, "provenance");
-    return typeof provenance === "string" && !known.has(provenance);
+    isAnyUnknown ||= typeof provenance === "string" && !known.has(provenance);
   });
+  return isAnyUnknown;
 }
 
 /** Seconds since the last renewal as an endpoint link tells them (draft 5.2, and `lt-remaining` of later drafts). Pure. */

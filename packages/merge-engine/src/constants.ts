@@ -50,3 +50,5 @@ export const COMMON_ATTRIBUTES: ReadonlySet<string> = new Set([
   ...["rt", "if", "rel", "rev", "anchor", "ct", "sz", "obs", "title", "title*", "type", "hreflang", "media", "et"],
   ...["hct", "osc", "ep", "d", "base", "href", "provenance"],
 ]);
+/** Keys passed over that cost as much as one candidate that is looked at. */
+export const KEYS_PER_LOOK = 16;

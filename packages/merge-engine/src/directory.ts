@@ -3,8 +3,9 @@ import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constant
 import { MergeError } from "./errors.js";
 import type { FederationClock } from "./federation-clock.js";
 import { hrefTokenName } from "./lookup/attribute-index.js";
+import { SortedChunks } from "./lookup/sorted-chunks.js";
 import { type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
-import { mayBePassedOver } from "./records/total-order.js";
+import { compareHeld, mayBePassedOver } from "./records/total-order.js";
 import { RegistrationBook } from "./registration-book.js";
 import { SharedLimit } from "./shared-limit.js";
 import type {
@@ -76,7 +77,8 @@ class MergedDirectory implements Directory {
         records: new Map(),
         overdue: new Set<StoredRecord>(),
         shown: 0,
-        superseded: new Set<StoredRecord>(),
+        superseded: new SortedChunks<StoredRecord>((one, other) => compareHeld(one, other) < 0),
+        shownAgain: new Set<StoredRecord>(),
       };
       this.#book.sources.set(name, source);
     }

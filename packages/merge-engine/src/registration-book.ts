@@ -99,6 +99,7 @@ export class RegistrationBook {
     source.records.delete(record.href);
     source.overdue.delete(record);
     source.superseded.delete(record);
+    source.shownAgain.delete(record);
     removeByPrecedence(key, record);
     if (key.records.length < 2) this.#contested.delete(key);
     this.heap.forget(record);
@@ -313,8 +314,11 @@ function noteSuperseded({ records, shown }: KeyState): void {
   for (const record of records) {
     const { source } = record;
     if (source.authority !== null) continue;
-    if (record === shown) source.superseded.delete(record);
-    else source.superseded.add(record);
+    if (record !== shown) {
+      source.superseded.add(record);
+      source.shownAgain.delete(record);
+    } else if (source.shownAgain.delete(record)) source.superseded.delete(record);
+    else if (source.superseded.find(record) !== undefined) source.shownAgain.add(record);
   }
 }
 

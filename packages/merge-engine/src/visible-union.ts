@@ -1,15 +1,20 @@
 import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
-import { CANDIDATES_PER_STEP, MARKED_SHARE, MIN_SORTED, SORTED_SHARE } from "./constants.js";
+import { CandidateSearch } from "./candidate-search.js";
+import { CANDIDATES_PER_STEP, KEYS_PER_LOOK } from "./constants.js";
 import { AttributeIndex, type TokenList } from "./lookup/attribute-index.js";
-import { type Selection, selectByCriterion } from "./lookup/candidates.js";
 import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./lookup/matching.js";
 import { SortedChunks } from "./lookup/sorted-chunks.js";
+import { Pace } from "./pace.js";
 import { PageWalks } from "./page-walks.js";
 import type { ExpiryHeap } from "./records/expiry-heap.js";
 import type { KeyTable } from "./records/key-table.js";
 import { type KeyState, RecordReader, type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
 import { compareKeys, firstLive } from "./records/total-order.js";
 import type { LookupInterface, LookupOptions, SourcedRegistration } from "./types.js";
+
+/** So many words of packed links, as a power of two, take about as long to look at as a registration with few. */
+const WORDS_PER_LOOK_BITS = 4;
+const NO_PAUSE = new Pace(Number.POSITIVE_INFINITY);
 
 export interface VisibleUnionDeps {
   readonly keys: KeyTable;
@@ -22,11 +27,12 @@ export class VisibleUnion {
   readonly #deps: VisibleUnionDeps;
   readonly #index = new AttributeIndex();
   readonly #order = new SortedChunks<KeyState>((one, other) => compareKeys(one, other) < 0);
-
   readonly #walks = new PageWalks();
+  readonly #search: CandidateSearch;
 
   constructor(deps: VisibleUnionDeps) {
     this.#deps = deps;
+    this.#search = new CandidateSearch({ ...deps, index: this.#index, order: this.#order });
   }
 
   /** Distinct (name, value) pairs in the index. */
@@ -90,14 +96,15 @@ export class VisibleUnion {
     const isRemembered = start > 0 && isSettled && isOfAll;
     const walk = isRemembered ? this.#walks.begin(kind, criteria, options.zone, start) : undefined;
     let position = walk?.from?.position ?? 0;
-    let looked = 0;
-    for (const record of this.#records(criteria, nowMs, options, walk?.from?.key)) {
+    const pace = new Pace(perStep);
+    for (const record of this.#records(criteria, nowMs, options, pace, walk?.from?.key)) {
+      if (record === null) {
+        yield null;
+        continue;
+      }
       const registration = new RecordReader(record);
       walk?.pass(record.key, position);
-      if (++looked >= perStep) {
-        looked = 0;
-        yield null;
-      }
+      if (pace.isPause(1 + (record.links.length >>> WORDS_PER_LOOK_BITS))) yield null;
       if (kind === "ep") {
         if (!registrationMatches(criteria, registration)) continue;
         if (position >= start) yield endpointLink(registration);
@@ -105,7 +112,7 @@ export class VisibleUnion {
         continue;
       }
       for (const link of registration.links) {
-        looked++;
+        if (pace.isPause()) yield null;
         if (!resourceMatches(criteria, registration, link)) continue;
         if (position >= start) yield resourceLink(link, registration, showProvenance);
         if (++position >= end) return;
@@ -114,33 +121,41 @@ export class VisibleUnion {
   }
 
   *select(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Generator<SourcedRegistration> {
-    for (const record of this.#candidates(criteria, nowMs, options)) {
-      if (registrationMatches(criteria, new RecordReader(record))) yield snapshot(record);
+    for (const record of this.#candidates(criteria, nowMs, options, NO_PAUSE)) {
+      if (record !== null && registrationMatches(criteria, new RecordReader(record))) yield snapshot(record);
     }
   }
 
+  /** With null wherever the search may be interrupted. */
   #records(
     criteria: readonly Criterion[],
     nowMs: number,
     options: LookupOptions,
+    pace: Pace,
     from?: KeyState,
-  ): Iterable<StoredRecord> {
+  ): Iterable<StoredRecord | null> {
     const { heldBy } = options;
-    if (heldBy === undefined) return this.#candidates(criteria, nowMs, options, from);
-    const shown = this.#candidates(criteria, nowMs, { ...options, sources: new Set([heldBy]) });
+    if (heldBy === undefined) return this.#candidates(criteria, nowMs, options, pace, from);
+    const own = { ...options, sources: new Set([heldBy]), heldBy };
+    const shown = this.#candidates(criteria, nowMs, own, pace);
     const { superseded } = this.#deps.sources.get(heldBy) ?? {};
     if (superseded === undefined || superseded.size === 0) return shown;
-    const matching = [...superseded].filter(
-      (record) =>
-        shownAt(record.key, nowMs) !== record &&
-        !record.hasEnded(nowMs) &&
-        isShownIn(options.zone, record) &&
-        registrationMatches(criteria, new RecordReader(record)),
-    );
-    return inOrder(
-      shown,
-      matching.sort((one, other) => compareKeys(one.key, other.key)),
-    );
+    return inOrder(shown, this.#superseded(superseded, criteria, nowMs, options.zone, pace));
+  }
+
+  /** There is no index of what is not shown. */
+  *#superseded(
+    records: SortedChunks<StoredRecord>,
+    criteria: readonly Criterion[],
+    nowMs: number,
+    zone: string | undefined,
+    pace: Pace,
+  ): Generator<StoredRecord | null> {
+    for (const record of records.from()) {
+      if (pace.isPause(1 + (record.links.length >>> WORDS_PER_LOOK_BITS))) yield null;
+      if (record.hasEnded(nowMs) || !isShownIn(zone, record)) continue;
+      if (registrationMatches(criteria, new RecordReader(record))) yield record;
+    }
   }
 
   /** Records that are shown at `nowMs` to such a client and can meet the criteria, in order, from a key on. */
@@ -148,94 +163,50 @@ export class VisibleUnion {
     criteria: readonly Criterion[],
     nowMs: number,
     options: LookupOptions,
+    pace: Pace,
     from?: KeyState,
-  ): Generator<StoredRecord> {
-    for (const key of this.#candidateKeys(criteria, nowMs, from)) {
-      const record = shownAt(key, nowMs);
-      if (record === null) continue;
-      if (!isShownIn(options.zone, record)) continue;
-      if (options.sources !== undefined && !options.sources.has(record.source.name)) continue;
-      yield record;
-    }
-  }
-
-  /**
-   * Keys that can match, in order. Few candidates are collected and sorted; for many it is cheaper to walk the order and
-   * skip those that are not marked; when most are candidates the index is of no use.
-   */
-  #candidateKeys(criteria: readonly Criterion[], nowMs: number, from?: KeyState): Iterable<KeyState> {
-    const selection = this.#mostSelective(criteria);
-    if (selection === null) return this.#order.from(from);
-    if (selection.size > Math.max(MIN_SORTED, this.#order.size * SORTED_SHARE))
-      return this.#marked(selection, nowMs, from);
-    const sorted = this.#sorted(selection, nowMs);
-    return from === undefined ? sorted : sorted.filter((key) => compareKeys(key, from) >= 0);
-  }
-
-  #mostSelective(criteria: readonly Criterion[]): Selection | null {
-    let best: Selection | null = null;
-    let limit = Math.max(MIN_SORTED, this.#order.size * MARKED_SHARE);
-    const deps = { index: this.#index, order: this.#order, sources: this.#deps.sources };
-    // Exact values first: they are counted at once and make the limit for prefixes, which are added up.
-    for (const criterion of [...criteria].sort((a, b) => Number(a.isPrefix) - Number(b.isPrefix))) {
-      const selection = selectByCriterion(criterion, limit, deps);
-      if (selection === null || (best !== null && selection.size >= best.size)) continue;
-      best = selection;
-      limit = selection.size;
-      if (limit === 0) break;
-    }
-    return best;
-  }
-
-  #sorted(selection: Selection, nowMs: number): KeyState[] {
-    const keys = new Set<KeyState>(this.#unsettled(nowMs));
-    selection.forEachSlot((slot) => {
-      const key = this.#deps.keys.at(slot);
-      if (key !== undefined) keys.add(key);
-    });
-    return [...keys].sort(compareKeys);
-  }
-
-  *#marked(selection: Selection, nowMs: number, from?: KeyState): Generator<KeyState> {
-    const marks = new Uint32Array((this.#deps.keys.slots >>> 5) + 1);
-    const mark = (slot: number): void => {
-      marks[slot >>> 5] = (marks[slot >>> 5] as number) | (1 << (slot & 31));
-    };
-    selection.forEachSlot(mark);
-    for (const { slot } of this.#unsettled(nowMs)) mark(slot);
-    for (const key of this.#order.from(from)) {
-      if (((marks[key.slot >>> 5] ?? 0) & (1 << (key.slot & 31))) !== 0) yield key;
-    }
-  }
-
-  /** Keys whose shown record has ended since the last `expire`: another one takes its place, which is not indexed yet. */
-  *#unsettled(nowMs: number): Generator<KeyState> {
-    for (const record of this.#deps.heap.dueBy(nowMs)) {
-      if (record.key.shown === record && record.hasEnded(nowMs)) yield record.key;
+  ): Generator<StoredRecord | null> {
+    let skipped = 0;
+    for (const key of this.#search.keys(criteria, nowMs, pace, from)) {
+      const record = key === null ? null : (heldAt(key, nowMs, options.heldBy) ?? shownAt(key, nowMs));
+      if (record !== null && isShownTo(options, record)) yield record;
+      else if (key === null || (++skipped % KEYS_PER_LOOK === 0 && pace.isPause())) yield null;
     }
   }
 }
 
-/** Two sequences in the order of keys as one. */
-function* inOrder(some: Iterable<StoredRecord>, others: readonly StoredRecord[]): Generator<StoredRecord> {
-  let next = 0;
+/** Two sequences in the order of keys as one, without what is in both. */
+function* inOrder(
+  some: Iterable<StoredRecord | null>,
+  others: Iterator<StoredRecord | null>,
+): Generator<StoredRecord | null> {
+  let next = others.next();
+  let last: StoredRecord | null = null;
   for (const record of some) {
-    for (
-      let other = others[next];
-      other !== undefined && compareKeys(other.key, record.key) < 0;
-      other = others[next]
-    ) {
-      yield other;
-      next++;
+    while (record !== null && next.done !== true) {
+      if (next.value !== null && compareKeys(next.value.key, record.key) >= 0) break;
+      if (next.value !== last || last === null) yield next.value;
+      next = others.next();
     }
+    last = record ?? last;
     yield record;
   }
-  yield* others.slice(next);
+  for (; next.done !== true; next = others.next()) if (next.value !== last || last === null) yield next.value;
+}
+
+function isShownTo({ sources, zone }: LookupOptions, record: StoredRecord): boolean {
+  return isShownIn(zone, record) && (sources === undefined || sources.has(record.source.name));
 }
 
 /** RFC 9176 section 6.1: a link-local registration is shown on its link only. */
 function isShownIn(zone: string | undefined, record: StoredRecord): boolean {
   return record.zone === undefined || record.zone === zone;
+}
+
+/** What one source has of a key, if it is the one that is asked for. */
+function heldAt({ records }: KeyState, nowMs: number, source: string | undefined): StoredRecord | undefined {
+  if (source === undefined) return undefined;
+  return records.find((record) => record.source.name === source && !record.hasEnded(nowMs));
 }
 
 /** What rule 1 shows for a key at `nowMs`, whether or not `expire` has been called since. */

@@ -56,6 +56,46 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
     return { body, answer, made: () => made };
   }
 
+  test("a block that takes several turns to be made is sent once it is there, and others meanwhile", async () => {
+    const body = pattern(5000);
+    let made = 1024;
+    let isTooMuch = false;
+    const waiting: (() => void)[] = [];
+    const { served } = serving(() => ({
+      code: CODE.CONTENT,
+      etag: Uint8Array.of(1),
+      payload: body.subarray(0, made),
+      rest: {
+        upTo(bytes) {
+          if (bytes <= made) return body.subarray(0, made);
+          return new Promise<Uint8Array>((resolve, reject) => {
+            waiting.push(() => (isTooMuch ? reject(new Error("too much")) : resolve(body.subarray(0, made))));
+          });
+        },
+      },
+    }));
+    const client = served.peer();
+    const first = await ask(served, client, { token: [1], options: [block2(0, 5)] });
+    expect(first.payload).toEqual(body.subarray(0, 512));
+    client.send({ token: [2], options: [block2(2, 5)] });
+    await served.clock.advance(20);
+    expect(client.inbox).toEqual([]);
+    const other = await ask(served, served.peer("2001:db8::9"), { token: [3], options: [block2(0, 4)] });
+    expect(other.payload).toEqual(body.subarray(0, 256));
+    made = 2048;
+    for (const resolve of waiting.splice(0)) resolve();
+    await served.clock.advance(5);
+    const block = client.take();
+    expect([...block.payload]).toEqual([...body.subarray(1024, 1536)]);
+    expect(findBlock(block.options, BLOCK2)).toMatchObject({ num: 2, more: true });
+    client.send({ token: [4], options: [block2(9, 5)] });
+    await served.clock.advance(5);
+    isTooMuch = true;
+    for (const resolve of waiting.splice(0)) resolve();
+    await served.clock.advance(5);
+    expect(client.inbox.map(({ code }) => code)).toEqual([CODE.UNAVAILABLE]);
+  });
+
   test("a body that is not finished leaves block by block, each as soon as it is made", async () => {
     const { body, answer, made } = unfinished(5000);
     const { served, calls } = serving(answer);

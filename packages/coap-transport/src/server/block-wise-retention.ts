@@ -14,12 +14,16 @@ import { errorMessage } from "./response.js";
 /** Response bodies kept while a client fetches them block by block (RFC 7959 section 2.4), one per peer and request. */
 export interface Block2Retention {
   /** The block asked for out of a body retained before; null when there is none. */
-  resume(request: IncomingRequest, block: Block): OutgoingMessage | null;
+  resume(request: IncomingRequest, block: Block): OutgoingMessage | Promise<OutgoingMessage> | null;
   /**
    * `whole` as it is when it fits, else the block asked for (the first by default), the rest retained. `progress` is told
-   * when there is a rest, and how it is fetched.
+   * when there is a rest, and how it is fetched. A promise only where a body is not finished.
    */
-  begin(request: IncomingRequest, whole: OutgoingMessage, progress?: BlockProgress): OutgoingMessage;
+  begin(
+    request: IncomingRequest,
+    whole: OutgoingMessage,
+    progress?: BlockProgress,
+  ): OutgoingMessage | Promise<OutgoingMessage>;
   /** Give up what is kept for this peer. */
   forgetPeer(peer: Peer): void;
   /** Bodies kept. */
@@ -43,6 +47,20 @@ interface Retained {
   readonly isUnfinished: boolean;
   /** Bytes of it that are accounted for. */
   weight: number;
+  /** Bytes of it that there are. */
+  length: number;
+  readonly progress: BlockProgress | undefined;
+}
+
+/** The first request of a transfer, and what answers it. */
+interface TransferStart {
+  readonly request: IncomingRequest;
+  readonly whole: OutgoingMessage;
+  readonly asked: Block;
+  /** Bytes that one message carries. */
+  readonly size: number;
+  /** The client did not say in what blocks it wants the body. */
+  readonly isFree: boolean;
   readonly progress: BlockProgress | undefined;
 }
 
@@ -71,14 +89,26 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     return (capacity?.bertBytes ?? 0) > 0 ? BERT_SZX : preferredSzx;
   }
 
-  function slice(request: IncomingRequest, retained: Retained, asked: Block): OutgoingMessage {
+  function slice(
+    request: IncomingRequest,
+    retained: Retained,
+    asked: Block,
+  ): OutgoingMessage | Promise<OutgoingMessage> {
     // RFC 7959 section 2.4: the offset is what the client's own size says; a smaller block may be sent from there.
+    const offset = asked.num * blockSize(asked.szx);
+    const size = sizeFor(request, asked.szx);
+    // One byte more tells whether there is another block.
+    const body = retained.body.upTo(offset + size + 1);
+    return body instanceof Promise
+      ? body.then((made) => blockOf(made, request, retained, asked))
+      : blockOf(body, request, retained, asked);
+  }
+
+  function blockOf(body: Uint8Array, request: IncomingRequest, retained: Retained, asked: Block): OutgoingMessage {
     const offset = asked.num * blockSize(asked.szx);
     const size = sizeFor(request, asked.szx);
     const szx = asked.szx === BERT_SZX ? BERT_SZX : szxFor(size);
     const { code } = retained;
-    // One byte more tells whether there is another block.
-    const body = retained.body.upTo(offset + size + 1);
     if (offset > 0 && offset >= body.length) return errorMessage(CODE.BAD_REQUEST, "block number out of range");
     const more = offset + size < body.length;
     const own: CoapOption[] = [blockOption(OPTION.BLOCK2, { num: offset / blockSize(szx), more, szx })];
@@ -86,38 +116,33 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     const isSizeKnown = !retained.isUnfinished || !more;
     if (isSizeKnown && (request.asksSize2 || (asked.num === 0 && more)))
       own.push(freshUintOption(OPTION.SIZE2, body.length));
+    retained.length = Math.max(retained.length, body.length);
     return { code, options: sortOptions([...retained.options, ...own]), payload: body.subarray(offset, offset + size) };
   }
 
-  /** A body that cannot be made to its end is no body: what was sent of it is void. */
-  function sliceOrGiveUp(key: string, request: IncomingRequest, retained: Retained, block: Block): OutgoingMessage {
-    try {
-      const answer = slice(request, retained, block);
-      const length = retained.body.upTo(0).length;
-      if (length - retained.weight >= WEIGHED_BYTES) {
-        retained.weight = length;
-        bodies.set(key, retained, length);
-      }
-      return answer;
-    } catch {
-      bodies.delete(key);
-      return errorMessage(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count");
-    }
-  }
-
-  function begin(request: IncomingRequest, whole: OutgoingMessage, progress?: BlockProgress): OutgoingMessage {
+  function begin(
+    request: IncomingRequest,
+    whole: OutgoingMessage,
+    progress?: BlockProgress,
+  ): OutgoingMessage | Promise<OutgoingMessage> {
     const asked = request.block2 ?? { num: 0, more: false, szx: szxOf(request) };
     const isFree = request.block2 === undefined && !request.asksSize2;
     const size = (isFree ? request.capacity?.wholeBytes : undefined) ?? sizeFor(request, asked.szx);
-    const isUnfinished = whole.rest !== undefined;
     const payload = whole.rest?.upTo(size + 1) ?? whole.payload;
+    const start = { request, whole, asked, size, isFree, progress };
+    return payload instanceof Promise ? payload.then((made) => beginWith(made, start)) : beginWith(payload, start);
+  }
+
+  function beginWith(payload: Uint8Array, start: TransferStart): OutgoingMessage | Promise<OutgoingMessage> {
+    const { request, whole, asked, size, isFree, progress } = start;
+    const isUnfinished = whole.rest !== undefined;
     const fits = payload.length <= size && asked.num === 0;
-    if (fits && request.block2 === undefined && !request.asksSize2)
-      return isUnfinished ? { code: whole.code, options: whole.options, payload } : whole;
+    if (fits && isFree) return isUnfinished ? { code: whole.code, options: whole.options, payload } : whole;
     if (asked.num > 0 && whole.code !== CODE.CONTENT) return whole;
     const options = fits ? whole.options : withEtag(whole);
     const body = whole.rest ?? { upTo: () => payload };
-    const retained = { code: whole.code, options, body, isUnfinished, weight: payload.length, progress };
+    const { length } = payload;
+    const retained = { code: whole.code, options, body, isUnfinished, weight: length, length, progress };
     if (!fits) {
       bodies.set(transferKey(request), retained, retained.weight);
       progress?.onRetained();
@@ -125,16 +150,35 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     return slice(request, retained, asked);
   }
 
-  function resume(request: IncomingRequest, block: Block): OutgoingMessage | null {
+  function resume(request: IncomingRequest, block: Block): OutgoingMessage | Promise<OutgoingMessage> | null {
     if (block.szx === BERT_SZX && !allowsBert(request)) return errorMessage(CODE.BAD_REQUEST, "reserved block size");
     if (block.num === 0) return null;
     const key = transferKey(request);
     const retained = bodies.get(key);
     if (retained === undefined) return null;
-    const answer = sliceOrGiveUp(key, request, retained, block);
-    const isLast = findBlock(answer.options, OPTION.BLOCK2)?.more === false;
-    retained.progress?.onBlockAsked(isLast);
-    return answer;
+    /** A body that cannot be made to its end is no body: what was sent of it is void. */
+    const giveUp = (): OutgoingMessage => {
+      if (bodies.get(key) === retained) bodies.delete(key);
+      return errorMessage(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count");
+    };
+    const sent = (answer: OutgoingMessage): OutgoingMessage => {
+      weigh(key, retained);
+      const isLast = findBlock(answer.options, OPTION.BLOCK2)?.more === false;
+      retained.progress?.onBlockAsked(isLast);
+      return answer;
+    };
+    try {
+      const answer = slice(request, retained, block);
+      return answer instanceof Promise ? answer.then(sent, giveUp) : sent(answer);
+    } catch {
+      return sent(giveUp());
+    }
+  }
+
+  function weigh(key: string, retained: Retained): void {
+    if (retained.length - retained.weight < WEIGHED_BYTES || bodies.get(key) !== retained) return;
+    retained.weight = retained.length;
+    bodies.set(key, retained, retained.weight);
   }
 
   return {

@@ -70,6 +70,13 @@ export interface ServerDispatchOptions {
   readonly parameters: TransmissionParameters;
 }
 
+/** What a request led to. */
+interface Outcome {
+  readonly response: ServerResponse;
+  readonly whole: OutgoingMessage;
+  readonly accepted: AdmittedObservation | null;
+}
+
 /** An observer that asks for no further block for so many times the longest ACK_TIMEOUT has lost interest. */
 const PATIENCE_TIMEOUTS = 2;
 const SILENCE: Reply = { message: null };
@@ -132,7 +139,9 @@ class Dispatcher implements ServerDispatch {
     } catch (error) {
       return this.#failed(request, error);
     }
-    return answer instanceof Promise ? this.#wait(request, answer) : this.#finish(request, answer);
+    if (answer instanceof Promise) return this.#wait(request, answer);
+    const reply = this.#finish(request, answer);
+    return reply instanceof Promise ? this.#count(request, reply) : reply;
   }
 
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void {
@@ -166,7 +175,7 @@ class Dispatcher implements ServerDispatch {
   }
 
   /** Whatever is answered without asking the handler. */
-  #answerEarly(request: IncomingRequest): Reply | null {
+  #answerEarly(request: IncomingRequest): Reply | Promise<Reply> | null {
     if (request.failure !== null) return this.#refuse(request, request.failure.code, request.failure.diagnostic);
     if (request.method > METHOD.IPATCH) return this.#refuse(request, CODE.METHOD_NOT_ALLOWED, "unknown method");
     if (request.precondition !== undefined && !this.#evaluatesPrecondition(request))
@@ -190,11 +199,15 @@ class Dispatcher implements ServerDispatch {
   }
 
   /** Blocks behind the first come from the retained body; only what is safe is done anew when that is gone. */
-  #answerLaterBlock(request: IncomingRequest): Reply | null {
+  #answerLaterBlock(request: IncomingRequest): Reply | Promise<Reply> | null {
     if (request.block2 === undefined) return null;
     // RFC 7959 section 2.6: not a registration, whatever the client thinks.
     delete request.observe;
     const block = this.#retention.resume(request, request.block2);
+    if (block instanceof Promise) {
+      const reply = block.then((made) => this.#reply(request, made));
+      return this.#count(request, reply);
+    }
     if (block !== null) return this.#reply(request, block);
     if (SAFE_METHODS.includes(request.method)) return null;
     return this.#refuse(request, CODE.REQUEST_ENTITY_INCOMPLETE, "the response is no longer there");
@@ -216,9 +229,17 @@ class Dispatcher implements ServerDispatch {
   }
 
   async #wait(request: IncomingRequest, answer: Promise<ServerResponse>): Promise<Reply> {
+    return this.#count(
+      request,
+      answer.then((response) => this.#finish(request, response)),
+    );
+  }
+
+  /** A reply that takes its time, as long as it does. */
+  async #count(request: IncomingRequest, later: Promise<Reply>): Promise<Reply> {
     this.running++;
     try {
-      const reply = this.#finish(request, await answer);
+      const reply = await later;
       return this.#allowance.isUnlimited(request) ? reply : { ...reply, isToUnproven: true };
     } catch (error) {
       return this.#failed(request, error);
@@ -227,7 +248,7 @@ class Dispatcher implements ServerDispatch {
     }
   }
 
-  #finish(request: IncomingRequest, response: ServerResponse): Reply {
+  #finish(request: IncomingRequest, response: ServerResponse): Reply | Promise<Reply> {
     const { precondition } = request;
     if (precondition !== undefined && SAFE_METHODS.includes(request.method)) {
       const isMet = meetsPrecondition(precondition, targetOf(response));
@@ -238,7 +259,15 @@ class Dispatcher implements ServerDispatch {
     if (this.#allowance.needsProof(request, whole)) return this.#reply(request, this.#allowance.challenge(request));
     const accepted = this.#admit(request, response);
     this.#allowance.shrinkBlocks(request, whole);
-    let message = this.#retention.begin(request, whole, accepted?.progress);
+    const first = this.#retention.begin(request, whole, accepted?.progress);
+    const outcome = { response, whole, accepted };
+    return first instanceof Promise
+      ? first.then((message) => this.#replyWith(request, message, outcome))
+      : this.#replyWith(request, first, outcome);
+  }
+
+  #replyWith(request: IncomingRequest, first: OutgoingMessage, { response, whole, accepted }: Outcome): Reply {
+    let message = first;
     if (request.block1 !== undefined) message = withBlock1(message, request);
     if (accepted === null) {
       const reply = this.#reply(request, message);

@@ -242,6 +242,12 @@ class ServerObservation implements Observer, DeliverySink {
     this.#phase = "sending";
     // Observe is of the notification, not of the body: blocks fetched later do not repeat it (RFC 7959 section 2.6).
     const first = this.#deps.retention.begin(this.#request, responseMessage(response), this.fetch);
+    if (first instanceof Promise) first.then(this.#notify, this.#fail);
+    else this.#notify(first);
+  };
+
+  readonly #notify = (first: OutgoingMessage): void => {
+    if (this.#isOver()) return;
     const message = withObserve(first, this.nextSequence());
     this.#delivery = this.#deps.channel.notify(this.peer, this.token, message, this);
   };

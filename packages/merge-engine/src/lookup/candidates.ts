@@ -1,5 +1,6 @@
 import type { Criterion } from "@tributary/link-model";
-import { ENDPOINT_RESOURCE_TYPE } from "../constants.js";
+import { ENDPOINT_RESOURCE_TYPE, KEYS_PER_LOOK } from "../constants.js";
+import type { Pace } from "../pace.js";
 import type { KeyState, Source } from "../records/stored-record.js";
 import type { AttributeIndex } from "./attribute-index.js";
 import { forEachSlot, type Posting, postingSize } from "./postings.js";
@@ -19,14 +20,19 @@ export interface SelectionDeps {
   readonly sources: ReadonlyMap<string, Source>;
 }
 
-/** What can meet `criterion`; null when that is more than `limit`, or everything. */
-export function selectByCriterion(criterion: Criterion, limit: number, deps: SelectionDeps): Selection | null {
+/** What can meet `criterion`; null when that is more than `limit`, or everything. Yields wherever it may be interrupted. */
+export function* selectByCriterion(
+  criterion: Criterion,
+  limit: number,
+  deps: SelectionDeps,
+  pace: Pace,
+): Generator<null, Selection | null> {
   if (criterion.name === "rt" && isMetByType(criterion)) return null;
-  const found = new BoundedSelection(limit);
+  const found = new BoundedSelection(limit, pace);
   const isComplete =
-    found.addPostings(attributePostings(criterion, deps)) &&
-    (criterion.name !== "ep" || found.addKeys(keysByName(criterion, deps.order))) &&
-    (!namesRegistration(criterion) || found.addPostings(hrefPostings(criterion, deps)));
+    (yield* found.addPostings(attributePostings(criterion, deps))) &&
+    (criterion.name !== "ep" || (yield* found.addKeys(keysByName(criterion, deps.order)))) &&
+    (!namesRegistration(criterion) || (yield* found.addPostings(hrefPostings(criterion, deps))));
   return isComplete ? found : null;
 }
 
@@ -35,14 +41,18 @@ class BoundedSelection implements Selection {
   readonly #limit: number;
   readonly #postings: Posting[] = [];
   readonly #keys: KeyState[] = [];
+  readonly #pace: Pace;
+  #added = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, pace: Pace) {
     this.#limit = limit;
+    this.#pace = pace;
   }
 
   /** False when the limit is passed. */
-  addPostings(postings: Iterable<Posting>): boolean {
+  *addPostings(postings: Iterable<Posting>): Generator<null, boolean> {
     for (const posting of postings) {
+      if (this.#isPause()) yield null;
       this.size += postingSize(posting);
       if (this.size > this.#limit) return false;
       this.#postings.push(posting);
@@ -50,12 +60,17 @@ class BoundedSelection implements Selection {
     return true;
   }
 
-  addKeys(keys: Iterable<KeyState>): boolean {
+  *addKeys(keys: Iterable<KeyState>): Generator<null, boolean> {
     for (const key of keys) {
+      if (this.#isPause()) yield null;
       if (++this.size > this.#limit) return false;
       this.#keys.push(key);
     }
     return true;
+  }
+
+  #isPause(): boolean {
+    return ++this.#added % KEYS_PER_LOOK === 0 && this.#pace.isPause();
   }
 
   forEachSlot(visit: (slot: number) => void): void {

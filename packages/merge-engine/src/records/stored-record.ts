@@ -1,5 +1,6 @@
 import { type Attribute, isPathAbsolute, type Link } from "@tributary/link-model";
 import type { FederationClock } from "../federation-clock.js";
+import type { SortedChunks } from "../lookup/sorted-chunks.js";
 import type { Registration, SourcedRegistration } from "../types.js";
 import {
   type PackedAttributes,
@@ -29,8 +30,13 @@ export interface Source {
   readonly overdue: Set<StoredRecord>;
   /** How many of its records are shown. */
   shown: number;
-  /** This node's own records that another one is shown instead of; of other sources they are not kept track of. */
-  readonly superseded: Set<StoredRecord>;
+  /** This node's own records that another one is shown instead of; of other sources they are not kept track of. In the order of keys. */
+  readonly superseded: SortedChunks<StoredRecord>;
+  /**
+   * Of these, what is shown again. It stays there until its next change, so that a lookup under way, which looks in both places,
+   * finds it in one of them.
+   */
+  readonly shownAgain: Set<StoredRecord>;
 }
 
 /** One (ep, d) pair with its records; at least one while it is open. */

@@ -64,7 +64,7 @@ test.each(Object.entries(SETTINGS))(
     const shown = async (): Promise<number | string> => {
       const parsed = parseLookupQuery([]);
       if (!parsed.ok) throw new Error(parsed.message);
-      const request = { peer: {} } as LookupContext["request"];
+      const request = { peer: { address: "192.0.2.1" } } as LookupContext["request"];
       let answer: Awaited<ReturnType<typeof lookup>> | undefined;
       void Promise.resolve(lookup({ kind: "ep", items: [], query: parsed.query, scope: "everywhere", request })).then(
         (one) => {

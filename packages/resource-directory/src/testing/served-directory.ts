@@ -147,7 +147,9 @@ export function codeOf(answer: { readonly code: number }): string {
 }
 
 export function textOf({ payload, rest }: Pick<ServerResponse, "payload" | "rest">): string {
-  return Buffer.from(rest?.upTo(Number.POSITIVE_INFINITY) ?? payload ?? []).toString("utf8");
+  const whole = rest?.upTo(Number.POSITIVE_INFINITY) ?? payload ?? [];
+  if (whole instanceof Promise) throw new Error("the body is not made in one turn");
+  return Buffer.from(whole).toString("utf8");
 }
 
 export function linksOf(answer: Pick<ServerResponse, "code" | "payload" | "rest">): Link[] {

@@ -1,0 +1,77 @@
+import { parseLookupQuery } from "@tributary/link-model";
+import { expect, test } from "vitest";
+import { createDirectory } from "./directory.js";
+import { registration } from "./testing/directories.js";
+import type { Directory, LookupInterface, LookupOptions } from "./types.js";
+
+const COUNT = 8192;
+/** Each stands for a bounded part of a step. */
+const KEYS_PER_STEP = 2048;
+
+/** Own registrations, each of them superseded by a newer one of the same endpoint elsewhere. */
+function superseded(): Directory {
+  const directory = createDirectory();
+  for (const source of ["local", "other"]) {
+    directory.openSource(source, { authority: source === "local" ? null : "coap://other" });
+    directory.setConnected(source, true, 0);
+    for (let at = 0; at < COUNT; at++) {
+      const own = source === "local";
+      const entry = registration(`/reg/${at}`, `n${String(at).padStart(6, "0")}`, own ? 0 : 5000, {
+        attributes: [
+          ["half", String(at % 2)],
+          ["eighth", String(at % 8)],
+          ["serial", `s${at}`],
+        ],
+        links: [{ target: `coap://n${at}/x`, attributes: [["rt", "t"]] }],
+        expiresAtMs: 1_000_000,
+      });
+      directory.put(source, entry, 5000);
+    }
+  }
+  return directory;
+}
+
+const LOOKUPS: readonly (readonly [name: string, kind: LookupInterface, query: string, options: LookupOptions])[] = [
+  ["everything, to find nothing", "ep", "half=0&half=1", {}],
+  ["what is marked, to find nothing", "ep", "eighth=0&eighth=1", {}],
+  ["resources of what is marked", "res", "eighth=0&rt=t&half=1", {}],
+  ["a prefix of many values", "ep", "serial=s1*&half=0&half=1", {}],
+  ["several prefixes of many values", "res", "serial=s*&href=*&ep=n*&half=0&half=1", {}],
+  ["records of a source that is not shown", "ep", "half=0", { sources: new Set(["local"]) }],
+  ["what is registered here and superseded", "ep", "serial=none", { heldBy: "local" }],
+  ["all of what is registered here", "res", "", { heldBy: "local" }],
+];
+
+test.each(LOOKUPS)("a lookup that looks at %s may be interrupted all along", (_, kind, text, options) => {
+  const directory = superseded();
+  const parsed = parseLookupQuery(text === "" ? [] : text.split("&"));
+  if (!parsed.ok) throw new Error(parsed.message);
+  const steps = [...directory.lookupInSteps(kind, parsed.query, 5000, options)];
+  expect(steps.filter((step) => step !== null)).toEqual([...directory.lookup(kind, parsed.query, 5000, options)]);
+  const pauses = steps.filter((step) => step === null).length;
+  expect(pauses).toBeGreaterThanOrEqual(COUNT / KEYS_PER_STEP);
+});
+
+test("what changes between two steps: whatever is there throughout comes exactly once", () => {
+  const directory = superseded();
+  const found: string[] = [];
+  let changed = 0;
+  for (const step of directory.lookupInSteps("ep", { criteria: [], showProvenance: false }, 5000, {
+    heldBy: "local",
+  })) {
+    if (step !== null) {
+      found.push(step.target);
+      continue;
+    }
+    // Some are shown again, some are removed.
+    directory.remove("other", `/reg/${COUNT - 1 - changed}`, 5000);
+    directory.remove("local", `/reg/${4000 + changed}`, 5000);
+    changed++;
+  }
+  expect(changed).toBeGreaterThan(50);
+  expect(new Set(found).size).toBe(found.length);
+  const gone = new Set(Array.from({ length: changed }, (_, at) => `/reg/${4000 + at}`));
+  const throughout = Array.from({ length: COUNT }, (_, at) => `/reg/${at}`).filter((href) => !gone.has(href));
+  const set = new Set(found);
+  expect(throughout.filter((href) => !set.has(href))).toEqual([]);
+});

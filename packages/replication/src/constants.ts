@@ -35,3 +35,7 @@ export const MAX_ROUTE_NODES = 16;
 export const MAX_NODE_ID_LENGTH = 64;
 /** When a registration of another RD was renewed, in the feed of a proxy: federation time, ms since the Unix epoch. */
 export const RENEWED_MEMBER = "@renewed";
+/** Entries or operations that are worked on in one step of long work: well below a millisecond, unless one of them is large. */
+export const ENTRIES_PER_STEP = 32;
+/** Names that are only looked up in one step of long work. */
+export const HREFS_PER_STEP = 512;

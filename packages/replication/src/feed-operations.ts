@@ -1,5 +1,7 @@
 import jsonPatch from "fast-json-patch";
+import { atOnce } from "./at-once.js";
 import {
+  ENTRIES_PER_STEP,
   MAX_DOCUMENT_DEPTH,
   MAX_OPERATIONS,
   MAX_PATCH_BYTES,
@@ -55,6 +57,14 @@ const DEPTH: Readonly<Record<OperationTarget["kind"], number>> = { member: 1, en
  * of the program), and more bytes than a patch may have. Pure; never throws.
  */
 export function parseFeedPatch(kind: FeedKind, patch: Uint8Array | string): FeedPatchContent | string {
+  return atOnce(parseFeedPatchInSteps(kind, patch));
+}
+
+/** The same in steps, of which only `JSON.parse` takes time in proportion to the whole patch. */
+export function* parseFeedPatchInSteps(
+  kind: FeedKind,
+  patch: Uint8Array | string,
+): Generator<void, FeedPatchContent | string> {
   const byteLength = typeof patch === "string" ? utf8Length(patch) : patch.length;
   if (byteLength > MAX_PATCH_BYTES) return `the patch has more than ${MAX_PATCH_BYTES} bytes`;
   const text = typeof patch === "string" ? patch : decodeUtf8(patch);
@@ -67,13 +77,14 @@ export function parseFeedPatch(kind: FeedKind, patch: Uint8Array | string): Feed
   }
   if (!Array.isArray(parsed) || parsed.length === 0) return "the patch is not a list of operations";
   if (parsed.length > MAX_OPERATIONS) return `the patch has more than ${MAX_OPERATIONS} operations`;
-  const content = readOperations(kind, parsed);
+  yield;
+  const content = yield* readOperations(kind, parsed);
   if (typeof content !== "string" && byteLength > MAX_SHARED_PATCH_BYTES && countEntries(kind, content) > 1)
     return `the patch has more than ${MAX_SHARED_PATCH_BYTES} bytes and is about more than one registration`;
   return content;
 }
 
-function readOperations(kind: FeedKind, items: readonly unknown[]): FeedPatchContent | string {
+function* readOperations(kind: FeedKind, items: readonly unknown[]): Generator<void, FeedPatchContent | string> {
   const [first, ...rest] = items;
   const isFresh = isOperation(first) && first.op === "replace" && first.path === "";
   const operations: FeedOperation[] = [];
@@ -81,8 +92,9 @@ function readOperations(kind: FeedKind, items: readonly unknown[]): FeedPatchCon
     const operation = readOperation(kind, item);
     if (typeof operation === "string") return operation;
     operations.push(operation);
+    if (operations.length % ENTRIES_PER_STEP === 0) yield;
   }
-  if (isFresh) return { document: withoutPrototypes(first.value), isFresh, operations };
+  if (isFresh) return { document: yield* withoutPrototypesInSteps(first.value), isFresh, operations };
   const [start] = operations;
   if (start?.op !== "test" || start.path !== "/version") return "the first operation is not `test /version`";
   return { document: null, isFresh, operations };
@@ -138,6 +150,18 @@ export function withoutPrototypes(value: unknown, depth = 0): unknown {
   if (Array.isArray(value)) return value.map((item) => withoutPrototypes(item, depth + 1));
   const object = Object.create(null) as BareObject;
   for (const name of Object.keys(value)) object[name] = withoutPrototypes((value as BareObject)[name], depth + 1);
+  return object;
+}
+
+/** The same for a feed document, in steps: its members, and the entries of its collection, one after the other. */
+function* withoutPrototypesInSteps(value: unknown, depth = 0): Generator<void, unknown> {
+  if (depth >= DEPTH.entry || !isBareObject(value)) return withoutPrototypes(value, depth);
+  const object = Object.create(null) as BareObject;
+  let taken = 0;
+  for (const name of Object.keys(value)) {
+    if (++taken % ENTRIES_PER_STEP === 0) yield;
+    object[name] = yield* withoutPrototypesInSteps(value[name], depth + 1);
+  }
   return object;
 }
 

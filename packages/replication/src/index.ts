@@ -1,3 +1,4 @@
+export { atOnce } from "./at-once.js";
 export { COUNTER_LIMIT, EPOCH_LIMIT, MAX_PATCH_BYTES } from "./constants.js";
 export type { EntryFault } from "./entry-fault.js";
 export type { ReplicationErrorCode } from "./errors.js";

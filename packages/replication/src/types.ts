@@ -178,6 +178,17 @@ export interface FeedReader {
     held: HeldRegistrations,
     asked?: AskedAt,
   ): FeedOutcome;
+  /**
+   * The same in small steps. Until the last one nothing else may be asked of this reader but `version`, and `held` may change
+   * only in its times.
+   */
+  applyInSteps(
+    kind: FeedKind,
+    patch: Uint8Array | string,
+    receivedAtMs: number,
+    held: HeldRegistrations,
+    asked?: AskedAt,
+  ): Generator<void, FeedOutcome>;
   /** Move the times of what was read but not handed out yet, because the RD's clock is known better now. */
   shift(ms: number): void;
   /** Gives up what one feed has told and the other has not, with its memory: nothing is read any more. */

@@ -60,7 +60,11 @@ export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 /** Share of a lifetime that must have passed before sighting a record extends it again: fewer events. */
 export const EXTENSION_SHARE = 0.1;
 /** Records whose times are corrected at once. */
-export const RECORDS_PER_SHIFT = 2_000;
+export const RECORDS_PER_SHIFT = 500;
+/** Changes of a notification that are made in one step of long work. */
+export const CHANGES_PER_STEP = 8;
+/** Notifications of one feed that wait while another one is applied; beyond it, the feed is asked again for what was dropped. */
+export const MAX_WAITING_NOTIFICATIONS = 16;
 /** The clock of an RD is asked for when it is known less exactly than this, ms. */
 export const CLOCK_UNCERTAINTY_MS = 500;
 /** First and longest pause before the clock of an RD is asked for (again), ms. */

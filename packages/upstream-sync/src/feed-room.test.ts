@@ -5,7 +5,7 @@ import {
   recordWeight,
   SharedLimit,
 } from "@tributary/merge-engine";
-import { createChangeLog, type FeedCursor, type FeedKind } from "@tributary/replication";
+import { atOnce, createChangeLog, type FeedCursor, type FeedKind } from "@tributary/replication";
 import { createVirtualClock } from "@tributary/runtime/testing";
 import { describe, expect, test } from "vitest";
 import { FeedReplica, type FeedReplicaOptions } from "./feed/feed-copy.js";
@@ -63,7 +63,7 @@ function follow(bytes: number, options: Partial<FeedReplicaOptions> = {}, maxReg
   function deliverOne(kind: FeedKind): boolean {
     const patch = log.nextPatch(cursors[kind], { ...source, nowMs: clock.nowMs() }, 500);
     if (patch === null) return false;
-    outcomes.add(replica.apply(0, kind, text.encode(patch.text), clock.nowMs()).kind);
+    outcomes.add(atOnce(replica.apply(0, kind, text.encode(patch.text), clock.nowMs()))?.kind ?? "");
     cursors[kind] = log.advance(cursors[kind], patch);
     return true;
   }

@@ -1,4 +1,4 @@
-import { MAX_FAULTY_ENTRIES, MAX_FAULTY_HREF_LENGTH } from "../constants.js";
+import { HREFS_PER_STEP, MAX_FAULTY_ENTRIES, MAX_FAULTY_HREF_LENGTH } from "../constants.js";
 import type { EntryFault } from "../entry-fault.js";
 import type { FeedFault } from "../types.js";
 
@@ -42,9 +42,13 @@ export class FaultyEntries {
     this.#unknownOfCopy = new Map();
   }
 
-  /** The copy is complete: what it did not tell is gone. */
-  finishCopy(): void {
-    for (const [href, { copy }] of this.#byHref) if (copy !== this.#copy) this.delete(href);
+  /** The copy is complete: what it did not tell is gone. In steps. */
+  *finishCopy(): Generator<void, void> {
+    let looked = 0;
+    for (const [href, { copy }] of this.#byHref) {
+      if (++looked % HREFS_PER_STEP === 0) yield;
+      if (copy !== this.#copy) this.delete(href);
+    }
     for (const [fault, count] of this.#unknown) {
       const left = this.#unknownOfCopy.get(fault) ?? 0;
       this.#unknown.set(fault, left);

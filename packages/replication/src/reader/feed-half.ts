@@ -44,6 +44,8 @@ export class FeedHalf<T> {
   readonly faulty = new FaultyEntries();
   readonly #deps: FeedHalfDeps<T>;
   #hasSeenMore = false;
+  /** What was staged since it was last tried to join it with the other half; by ascending counter. */
+  readonly #untried = new Set<string>();
 
   constructor(kind: FeedKind, deps: FeedHalfDeps<T>) {
     this.kind = kind;
@@ -52,6 +54,7 @@ export class FeedHalf<T> {
 
   startAnew(): void {
     this.discard();
+    this.#untried.clear();
     this.seen = new Set();
     this.#hasSeenMore = false;
     this.faulty.startAnew();
@@ -74,6 +77,8 @@ export class FeedHalf<T> {
       counter,
       isOfCopy: this.seen !== null,
     });
+    this.#untried.delete(href);
+    this.#untried.add(href);
     if (value === null) this.seen?.delete(href);
     else if (!isLeftOut || ((this.seen?.size ?? 0) < MAX_SEEN_LEFT_OUT && href.length <= MAX_SEEN_LENGTH))
       this.seen?.add(href);
@@ -85,6 +90,25 @@ export class FeedHalf<T> {
     if (known === undefined) return;
     this.staged.delete(href);
     if (known.value !== null) this.#deps.memory.give(known.weight);
+  }
+
+  /**
+   * What was staged up to the counter `reached` and has not been tried to join yet, each once: whether something that waits
+   * can be joined is decided anew only when one of its halves is told again. May be gone on with after changes.
+   */
+  *takeReached(reached: number): Generator<string> {
+    for (const href of this.#untried) {
+      const staged = this.staged.get(href);
+      if (staged !== undefined && staged.counter > reached) return;
+      this.#untried.delete(href);
+      if (staged !== undefined) yield href;
+    }
+  }
+
+  /** Try all that waits again. */
+  reconsiderAll(): void {
+    this.#untried.clear();
+    for (const href of this.staged.keys()) this.#untried.add(href);
   }
 
   /** Change a staged entry without making it wait longer; false when none is staged. */

@@ -6,7 +6,8 @@ import {
   type RenewalTimes,
   recordWeight,
 } from "@tributary/merge-engine";
-import { MAX_PROBLEMS, MAX_STAGED } from "../constants.js";
+import { atOnce } from "../at-once.js";
+import { ENTRIES_PER_STEP, HREFS_PER_STEP, MAX_PROBLEMS, MAX_STAGED } from "../constants.js";
 import type { EntryFault } from "../entry-fault.js";
 import {
   type EndpointPart,
@@ -19,7 +20,7 @@ import {
   readTimes,
   timesText,
 } from "../feed-entry.js";
-import { parseFeedPatch } from "../feed-operations.js";
+import { parseFeedPatchInSteps } from "../feed-operations.js";
 import { type AskedAt, parseClockReading, RemoteClock } from "../time/remote-clock.js";
 import type {
   FeedFault,
@@ -129,12 +130,22 @@ class JoiningFeedReader implements FeedReader {
     held: HeldRegistrations,
     asked?: AskedAt,
   ): FeedOutcome {
-    const content = parseFeedPatch(kind, patch);
+    return atOnce(this.applyInSteps(kind, patch, receivedAtMs, held, asked));
+  }
+
+  *applyInSteps(
+    kind: FeedKind,
+    patch: Uint8Array | string,
+    receivedAtMs: number,
+    held: HeldRegistrations,
+    asked?: AskedAt,
+  ): Generator<void, FeedOutcome> {
+    const content = yield* parseFeedPatchInSteps(kind, patch);
     if (typeof content === "string") return { kind: "malformed", message: content };
     const { staged, version } = this.#half(kind);
     if (version !== null && staged.size >= (this.#options.maxStaged ?? MAX_STAGED))
       return { kind: "malformed", message: "one feed is too far ahead of the other" };
-    const outcome = applyToSparseDocument(kind, content, this.#half(kind), (href, recall) =>
+    const outcome = yield* applyToSparseDocument(kind, content, this.#half(kind), (href, recall) =>
       this.#presentEntry(kind, href, recall, receivedAtMs, held),
     );
     if (outcome.kind !== "applied") return outcome;
@@ -149,11 +160,11 @@ class JoiningFeedReader implements FeedReader {
     const changes: ReplicaChange[] = [];
     if (kind === "ep") {
       const told = this.#toldAt(outcome.clock, receivedAtMs, asked);
-      this.#takeEndpoints(outcome, told, held, changes, problems);
+      yield* this.#takeEndpoints(outcome, told, held, changes, problems);
     }
-    if (kind === "res") this.#takeLinks(outcome, problems);
-    this.#join(held, changes);
-    return { kind: "applied", changes, isComplete: this.#finishCopy(held, changes), problems };
+    if (kind === "res") yield* this.#takeLinks(outcome, problems);
+    yield* this.#join(held, changes);
+    return { kind: "applied", changes, isComplete: yield* this.#finishCopy(held, changes), problems };
   }
 
   #half(kind: FeedKind): FeedHalf<EndpointPart> | FeedHalf<readonly Link[]> {
@@ -169,15 +180,17 @@ class JoiningFeedReader implements FeedReader {
     return reading.wall === undefined ? at : { ...at, stampMs: reading.wall.stampMs };
   }
 
-  #takeEndpoints(
+  *#takeEndpoints(
     outcome: Applied,
     told: ToldAt,
     held: HeldRegistrations,
     changes: ReplicaChange[],
     problems: string[],
-  ): void {
+  ): Generator<void, void> {
     const context = { ...this.#options, limits: this.#limits, ...told };
+    let taken = 0;
     for (const [href, entry] of outcome.entries) {
+      if (++taken % ENTRIES_PER_STEP === 0) yield;
       if (outcome.renewedOnly.has(href)) {
         if (this.#isUnheld(href, held)) continue;
         const times = readTimes(entry as Readonly<Record<string, unknown>>, context);
@@ -215,8 +228,10 @@ class JoiningFeedReader implements FeedReader {
     if (held.get(href) !== undefined) changes.push({ kind: "remove", href });
   }
 
-  #takeLinks(outcome: Applied, problems: string[]): void {
+  *#takeLinks(outcome: Applied, problems: string[]): Generator<void, void> {
+    let taken = 0;
     for (const [href, entry] of outcome.entries) {
+      if (++taken % ENTRIES_PER_STEP === 0) yield;
       const part = entry === undefined ? null : readLinksEntry(href, entry, this.#limits);
       const flaw = part === null ? undefined : part.ok ? part.flaw : part;
       if (flaw === undefined) this.#res.faulty.delete(href);
@@ -229,17 +244,16 @@ class JoiningFeedReader implements FeedReader {
   }
 
   /** Hand out what both feeds have reached. */
-  #join(held: HeldRegistrations, changes: ReplicaChange[]): void {
+  *#join(held: HeldRegistrations, changes: ReplicaChange[]): Generator<void, void> {
     const reached = this.#reachedByBoth();
     if (reached === null) return;
-    const hrefs = new Set<string>();
-    for (const staged of [this.#ep.staged, this.#res.staged]) {
-      for (const [href, { counter }] of staged) {
-        if (counter > reached) break;
-        hrefs.add(href);
+    let looked = 0;
+    for (const half of [this.#ep, this.#res]) {
+      for (const href of half.takeReached(reached)) {
+        if (++looked % ENTRIES_PER_STEP === 0) yield;
+        this.#joinOne(href, reached, held, changes);
       }
     }
-    for (const href of hrefs) this.#joinOne(href, reached, held, changes);
   }
 
   #reachedByBoth(): number | null {
@@ -286,16 +300,22 @@ class JoiningFeedReader implements FeedReader {
   }
 
   /** After a copy from the start, what the new document does not have is gone. */
-  #finishCopy(held: HeldRegistrations, changes: ReplicaChange[]): boolean {
+  *#finishCopy(held: HeldRegistrations, changes: ReplicaChange[]): Generator<void, boolean> {
     if (!this.#ep.complete || !this.#res.complete || this.#reachedByBoth() === null) return false;
     const seen = this.#ep.seen;
     if (seen !== null) {
-      const gone = [...held.hrefs()].filter((href) => !seen.has(href));
-      for (const href of gone) changes.push({ kind: "remove", href });
+      let looked = 0;
+      for (const href of held.hrefs()) {
+        if (++looked % HREFS_PER_STEP === 0) yield;
+        if (!seen.has(href)) changes.push({ kind: "remove", href });
+      }
     }
     for (const half of [this.#ep, this.#res]) {
-      if (half.seen !== null) half.faulty.finishCopy();
+      if (half.seen === null) continue;
+      yield* half.faulty.finishCopy();
       half.seen = null;
+      // What waits may be told as held from now on.
+      half.reconsiderAll();
     }
     return true;
   }

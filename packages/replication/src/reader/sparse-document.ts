@@ -1,5 +1,5 @@
 import jsonPatch from "fast-json-patch";
-import { MAX_RECALLED_BYTES } from "../constants.js";
+import { ENTRIES_PER_STEP, MAX_RECALLED_BYTES } from "../constants.js";
 import {
   type BareObject,
   type FeedOperation,
@@ -37,25 +37,29 @@ export type SparseOutcome =
 
 /**
  * Applies a feed patch to the part of the document that it touches: the same result as on the whole document, in time and
- * memory proportional to the patch. All or nothing. Pure.
+ * memory proportional to the patch, in steps. All or nothing. Pure, if what `lookup` reads does not change meanwhile.
  */
-export function applyToSparseDocument(
+export function* applyToSparseDocument(
   kind: FeedKind,
   { document: start, isFresh, operations }: FeedPatchContent,
   held: { readonly version: Version | null; readonly complete: boolean },
   lookup: EntryLookup,
-): SparseOutcome {
+): Generator<void, SparseOutcome> {
   const heldText = held.version === null ? null : formatVersion(held.version);
   const expected = isFresh ? undefined : operations[0]?.value;
   if (!isFresh && (heldText === null || expected !== heldText)) return { kind: "gap", expected: String(expected) };
   const touched = touchedEntries(operations);
-  const document = isFresh ? start : recallDocument(kind, heldText ?? "", held.complete, touched, lookup);
+  const document = isFresh ? start : yield* recallDocument(kind, heldText ?? "", held.complete, touched, lookup);
   if (typeof document === "string") return malformed(document);
   if (!isBareObject(document)) return malformed("the document is not an object");
   const entries = document[COLLECTION[kind]];
   if (!isBareObject(entries)) return malformed(`the document has no \`${COLLECTION[kind]}\``);
+  let applied = 0;
   try {
-    for (const operation of operations) applyOne(document, entries, operation);
+    for (const operation of operations) {
+      if (++applied % ENTRIES_PER_STEP === 0) yield;
+      applyOne(document, entries, operation);
+    }
   } catch (error) {
     // A failed `test` on anything but the version, or a path that is not there: the two documents differ, although the
     // patch builds on the version that is held.
@@ -131,16 +135,18 @@ function touchedEntries(operations: readonly FeedOperation[]): Touched {
 }
 
 /** The held document as far as the patch builds on it, or why that would be too much. */
-function recallDocument(
+function* recallDocument(
   kind: FeedKind,
   version: string,
   complete: boolean,
   { recalled }: Touched,
   lookup: EntryLookup,
-): BareObject | string {
+): Generator<void, BareObject | string> {
   const entries = Object.create(null) as BareObject;
   let bytes = 0;
+  let looked = 0;
   for (const [href, recall] of recalled) {
+    if (++looked % ENTRIES_PER_STEP === 0) yield;
     const text = lookup(href, recall);
     if (text === undefined) continue;
     bytes += text.length;

@@ -23,6 +23,7 @@ import {
 import type { Clock } from "@tributary/runtime";
 import {
   BYTES_PER_STAGED,
+  CHANGES_PER_STEP,
   CLOCK_UNCERTAINTY_MS,
   MAX_KEPT_ASIDE,
   MAX_STAGED,
@@ -89,6 +90,10 @@ export class FeedReplica {
   /** Told since the RD's clock began anew and before it was known well: only their times follow when it is known better. */
   #doubtful: Set<string> | null = null;
   readonly #unsubscribe: () => void;
+  #isApplying = false;
+  #isClosed = false;
+  /** Readings of the RD's clock that came while a notification was being applied: it counts with what was known before. */
+  #readings: Parameters<FeedReplica["noteClock"]>[] = [];
 
   constructor(directory: Directory, options: FeedReplicaOptions, leftOut: LeftOut, clock: Clock) {
     this.#directory = directory;
@@ -145,17 +150,53 @@ export class FeedReplica {
     return (this.#members[member] as Member).reader;
   }
 
-  /** Apply one notification; the directory is up to date when this returns. */
-  apply(member: number, kind: FeedKind, patch: Uint8Array, nowMs: number, asked?: AskedAt): FeedOutcome {
+  /**
+   * Apply one notification, in steps, one notification at a time; the directory is up to date after the last step. Undefined
+   * when this replica is closed meanwhile: nothing is written any more. A notification that is not finished was not told by
+   * `onPosition`, and applying it once more changes nothing.
+   */
+  *apply(
+    member: number,
+    kind: FeedKind,
+    patch: Uint8Array,
+    nowMs: number,
+    asked?: AskedAt,
+  ): Generator<void, FeedOutcome | undefined> {
+    this.#isApplying = true;
+    try {
+      const steps = this.#applySteps(member, kind, patch, nowMs, asked);
+      for (;;) {
+        const { done, value } = steps.next();
+        if (done === true) return value;
+        yield;
+        if (this.#isClosed) return undefined;
+      }
+    } finally {
+      this.#isApplying = false;
+      for (const reading of this.#readings.splice(0)) this.noteClock(...reading);
+    }
+  }
+
+  *#applySteps(
+    member: number,
+    kind: FeedKind,
+    patch: Uint8Array,
+    nowMs: number,
+    asked?: AskedAt,
+  ): Generator<void, FeedOutcome> {
     const one = this.#members[member] as Member;
     const wasComplete = this.isComplete;
-    const outcome = one.reader.apply(kind, patch, nowMs, this.#held(one), asked);
+    const outcome = yield* one.reader.applyInSteps(kind, patch, nowMs, this.#held(one), asked);
     this.#followClock(nowMs);
     if (outcome.kind === "malformed")
       this.#leftOut.unreadable(patchPart(kind, member), `feed ${kind}: ${outcome.message}`);
     if (outcome.kind !== "applied") return outcome;
     this.#leftOut.replace(patchPart(kind, member), NO_LOSSES);
-    for (const change of outcome.changes) this.#take(one, change, nowMs);
+    let taken = 0;
+    for (const change of outcome.changes) {
+      if (++taken % CHANGES_PER_STEP === 0) yield;
+      this.#take(one, change, this.#ownClock.nowMs());
+    }
     this.#leftOut.replace(`feed ${member}`, one.reader.faults());
     one.isComplete = outcome.isComplete;
     if (this.isComplete && !wasComplete) this.#withoutRoom.finish();
@@ -166,6 +207,11 @@ export class FeedReplica {
 
   /** Take a reading of the RD's clock that came in answer to a request. */
   noteClock(reading: ClockReading, receivedAtMs: number, askedAtMs: number): void {
+    if (this.#isClosed) return;
+    if (this.#isApplying) {
+      this.#readings.push([reading, receivedAtMs, askedAtMs]);
+      return;
+    }
     this.#clock.note(reading, receivedAtMs, { thisMs: askedAtMs });
     this.#followClock(receivedAtMs);
   }
@@ -184,6 +230,7 @@ export class FeedReplica {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#shift.stop();
     this.#unsubscribe();
     for (const href of [...this.#ended.keys()]) this.#forgetEnded(href);
@@ -279,7 +326,11 @@ export class FeedReplica {
     const ms = this.#clock.takeShiftMs();
     if (ms !== 0) {
       for (const { reader } of this.#members) reader.shift(ms);
-      this.#shift.start(this.#doubtful ?? this.#members.flatMap(({ hrefs }) => [...hrefs]), ms);
+      const moved = this.#doubtful === null ? this.#members.map(({ hrefs }) => hrefs) : [this.#doubtful];
+      this.#shift.start(
+        moved.flatMap((hrefs) => [...hrefs]),
+        ms,
+      );
     }
     if (this.#clock.uncertaintyMs(nowMs) <= CLOCK_UNCERTAINTY_MS) this.#doubtful = null;
   }

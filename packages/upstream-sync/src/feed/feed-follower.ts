@@ -17,6 +17,7 @@ import {
   HEARTBEAT_TIMEOUT_MS,
   LONGEST_HEARTBEAT_MS,
   MALFORMED_PAUSE_MS,
+  MAX_WAITING_NOTIFICATIONS,
 } from "../constants.js";
 import {
   type Discovered,
@@ -40,6 +41,15 @@ export class FeedFollower implements Follower {
   #subscriptions: FeedSubscription[] = [];
   #clockWatch: ClockWatch | null = null;
   #isStopped = false;
+  /** Received and not worked on yet. */
+  readonly #waiting: Notification[] = [];
+  /** Feeds of which notifications were dropped. */
+  readonly #behind = new Set<FeedSubscription>();
+  #isWorking = false;
+  /** The feed is to be copied from the start when what has been received is worked in. */
+  #isCopyDue = false;
+  /** Settled when what has been received is worked in. Never rejects. */
+  #working: Promise<void> = Promise.resolve();
 
   constructor(deps: FollowerDeps, replica: FeedReplica) {
     this.#deps = deps;
@@ -73,7 +83,9 @@ export class FeedFollower implements Follower {
     this.#isStopped = true;
     this.#replica.onRoom = () => {};
     this.#clockWatch?.stop();
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.close(isReachable)));
+    this.#waiting.length = 0;
+    // What has been begun is brought to its end: the next follower goes on from there.
+    await Promise.all([this.#working, ...this.#subscriptions.map((subscription) => subscription.close(isReachable))]);
   }
 
   /** There is room for what was left out. */
@@ -81,6 +93,10 @@ export class FeedFollower implements Follower {
     this.#deps.env.logger.info("there is room for what was left out, copying again", {
       upstream: this.#deps.options.name,
     });
+    if (this.#isWorking) {
+      this.#isCopyDue = true;
+      return;
+    }
     this.#replica.restart();
     for (const subscription of this.#subscriptions) subscription.askAgain(0);
   }
@@ -100,15 +116,53 @@ export class FeedFollower implements Follower {
 
   #receive(kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt): void {
     if (this.#isStopped) return;
-    const { events } = this.#deps;
+    const { env, events } = this.#deps;
     events.contact();
     events.bytes(response.wireBytes);
+    const ofFeed = this.#waiting.filter((one) => one.kind === kind && one.member === member);
+    const subscription = this.#subscription(kind, member);
+    if (ofFeed.length < MAX_WAITING_NOTIFICATIONS)
+      this.#waiting.push({ kind, member, response, asked, receivedAtMs: env.clock.nowMs() });
+    else if (subscription !== undefined) this.#behind.add(subscription);
+    if (!this.#isWorking) this.#working = this.#workAll();
+  }
+
+  /** Work in what was received, one after the other, in later turns of the event loop where it takes long. Never rejects. */
+  async #workAll(): Promise<void> {
+    const { turns, options } = this.#deps;
+    this.#isWorking = true;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        const steps = this.#workIn(next);
+        const rest = turns.start(options.name, (untilMs) => {
+          do if (steps.next().done === true) return false;
+          while (turns.nowMs() < untilMs);
+          return true;
+        });
+        // What is short is done when the next message is received.
+        if (rest !== undefined) await rest;
+      }
+      for (const subscription of this.#behind) subscription.askAgain(0);
+      this.#behind.clear();
+    } catch (error) {
+      // What is held, and where in the feeds that is, may not belong together any more.
+      for (const { member } of this.#subscriptions) this.#replica.reader(member).restart();
+      this.#fail(toUpstreamError(error));
+    } finally {
+      this.#isWorking = false;
+    }
+    if (this.#isCopyDue && !this.#isStopped) this.#copyAgain();
+    this.#isCopyDue = false;
+  }
+
+  *#workIn(notification: Notification): Generator<void, void> {
+    const { kind, response } = notification;
     if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) {
-      this.#apply(kind, member, response.payload, asked);
+      yield* this.#apply(notification);
     } else if (response.code === CODE.VALID) {
       this.#settle();
     } else this.#refused(kind, response);
-    this.#clockWatch?.check();
+    if (!this.#isStopped) this.#clockWatch?.check();
   }
 
   #refused(kind: FeedKind, response: ClientResponse): void {
@@ -127,9 +181,10 @@ export class FeedFollower implements Follower {
     this.#deps.events.feedUnavailable(isOtherFormat ? "the answer to format 51 has another format" : reason, isRefusal);
   }
 
-  #apply(kind: FeedKind, member: number, payload: Uint8Array, asked: AskedAt): void {
+  *#apply({ kind, member, response, asked, receivedAtMs }: Notification): Generator<void, void> {
     const { env, events, options } = this.#deps;
-    const outcome = this.#replica.apply(member, kind, payload, env.clock.nowMs(), asked);
+    const outcome = yield* this.#replica.apply(member, kind, response.payload, receivedAtMs, asked);
+    if (outcome === undefined || this.#isStopped) return;
     const subscription = this.#subscription(kind, member);
     switch (outcome.kind) {
       case "applied":
@@ -186,6 +241,15 @@ export class FeedFollower implements Follower {
     });
     this.#deps.events.complete();
   }
+}
+
+/** What came by one feed. */
+interface Notification {
+  readonly kind: FeedKind;
+  readonly member: number;
+  readonly response: ClientResponse;
+  readonly asked: AskedAt;
+  readonly receivedAtMs: number;
 }
 
 interface FeedPlan {

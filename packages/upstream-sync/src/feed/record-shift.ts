@@ -1,6 +1,14 @@
 import type { Clock, Timer } from "@tributary/runtime";
 import { RECORDS_PER_SHIFT } from "../constants.js";
 
+/** One correction of the times of many records. */
+interface Correction {
+  readonly hrefs: Iterator<string>;
+  readonly ms: number;
+  /** Written since it began: their times are right. */
+  readonly written: Set<string>;
+}
+
 /**
  * Moves the times of many records by one step, some at a time, so that a large replica does not hold up the process. A
  * record that is written meanwhile has its right times already and is left out.
@@ -8,7 +16,8 @@ import { RECORDS_PER_SHIFT } from "../constants.js";
 export class RecordShift {
   readonly #clock: Clock;
   readonly #move: (href: string, ms: number) => void;
-  readonly #left = new Map<string, number>();
+  /** The first of them is under way. */
+  readonly #corrections: Correction[] = [];
   #timer: Timer | null = null;
 
   constructor(clock: Clock, move: (href: string, ms: number) => void) {
@@ -16,38 +25,31 @@ export class RecordShift {
     this.#move = move;
   }
 
-  /** Steps of several corrections add up. */
-  start(hrefs: Iterable<string>, ms: number): void {
-    for (const href of hrefs) this.#left.set(href, (this.#left.get(href) ?? 0) + ms);
-    this.#moveSome();
+  /** Steps of several corrections add up. `hrefs` must not change afterwards. */
+  start(hrefs: readonly string[], ms: number): void {
+    if (hrefs.length > 0) this.#corrections.push({ hrefs: hrefs.values(), ms, written: new Set() });
+    if (this.#timer === null) this.#moveSome();
   }
 
   /** The record has just been written. */
   skip(href: string): void {
-    this.#left.delete(href);
-  }
-
-  /** What is still to be added to the times of a record. */
-  pendingMs(href: string): number {
-    return this.#left.get(href) ?? 0;
+    for (const { written } of this.#corrections) written.add(href);
   }
 
   stop(): void {
     this.#timer?.cancel();
-    this.#left.clear();
+    this.#corrections.length = 0;
   }
 
   #moveSome(): void {
-    this.#timer?.cancel();
     this.#timer = null;
-    let count = 0;
-    for (const [href, ms] of this.#left) {
-      if (count++ === RECORDS_PER_SHIFT) {
-        this.#timer = this.#clock.setTimer(0, () => this.#moveSome());
-        return;
-      }
-      this.#left.delete(href);
-      this.#move(href, ms);
+    for (let count = 0; count < RECORDS_PER_SHIFT; count++) {
+      const [correction] = this.#corrections;
+      if (correction === undefined) return;
+      const { done, value: href } = correction.hrefs.next();
+      if (done === true) this.#corrections.shift();
+      else if (!correction.written.has(href)) this.#move(href, correction.ms);
     }
+    this.#timer = this.#clock.setTimer(0, () => this.#moveSome());
   }
 }

@@ -4,14 +4,14 @@ import { StateError } from "./errors.js";
 import { observeFailedCommits } from "./failed-commits.js";
 import { lockFolder } from "./folder-lock.js";
 import { isFormer, type TakeOver, takeOverFormer } from "./former-format.js";
-import { hostUptime } from "./host-uptime.js";
 import { type Damage, rebuildState } from "./rebuild-state.js";
 import { openRecords, RECORDS, type Records, RecordTable } from "./record-table.js";
 import { FORMAT } from "./sealed-record.js";
 import { secondOpinion } from "./second-opinion.js";
-import { type ClockAnchor, type HostUptime, packAnchor, readAnchor, StateClock } from "./state-clock.js";
 import { openStateFile, type StateReport } from "./state-file.js";
 import { makeFolder, type StatePlace, stateUnavailable } from "./state-folder.js";
+import { hostUptime } from "./time/host-uptime.js";
+import { type ClockAnchor, type HostUptime, packAnchor, readAnchor, StateClock } from "./time/state-clock.js";
 
 export interface OpenStateDeps {
   readonly logger: Logger;

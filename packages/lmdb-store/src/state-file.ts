@@ -14,8 +14,8 @@ import {
   type PageNode,
   pageSizeOf,
   treeOf,
-} from "./page-file.js";
-import { isTidy, type LeafNode, TreeWalk } from "./page-tree.js";
+} from "./pages/page-file.js";
+import { isTidy, type LeafNode, TreeWalk } from "./pages/page-tree.js";
 import { RECORDS } from "./record-table.js";
 import { unsealRecord } from "./sealed-record.js";
 

@@ -8,8 +8,8 @@ export { AnswerTooLarge, createBodyWriter } from "./lookup-rendering.js";
 export type { LookupScope, LookupScopeOptions } from "./lookup-scope.js";
 export { lookupScope, scopeOfRequest } from "./lookup-scope.js";
 export { directoryLookupSource } from "./lookup-source.js";
+export { pathReference } from "./paths.js";
 export { createReplicaPolicy } from "./replica-policy.js";
-export { pathReference } from "./site/paths.js";
 export { createSite } from "./site/site.js";
 export type {
   LookupAnswer,

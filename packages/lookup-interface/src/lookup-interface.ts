@@ -31,8 +31,8 @@ import {
 } from "./lookup-rendering.js";
 import { lookupScope } from "./lookup-scope.js";
 import { takeInTurns } from "./lookup-steps.js";
+import { normaliseOwnCriteria } from "./own-authority.js";
 import { LastingAnswers } from "./response-validity.js";
-import { normaliseOwnCriteria } from "./site/own-authority.js";
 import type {
   LookupAnswer,
   LookupContext,

@@ -2,7 +2,7 @@ import type { ServerRequest } from "@tributary/coap-transport";
 import { type Criterion, parseLookupQuery } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { HERE_ONLY_HOP_LIMIT, TIER_HOP_LIMIT } from "@tributary/replication";
-import { normaliseOwnCriteria } from "./site/own-authority.js";
+import { normaliseOwnCriteria } from "./own-authority.js";
 
 /**
  * Whose registrations a lookup is about. `here`: those that were made at this node, so nobody else is asked, whatever the mode

@@ -3,7 +3,7 @@ import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constant
 import { MergeError } from "./errors.js";
 import type { FederationClock } from "./federation-clock.js";
 import { hrefTokenName } from "./lookup/attribute-index.js";
-import { SortedChunks } from "./lookup/sorted-chunks.js";
+import { SortedChunks } from "./records/sorted-chunks.js";
 import { type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
 import { compareHeld, mayBePassedOver } from "./records/total-order.js";
 import { RegistrationBook } from "./registration-book.js";

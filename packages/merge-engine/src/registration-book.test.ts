@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hrefTokenName } from "./lookup/attribute-index.js";
-import { SortedChunks } from "./lookup/sorted-chunks.js";
+import { SortedChunks } from "./records/sorted-chunks.js";
 import type { Source } from "./records/stored-record.js";
 import { compareHeld } from "./records/total-order.js";
 import { RegistrationBook } from "./registration-book.js";

@@ -1,13 +1,13 @@
 import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
-import { CandidateSearch } from "./candidate-search.js";
 import { CANDIDATES_PER_STEP, KEYS_PER_LOOK } from "./constants.js";
 import { AttributeIndex, type TokenList } from "./lookup/attribute-index.js";
+import { CandidateSearch } from "./lookup/candidate-search.js";
 import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./lookup/matching.js";
-import { SortedChunks } from "./lookup/sorted-chunks.js";
+import { PageWalks } from "./lookup/page-walks.js";
 import { Pace } from "./pace.js";
-import { PageWalks } from "./page-walks.js";
 import type { ExpiryHeap } from "./records/expiry-heap.js";
 import type { KeyTable } from "./records/key-table.js";
+import { SortedChunks } from "./records/sorted-chunks.js";
 import { type KeyState, RecordReader, type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
 import { compareKeys, firstLive } from "./records/total-order.js";
 import type { LookupInterface, LookupOptions, SourcedRegistration } from "./types.js";

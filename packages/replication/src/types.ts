@@ -1,7 +1,7 @@
 import type { Criterion } from "@tributary/link-model";
 import type { RecordLimits, Registration, RenewalTimes } from "@tributary/merge-engine";
 import type { EntryFault } from "./entry-fault.js";
-import type { StagingMemory } from "./reader/feed-half.js";
+import type { StagingMemory } from "./staging-memory.js";
 import type { AskedAt, RemoteClock } from "./time/remote-clock.js";
 import type { WallClock } from "./time/renewal-age.js";
 import type { Version } from "./version.js";

@@ -1,5 +1,7 @@
+import type { Registration } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
 import type { ReplicatedContent } from "./replicated-content.js";
+import type { NoRoomCause } from "./without-room.js";
 
 /** Times of a registration on the wall clock, ms since the Unix epoch, so that they mean something after a restart. */
 export interface KeptTimes {
@@ -42,4 +44,23 @@ export interface ReplicaStore {
   forget(source: string): void;
   /** Resolves when everything is at rest. */
   close(): Promise<void>;
+}
+
+/** What a replica was when the process before ended. */
+export interface RestoredReplica {
+  readonly isComplete: boolean;
+  readonly position: FeedPosition | undefined;
+  /** Registrations whose lifetimes have ended meanwhile; the RD may hold them as renewed. */
+  readonly ended: readonly Registration[];
+  /** Registrations that stay on disk, because there is no room for them. */
+  readonly withoutRoom: readonly KeptWithoutRoom[];
+}
+
+/** A registration that is on disk only. */
+export interface KeptWithoutRoom {
+  /** Empty: of very many, only the number is known. */
+  readonly href: string;
+  /** What it needs, bytes. */
+  readonly weight: number;
+  readonly cause: NoRoomCause;
 }

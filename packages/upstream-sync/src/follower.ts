@@ -3,9 +3,9 @@ import type { Directory, RecordLimits } from "@tributary/merge-engine";
 import type { Environment, Turns } from "@tributary/runtime";
 import type { Discovered } from "./discovery/discovery.js";
 import type { NotFoundMeaning } from "./discovery/not-found-meaning.js";
+import type { OwnNames } from "./discovery/own-names.js";
 import type { UpstreamError } from "./errors.js";
 import type { LeftOut } from "./left-out.js";
-import type { OwnNames } from "./plain-rd/own-names.js";
 import type { Remarks } from "./remarks.js";
 import type { CapabilityReport, UpstreamOptions } from "./types.js";
 

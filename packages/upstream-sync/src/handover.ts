@@ -1,30 +1,7 @@
-import { type Criterion, formatCriterion } from "@tributary/link-model";
+import { formatCriterion } from "@tributary/link-model";
 import { covers } from "@tributary/merge-engine";
-import type { Discovered } from "./discovery/discovery.js";
-import type { RestoredReplica } from "./persistence/copy-recorder.js";
-import type { CapabilityReport, UpstreamOptions, UpstreamPhase } from "./types.js";
-
-/**
- * What one upstream leaves to another that takes its place for the same RD, in whatever phase it is: what is known of the RD,
- * so that it can be asked without a gap, and which part of what is held is complete.
- */
-export interface Handover {
-  readonly phase: UpstreamPhase;
-  readonly found: Discovered | null;
-  readonly capabilities: CapabilityReport;
-  /** Conjunctions of which the source in the directory has everything. */
-  readonly complete: readonly (readonly Criterion[])[];
-  /** How its entries were read; read in another way they are others. */
-  readonly reading: string;
-  /** Where it is in the RD's feed, and for which filters; null when it followed no feed, or left out something of it. */
-  readonly feed?: FeedHandover | null;
-}
-
-/** From here one that asks the RD for the same goes on without copying. */
-export interface FeedHandover {
-  readonly filters: readonly string[];
-  readonly restored: RestoredReplica;
-}
+import type { RestoredReplica } from "./copy-store.js";
+import type { Handover, UpstreamOptions } from "./types.js";
 
 /** Filters as text that can be compared: one for each conjunction. Pure. */
 export function filtersAsText(filters: UpstreamOptions["filters"]): string[] {

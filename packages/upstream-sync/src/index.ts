@@ -5,7 +5,6 @@ export type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "./c
 export type { Discovered, DiscoveryResult } from "./discovery/discovery.js";
 export type { UpstreamErrorCode } from "./errors.js";
 export { UpstreamError } from "./errors.js";
-export type { Handover } from "./handover.js";
 export type { LeftOutCause, Losses } from "./left-out.js";
 export { createMemoryReplicaStore } from "./persistence/memory-copy-store.js";
 export type {
@@ -15,6 +14,7 @@ export type {
   ForwardedAnswer,
   ForwardedListener,
   ForwardedObservation,
+  Handover,
   UnchangedAnswer,
   Upstream,
   UpstreamDeps,

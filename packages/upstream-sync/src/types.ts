@@ -2,9 +2,9 @@ import type { CoapClient } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
 import type { Directory, LookupInterface, RecordLimits } from "@tributary/merge-engine";
 import type { Environment, Turns } from "@tributary/runtime";
-import type { ReplicaStore } from "./copy-store.js";
+import type { ReplicaStore, RestoredReplica } from "./copy-store.js";
+import type { Discovered } from "./discovery/discovery.js";
 import type { UpstreamError } from "./errors.js";
-import type { Handover } from "./handover.js";
 import type { LeftOutCause, Losses } from "./left-out.js";
 
 /** `auto`: forward, and replicate the families of lookups that turn out to be frequent (draft 4.3). */
@@ -128,6 +128,28 @@ export interface FamilyStatus {
   readonly registrations: number;
   /** Of its last lookup, monotonic ms. */
   readonly usedAtMs: number;
+}
+
+/**
+ * What one upstream leaves to another that takes its place for the same RD, in whatever phase it is: what is known of the RD,
+ * so that it can be asked without a gap, and which part of what is held is complete.
+ */
+export interface Handover {
+  readonly phase: UpstreamPhase;
+  readonly found: Discovered | null;
+  readonly capabilities: CapabilityReport;
+  /** Conjunctions of which the source in the directory has everything. */
+  readonly complete: readonly (readonly Criterion[])[];
+  /** How its entries were read; read in another way they are others. */
+  readonly reading: string;
+  /** Where it is in the RD's feed, and for which filters; null when it followed no feed, or left out something of it. */
+  readonly feed?: FeedHandover | null;
+}
+
+/** From here one that asks the RD for the same goes on without copying. */
+export interface FeedHandover {
+  readonly filters: readonly string[];
+  readonly restored: RestoredReplica;
 }
 
 export interface UpstreamDeps {

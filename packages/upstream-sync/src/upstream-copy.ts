@@ -1,8 +1,9 @@
 import { DEFAULT_RECORD_LIMITS, type Registration } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
+import type { RestoredReplica } from "./copy-store.js";
 import { FeedReplica } from "./feed/feed-copy.js";
 import { type LeftOut, LossCount } from "./left-out.js";
-import { ReplicaRecorder, type RestoredReplica } from "./persistence/copy-recorder.js";
+import { ReplicaRecorder } from "./persistence/copy-recorder.js";
 import { ForeignReplica } from "./plain-rd/plain-rd-copy.js";
 import type { UpstreamDeps, UpstreamOptions } from "./types.js";
 

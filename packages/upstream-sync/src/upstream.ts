@@ -16,22 +16,24 @@ import {
   toUpstreamError,
 } from "./discovery/discovery.js";
 import { NotFoundMeaning } from "./discovery/not-found-meaning.js";
+import { OwnNames, pathOf } from "./discovery/own-names.js";
 import { Rediscovery } from "./discovery/rediscovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed/feed-follower.js";
 import type { Follower, FollowerDeps } from "./follower.js";
-import { type FeedHandover, feedToResume, filtersAsText, type Handover, isCompleteFor, readingOf } from "./handover.js";
+import { feedToResume, filtersAsText, isCompleteFor, readingOf } from "./handover.js";
 import { LeftOut, type LeftOutCause, type Loss, NO_LOSSES } from "./left-out.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { LinkFollower } from "./plain-rd/lookup-follower.js";
-import { OwnNames, pathOf } from "./plain-rd/own-names.js";
 import { Remarks } from "./remarks.js";
 import { shownPhase } from "./shown-phase.js";
 import type {
   CapabilityReport,
+  FeedHandover,
   ForwardedAnswer,
   ForwardedListener,
   ForwardedObservation,
+  Handover,
   UnchangedAnswer,
   Upstream,
   UpstreamDeps,

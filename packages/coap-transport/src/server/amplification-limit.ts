@@ -1,12 +1,11 @@
 import { blockSize, MAX_SZX, szxFor } from "../message/block-option.js";
 import { CODE, METHOD, OPTION } from "../message/codes.js";
 import { EMPTY_BYTES, isErrorCode, type OutgoingMessage } from "../message/message.js";
-import { datagramLength } from "../udp/message-codec.js";
 import type { AmplificationGuard } from "./amplification-guard.js";
 import type { IncomingRequest } from "./request.js";
 
 /** How much may be answered to whom (RFC 9175 section 2.4). */
-export interface AnswerAllowance {
+export interface AmplificationLimit {
   /** Any amount: the sender is where it says, or nobody asks. */
   isUnlimited(request: IncomingRequest): boolean;
   /** `message`, or what takes its place when it is too large for a sender that may be another one than it says. */
@@ -22,24 +21,29 @@ export interface AnswerAllowance {
   shrinkBlocks(request: IncomingRequest, whole: OutgoingMessage): void;
 }
 
-export interface AnswerAllowanceDeps {
+export interface AmplificationLimitDeps {
   readonly guard: AmplificationGuard | undefined;
   readonly countUnverified: () => void;
+  /** Bytes that a message takes on the wire, which depends on what carries it. */
+  readonly messageLength: MessageLength;
 }
+
+/** Bytes of a message with this token on the wire, without the headers below CoAP. */
+export type MessageLength = (token: Uint8Array, message: OutgoingMessage) => number;
 
 const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
 /** Bytes that Block2, Size2 and an ETag take. */
 const BLOCK_OPTIONS_BYTES = 24;
 
-export function createAnswerAllowance(
-  { guard, countUnverified }: AnswerAllowanceDeps,
+export function createAmplificationLimit(
+  { guard, countUnverified, messageLength }: AmplificationLimitDeps,
   { maxBlockBytes }: { readonly maxBlockBytes: number },
-): AnswerAllowance {
+): AmplificationLimit {
   if (guard === undefined) return UNLIMITED;
 
   /** The size first: most answers are small, and then nobody has to be looked up. */
   function fits(request: IncomingRequest, message: OutgoingMessage): boolean {
-    return datagramLength(request.token, message) <= allowed(request) || isUnlimited(request);
+    return messageLength(request.token, message) <= allowed(request) || isUnlimited(request);
   }
 
   function allowed(request: IncomingRequest): number {
@@ -60,7 +64,7 @@ export function createAnswerAllowance(
     if (!SAFE_METHODS.includes(request.method) || isErrorCode(whole.code)) return false;
     const size = Math.min(blockSize(request.block2?.szx ?? MAX_SZX), maxBlockBytes);
     if (whole.payload.length <= size) return !fits(request, whole);
-    const bare = datagramLength(request.token, { ...whole, payload: EMPTY_BYTES });
+    const bare = messageLength(request.token, { ...whole, payload: EMPTY_BYTES });
     return bare + BLOCK_OPTIONS_BYTES + size > allowed(request) && !isUnlimited(request);
   }
 
@@ -77,7 +81,7 @@ export function createAnswerAllowance(
     },
     shrinkBlocks(request, whole) {
       if (SAFE_METHODS.includes(request.method) || isErrorCode(whole.code) || fits(request, whole)) return;
-      const bare = datagramLength(request.token, { ...whole, payload: EMPTY_BYTES });
+      const bare = messageLength(request.token, { ...whole, payload: EMPTY_BYTES });
       const szx = szxFor(allowed(request) - bare - BLOCK_OPTIONS_BYTES);
       const asked = request.block2 ?? { num: 0, more: false, szx: MAX_SZX };
       if (blockSize(szx) < blockSize(asked.szx)) request.block2 = { ...asked, szx };
@@ -85,7 +89,7 @@ export function createAnswerAllowance(
   };
 }
 
-const UNLIMITED: AnswerAllowance = {
+const UNLIMITED: AmplificationLimit = {
   isUnlimited: () => true,
   limit: (_request, message) => message,
   needsProof: () => false,

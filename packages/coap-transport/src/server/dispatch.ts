@@ -18,7 +18,7 @@ import type {
   TransportLimits,
 } from "../types.js";
 import type { AmplificationGuard } from "./amplification-guard.js";
-import { createAnswerAllowance } from "./amplification-limit.js";
+import { createAmplificationLimit, type MessageLength } from "./amplification-limit.js";
 import { createBlock1Assembly } from "./block-wise-assembly.js";
 import { allowsBert, type Block2Retention, createBlock2Retention } from "./block-wise-retention.js";
 import { type AdmittedObservation, createObserverTable, type NotificationChannel, withObserve } from "./observers.js";
@@ -63,6 +63,7 @@ export interface ServerDispatchDeps {
   readonly channel: NotificationChannel;
   readonly counters: TransportCounters;
   readonly guard?: AmplificationGuard | undefined;
+  readonly messageLength: MessageLength;
 }
 
 export interface ServerDispatchOptions {
@@ -99,7 +100,7 @@ class Dispatcher implements ServerDispatch {
   readonly #uploads: ReturnType<typeof createBlock1Assembly>;
   readonly #retention: Block2Retention;
   readonly #observers: ReturnType<typeof createObserverTable>;
-  readonly #allowance: ReturnType<typeof createAnswerAllowance>;
+  readonly #amplification: ReturnType<typeof createAmplificationLimit>;
   running = 0;
 
   constructor(deps: ServerDispatchDeps, options: ServerDispatchOptions) {
@@ -109,8 +110,8 @@ class Dispatcher implements ServerDispatch {
     this.#deps = deps;
     this.#limits = limits;
     const countUnverified = (): void => countRejected(deps.counters, "unverified");
-    this.#allowance = createAnswerAllowance(
-      { guard: deps.guard, countUnverified },
+    this.#amplification = createAmplificationLimit(
+      { guard: deps.guard, countUnverified, messageLength: deps.messageLength },
       { maxBlockBytes: limits.blockSize },
     );
     this.#uploads = createBlock1Assembly({ clock }, { ...limits, lifetimeMs, szx: szxFor(limits.blockSize) });
@@ -126,12 +127,12 @@ class Dispatcher implements ServerDispatch {
   dispatch(message: Message, context: RequestContext): Reply | Promise<Reply> {
     const request = new IncomingRequest(message, context, this.#deps.guard);
     // An Echo value counts with whatever request it comes.
-    if (request.echo !== undefined) this.#allowance.isUnlimited(request);
+    if (request.echo !== undefined) this.#amplification.isUnlimited(request);
     const early = this.#answerEarly(request);
     if (early !== null) return early;
     // Notifications have no bound: they go to those only who are known to receive them.
-    if (request.observe === 0 && !this.#allowance.isUnlimited(request))
-      return this.#reply(request, this.#allowance.challenge(request));
+    if (request.observe === 0 && !this.#amplification.isUnlimited(request))
+      return this.#reply(request, this.#amplification.challenge(request));
     if (request.observe === 1) this.#observers.remove(request.peer, request.token, "deregistered");
     let answer: ServerResponse | Promise<ServerResponse>;
     try {
@@ -240,7 +241,7 @@ class Dispatcher implements ServerDispatch {
     this.running++;
     try {
       const reply = await later;
-      return this.#allowance.isUnlimited(request) ? reply : { ...reply, isToUnproven: true };
+      return this.#amplification.isUnlimited(request) ? reply : { ...reply, isToUnproven: true };
     } catch (error) {
       return this.#failed(request, error);
     } finally {
@@ -256,9 +257,10 @@ class Dispatcher implements ServerDispatch {
         return this.#refuse(request, CODE.PRECONDITION_FAILED, "the condition is not met");
     }
     const whole = responseMessage(this.#withEcho(request, response));
-    if (this.#allowance.needsProof(request, whole)) return this.#reply(request, this.#allowance.challenge(request));
+    if (this.#amplification.needsProof(request, whole))
+      return this.#reply(request, this.#amplification.challenge(request));
     const accepted = this.#admit(request, response);
-    this.#allowance.shrinkBlocks(request, whole);
+    this.#amplification.shrinkBlocks(request, whole);
     const first = this.#retention.begin(request, whole, accepted?.progress);
     const outcome = { response, whole, accepted };
     return first instanceof Promise
@@ -310,7 +312,7 @@ class Dispatcher implements ServerDispatch {
   }
 
   #reply(request: IncomingRequest, message: OutgoingMessage): Reply {
-    const limited = this.#allowance.limit(request, message);
+    const limited = this.#amplification.limit(request, message);
     return isUnwanted(request, limited) ? SILENCE : { message: limited };
   }
 }

@@ -58,6 +58,9 @@ export function createTcpServer(deps: TcpServerDeps, options: TcpServerOptions):
   return new Server(deps, options);
 }
 
+/** A connection proves the address of its peer, so no message is too long for it. */
+const UNLIMITED = (): number => 0;
+
 class Server implements TcpServer {
   readonly #deps: TcpServerDeps;
   readonly #options: TcpServerOptions;
@@ -79,7 +82,10 @@ class Server implements TcpServer {
     const channelOf = (peer: Peer): RequestChannel => this.#channelOf(peer);
     const { scheme } = options;
     this.#askPeer = createAskPeer({ env: deps.env, channelOf }, { scheme, blockSize: limits.blockSize });
-    this.#dispatch = createServerDispatch({ ...deps, channel }, { limits, parameters: DEFAULT_PARAMETERS });
+    this.#dispatch = createServerDispatch(
+      { ...deps, channel, messageLength: UNLIMITED },
+      { limits, parameters: DEFAULT_PARAMETERS },
+    );
   }
 
   accept(socket: StreamSocket): void {

@@ -16,7 +16,7 @@ import type {
 } from "../types.js";
 import type { Deduplication } from "./deduplication.js";
 import type { ExchangeTable } from "./exchange-table.js";
-import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
+import { datagramLength, emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
 import type { PeerRecord, ReliableMessage, ReliableSink } from "./peer-record.js";
 import type { PeerTable } from "./peer-table.js";
 import type { RepeatedRequests } from "./remembered-responses.js";
@@ -74,7 +74,10 @@ class Server implements UdpServer {
     this.#options = options;
     const { env, handler, counters, guard } = deps;
     const channel = notificationChannel(deps);
-    this.#dispatch = createServerDispatch({ env, handler, counters, channel, guard }, options);
+    this.#dispatch = createServerDispatch(
+      { env, handler, counters, channel, guard, messageLength: datagramLength },
+      options,
+    );
   }
 
   get isIdle(): boolean {

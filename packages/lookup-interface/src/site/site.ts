@@ -7,8 +7,8 @@ import {
   type ServerRequest,
   type ServerResponse,
 } from "@tributary/coap-transport";
+import { pathReference } from "../paths.js";
 import type { SiteOptions, SiteResource } from "../types.js";
-import { pathReference } from "./paths.js";
 import { createWellKnownCore } from "./well-known-core.js";
 
 /** One path segment of the site, with what is served there. */

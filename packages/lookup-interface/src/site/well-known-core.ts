@@ -2,8 +2,8 @@ import { CODE, CONTENT_FORMAT, errorResponse, METHOD, type RequestHandler } from
 import { type Criterion, criterionMatchesLink, type Link, matchesValue, parseCriterion } from "@tributary/link-model";
 import { MAX_ANSWER_BYTES } from "../constants.js";
 import { createBodyWriter } from "../lookup-rendering.js";
+import { pathReference } from "../paths.js";
 import type { SiteOptions, SiteResource } from "../types.js";
-import { pathReference } from "./paths.js";
 
 /** `/.well-known/core` (RFC 6690 section 4): own resources first, as path-absolute links, then the configured ones. */
 export function createWellKnownCore(resources: readonly SiteResource[], options: SiteOptions): RequestHandler {

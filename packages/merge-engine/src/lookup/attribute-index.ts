@@ -1,10 +1,10 @@
 import { isAbsoluteUri, RELATION_ATTRIBUTES } from "@tributary/link-model";
 import { AGE_ATTRIBUTES } from "../constants.js";
 import { visitPackedLinks } from "../records/packed-links.js";
+import { SortedChunks } from "../records/sorted-chunks.js";
 import type { StoredRecord } from "../records/stored-record.js";
 import { ownText } from "../records/string-pool.js";
 import { type Posting, withoutSlot, withSlot } from "./postings.js";
-import { SortedChunks } from "./sorted-chunks.js";
 
 /** By what criteria can meet a registration or one of its links: name, value, name, value… Some may come twice. */
 export type TokenList = readonly string[];

@@ -1,5 +1,5 @@
 import { SMALL_POSTING } from "../constants.js";
-import { SortedChunks } from "./sorted-chunks.js";
+import { SortedChunks } from "../records/sorted-chunks.js";
 
 /** Slots of the keys that have a token: most tokens have one, few have many. */
 export type Posting = number | number[] | SortedChunks<number>;

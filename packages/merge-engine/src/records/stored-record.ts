@@ -1,6 +1,5 @@
 import { type Attribute, isPathAbsolute, type Link } from "@tributary/link-model";
 import type { FederationClock } from "../federation-clock.js";
-import type { SortedChunks } from "../lookup/sorted-chunks.js";
 import type { Registration, SourcedRegistration } from "../types.js";
 import {
   type PackedAttributes,
@@ -10,6 +9,7 @@ import {
   unpackAttributes,
   unpackLinks,
 } from "./packed-links.js";
+import type { SortedChunks } from "./sorted-chunks.js";
 import { ownText, type StringPool } from "./string-pool.js";
 
 /** One source of the directory. */

@@ -1,3 +1,4 @@
+import type { StagingMemory } from "../staging-memory.js";
 import type { FeedKind } from "../types.js";
 import type { Version } from "../version.js";
 import { FaultyEntries } from "./faulty-entries.js";
@@ -14,13 +15,6 @@ export interface Staged<T> {
   readonly counter: number;
   /** Told because the feed started anew: the other feed may have told its half long ago. */
   readonly isOfCopy: boolean;
-}
-
-/** Lends memory for what is staged. */
-export interface StagingMemory {
-  /** False: there is not so much. */
-  take(bytes: number): boolean;
-  give(bytes: number): void;
 }
 
 /** Entries that are left out are known as told only up to this number; beyond it, any may have been told. */

@@ -21,6 +21,7 @@ import {
   timesText,
 } from "../feed-entry.js";
 import { parseFeedPatchInSteps } from "../feed-operations.js";
+import type { StagingMemory } from "../staging-memory.js";
 import { type AskedAt, parseClockReading, RemoteClock } from "../time/remote-clock.js";
 import type {
   FeedFault,
@@ -33,7 +34,7 @@ import type {
   ReplicaChange,
 } from "../types.js";
 import type { Version } from "../version.js";
-import { FeedHalf, type Staged, type StagingMemory } from "./feed-half.js";
+import { FeedHalf, type Staged } from "./feed-half.js";
 import { applyToSparseDocument, type Recall, type SparseOutcome } from "./sparse-document.js";
 import { UnheldEntries } from "./unheld-entries.js";
 

@@ -9,14 +9,14 @@ import {
 } from "@tributary/merge-engine";
 import type { Environment } from "@tributary/runtime";
 import { MAX_GIVEN_UP } from "../constants.js";
-import { keptWeight, leastWeight, mostWeight, OwnMemory } from "../own-memory.js";
 import { accepted, type Refusal, type Result, refused } from "../refusal.js";
-import { RegistrationsOnDisk } from "../registrations-on-disk.js";
 import type { RegistrationLimits, RegistrationStore, StoredRegistration } from "../types.js";
 import { DormantCollection } from "./dormant-collection.js";
 import { andThen, KeyedQueue } from "./keyed-queue.js";
 import { createLocationIds } from "./location-ids.js";
+import { keptWeight, leastWeight, mostWeight, OwnMemory } from "./own-memory.js";
 import { resolveDocument } from "./registration-document.js";
+import { RegistrationsOnDisk } from "./registrations-on-disk.js";
 import { type EntryShare, isSameContent, keyOf, Registry, type RegistryEntry } from "./registry.js";
 import { bringBack, restoreRegistrations } from "./restore-registrations.js";
 import { StoreAccess } from "./store-access.js";

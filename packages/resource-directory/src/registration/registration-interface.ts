@@ -1,8 +1,8 @@
 import { CODE, type RequestHandler } from "@tributary/coap-transport";
-import { registrantOf } from "../own-memory.js";
 import type { RefusalLog } from "../refusal.js";
 import type { RegistrationLimits } from "../types.js";
 import { andThen } from "./keyed-queue.js";
+import { registrantOf } from "./own-memory.js";
 import type { Registrar } from "./registrar.js";
 import { readDocument } from "./registration-document.js";
 import { endpointOf, readRegistrationRequest, registrationContent } from "./registration-request.js";

@@ -6,10 +6,10 @@ import {
   type ServerRequest,
   type ServerResponse,
 } from "@tributary/coap-transport";
-import { registrantOf } from "../own-memory.js";
 import { accepted, type Result, refused } from "../refusal.js";
 import type { RegistrationLimits, StoredRegistration } from "../types.js";
 import { andThen } from "./keyed-queue.js";
+import { registrantOf } from "./own-memory.js";
 import type { SaveContext } from "./registrar.js";
 import { addressBase, explicitBase, type RegistrationBase } from "./registration-base.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";

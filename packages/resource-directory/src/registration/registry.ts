@@ -1,6 +1,6 @@
 import { EndpointTable } from "@tributary/merge-engine";
-import { keptWeight, type OwnMemory } from "../own-memory.js";
 import type { StoredRegistration } from "../types.js";
+import { keptWeight, type OwnMemory } from "./own-memory.js";
 
 /**
  * `live`: in the directory. `dormant`: expired, but revivable until `untilMs` (RFC 9176 section 5.3.3, LIF-05). `on-disk`: valid,

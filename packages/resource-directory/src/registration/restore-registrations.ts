@@ -1,10 +1,10 @@
 import { parseLinkFormat } from "@tributary/link-model";
 import { FEDERATION_TOLERANCE_MS, type FederationClock, MergeError } from "@tributary/merge-engine";
 import type { Environment } from "@tributary/runtime";
-import { keptWeight, type OwnMemory, registrantOfBase } from "../own-memory.js";
-import type { RegistrationsOnDisk } from "../registrations-on-disk.js";
 import type { RegistrationStore, StoredRegistration } from "../types.js";
 import { dormantUntilMs } from "./dormant-collection.js";
+import { keptWeight, type OwnMemory, registrantOfBase } from "./own-memory.js";
+import type { RegistrationsOnDisk } from "./registrations-on-disk.js";
 import type { Registry } from "./registry.js";
 
 export interface RestoreDeps {

@@ -1,9 +1,9 @@
 import { CODE, type RequestHandler, type ServerRequest, type ServerResponse } from "@tributary/coap-transport";
-import { registrantOf } from "../own-memory.js";
 import { type Result, refused } from "../refusal.js";
 import type { RegistrationLimits, StoredRegistration } from "../types.js";
 import type { EndpointDocuments, FetchedDocument } from "./endpoint-documents.js";
 import { andThen } from "./keyed-queue.js";
+import { registrantOf } from "./own-memory.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";
 import {
   endpointOf,

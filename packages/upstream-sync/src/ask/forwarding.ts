@@ -25,10 +25,10 @@ import {
   lookupUri,
   toUpstreamError,
 } from "../discovery/discovery.js";
+import type { OwnNames } from "../discovery/own-names.js";
 import { UpstreamError } from "../errors.js";
 import { documentLosses, type LeftOutCause, LossCount } from "../left-out.js";
 import { ENTRIES_PER_STEP, NOT_ENDPOINT_ATTRIBUTES } from "../plain-rd/lookup-documents.js";
-import type { OwnNames } from "../plain-rd/own-names.js";
 import type { Remarks } from "../remarks.js";
 import type {
   CapabilityReport,

@@ -2,13 +2,13 @@ import type { Criterion } from "@tributary/link-model";
 import { covers, type LookupInterface } from "@tributary/merge-engine";
 import type { Timer } from "@tributary/runtime";
 import { COPY_PATIENCE_MS, MAX_TOO_LARGE, TOO_LARGE_PAUSE_MS } from "../constants.js";
-import type { Handover } from "../handover.js";
 import type {
   CapabilityReport,
   FamilyStatus,
   ForwardedAnswer,
   ForwardedListener,
   ForwardedObservation,
+  Handover,
   UnchangedAnswer,
   Upstream,
   UpstreamDeps,

@@ -31,8 +31,8 @@ import {
   STAMPS_APART_MS,
   UNPACKED_FACTOR,
 } from "../constants.js";
+import type { RestoredReplica } from "../copy-store.js";
 import { type LeftOut, NO_LOSSES } from "../left-out.js";
-import type { RestoredReplica } from "../persistence/copy-recorder.js";
 import { contentOf } from "../replicated-content.js";
 import { stagingMemory } from "../staging-memory.js";
 import { type NoRoomCause, noRoomCause, WithoutRoom } from "../without-room.js";

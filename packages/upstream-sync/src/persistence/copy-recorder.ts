@@ -8,7 +8,7 @@ import {
 import type { FeedPosition } from "@tributary/replication";
 import type { Clock } from "@tributary/runtime";
 import { MAX_NAMES_WITHOUT_ROOM, UNPACKED_FACTOR } from "../constants.js";
-import type { KeptRegistration, KeptTimes, ReplicaStore } from "../copy-store.js";
+import type { KeptRegistration, KeptTimes, KeptWithoutRoom, ReplicaStore, RestoredReplica } from "../copy-store.js";
 import { contentOf } from "../replicated-content.js";
 import type { UpstreamOptions } from "../types.js";
 import { type NoRoomCause, noRoomCause } from "../without-room.js";
@@ -17,25 +17,6 @@ export interface ReplicaRecorderDeps {
   readonly store: ReplicaStore;
   readonly directory: Directory;
   readonly clock: Clock;
-}
-
-/** What a replica was when the process before ended. */
-export interface RestoredReplica {
-  readonly isComplete: boolean;
-  readonly position: FeedPosition | undefined;
-  /** Registrations whose lifetimes have ended meanwhile; the RD may hold them as renewed. */
-  readonly ended: readonly Registration[];
-  /** Registrations that stay on disk, because there is no room for them. */
-  readonly withoutRoom: readonly KeptWithoutRoom[];
-}
-
-/** A registration that is on disk only. */
-export interface KeptWithoutRoom {
-  /** Empty: of very many, only the number is known. */
-  readonly href: string;
-  /** What it needs, bytes. */
-  readonly weight: number;
-  readonly cause: NoRoomCause;
 }
 
 const UNNAMED: Record<NoRoomCause, KeptWithoutRoom> = {

@@ -11,10 +11,10 @@ import {
   TIMEOUTS_UNTIL_GONE,
 } from "../constants.js";
 import { assertContent, get, isMereRefusal, normalOrigin } from "../discovery/discovery.js";
+import type { OwnNames } from "../discovery/own-names.js";
 import { UpstreamError } from "../errors.js";
 import { type AskedMethod, planQueriesInSteps, type QueryPlan } from "./attribution-query.js";
 import { type ForeignEndpoint, LinkCounts, mapped, replicatedLink } from "./lookup-documents.js";
-import type { OwnNames } from "./own-names.js";
 
 /** Ways to find out which links belong to a registration, best first. */
 export const ATTRIBUTION_METHODS = ["provenance", "href", "ep", "resource"] as const;

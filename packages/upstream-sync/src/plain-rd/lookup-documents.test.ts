@@ -1,7 +1,7 @@
 import { parseLinkFormatTolerantly } from "@tributary/link-model";
 import { describe, expect, test } from "vitest";
+import { OwnNames, type OwnNamesOptions } from "../discovery/own-names.js";
 import { LinkCounts, readEndpointDocument, replicatedLink } from "./lookup-documents.js";
-import { OwnNames, type OwnNamesOptions } from "./own-names.js";
 
 const URI = "coap://[::1]:5801/endpoint-lookup/";
 const namesOf = (more: Partial<OwnNamesOptions> = {}) =>

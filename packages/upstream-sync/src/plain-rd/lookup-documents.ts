@@ -8,8 +8,8 @@ import {
   serialiseLink,
 } from "@tributary/link-model";
 import { DEFAULT_RECORD_LIMITS, findParameterFault, type RecordLimits } from "@tributary/merge-engine";
+import type { OwnNames } from "../discovery/own-names.js";
 import { type LeftOutCause, LossCount, type Losses } from "../left-out.js";
-import type { OwnNames } from "./own-names.js";
 
 /** An entry of an endpoint lookup of an RD that was not written for replication. */
 export interface ForeignEndpoint {

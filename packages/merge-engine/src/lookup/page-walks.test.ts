@@ -1,11 +1,11 @@
 import type { LookupQuery } from "@tributary/link-model";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createDirectory } from "./directory.js";
+import { createDirectory } from "../directory.js";
+import type { KeyState } from "../records/stored-record.js";
+import { registration } from "../testing/directories.js";
+import type { Directory, LookupInterface } from "../types.js";
 import { PageWalks } from "./page-walks.js";
-import type { KeyState } from "./records/stored-record.js";
-import { registration } from "./testing/directories.js";
-import type { Directory, LookupInterface } from "./types.js";
 
 const COUNT = 1500;
 const hrefOf = (at: number) => `/reg/${at}`;

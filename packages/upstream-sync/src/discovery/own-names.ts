@@ -7,7 +7,7 @@ import {
   resolveReference,
   splitUri,
 } from "@tributary/link-model";
-import { normalOrigin } from "../discovery/discovery.js";
+import { normalOrigin } from "./discovery.js";
 
 /** Where an entry of an endpoint lookup is registered. */
 export type EntryPlace =

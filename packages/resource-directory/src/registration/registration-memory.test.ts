@@ -3,9 +3,9 @@ import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { createDirectory, SharedLimit } from "@tributary/merge-engine";
 import { silentLogger } from "@tributary/runtime";
 import { describe, expect, test } from "vitest";
+import { codeOf, serveDirectory } from "../testing/served-directory.js";
+import type { RegistrationStore, StoredRegistration } from "../types.js";
 import { keptWeight, leastWeight, OwnMemory, registrantOf, registrantOfBase } from "./own-memory.js";
-import { codeOf, serveDirectory } from "./testing/served-directory.js";
-import type { RegistrationStore, StoredRegistration } from "./types.js";
 
 const WALL_MS = 1_700_000_000_000;
 

@@ -8,8 +8,8 @@ import {
 import { atOnce, createChangeLog, type FeedCursor, type FeedKind } from "@tributary/replication";
 import { createVirtualClock } from "@tributary/runtime/testing";
 import { describe, expect, test } from "vitest";
-import { FeedReplica, type FeedReplicaOptions } from "./feed/feed-copy.js";
-import { LeftOut } from "./left-out.js";
+import { LeftOut } from "../left-out.js";
+import { FeedReplica, type FeedReplicaOptions } from "./feed-copy.js";
 
 const HOUR_MS = 3_600_000;
 

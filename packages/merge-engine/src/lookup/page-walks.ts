@@ -1,7 +1,7 @@
 import type { Criterion } from "@tributary/link-model";
-import type { KeyState } from "./records/stored-record.js";
-import { compareKeys } from "./records/total-order.js";
-import type { LookupInterface } from "./types.js";
+import type { KeyState } from "../records/stored-record.js";
+import { compareKeys } from "../records/total-order.js";
+import type { LookupInterface } from "../types.js";
 
 /** Where a walk through the results of a lookup was: `position` results stand before the first one of `key`. */
 export interface WalkMark {

@@ -1,8 +1,8 @@
 import { parseLookupQuery } from "@tributary/link-model";
 import { expect, test } from "vitest";
-import { createDirectory } from "./directory.js";
-import { registration } from "./testing/directories.js";
-import type { Directory, LookupInterface, LookupOptions } from "./types.js";
+import { createDirectory } from "../directory.js";
+import { registration } from "../testing/directories.js";
+import type { Directory, LookupInterface, LookupOptions } from "../types.js";
 
 const COUNT = 8192;
 /** Each stands for a bounded part of a step. */

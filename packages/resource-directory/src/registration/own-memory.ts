@@ -7,8 +7,8 @@ import {
   LEAST_LINK_BYTES,
   NEWCOMER_SHARE,
   PREFIX_GROUPS,
-} from "./constants.js";
-import type { StoredRegistration } from "./types.js";
+} from "../constants.js";
+import type { StoredRegistration } from "../types.js";
 
 /**
  * Bytes of heap that an RD needs for a registration besides its record in the directory, about: what the endpoint sent, its

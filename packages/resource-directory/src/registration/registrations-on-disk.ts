@@ -1,9 +1,9 @@
 import type { Environment, Timer } from "@tributary/runtime";
-import { BRING_BACK_INTERVAL_MS, BROUGHT_BACK_AT_ONCE, ON_DISK_BYTES } from "./constants.js";
+import { BRING_BACK_INTERVAL_MS, BROUGHT_BACK_AT_ONCE, ON_DISK_BYTES } from "../constants.js";
+import type { RegistrationStore, StoredRegistration } from "../types.js";
+import { andThen } from "./keyed-queue.js";
 import type { OwnMemory } from "./own-memory.js";
-import { andThen } from "./registration/keyed-queue.js";
-import { keyOf } from "./registration/registry.js";
-import type { RegistrationStore, StoredRegistration } from "./types.js";
+import { keyOf } from "./registry.js";
 
 export interface RegistrationsOnDiskDeps {
   readonly store: RegistrationStore;

@@ -1,7 +1,7 @@
 /** The part of the WHATWG Encoding standard that this package uses; every runtime, browsers included, has it. */
 declare class TextDecoder {
   constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
-  decode(input?: Uint8Array): string;
+  decode(input?: Uint8Array, options?: { stream?: boolean }): string;
 }
 declare class TextEncoder {
   encode(input: string): Uint8Array;

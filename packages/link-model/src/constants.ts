@@ -2,6 +2,12 @@
 export const RELATION_ATTRIBUTES: ReadonlySet<string> = new Set(["rt", "if", "rel", "rev"]);
 /** Links read in one step of a long document: about 0.1 ms. */
 export const LINKS_PER_STEP = 64;
+/** Characters read in one step of a long document, unless one link has more. */
+export const CHARACTERS_PER_STEP = 16_384;
+/** Bytes decoded in one step of a long document. */
+export const BYTES_PER_STEP = 1_048_576;
+/** Longest link that is read from a document of another directory, characters: twice what a registration may have by default. */
+export const MAX_LINK_LENGTH = 131_072;
 /** Problems kept from one tolerant read. */
 export const MAX_PROBLEMS = 16;
 /** Criteria accepted in one lookup query. */

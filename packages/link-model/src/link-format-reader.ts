@@ -1,5 +1,5 @@
 import { isBlank, isForbiddenInQuotes, isForbiddenInTarget, isNameCharacter, isTokenCharacter } from "./characters.js";
-import { LINKS_PER_STEP } from "./constants.js";
+import { CHARACTERS_PER_STEP, LINKS_PER_STEP } from "./constants.js";
 import type { Attribute, Link, LinkFormatProblem, ParseResult } from "./types.js";
 
 /**
@@ -19,14 +19,21 @@ export function parseLinkFormat(input: string | Uint8Array): ParseResult {
 
 /**
  * Read a document link by link into `links`; yields after every few links. Returns null at its end, or why it
- * stops being link format: all links before are read. Pure.
+ * stops being link format, or that a link has more than `maxLinkLength` characters: all links before are read. Pure.
  */
-export function* readLinks(text: string, links: Link[]): Generator<void, LinkFormatProblem | null> {
-  const reader = new LinkFormatReader(text);
+export function* readLinks(
+  text: string,
+  links: Link[],
+  maxLinkLength = Number.POSITIVE_INFINITY,
+): Generator<void, LinkFormatProblem | null> {
+  const reader = new LinkFormatReader(text, maxLinkLength);
   try {
+    let lastPauseAt = 0;
     for (let link = reader.first(); link !== null; link = reader.next()) {
       links.push(link);
-      if (links.length % LINKS_PER_STEP === 0) yield;
+      if (links.length % LINKS_PER_STEP !== 0 && reader.at - lastPauseAt < CHARACTERS_PER_STEP) continue;
+      lastPauseAt = reader.at;
+      yield;
     }
     return null;
   } catch (error) {
@@ -92,21 +99,35 @@ const STAR = 0x2a;
 
 class LinkFormatReader {
   readonly #text: string;
+  readonly #maxLinkLength: number;
   #at = 0;
+  /** No link that begins here may be read beyond it. */
+  #end: number;
 
-  constructor(text: string) {
+  constructor(text: string, maxLinkLength: number) {
     this.#text = text;
+    this.#maxLinkLength = maxLinkLength;
+    this.#end = Math.min(text.length, maxLinkLength);
+  }
+
+  /** The reading position. */
+  get at(): number {
+    return this.#at;
   }
 
   /** The first link; null when the document is empty. */
   first(): Link | null {
     this.#skipBlanks();
+    this.#failIfTooLong(0);
     return this.#at === this.#text.length ? null : this.#readLink();
   }
 
   /** The link behind the one read last; null at the end. */
   next(): Link | null {
+    const start = this.#at;
+    this.#end = Math.min(this.#text.length, start + this.#maxLinkLength);
     this.#skipBlanks();
+    this.#failIfTooLong(start);
     if (this.#at === this.#text.length) return null;
     if (this.#peek() !== COMMA) this.#fail("expected-separator", "expected `,` or `;`");
     this.#at++;
@@ -115,10 +136,12 @@ class LinkFormatReader {
   }
 
   #readLink(): Link {
+    const start = this.#at;
     const target = this.#readTarget();
     const attributes: Attribute[] = [];
     for (;;) {
       this.#skipBlanks();
+      this.#failIfTooLong(start);
       if (this.#peek() !== SEMICOLON) return { target, attributes };
       this.#at++;
       this.#skipBlanks();
@@ -126,14 +149,20 @@ class LinkFormatReader {
     }
   }
 
+  #failIfTooLong(start: number): void {
+    if (this.#at >= this.#end && this.#end < this.#text.length)
+      this.#fail("too-long", `a link has more than ${this.#maxLinkLength} characters`, start);
+  }
+
   #readTarget(): string {
     if (this.#peek() !== LT) this.#fail("expected-target", "expected a target in `<` and `>`");
     const start = ++this.#at;
-    for (; this.#at < this.#text.length; this.#at++) {
+    for (; this.#at < this.#end; this.#at++) {
       const code = this.#peek();
       if (code === GT) return this.#text.slice(start, this.#at++);
       if (isForbiddenInTarget(code)) this.#failInTarget(start);
     }
+    this.#failIfTooLong(start - 1);
     return this.#fail("unclosed-target", "the target is not closed by `>`", start - 1);
   }
 
@@ -155,7 +184,7 @@ class LinkFormatReader {
 
   #readName(): string {
     const start = this.#at;
-    while (isNameCharacter(this.#peek())) this.#at++;
+    while (this.#at < this.#end && isNameCharacter(this.#peek())) this.#at++;
     if (this.#at === start) this.#fail("empty-name", "expected the name of an attribute");
     if (this.#peek() === STAR) this.#at++;
     return this.#text.slice(start, this.#at);
@@ -163,7 +192,7 @@ class LinkFormatReader {
 
   #readToken(): string {
     const start = this.#at;
-    while (isTokenCharacter(this.#peek())) this.#at++;
+    while (this.#at < this.#end && isTokenCharacter(this.#peek())) this.#at++;
     if (this.#at === start) this.#fail("empty-value", "expected a value after `=`");
     return this.#text.slice(start, this.#at);
   }
@@ -172,7 +201,7 @@ class LinkFormatReader {
     const open = this.#at++;
     let value = "";
     let start = this.#at;
-    for (; this.#at < this.#text.length; this.#at++) {
+    for (; this.#at < this.#end; this.#at++) {
       const code = this.#peek();
       if (code === QUOTE) {
         value += this.#text.slice(start, this.#at++);
@@ -187,11 +216,12 @@ class LinkFormatReader {
         this.#fail("control-char", "a control character in a quoted value");
       }
     }
+    this.#failIfTooLong(open);
     return this.#fail("unclosed-quote", "the quoted value is not closed", open);
   }
 
   #skipBlanks(): void {
-    while (isBlank(this.#peek())) this.#at++;
+    while (this.#at < this.#end && isBlank(this.#peek())) this.#at++;
   }
 
   /** The code unit at the reading position; NaN (no class has it) at the end. */

@@ -1,4 +1,4 @@
-import { LINKS_PER_STEP, MAX_PROBLEMS } from "./constants.js";
+import { BYTES_PER_STEP, CHARACTERS_PER_STEP, LINKS_PER_STEP, MAX_LINK_LENGTH, MAX_PROBLEMS } from "./constants.js";
 import { readLinks } from "./link-format-reader.js";
 import { leastLinkBytes } from "./link-size.js";
 import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./types.js";
@@ -7,7 +7,8 @@ import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./
  * Read a document that is not quite link format, as foreign directories write it, as far as it is unambiguous: values with
  * blanks or without a value, UTF-8 outside quotes, empty list elements, missing commas before a target, bytes that are not UTF-8.
  * A link is read with all its attributes or left out and counted; what stands in one link never becomes part of another. A
- * target or a quotation mark that is not closed, and one that opens no value, end the document. Time is linear. Pure; never
+ * target or a quotation mark that is not closed, one that opens no value, and a link of more than {@link MAX_LINK_LENGTH}
+ * characters end the document. Time is linear. Pure; never
  * throws.
  */
 export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantParseResult {
@@ -19,14 +20,13 @@ export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantP
 }
 
 /**
- * The same in small steps of about 0.1 ms; a document of bytes is decoded in the first, about 0.2 ms per megabyte. Whoever
- * runs it decides how many of them make a turn of the event loop.
+ * The same in small steps of about 0.1 ms, and of some milliseconds where a link is very long. Whoever runs it decides how
+ * many of them make a turn of the event loop.
  */
 export function* readTolerantly(input: string | Uint8Array): Generator<void, TolerantParseResult> {
-  const { text, problem } = decode(input);
-  yield;
+  const { text, problem } = yield* decode(input);
   const strict: Link[] = [];
-  const end = problem === null ? yield* readLinks(text, strict) : problem;
+  const end = problem === null ? yield* readLinks(text, strict, MAX_LINK_LENGTH) : problem;
   if (end === null && (yield* countOf(text, "<")) === strict.length)
     return { links: strict, problems: [], leftOut: 0, isTruncated: false };
   const reader = new TolerantReader(text);
@@ -35,8 +35,13 @@ export function* readTolerantly(input: string | Uint8Array): Generator<void, Tol
   // Names that differ in bytes that are not UTF-8 would become the same.
   const isGarbled = problem !== null;
   let leftOut = 0;
+  let lastPauseAt = 0;
   for (let item = reader.next(); item !== null; item = reader.next()) {
-    if ((links.length + leftOut) % LINKS_PER_STEP === 0) yield;
+    if ((links.length + leftOut) % LINKS_PER_STEP === 0 || reader.at - lastPauseAt >= CHARACTERS_PER_STEP) {
+      lastPauseAt = reader.at;
+      yield;
+    }
+    if (item === PAUSE) continue;
     if ("link" in item && !(isGarbled && isReplaced(item.link))) links.push(item.link);
     else {
       leftOut++;
@@ -49,16 +54,39 @@ export function* readTolerantly(input: string | Uint8Array): Generator<void, Tol
   return { links, problems, leftOut, isTruncated: reader.isTruncated };
 }
 
-/** The text of a document; what is not UTF-8 is replaced and reported. */
-function decode(input: string | Uint8Array): { readonly text: string; readonly problem: LinkFormatProblem | null } {
+/** The text of a document, decoded in steps; what is not UTF-8 is replaced and reported. */
+function* decode(
+  input: string | Uint8Array,
+): Generator<void, { readonly text: string; readonly problem: LinkFormatProblem | null }> {
   if (typeof input === "string") return { text: input, problem: null };
-  try {
-    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(input), problem: null };
-  } catch {
-    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(input);
-    const problem = { reason: "invalid-utf8", offset: text.indexOf("\ufffd"), message: "the document is not UTF-8" };
-    return { text, problem };
+  const parts: string[] = [];
+  if (yield* decodeInto(parts, input, true)) return { text: parts.join(""), problem: null };
+  parts.length = 0;
+  yield* decodeInto(parts, input, false);
+  let offset = 0;
+  for (const part of parts) {
+    const at = part.indexOf("\ufffd");
+    offset += at < 0 ? part.length : at;
+    if (at >= 0) break;
+    yield;
   }
+  const problem = { reason: "invalid-utf8", offset, message: "the document is not UTF-8" };
+  return { text: parts.join(""), problem };
+}
+
+/** False: it is `fatal` that some of it is not UTF-8. */
+function* decodeInto(parts: string[], input: Uint8Array, fatal: boolean): Generator<void, boolean> {
+  const decoder = new TextDecoder("utf-8", { fatal, ignoreBOM: true });
+  for (let at = 0; at <= input.length; at += BYTES_PER_STEP) {
+    const stream = at + BYTES_PER_STEP <= input.length;
+    try {
+      parts.push(decoder.decode(input.subarray(at, at + BYTES_PER_STEP), { stream }));
+    } catch {
+      return false;
+    }
+    yield;
+  }
+  return true;
 }
 
 function* countOf(text: string, character: string): Generator<void, number> {
@@ -74,6 +102,8 @@ function isReplaced({ target, attributes }: Link): boolean {
 
 /** A link, or why one is left out and where it begins. */
 type Item = { readonly offset: number } & ({ readonly link: Link } | { readonly reason: string });
+/** In the place of a link: much was passed over that is none, and there is more of it. */
+const PAUSE = Symbol("pause");
 
 /** What was read, or why it cannot be. */
 type Read<T> = { readonly value: T } | { readonly reason: string };
@@ -86,6 +116,10 @@ const NAME = /[^\s"<>,;=]/;
 class TolerantReader {
   readonly #text: string;
   #at = 0;
+  /** No link that begins here may be read beyond it. */
+  #end = 0;
+  /** Within what is no link; null: not. */
+  #junk: { isAfterEquals: boolean } | null = null;
   /** Whatever follows is not known. */
   isTruncated = false;
 
@@ -93,16 +127,26 @@ class TolerantReader {
     this.#text = text;
   }
 
+  /** The reading position. */
+  get at(): number {
+    return this.#at;
+  }
+
   /** The next link, or what stands in its place; null at the end. */
-  next(): Item | null {
+  next(): Item | typeof PAUSE | null {
+    this.#end = Math.min(this.#text.length, this.#at + CHARACTERS_PER_STEP);
+    if (this.#junk !== null && !this.#skipJunk(this.#junk)) return PAUSE;
+    this.#junk = null;
     this.#skip((character) => character === "," || BLANK.test(character));
     if (this.#isAtEnd) return null;
+    if (this.#at >= this.#end) return PAUSE;
     const offset = this.#at;
+    this.#end = Math.min(this.#text.length, offset + MAX_LINK_LENGTH);
     const link = this.#readLink();
     // What cannot be written again cannot be shown in a lookup.
     if ("value" in link && leastLinkBytes(link.value) === undefined) return { reason: "bad-attribute", offset };
     if ("value" in link) return { link: link.value, offset };
-    this.#skipJunk();
+    if (!this.isTruncated) this.#junk = { isAfterEquals: false };
     return { reason: link.reason, offset };
   }
 
@@ -115,11 +159,16 @@ class TolerantReader {
   }
 
   #skip(belongs: (character: string) => boolean): void {
-    while (!this.#isAtEnd && belongs(this.#peek())) this.#at++;
+    while (this.#at < this.#end && belongs(this.#peek())) this.#at++;
   }
 
   #skipBlanks(): void {
     this.#skip((character) => BLANK.test(character));
+  }
+
+  /** Whether the limit of one link comes before the end of the document. */
+  get #isCutShort(): boolean {
+    return this.#end < this.#text.length;
   }
 
   /** Nothing after this can be read. */
@@ -131,14 +180,15 @@ class TolerantReader {
 
   #readLink(): Read<Link> {
     if (this.#peek() !== "<") return { reason: "expected-target" };
-    const close = this.#text.indexOf(">", this.#at);
-    if (close < 0) return this.#stop("unclosed-target");
+    const close = this.#text.slice(this.#at, this.#end).indexOf(">") + this.#at;
+    if (close < this.#at) return this.#stop(this.#isCutShort ? "too-long" : "unclosed-target");
     const target = this.#text.slice(this.#at + 1, close).trim();
     this.#at = close + 1;
     if (/[\s"<\u0000-\u001f]/.test(target)) return { reason: "bad-target" };
     const attributes: Attribute[] = [];
     for (;;) {
       this.#skipBlanks();
+      if (this.#at >= this.#end && this.#isCutShort) return this.#stop("too-long");
       const character = this.#peek();
       // A target can only be that of the next link, whether or not a comma stands before it.
       if (this.#isAtEnd || character === "," || character === "<") return { value: { target, attributes } };
@@ -167,7 +217,7 @@ class TolerantReader {
 
   #readQuoted(): Read<string> {
     let value = "";
-    for (let at = this.#at + 1; at < this.#text.length; at++) {
+    for (let at = this.#at + 1; at < this.#end; at++) {
       const character = this.#text[at] as string;
       if (character === '"') {
         this.#at = at + 1;
@@ -177,13 +227,13 @@ class TolerantReader {
       if (character === "\\" && at + 1 < this.#text.length) value += this.#text[++at];
       else value += character;
     }
-    return this.#stop("unclosed-quote");
+    return this.#stop(this.#isCutShort ? "too-long" : "unclosed-quote");
   }
 
   /** Up to the next attribute or link. A comma is part of the value unless a target or the end follows. */
   #readUnquoted(): Read<string> {
     const start = this.#at;
-    for (; !this.#isAtEnd; this.#at++) {
+    for (; this.#at < this.#end; this.#at++) {
       const character = this.#peek();
       if (character === ";" || this.#isLinkBoundary()) break;
       // By the grammar a value may have it (ptokenchar), but more likely a comma is missing: then it begins another link.
@@ -193,20 +243,29 @@ class TolerantReader {
     return { value: this.#text.slice(start, this.#at).trimEnd() };
   }
 
-  /** Pass over what is no link, up to where one certainly begins. */
-  #skipJunk(): void {
-    // A quotation mark opens a value behind an equals sign, where nothing hides what it belongs to.
-    let isAfterEquals = false;
-    for (; !this.#isAtEnd; this.#at++) {
-      if (this.#isLinkBoundary()) return;
+  /** Pass over what is no link, up to where one certainly begins. False when there is more of it than belongs into one step. */
+  #skipJunk(junk: { isAfterEquals: boolean }): boolean {
+    for (; this.#at < this.#end; this.#at++) {
+      if (this.#isLinkBoundary()) return true;
       const character = this.#peek();
       if (character === '"') {
-        const quoted = isAfterEquals ? this.#readQuoted() : this.#stop("ambiguous-quote");
-        if ("reason" in quoted) return;
+        // A quotation mark opens a value behind an equals sign, where nothing hides what it belongs to.
+        if (!junk.isAfterEquals) this.#stop("ambiguous-quote");
+        else this.#skipQuoted();
+        if (this.isTruncated) return true;
         this.#at--;
       }
-      if (!BLANK.test(character)) isAfterEquals = character === "=";
+      if (!BLANK.test(character)) junk.isAfterEquals = character === "=";
     }
+    return this.#isAtEnd;
+  }
+
+  /** A value that may be as long as a link. */
+  #skipQuoted(): void {
+    const end = this.#end;
+    this.#end = Math.min(this.#text.length, this.#at + MAX_LINK_LENGTH);
+    this.#readQuoted();
+    this.#end = Math.max(end, this.#at);
   }
 
   /** First character behind the comma last looked at that is neither blank nor comma: looked for once, not per comma. */
@@ -217,7 +276,9 @@ class TolerantReader {
     if (this.#peek() !== ",") return false;
     if (this.#next <= this.#at) {
       this.#next = this.#at + 1;
-      while (this.#next < this.#text.length && /[\s,]/.test(this.#text[this.#next] as string)) this.#next++;
+      // A link is not so far away that it could not be left out.
+      const end = Math.min(this.#text.length, this.#at + CHARACTERS_PER_STEP);
+      while (this.#next < end && /[\s,]/.test(this.#text[this.#next] as string)) this.#next++;
     }
     return this.#next >= this.#text.length || this.#text[this.#next] === "<";
   }

@@ -10,10 +10,17 @@ export const MAX_ITEMS_PER_PATCH = 20_000;
 export const MAX_OPERATIONS = 2_000;
 /** Largest patch about more than one registration, bytes: four times what an RD may send. */
 export const MAX_SHARED_PATCH_BYTES = 262_144;
-/** Largest patch that a reader accepts, bytes: one registration at its limits, with links resolved against a long base. */
-export const MAX_PATCH_BYTES = 1_048_576;
+/** Largest patch that a reader accepts by default, bytes: one registration at its limits, resolved against a long base. */
+export const MAX_PATCH_BYTES = 2_097_152;
+/** The same in multiples of the bytes that a registration may have, and the most that any limit makes of it. */
+export const PATCH_BYTES_PER_REGISTRATION_BYTE = 32;
+export const LARGEST_PATCH_BYTES = 67_108_864;
+/** What a patch may have around the links of one registration, bytes. */
+export const PATCH_ROOM_BYTES = 16_384;
+/** Bytes of a patch for each value in it, on average: an endpoint can hardly write one in less than two bytes of link format. */
+export const BYTES_PER_VALUE = 64;
 /** What a patch may make a reader recall of entries that it holds, UTF-16 units. */
-export const MAX_RECALLED_BYTES = MAX_PATCH_BYTES;
+export const MAX_RECALLED_BYTES = 1_048_576;
 /** Levels of objects and arrays in a feed document: document, collection, entry, link, attribute values. */
 export const MAX_DOCUMENT_DEPTH = 5;
 /** Halves of registrations that wait for the other feed: an RD that sends one feed alone must not fill the memory. */
@@ -39,3 +46,5 @@ export const RENEWED_MEMBER = "@renewed";
 export const ENTRIES_PER_STEP = 32;
 /** Names that are only looked up in one step of long work. */
 export const HREFS_PER_STEP = 512;
+/** Values of one large entry that are worked on in one step of long work. */
+export const VALUES_PER_STEP = 1_024;

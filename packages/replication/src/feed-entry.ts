@@ -7,7 +7,8 @@ import {
   type Registration,
   takeLinks,
 } from "@tributary/merge-engine";
-import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES, RENEWED_MEMBER } from "./constants.js";
+import { atOnce } from "./at-once.js";
+import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES, RENEWED_MEMBER, VALUES_PER_STEP } from "./constants.js";
 import type { EntryFault } from "./entry-fault.js";
 import { isBareObject } from "./feed-operations.js";
 import { lifetimeAgeS, toldRenewal, type WallClock } from "./time/renewal-age.js";
@@ -71,7 +72,7 @@ const RESERVED_WITHOUT_BASE: ReadonlySet<string> = new Set([...RESERVED_MEMBERS,
 const LINK_MEMBERS: ReadonlySet<string> = new Set(["href"]);
 
 /** JSON text of the entry of a registration in the resource feed: its links. Pure. */
-export function linksEntryText(registration: Registration): string {
+export function linksEntryText(registration: Pick<Registration, "links">): string {
   const links = registration.links.map(
     (link) => `{"href":${JSON.stringify(link.target)}${attributesText(link.attributes, LINK_MEMBERS)}}`,
   );
@@ -182,13 +183,27 @@ function readStamp(told: unknown, ageS: number | null, nowMs: number | undefined
 
 /** Read an entry of the resource feed. Pure. */
 export function readLinksEntry(href: string, entry: unknown, limits: RecordLimits): PartResult<readonly Link[]> {
+  return atOnce(readLinksEntryInSteps(href, entry, limits));
+}
+
+/** The same in steps, where the links are many or large. */
+export function* readLinksEntryInSteps(
+  href: string,
+  entry: unknown,
+  limits: RecordLimits,
+): Generator<void, PartResult<readonly Link[]>> {
   if (!Array.isArray(entry)) return refused(href, "is not an array of links");
   const links: Link[] = [];
+  let looked = 0;
   for (const item of entry) {
     if (!isBareObject(item) || typeof item.href !== "string") return refused(href, "holds a link without href");
     const attributes = readAttributes(item, LINK_MEMBERS);
     if (attributes === null) return refused(href, "holds an attribute that is neither string, array nor true");
     links.push({ target: item.href, attributes });
+    looked += 1 + attributes.length;
+    if (looked < VALUES_PER_STEP) continue;
+    looked = 0;
+    yield;
   }
   const { links: taken, fault } = takeLinks(links, limits);
   const flaw = fault === undefined ? undefined : { fault: fault.fault, message: describe(href, fault.message) };

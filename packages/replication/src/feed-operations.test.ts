@@ -213,6 +213,31 @@ describe("a patch has the size that the protocol says", () => {
     });
   });
 
+  test.each([
+    { name: "names", value: Object.fromEntries(Array.from({ length: 40_000 }, (_, at) => [`a${at}`, true])) },
+    { name: "items", value: { a: Array(40_000).fill(true) } },
+    { name: "arrays", value: { a: Array(40_000).fill([]) } },
+  ])("more $name than any registration can have are refused before they are parsed", ({ value }) => {
+    const reader = createFeedReader({ assumedLifetimeMs: 1000 });
+    const patch = JSON.stringify([
+      { op: "replace", path: "", value: { version: "1-1", complete: true, links: { "/a": [value] } } },
+    ]);
+    const refusal = { kind: "malformed", message: "the patch has more than 32768 values" };
+    expect(reader.apply("res", patch, 0, nothing)).toEqual(refusal);
+    // In a string they are text, whatever it looks like.
+    const text = JSON.stringify([
+      {
+        op: "replace",
+        path: "",
+        value: {
+          version: "1-1",
+          links: { "/a": [{ href: "coap://h", t: `\\"${JSON.stringify(value).slice(0, 60_000)}` }] },
+        },
+      },
+    ]);
+    expect(reader.apply("res", text, 0, nothing).kind).toBe("applied");
+  });
+
   test("nesting beyond that of a feed costs the entry, not the process", () => {
     const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
     const patch = `[{"op":"replace","path":"","value":{"version":"1-1","complete":true,"registrations":{"/a":{"ep":"a","base":"coap://h","x":${deep}},"/b":{"ep":"b","base":"coap://h"}}}}]`;

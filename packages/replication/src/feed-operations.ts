@@ -7,7 +7,9 @@ import {
   MAX_PATCH_BYTES,
   MAX_SHARED_PATCH_BYTES,
   RENEWED_MEMBER,
+  VALUES_PER_STEP,
 } from "./constants.js";
+import { findExcessOfValues } from "./patch-bounds.js";
 import { COLLECTION, utf8Length } from "./patch-builder.js";
 import type { FeedKind } from "./types.js";
 
@@ -56,19 +58,27 @@ const DEPTH: Readonly<Record<OperationTarget["kind"], number>> = { member: 1, en
  * (`move` and `copy` make much out of little), other paths (JSON Pointers of a stranger must not be walked through objects
  * of the program), and more bytes than a patch may have. Pure; never throws.
  */
-export function parseFeedPatch(kind: FeedKind, patch: Uint8Array | string): FeedPatchContent | string {
-  return atOnce(parseFeedPatchInSteps(kind, patch));
+export function parseFeedPatch(
+  kind: FeedKind,
+  patch: Uint8Array | string,
+  maxBytes = MAX_PATCH_BYTES,
+): FeedPatchContent | string {
+  return atOnce(parseFeedPatchInSteps(kind, patch, maxBytes));
 }
 
 /** The same in steps, of which only `JSON.parse` takes time in proportion to the whole patch. */
 export function* parseFeedPatchInSteps(
   kind: FeedKind,
   patch: Uint8Array | string,
+  maxBytes = MAX_PATCH_BYTES,
 ): Generator<void, FeedPatchContent | string> {
   const byteLength = typeof patch === "string" ? utf8Length(patch) : patch.length;
-  if (byteLength > MAX_PATCH_BYTES) return `the patch has more than ${MAX_PATCH_BYTES} bytes`;
+  if (byteLength > maxBytes) return `the patch has more than ${maxBytes} bytes`;
   const text = typeof patch === "string" ? patch : decodeUtf8(patch);
   if (text === null) return "the patch is not UTF-8";
+  const excess = findExcessOfValues(text, maxBytes);
+  if (excess !== undefined) return excess;
+  yield;
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -89,7 +99,7 @@ function* readOperations(kind: FeedKind, items: readonly unknown[]): Generator<v
   const isFresh = isOperation(first) && first.op === "replace" && first.path === "";
   const operations: FeedOperation[] = [];
   for (const item of isFresh ? rest : items) {
-    const operation = readOperation(kind, item);
+    const operation = yield* readOperation(kind, item);
     if (typeof operation === "string") return operation;
     operations.push(operation);
     if (operations.length % ENTRIES_PER_STEP === 0) yield;
@@ -100,14 +110,14 @@ function* readOperations(kind: FeedKind, items: readonly unknown[]): Generator<v
   return { document: null, isFresh, operations };
 }
 
-function readOperation(kind: FeedKind, item: unknown): FeedOperation | string {
+function* readOperation(kind: FeedKind, item: unknown): Generator<void, FeedOperation | string> {
   if (!isOperation(item)) return "an operation is not an object with `op` and `path`";
   const { op, path } = item;
   if (!OPERATIONS.has(op)) return `\`${clipped(op)}\` is not an operation of a feed`;
   if (op !== "remove" && !Object.hasOwn(item, "value")) return `\`${op}\` has no value`;
   const target = readTarget(kind, path);
   if (target === null) return `the path ${clipped(path)} is not part of this feed`;
-  const value = op === "remove" ? undefined : withoutPrototypes(item.value, DEPTH[target.kind]);
+  const value = op === "remove" ? undefined : yield* withoutPrototypesInSteps(item.value, DEPTH[target.kind]);
   return { op: op as FeedOperation["op"], path, value, target };
 }
 
@@ -153,16 +163,21 @@ export function withoutPrototypes(value: unknown, depth = 0): unknown {
   return object;
 }
 
-/** The same for a feed document, in steps: its members, and the entries of its collection, one after the other. */
+/** The same in steps, where there is much of it. */
 function* withoutPrototypesInSteps(value: unknown, depth = 0): Generator<void, unknown> {
-  if (depth >= DEPTH.entry || !isBareObject(value)) return withoutPrototypes(value, depth);
-  const object = Object.create(null) as BareObject;
+  if (depth >= MAX_DOCUMENT_DEPTH || typeof value !== "object" || value === null)
+    return withoutPrototypes(value, depth);
+  const isOfDocument = depth < DEPTH.entry && isBareObject(value);
+  const names = Object.keys(value);
+  if (!isOfDocument && names.length < VALUES_PER_STEP) return withoutPrototypes(value, depth);
+  const perStep = isOfDocument ? ENTRIES_PER_STEP : VALUES_PER_STEP;
+  const copy = (Array.isArray(value) ? [] : Object.create(null)) as BareObject;
   let taken = 0;
-  for (const name of Object.keys(value)) {
-    if (++taken % ENTRIES_PER_STEP === 0) yield;
-    object[name] = yield* withoutPrototypesInSteps(value[name], depth + 1);
+  for (const name of names) {
+    if (++taken % perStep === 0) yield;
+    copy[name] = yield* withoutPrototypesInSteps((value as BareObject)[name], depth + 1);
   }
-  return object;
+  return copy;
 }
 
 function clipped(text: string): string {

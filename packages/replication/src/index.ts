@@ -1,9 +1,11 @@
 export { atOnce } from "./at-once.js";
 export { COUNTER_LIMIT, EPOCH_LIMIT, MAX_PATCH_BYTES } from "./constants.js";
 export type { EntryFault } from "./entry-fault.js";
+export { fitsPatch } from "./entry-fit.js";
 export type { ReplicationErrorCode } from "./errors.js";
 export { ReplicationError } from "./errors.js";
 export { HERE_ONLY_HOP_LIMIT, TIER_HOP_LIMIT } from "./hop-limit.js";
+export { maxPatchBytes } from "./patch-bounds.js";
 export { createChangeLog } from "./publisher/change-log.js";
 export { readClock } from "./reader/feed-clock.js";
 export { createFeedReader } from "./reader/feed-reader.js";

@@ -16,11 +16,12 @@ import {
   endpointEntryText,
   linksEntryText,
   readEndpointEntry,
-  readLinksEntry,
+  readLinksEntryInSteps,
   readTimes,
   timesText,
 } from "../feed-entry.js";
 import { parseFeedPatchInSteps } from "../feed-operations.js";
+import { maxPatchBytes } from "../patch-bounds.js";
 import type { StagingMemory } from "../staging-memory.js";
 import { type AskedAt, parseClockReading, RemoteClock } from "../time/remote-clock.js";
 import type {
@@ -141,7 +142,7 @@ class JoiningFeedReader implements FeedReader {
     held: HeldRegistrations,
     asked?: AskedAt,
   ): Generator<void, FeedOutcome> {
-    const content = yield* parseFeedPatchInSteps(kind, patch);
+    const content = yield* parseFeedPatchInSteps(kind, patch, maxPatchBytes(this.#limits));
     if (typeof content === "string") return { kind: "malformed", message: content };
     const { staged, version } = this.#half(kind);
     if (version !== null && staged.size >= (this.#options.maxStaged ?? MAX_STAGED))
@@ -233,7 +234,7 @@ class JoiningFeedReader implements FeedReader {
     let taken = 0;
     for (const [href, entry] of outcome.entries) {
       if (++taken % ENTRIES_PER_STEP === 0) yield;
-      const part = entry === undefined ? null : readLinksEntry(href, entry, this.#limits);
+      const part = entry === undefined ? null : yield* readLinksEntryInSteps(href, entry, this.#limits);
       const flaw = part === null ? undefined : part.ok ? part.flaw : part;
       if (flaw === undefined) this.#res.faulty.delete(href);
       else {

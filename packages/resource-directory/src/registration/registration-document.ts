@@ -1,4 +1,5 @@
 import { checkLimitedLinkFormat, type Link, parseLinkFormat, resolveLink } from "@tributary/link-model";
+import { fitsPatch } from "@tributary/replication";
 import { accepted, type Result, refused } from "../refusal.js";
 import type { RegistrationLimits } from "../types.js";
 
@@ -25,6 +26,8 @@ export function readDocument(payload: Uint8Array, limits: RegistrationLimits): R
   const parsed = parseLinkFormat(text);
   if (!parsed.ok) return refused("bad-request", `not link format at ${parsed.error.offset}: ${parsed.error.message}`);
   if (parsed.links.length > limits.links) return refused("too-large", `a registration may have ${limits.links} links`);
+  if (!fitsPatch(parsed.links, payload.length, limits))
+    return refused("too-large", "the links have more bytes than proxies take, resolved and as JSON");
   const problem = checkLimitedLinkFormat(parsed.links);
   return problem === undefined ? accepted({ text, links: parsed.links }) : refused("bad-request", problem);
 }

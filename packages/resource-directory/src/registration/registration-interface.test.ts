@@ -344,6 +344,13 @@ describe("SEC-12 limits", () => {
   test.each([
     { name: "payload", limits: { registrationBytes: 10 }, payload: "</12345678>", code: "4.13", cause: "too-large" },
     { name: "links", limits: { links: 2 }, payload: "</a>,</b>,</c>", code: "4.13", cause: "too-large" },
+    {
+      name: "bytes of a patch",
+      limits: {},
+      payload: `${"</>,".repeat(4095)}</>${';anchor="/"'.repeat(4400)}`,
+      code: "4.13",
+      cause: "too-large",
+    },
     { name: "attributes", limits: { attributes: 1 }, payload: "", code: "4.00", cause: "bad-request" },
   ])("too much of $name", ({ limits, payload, code, cause }) => {
     const served = serve({ limits });

@@ -8,7 +8,7 @@ import {
   TransportError,
 } from "@tributary/coap-transport";
 import { formatCriterion } from "@tributary/link-model";
-import { type AskedAt, type FeedKind, formatVersion, MAX_PATCH_BYTES, versionToETag } from "@tributary/replication";
+import { type AskedAt, type FeedKind, formatVersion, maxPatchBytes, versionToETag } from "@tributary/replication";
 import type { Timer } from "@tributary/runtime";
 import {
   FEED_POLL_MS,
@@ -309,7 +309,7 @@ class FeedSubscription {
         },
         onEnd: (reason) => this.#end(reason),
       },
-      { timeoutMs: HEARTBEAT_TIMEOUT_MS, isSeries: true, maxBodyBytes: MAX_PATCH_BYTES },
+      { timeoutMs: HEARTBEAT_TIMEOUT_MS, isSeries: true, maxBodyBytes: maxPatchBytes(this.#deps.recordLimits) },
     );
   }
 

@@ -84,7 +84,8 @@ export class Attribution {
       const links = await this.#ownShare(plan, found);
       if (links !== null) found.set(plan.endpoint.href, links);
     }
-    const asked = new Set(await this.#inTurns(mapped(alone, ({ endpoint }) => endpoint.href)));
+    const asked = new Set<string>();
+    await this.#inTurns(mapped(alone, ({ endpoint }) => asked.add(endpoint.href)));
     const unclear: ForeignEndpoint[] = [];
     const noteUnclear = (endpoint: ForeignEndpoint): void => {
       if (!found.has(endpoint.href) && !asked.has(endpoint.href)) unclear.push(endpoint);
@@ -207,7 +208,8 @@ export class Attribution {
     const { resourceLookup } = this.#deps;
     try {
       const links = await this.#get(resourceLookup, ["provenance"]);
-      const known = new Set(await this.#inTurns(mapped(endpoints, ({ href }) => href)));
+      const known = new Set<string>();
+      await this.#inTurns(mapped(endpoints, ({ href }) => known.add(href)));
       const names = (await this.#inTurns(mapped(links, (link) => this.#provenanceOf(link)))) ?? [];
       if (links.length === 0 || names.includes(null) || !names.some((href) => known.has(href ?? ""))) return false;
       const plain = await this.#get(resourceLookup, []);

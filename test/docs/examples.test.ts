@@ -8,6 +8,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 test.each([
   { example: "merge-directories.mjs", page: "docs/embedding.md", isShown: false },
   { example: "observe-temperature.mjs", page: "packages/coap-transport/README.md", isShown: true },
+  { example: "embed-node.mjs", page: "packages/node/README.md", isShown: true },
 ])("$example prints what $page shows", async ({ example, page, isShown }) => {
   const file = `${root}docs/examples/${example}`;
   const { status, stdout, stderr } = await runProcess(PINNED_NODE, [file]);

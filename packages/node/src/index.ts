@@ -13,6 +13,7 @@ export type {
 export type { ConfigResult } from "./configuration/check-configuration.js";
 export { checkConfig } from "./configuration/check-configuration.js";
 export { parseCoapOrigin } from "./configuration/coap-origin.js";
+export type { ConfigDocument, ConfigInput } from "./configuration/config-input.js";
 export type { ConfigError } from "./configuration/errors.js";
 export { formatConfigError } from "./configuration/errors.js";
 export { loadConfig } from "./configuration/load-configuration.js";
@@ -24,8 +25,11 @@ export type {
   RegistrationConfig,
   UpstreamConfig,
 } from "./configuration/types.js";
+export type { NodeErrorCode } from "./errors.js";
+export { NodeError } from "./errors.js";
 export { HttpBindError } from "./http/errors.js";
 export { createRouter, send } from "./http/router.js";
+export type { NodeView } from "./http/routes.js";
 export { createRoutes } from "./http/routes.js";
 export type { HttpServer } from "./http/server.js";
 export { startHttpServer } from "./http/server.js";
@@ -35,6 +39,8 @@ export { linkToJson } from "./link-json.js";
 export { createProcessLogger } from "./observability/logging.js";
 export type { Metrics } from "./observability/metrics.js";
 export { createMetrics } from "./observability/metrics.js";
+export type { RunningNode, StartOptions } from "./start-node.js";
+export { startNode } from "./start-node.js";
 export { secureRandom, systemEnvironment } from "./system/environment.js";
 export { systemNetwork } from "./system/network.js";
 export { stateProblem, systemState } from "./system/state.js";

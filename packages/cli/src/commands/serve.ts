@@ -1,33 +1,19 @@
-import { randomBytes } from "node:crypto";
-import { getHeapStatistics } from "node:v8";
 import { TransportError } from "@tributary/coap-transport";
-import type { Node, NodeConfig } from "@tributary/node";
 import {
-  createMetrics,
-  createNode,
   createProcessLogger,
-  createRouter,
-  createRoutes,
   formatConfigError,
   HttpBindError,
-  type HttpServer,
   loadConfig,
-  type Metrics,
-  readVersion,
-  startHttpServer,
+  type NodeConfig,
+  type RunningNode,
+  startNode,
   stateProblem,
-  systemEnvironment,
-  systemNetwork,
-  systemState,
 } from "@tributary/node";
-import type { Environment, Logger } from "@tributary/runtime";
+import type { Logger } from "@tributary/runtime";
 import { aborted, type CommandIo, EXIT_FAILURE, EXIT_USAGE } from "../command-io.js";
 
-/** Time that HTTP answers under way get at an orderly close, ms. */
-const HTTP_DRAIN_MS = 500;
 /** Time that the last log entries get when the process fails, ms. */
 const LAST_WORDS_MS = 500;
-const NODE_ID_BYTES = 8;
 
 /** `tributary serve`: run a node until interrupted. Returns the exit status. */
 export async function serve(options: { readonly config?: string }, io: CommandIo): Promise<number> {
@@ -40,85 +26,47 @@ export async function serve(options: { readonly config?: string }, io: CommandIo
   const { logger, close: closeLog } = createProcessLogger({ stream: io.stderr, nowMs: Date.now }, config.log);
   const forgetFailures = failOnUncaught(logger, closeLog);
   try {
-    return await run(config, options.config, systemEnvironment(logger), io);
+    return await run(config, options.config, logger, io);
   } finally {
     await closeLog();
     forgetFailures();
   }
 }
 
-async function run(config: NodeConfig, path: string | undefined, env: Environment, io: CommandIo): Promise<number> {
-  const { logger } = env;
-  const service = await start(config, env);
-  if (typeof service === "string") {
-    logger.error("cannot start", { reason: service });
+async function run(config: NodeConfig, path: string | undefined, logger: Logger, io: CommandIo): Promise<number> {
+  const node = await start(config, logger);
+  if (typeof node === "string") {
+    logger.error("cannot start", { reason: node });
     return EXIT_FAILURE;
   }
-  const { node, metrics, http } = service;
   const stopReloading = io.onHangup(reloader(node, path, logger));
-  io.out(`ready name=${node.name} listen=${node.listening.join(",")}`);
-  logger.info("ready", { name: node.name, listen: node.listening, http: http?.uri });
+  io.out(`ready name=${node.name} listen=${node.uris.join(",")}`);
+  logger.info("ready", { name: node.name, listen: node.uris, http: node.httpUri ?? undefined });
   await aborted(io.interrupt);
   logger.info("closing", { name: node.name });
   stopReloading();
-  await http?.close(HTTP_DRAIN_MS);
-  metrics.close();
   await node.close();
   logger.info("closed", { name: node.name });
   return 0;
 }
 
-interface Service {
-  readonly node: Node;
-  readonly metrics: Metrics;
-  readonly http: HttpServer | null;
-}
-
-/** Bind everything; the reason when that is impossible. */
-async function start(config: NodeConfig, env: Environment): Promise<Service | string> {
-  let node: Node;
+/** The running node, or why there is none. */
+async function start(config: NodeConfig, logger: Logger): Promise<RunningNode | string> {
   try {
-    const nodeId = randomBytes(NODE_ID_BYTES).toString("hex");
-    const network = systemNetwork(env, config.limits, config.amplification);
-    const heapLimit = getHeapStatistics().heap_size_limit;
-    node = await createNode({ env, network, nodeId, heapLimit, state: systemState(env, config) }, config);
+    return await startNode(config, { logger, processMetrics: true });
   } catch (error) {
-    const problem = error instanceof TransportError ? error.message : stateProblem(error);
+    if (error instanceof TransportError || error instanceof HttpBindError) return error.message;
+    const problem = stateProblem(error);
     if (problem !== undefined) return problem;
     throw error;
   }
-  const metrics = createMetrics(node, { withProcess: true });
-  try {
-    return { node, metrics, http: await startHttp(config, node, metrics, env) };
-  } catch (error) {
-    metrics.close();
-    await node.close();
-    if (error instanceof HttpBindError) return error.message;
-    throw error;
-  }
-}
-
-async function startHttp(
-  config: NodeConfig,
-  node: Node,
-  metrics: Metrics,
-  env: Environment,
-): Promise<HttpServer | null> {
-  if (config.http === null) return null;
-  const roles = [
-    ...(config.registration === undefined ? [] : (["rd"] as const)),
-    ...(config.lookup === undefined ? [] : (["lp"] as const)),
-  ];
-  const routes = createRoutes({ node, metrics, clock: env.clock, version: readVersion(), roles });
-  const handler = createRouter(env, routes, { names: [config.name, config.http.host, ...config.httpNames] });
-  return await startHttpServer({ handler, logger: env.logger }, config.http);
 }
 
 /**
  * Reads the configuration again when it is called, one time after the other. However many calls come while one is under way, the
  * file is read once more after it. What is wrong leaves the node as it is.
  */
-function reloader(node: Node, path: string | undefined, logger: Logger): () => void {
+function reloader(node: RunningNode, path: string | undefined, logger: Logger): () => void {
   let isRunning = false;
   let isAskedAgain = false;
   const run = async (): Promise<void> => {
@@ -135,7 +83,7 @@ function reloader(node: Node, path: string | undefined, logger: Logger): () => v
   };
 }
 
-async function reload(node: Node, path: string | undefined, logger: Logger): Promise<void> {
+async function reload(node: RunningNode, path: string | undefined, logger: Logger): Promise<void> {
   if (path === undefined) return logger.warn("there is no configuration file to read again");
   const result = loadConfig(path);
   if (!result.ok) {

@@ -60,7 +60,11 @@ function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): vo
   sendJson(response, isReady ? 200 : 503, { ready: isReady, upstreams });
 }
 
-function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
+/** A node as `/api/node` shows it. */
+export type NodeView = ReturnType<typeof viewNode>;
+
+/** Turns the state of a node into what is shown. `startedMs` is monotonic. */
+export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
   const peers = node.peers?.() ?? [];
   const damage = node.damage?.() ?? {};
   return {

@@ -1,0 +1,27 @@
+import { type ConfigError, formatConfigError } from "./configuration/errors.js";
+
+/**
+ * Why a node could not be started. Codes are API: callers match them, never the text.
+ *
+ * `CONFIG_INVALID` the configuration is wrong, see `errors` · `BAD_ARGUMENT` an option has a value that it cannot have.
+ */
+export type NodeErrorCode = "CONFIG_INVALID" | "BAD_ARGUMENT";
+
+/** A mistake of the caller, found before anything was opened. */
+export class NodeError extends Error {
+  override readonly name = "NodeError";
+  readonly code: NodeErrorCode;
+  /** With `CONFIG_INVALID`: everything that is wrong with the configuration, in the order of its text. */
+  readonly errors: readonly ConfigError[];
+  constructor(code: NodeErrorCode, message: string, errors: readonly ConfigError[] = []) {
+    super(message, {});
+    this.code = code;
+    this.errors = errors;
+  }
+}
+
+/** All errors of a configuration as one. `hasText`: their positions mean something to the caller. */
+export function invalidConfiguration(errors: readonly ConfigError[], hasText: boolean): NodeError {
+  const lines = errors.map((error) => (hasText ? formatConfigError(error) : error.message));
+  return new NodeError("CONFIG_INVALID", lines.join("\n"), errors);
+}

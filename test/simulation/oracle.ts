@@ -66,11 +66,6 @@ export class Oracle {
     });
   }
 
-  #hasMovedSince(ms: number, lp: NodePlan, key: string): boolean {
-    const records = followed(lp).flatMap((rd) => this.#ledger.records(rd));
-    return records.some(({ ep, d, renewedAtMs }) => keyOf(ep, d) === key && renewedAtMs >= ms);
-  }
-
   /** What of these RDs has to be shown by whoever follows them: acknowledged `visibleMs` ago, and not about to end. */
   expectedKeys(rds: readonly string[], nowMs: number, visibleMs: number): LedgerRecord[] {
     return rds
@@ -78,17 +73,13 @@ export class Oracle {
       .filter((record) => record.renewedAtMs + visibleMs <= nowMs && endOf(record) > nowMs + END_SLACK_MS);
   }
 
-  /**
-   * During faults: every key of `expected` is shown, by this registration or another, unless it was removed meanwhile. Where RDs
-   * are asked, an endpoint that moved while the answers were collected, since `askedMs`, may be in none of them.
-   */
-  checkPresence(lp: NodePlan, expected: readonly LedgerRecord[], answer: string, askedMs: number): string[] {
+  /** During faults: every key of `expected` is shown, by this registration or another, unless it was removed meanwhile. */
+  checkPresence(expected: readonly LedgerRecord[], answer: string): string[] {
     const parsed = parseLinkFormat(answer);
     if (!parsed.ok) return ["the answer cannot be read"];
     const shown = new Set(parsed.links.map(keyOfLink));
     return expected
       .filter(({ ep, d }) => !shown.has(keyOf(ep, d)))
-      .filter(({ ep, d }) => lp.mode === "replicate" || !this.#hasMovedSince(askedMs, lp, keyOf(ep, d)))
       .filter(({ rd, href }) => this.#ledger.records(rd).some((record) => record.href === href))
       .map(({ rd, href, ep, d }) => `does not show ${keyOf(ep, d)}, which ${rd} holds at ${href}`);
   }

@@ -168,7 +168,7 @@ class Simulation {
     for (const problem of this.#oracle.checkLifetimes(lp, answer.text, askedMs, LATENESS_MS)) {
       this.#violation(`during faults, ${lp.name} ${problem}`);
     }
-    for (const problem of this.#oracle.checkPresence(lp, expected, answer.text, askedMs)) {
+    for (const problem of this.#oracle.checkPresence(expected, answer.text)) {
       this.#violation(`during faults, ${lp.name} ${problem}`);
     }
     await this.#probeAgreement(lp, answer.text, undisturbed, askedMs);

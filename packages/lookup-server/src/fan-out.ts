@@ -16,6 +16,8 @@ export type FanOutResult =
        * endpoint lookup `links` themselves.
        */
       readonly endpoints?: readonly Link[];
+      /** Nothing was left out of `endpoints` by a pushed-down `count`. */
+      readonly areEndpointsWhole?: boolean;
       /** Seconds. */
       readonly maxAgeS: number;
       /** What of the answer could not be taken. */
@@ -92,6 +94,7 @@ function join(resources: Answered, endpoints: Answered): Answered {
   return {
     ...resources,
     endpoints: endpoints.links,
+    areEndpointsWhole: endpoints.isWhole,
     losses: new Map([...endpoints.losses, ...resources.losses]),
     maxAgeS: Math.min(resources.maxAgeS, endpoints.maxAgeS),
     origin: leastFresh(resources.origin, endpoints.origin),
@@ -117,7 +120,8 @@ async function askOne(
     const links = kind === "ep" ? await request.inTurns(withTimePassed(answer.links, ageS)) : answer.links;
     const isWhole = count === null || answer.received < count;
     const { losses } = answer;
-    return { upstream, links, losses, ...(kind === "ep" ? { endpoints: links } : {}), maxAgeS, isWhole, origin };
+    const endpoints = kind === "ep" ? { endpoints: links, areEndpointsWhole: isWhole } : {};
+    return { upstream, links, losses, ...endpoints, maxAgeS, isWhole, origin };
   } catch (error) {
     return { upstream, failure: error instanceof Error ? error : new Error(String(error)) };
   }

@@ -433,6 +433,48 @@ describe("draft 6.2, one answer per endpoint", () => {
     expect(answered(await lookup("ep", "rt=t")).targets).toEqual([]);
   });
 
+  describe("a newer registration of a copy that is connected, of an RD that is asked", () => {
+    const PART = { mode: "replicate", isComplete: true, coverage: [[parseCriterion("d=f1")]] } as const;
+
+    /** What RD b says of itself when it is asked; its copy has the newer registration. */
+    function asked(atB: readonly RegistrationRow[], copied: typeof NEW = NEW) {
+      const { directory, upstreams } = federation({}, PART, copied);
+      return proxy([upstreams[0] as AskedUpstream, new AskedUpstream("b", atB, PART)], directory);
+    }
+
+    test.each([["ep"], ["res"]] as const)(
+      "LPX-06 does not supersede when the RD does not have it any more, or not yet: %s",
+      async (kind) => {
+        const target = kind === "ep" ? "coap://a/1" : "coap://n/s";
+        expect(answered(await asked([])(kind, "rt=t")).targets).toEqual([target]);
+        expect(answered(await asked([])(kind)).targets).toEqual([target]);
+      },
+    );
+
+    test("LPX-06 does not hide another copy when the RD does not have it", async () => {
+      const { directory, upstreams } = federation(WHOLE, PART);
+      const lookup = proxy([upstreams[0] as AskedUpstream, new AskedUpstream("b", [], PART)], directory);
+      expect(answered(await lookup("ep", "rt=t")).targets).toEqual(["coap://a/1"]);
+      expect(answered(await lookup("res", "rt=t", "provenance")).all[0]?.attributes).toContainEqual([
+        "provenance",
+        "coap://a/1",
+      ]);
+    });
+
+    test("LPX-06 supersedes when the RD has it, and when it does not match", async () => {
+      expect(answered(await asked([NEW])("ep", "rt=t")).targets).toEqual(["coap://b/9"]);
+      const other = { ...NEW, rt: "other" };
+      expect(answered(await asked([other], other)("ep", "rt=t")).targets).toEqual([]);
+      expect(answered(await asked([other], other)("res", "rt=t")).targets).toEqual([]);
+    });
+
+    test("LPX-06 supersedes when the RD was asked for the beginning of its list only", async () => {
+      const others = [1, 2].map((index) => ({ href: `/${index}`, ep: `m${index}` }));
+      const answer = answered(await asked([...others, NEW])("ep", "count=2"));
+      expect(answer.targets).not.toContain("coap://a/1");
+    });
+  });
+
   test("a resource lookup costs one request on each interface, and with a single origin one in all", async () => {
     const { upstreams, directory } = federation({}, {});
     await proxy(upstreams, directory)("res", "rt=t");

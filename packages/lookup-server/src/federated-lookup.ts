@@ -232,9 +232,9 @@ class FederatedLookup {
           : yield* inSteps(endpoints, (link) => this.#endpoint(link, origin === "stale", nowMs));
       contributions.push({ links, ...(known === undefined ? {} : { endpoints: known }) });
     }
-    const mayDecide = this.#mayDecide(answers);
+    const mayDecide = this.#mayDecide(context, contributions, answers);
     const knownElsewhere = (ep: string, d: string | undefined) =>
-      this.#deps.directory.renewals(ep, d, nowMs).filter(mayDecide);
+      this.#deps.directory.renewals(ep, d, nowMs).filter((renewal) => mayDecide(ep, d, renewal));
     return yield* unionInSteps(kind, contributions, knownElsewhere, query.showProvenance);
   }
 
@@ -264,15 +264,25 @@ class FederatedLookup {
 
   /**
    * What the directory knows decides about answers too. But an upstream that answered speaks for itself, unless its copy is
-   * connected and the answer is of this moment: then what the copy has and the answer has not does not match the lookup.
+   * connected and the answer is of this moment. Even then a registration that matches the lookup decides only if it is part of
+   * the result: otherwise it arrived after the result was read, or its RD no longer has it, and nothing would be shown of its
+   * endpoint.
    */
-  #mayDecide(answers: readonly AnsweredResult[]): (renewal: SourcedRenewal) => boolean {
+  #mayDecide(
+    { query, request }: LookupContext,
+    contributions: readonly Contribution[],
+    answers: readonly AnsweredResult[],
+  ): (ep: string, d: string | undefined, renewal: SourcedRenewal) => boolean {
     const bySource = new Map(
       answers.flatMap((answer) => answer.upstream.status().sources.map((source) => [source, answer])),
     );
-    return ({ source, isLost }) => {
-      const answer = bySource.get(source);
-      return answer === undefined || (!isLost && answer.origin === "forwarded");
+    let contributed: Set<string> | undefined;
+    return (ep, d, renewal) => {
+      const answer = bySource.get(renewal.source);
+      if (answer !== undefined && (renewal.isLost || answer.origin !== "forwarded")) return false;
+      contributed ??= new Set(contributions.flatMap(({ endpoints = [] }) => endpoints.map(({ link }) => link.target)));
+      if (contributed.has(renewal.href) || (answer !== undefined && !hasAllEndpoints(answer))) return true;
+      return !this.#deps.directory.isMatch(ep, d, renewal, query, request.peer.zone);
     };
   }
 
@@ -322,6 +332,11 @@ function* found(steps: () => Iterable<Link | null>): Generator<void, Link[]> {
     if (link === null || links.push(link) % LINKS_PER_STEP === 0) yield;
   }
   return links;
+}
+
+/** Every registration that matches the lookup is among the endpoints of the answer. */
+function hasAllEndpoints({ endpoints, areEndpointsWhole }: AnsweredResult): boolean {
+  return endpoints !== undefined && areEndpointsWhole === true;
 }
 
 function absent(upstream: string): MissingPart {

@@ -206,6 +206,13 @@ class MergedDirectory implements Directory {
       }));
   }
 
+  isMatch(ep: string, d: string | undefined, renewal: SourcedRenewal, query: LookupQuery, zone?: string): boolean {
+    const { source, href } = renewal;
+    const records = this.#book.keys.get(ep, d)?.records ?? [];
+    const found = records.find((record) => record.source.name === source && record.shownHref === href);
+    return found !== undefined && this.#book.union.matches(found, query.criteria, zone);
+  }
+
   *inspect(): Generator<{ registration: SourcedRegistration; state: RegistrationState; stale: boolean }> {
     for (const key of this.#book.union.keys()) {
       for (const record of [...key.records]) {

@@ -138,7 +138,10 @@ export interface DirectoryCounts {
 export interface LookupOptions {
   /** Zone of the asking client's link, so that link-local registrations of that link are shown. */
   readonly zone?: string;
-  /** Only registrations of these sources (used when other sources were asked directly). */
+  /**
+   * Only registrations of these sources (used when other sources were asked directly): of each endpoint that which is shown, or else
+   * the latest of these sources. Where that which is shown does not match, nothing of the endpoint is found.
+   */
   readonly sources?: ReadonlySet<string>;
   /** All that this source holds, and nothing else: also what another source's registration is shown instead of. */
   readonly heldBy?: string;
@@ -194,6 +197,8 @@ export interface Directory {
   winner(ep: string, d: string | undefined): SourcedRegistration | undefined;
   /** Where the live registrations of a key are and when they were renewed, in no order; cheaper than `candidates`. */
   renewals(ep: string, d: string | undefined, nowMs: number): SourcedRenewal[];
+  /** Whether one of them, shown or not, matches a query of a client in `zone`. */
+  isMatch(ep: string, d: string | undefined, renewal: SourcedRenewal, query: LookupQuery, zone?: string): boolean;
   /** Every live record of a key, winner first, in the order of rule 1. */
   candidates(ep: string, d: string | undefined): SourcedRegistration[];
   /** All records with their state, in the stable order; for operators. */

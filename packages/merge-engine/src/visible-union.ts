@@ -126,6 +126,11 @@ export class VisibleUnion {
     }
   }
 
+  /** Whether a record that need not be shown matches the criteria, for a client in that zone. */
+  matches(record: StoredRecord, criteria: readonly Criterion[], zone: string | undefined): boolean {
+    return isShownIn(zone, record) && registrationMatches(criteria, new RecordReader(record));
+  }
+
   /** With null wherever the search may be interrupted. */
   #records(
     criteria: readonly Criterion[],
@@ -168,7 +173,7 @@ export class VisibleUnion {
   ): Generator<StoredRecord | null> {
     let skipped = 0;
     for (const key of this.#search.keys(criteria, nowMs, pace, from)) {
-      const record = key === null ? null : (heldAt(key, nowMs, options.heldBy) ?? shownAt(key, nowMs));
+      const record = key === null ? null : (heldAt(key, nowMs, options.heldBy) ?? shownAmong(key, nowMs, options));
       if (record !== null && isShownTo(options, record)) yield record;
       else if (key === null || (++skipped % KEYS_PER_LOOK === 0 && pace.isPause())) yield null;
     }
@@ -207,6 +212,13 @@ function isShownIn(zone: string | undefined, record: StoredRecord): boolean {
 function heldAt({ records }: KeyState, nowMs: number, source: string | undefined): StoredRecord | undefined {
   if (source === undefined) return undefined;
   return records.find((record) => record.source.name === source && !record.hasEnded(nowMs));
+}
+
+/** What is shown for a key, or what some of the sources hold in its stead. */
+function shownAmong(key: KeyState, nowMs: number, { sources }: LookupOptions): StoredRecord | null {
+  const shown = shownAt(key, nowMs);
+  if (shown === null || sources === undefined || sources.has(shown.source.name)) return shown;
+  return key.records.find((record) => sources.has(record.source.name) && !record.hasEnded(nowMs)) ?? null;
 }
 
 /** What rule 1 shows for a key at `nowMs`, whether or not `expire` has been called since. */

@@ -206,6 +206,26 @@ describe("who sees what", () => {
     expect(targets(directory, "res", 0, [], { zone: "eth0" })).toEqual(["coap://n/s"]);
   });
 
+  test("a lookup over some sources shows their latest where another source's registration is shown", () => {
+    const directory = directoryOf("a", "b", "c");
+    directory.put("a", registration("/1", "n", 1000), 0);
+    directory.put("b", registration("/2", "n", 2000), 0);
+    directory.put("c", registration("/3", "n", 9000), 0);
+    const among = (...sources: string[]) => targets(directory, "ep", 9000, ["ep=n"], { sources: new Set(sources) });
+    expect([among("a"), among("a", "b"), among("a", "b", "c"), among("x")]).toEqual([
+      ["coap://rd-a/1"],
+      ["coap://rd-b/2"],
+      ["coap://rd-c/3"],
+      [],
+    ]);
+    const [, older] = directory.renewals("n", undefined, 9000);
+    const isMatch = (text: string) => {
+      const query = { criteria: [parseCriterion(text)], showProvenance: false };
+      return older !== undefined && directory.isMatch("n", undefined, older, query);
+    };
+    expect([isMatch("rt=temp"), isMatch("href=coap://rd-b/2"), isMatch("rt=other")]).toEqual([true, true, false]);
+  });
+
   test("a lookup over some sources shows what they contribute to the union", () => {
     const directory = directoryOf("a", "b");
     directory.put("a", registration("/1", "n1"), 0);

@@ -3,8 +3,6 @@ export type { LookupInterfaceErrorCode } from "./errors.js";
 export { LookupInterfaceError } from "./errors.js";
 export type { LookupInterfaceDeps, LookupInterfaceOptions } from "./lookup-interface.js";
 export { createLookupInterface } from "./lookup-interface.js";
-export type { WrittenBody } from "./lookup-rendering.js";
-export { AnswerTooLarge, createBodyWriter } from "./lookup-rendering.js";
 export type { LookupScope, LookupScopeOptions } from "./lookup-scope.js";
 export { lookupScope, scopeOfRequest } from "./lookup-scope.js";
 export { directoryLookupSource } from "./lookup-source.js";

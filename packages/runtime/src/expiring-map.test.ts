@@ -30,14 +30,43 @@ test("too many: the one longest unused goes", () => {
 
 test("too heavy: likewise; a single one may be heavier than allowed", () => {
   const { map: entries } = map({ maxWeight: 10 });
-  entries.set("a", "a", 6);
-  entries.set("b", "b", 4);
-  entries.set("c", "c", 4);
+  entries.set("a", "a", { weight: 6 });
+  entries.set("b", "b", { weight: 4 });
+  entries.set("c", "c", { weight: 4 });
   expect(["a", "b", "c"].filter((key) => entries.get(key) !== undefined)).toEqual(["b", "c"]);
-  entries.set("d", "d", 99);
+  entries.set("d", "d", { weight: 99 });
   expect([entries.size, entries.get("d")]).toEqual([1, "d"]);
   entries.delete("d");
-  entries.set("e", "e", 10);
-  entries.set("e", "e", 10);
+  entries.set("e", "e", { weight: 10 });
+  entries.set("e", "e", { weight: 10 });
   expect(entries.size).toBe(1);
+});
+
+test("whoever holds most loses first, and what it used least recently", () => {
+  const clock = createVirtualClock();
+  const map = new ExpiringMap<string>({ clock }, { lifetimeMs: 1000, maxEntries: 5 });
+  map.set("modest", "x", { holder: "b" });
+  for (const key of ["1", "2", "3", "4"]) map.set(key, key, { holder: "a" });
+  map.get("1");
+  map.set("newcomer", "y", { holder: "c" });
+  expect(["modest", "1", "2", "3", "4", "newcomer"].filter((key) => map.get(key) !== undefined)).toEqual([
+    "modest",
+    "1",
+    "3",
+    "4",
+    "newcomer",
+  ]);
+  // However many one holder adds, the others keep theirs.
+  for (let at = 0; at < 100; at++) map.set(`more${at}`, "z", { holder: "a" });
+  expect([map.get("modest"), map.get("newcomer"), map.size]).toEqual(["x", "y", 5]);
+});
+
+test("where bytes are scarce, whoever holds most bytes loses first", () => {
+  const clock = createVirtualClock();
+  const map = new ExpiringMap<string>({ clock }, { lifetimeMs: 1000, maxEntries: 100, maxWeight: 10 });
+  map.set("many", "1", { holder: "a", weight: 1 });
+  map.set("many too", "2", { holder: "a", weight: 1 });
+  map.set("large", "3", { holder: "b", weight: 7 });
+  map.set("new", "4", { holder: "c", weight: 4 });
+  expect([map.get("many"), map.get("many too"), map.get("large"), map.get("new")]).toEqual(["1", "2", undefined, "4"]);
 });

@@ -3,6 +3,7 @@ import type { Clock, Timer } from "./environment.js";
 interface Entry<V> {
   readonly value: V;
   readonly weight: number;
+  readonly holder: string;
   expiresAtMs: number;
 }
 
@@ -15,14 +16,28 @@ export interface ExpiringMapOptions {
   readonly maxWeight?: number;
 }
 
+/** What an entry counts for. */
+export interface EntryShare {
+  /** Default 0. */
+  readonly weight?: number;
+  /** Who takes its place; default: the same for all. */
+  readonly holder?: string;
+}
+
+interface Holding {
+  entries: number;
+  weight: number;
+}
+
 /**
- * A map whose entries vanish when they are not used for a while, or, least recently used first, when there are too
- * many. All lifetimes are equal, so the order of use is the order of expiry: one timer serves all.
+ * A map whose entries vanish when they are not used for a while, or when there are too many: then whoever holds most loses the
+ * entry that was used least recently. All lifetimes are equal, so the order of use is the order of expiry: one timer serves all.
  */
 export class ExpiringMap<V> {
   readonly #clock: Clock;
   readonly #options: ExpiringMapOptions;
   readonly #entries = new Map<string, Entry<V>>();
+  readonly #holdings = new Map<string, Holding>();
   #weight = 0;
   #timer: Timer | null = null;
 
@@ -40,22 +55,26 @@ export class ExpiringMap<V> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     const nowMs = this.#clock.nowMs();
-    this.#entries.delete(key);
     if (entry.expiresAtMs <= nowMs) {
-      this.#weight -= entry.weight;
+      this.delete(key);
       return undefined;
     }
+    this.#entries.delete(key);
     entry.expiresAtMs = nowMs + this.#options.lifetimeMs;
     this.#entries.set(key, entry);
     return entry.value;
   }
 
-  set(key: string, value: V, weight = 0): void {
+  set(key: string, value: V, { weight = 0, holder = "" }: EntryShare = {}): void {
     this.delete(key);
     const expiresAtMs = this.#clock.nowMs() + this.#options.lifetimeMs;
-    this.#entries.set(key, { value, weight, expiresAtMs });
+    this.#entries.set(key, { value, weight, holder, expiresAtMs });
+    const holding = this.#holdings.get(holder) ?? { entries: 0, weight: 0 };
+    this.#holdings.set(holder, holding);
+    holding.entries++;
+    holding.weight += weight;
     this.#weight += weight;
-    this.#trim();
+    this.#trim(key);
     this.#timer ??= this.#clock.setTimer(this.#options.lifetimeMs, this.#sweep);
   }
 
@@ -64,6 +83,11 @@ export class ExpiringMap<V> {
     if (entry === undefined) return;
     this.#entries.delete(key);
     this.#weight -= entry.weight;
+    const holding = this.#holdings.get(entry.holder);
+    if (holding === undefined) return;
+    holding.entries--;
+    holding.weight -= entry.weight;
+    if (holding.entries === 0) this.#holdings.delete(entry.holder);
   }
 
   /** Delete every entry whose key starts so. Takes time for each entry there is. */
@@ -75,16 +99,33 @@ export class ExpiringMap<V> {
     this.#timer?.cancel();
     this.#timer = null;
     this.#entries.clear();
+    this.#holdings.clear();
     this.#weight = 0;
   }
 
-  #trim(): void {
-    const { maxEntries, maxWeight } = this.#options;
-    for (const key of this.#entries.keys()) {
-      const isTooHeavy = maxWeight !== undefined && this.#weight > maxWeight && this.#entries.size > 1;
+  /** Make room for the entry that was added last. */
+  #trim(added: string): void {
+    const { maxEntries, maxWeight = Number.POSITIVE_INFINITY } = this.#options;
+    for (;;) {
+      const isTooHeavy = this.#weight > maxWeight && this.#entries.size > 1;
       if (this.#entries.size <= maxEntries && !isTooHeavy) return;
+      const key = this.#leastUsedOfRichest(added, isTooHeavy ? "weight" : "entries");
+      if (key === undefined) return;
       this.delete(key);
     }
+  }
+
+  /** Of those who hold equally much, whoever used theirs least recently. Where only one entry may stay, it is the added one. */
+  #leastUsedOfRichest(added: string, measure: keyof Holding): string | undefined {
+    let found: string | undefined;
+    let most = Number.NEGATIVE_INFINITY;
+    for (const [key, { holder }] of this.#entries) {
+      const held = this.#holdings.get(holder)?.[measure] ?? 0;
+      if (key === added || held <= most) continue;
+      found = key;
+      most = held;
+    }
+    return found ?? (this.#options.maxEntries < 1 ? added : undefined);
   }
 
   readonly #sweep = (): void => {

@@ -3,6 +3,7 @@ import { ExpiringMap } from "@tributary/runtime";
 import { BERT_SZX, type Block, blockOption, blockSize } from "../message/block-option.js";
 import { CODE, OPTION } from "../message/codes.js";
 import { GrowingBytes } from "../message/growing-bytes.js";
+import { addressHolder } from "../message/ip-address.js";
 import { bytesEqual, EMPTY_BYTES, type OutgoingMessage } from "../message/message.js";
 import { uintOption } from "../message/option-values.js";
 import type { Peer } from "../types.js";
@@ -51,9 +52,9 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
     maxWeight: MAX_FINISHED_BYTES,
   });
 
-  function finish(key: string, payload: Uint8Array): Block1Outcome {
+  function finish(key: string, payload: Uint8Array, holder: string): Block1Outcome {
     uploads.delete(key);
-    finished.set(key, payload, payload.length);
+    finished.set(key, payload, { weight: payload.length, holder });
     return { kind: "complete", payload };
   }
 
@@ -116,10 +117,10 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
     if (!(partial instanceof GrowingBytes)) return partial;
     if (block.num === 0) {
       partial.append(payload);
-      uploads.set(key, partial);
+      uploads.set(key, partial, { holder: addressHolder(request.peer) });
       finished.delete(key);
     }
-    if (!block.more) return finish(key, partial.bytes());
+    if (!block.more) return finish(key, partial.bytes(), addressHolder(request.peer));
     const szx = isBert ? block.szx : Math.min(block.szx, options.szx);
     const next = blockOption(OPTION.BLOCK1, { num: block.num, more: true, szx });
     return answer({ code: CODE.CONTINUE, options: [next], payload: EMPTY_BYTES });
@@ -130,7 +131,7 @@ export function createBlock1Assembly(deps: { clock: Clock }, options: Block1Asse
     if (block1 === undefined || block1.num === 0) return;
     const partial = new GrowingBytes();
     partial.append(payload.subarray(0, block1.num * blockSize(block1.szx)));
-    uploads.set(transferKey(request), partial);
+    uploads.set(transferKey(request), partial, { holder: addressHolder(request.peer) });
   }
 
   return {

@@ -3,6 +3,7 @@ import type { Clock } from "@tributary/runtime";
 import { ExpiringMap } from "@tributary/runtime";
 import { BERT_SZX, type Block, blockOption, blockSize, findBlock, szxFor } from "../message/block-option.js";
 import { CODE, OPTION } from "../message/codes.js";
+import { addressHolder } from "../message/ip-address.js";
 import type { OutgoingMessage } from "../message/message.js";
 import { sortOptions } from "../message/option-codec.js";
 import { freshUintOption } from "../message/option-values.js";
@@ -50,6 +51,8 @@ interface Retained {
   /** Bytes of it that there are. */
   length: number;
   readonly progress: BlockProgress | undefined;
+  /** Whose place it takes. */
+  readonly holder: string;
 }
 
 /** The first request of a transfer, and what answers it. */
@@ -142,9 +145,10 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
     const options = fits ? whole.options : withEtag(whole);
     const body = whole.rest ?? { upTo: () => payload };
     const { length } = payload;
-    const retained = { code: whole.code, options, body, isUnfinished, weight: length, length, progress };
+    const holder = addressHolder(request.peer);
+    const retained = { code: whole.code, options, body, isUnfinished, weight: length, length, progress, holder };
     if (!fits) {
-      bodies.set(transferKey(request), retained, retained.weight);
+      bodies.set(transferKey(request), retained, { weight: length, holder: retained.holder });
       progress?.onRetained();
     }
     return slice(request, retained, asked);
@@ -178,7 +182,7 @@ export function createBlock2Retention(deps: { clock: Clock }, options: Block2Ret
   function weigh(key: string, retained: Retained): void {
     if (retained.length - retained.weight < WEIGHED_BYTES || bodies.get(key) !== retained) return;
     retained.weight = retained.length;
-    bodies.set(key, retained, retained.weight);
+    bodies.set(key, retained, { weight: retained.weight, holder: retained.holder });
   }
 
   return {

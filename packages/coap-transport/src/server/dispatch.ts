@@ -2,6 +2,7 @@ import type { Environment } from "@tributary/runtime";
 import { turnsOf } from "@tributary/runtime";
 import { blockOption, MAX_SZX, szxFor } from "../message/block-option.js";
 import { CODE, METHOD, OPTION } from "../message/codes.js";
+import { addressHolder } from "../message/ip-address.js";
 import { isErrorCode, type Message, type OutgoingMessage } from "../message/message.js";
 import { sortOptions } from "../message/option-codec.js";
 import { uintOption } from "../message/option-values.js";
@@ -24,6 +25,7 @@ import { allowsBert, type Block2Retention, createBlock2Retention } from "./block
 import { type AdmittedObservation, createObserverTable, type NotificationChannel, withObserve } from "./observers.js";
 import { IncomingRequest, type RequestContext } from "./request.js";
 import { errorMessage, responseMessage } from "./response.js";
+import { SharedPlaces } from "./shared-places.js";
 
 /** What to do about a request. */
 export interface Reply {
@@ -101,7 +103,7 @@ class Dispatcher implements ServerDispatch {
   readonly #retention: Block2Retention;
   readonly #observers: ReturnType<typeof createObserverTable>;
   readonly #amplification: ReturnType<typeof createAmplificationLimit>;
-  running = 0;
+  readonly #running: SharedPlaces;
 
   constructor(deps: ServerDispatchDeps, options: ServerDispatchOptions) {
     const { clock, logger } = deps.env;
@@ -109,6 +111,7 @@ class Dispatcher implements ServerDispatch {
     const lifetimeMs = options.parameters.exchangeLifetimeMs;
     this.#deps = deps;
     this.#limits = limits;
+    this.#running = new SharedPlaces(limits.maxExchanges);
     const countUnverified = (): void => countRejected(deps.counters, "unverified");
     this.#amplification = createAmplificationLimit(
       { guard: deps.guard, countUnverified, messageLength: deps.messageLength },
@@ -122,6 +125,10 @@ class Dispatcher implements ServerDispatch {
       { clock, logger, channel: deps.channel, retention: this.#retention, turns: turnsOf(clock) },
       { maxObservers, maxObserversPerClient, fetchPatienceMs: PATIENCE_TIMEOUTS * ackTimeoutMs * ackRandomFactor },
     );
+  }
+
+  get running(): number {
+    return this.#running.size;
   }
 
   dispatch(message: Message, context: RequestContext): Reply | Promise<Reply> {
@@ -188,7 +195,7 @@ class Dispatcher implements ServerDispatch {
     }
     const early = this.#takePayload(request);
     if (early !== null) return early;
-    if (this.running < this.#limits.maxExchanges) return null;
+    if (this.#running.hasPlace(addressHolder(request.peer))) return null;
     countRejected(this.#deps.counters, "overload");
     const busy = uintOption(OPTION.MAX_AGE, OVERLOAD_MAX_AGE_S);
     return this.#reply(request, errorMessage(CODE.UNAVAILABLE, "too many requests at once", [busy]));
@@ -238,14 +245,15 @@ class Dispatcher implements ServerDispatch {
 
   /** A reply that takes its time, as long as it does. */
   async #count(request: IncomingRequest, later: Promise<Reply>): Promise<Reply> {
-    this.running++;
+    const holder = addressHolder(request.peer);
+    this.#running.take(holder);
     try {
       const reply = await later;
       return this.#amplification.isUnlimited(request) ? reply : { ...reply, isToUnproven: true };
     } catch (error) {
       return this.#failed(request, error);
     } finally {
-      this.running--;
+      this.#running.giveBack(holder);
     }
   }
 

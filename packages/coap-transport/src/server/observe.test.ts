@@ -158,6 +158,22 @@ describe("RFC 7641 section 4: notifications", () => {
     expect(isObserving()).toEqual([true, true, true, true]);
   });
 
+  test("beyond maxObservers whoever has most gives a place to who has less, and is told so", async () => {
+    const { clock, peer, observers } = observable({ limits: { maxObservers: 4 } });
+    const [rich, other] = [peer("2001:db8::11", 5000), peer("2001:db8:0:1::1", 5000)];
+    for (const token of [1, 2, 3, 4]) rich.send({ token: [token], options: REGISTER });
+    await clock.advance(10);
+    rich.inbox.length = 0;
+    for (const token of [1, 2, 3]) other.send({ token: [token], options: REGISTER });
+    await clock.advance(10);
+    expect(other.inbox.map((message) => sequence(message) !== null)).toEqual([true, true, false]);
+    expect(rich.inbox.map(({ code, token }) => [code, ...token])).toEqual([
+      [CODE.UNAVAILABLE, 1],
+      [CODE.UNAVAILABLE, 2],
+    ]);
+    expect(observers.size).toBe(4);
+  });
+
   test("beyond maxObservers the answer comes without Observe", async () => {
     const { clock, peer, observers, endpoint } = observable({ limits: { maxObservers: 1 } });
     const client = peer();

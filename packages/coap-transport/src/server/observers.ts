@@ -8,7 +8,7 @@ import type { ObservationEnd, ObservationSource, ObservedResource, Observer, Pee
 import type { Block2Retention } from "./block-wise-retention.js";
 import { type BlockProgress, FetchWatch } from "./fetch-watch.js";
 import type { IncomingRequest } from "./request.js";
-import { errorMessage, responseMessage } from "./response.js";
+import { errorMessage, errorResponse, responseMessage } from "./response.js";
 
 /** How a notification fared. One of these is called, once, unless the delivery was cancelled. */
 export interface DeliverySink {
@@ -279,17 +279,24 @@ export function withObserve(message: OutgoingMessage, sequence: number): Outgoin
   return { ...message, options: sortOptions([...message.options, freshUintOption(OPTION.OBSERVE, sequence)]) };
 }
 
+function addTo<T>(sets: Map<string, Set<T>>, key: string, item: T): void {
+  const known = sets.get(key);
+  if (known === undefined) sets.set(key, new Set([item]));
+  else known.add(item);
+}
+
+function removeFrom<T>(sets: Map<string, Set<T>>, key: string, item: T): void {
+  const known = sets.get(key);
+  known?.delete(item);
+  if (known?.size === 0) sets.delete(key);
+}
+
 export function createObserverTable(deps: ObserverTableDeps, options: ObserverTableOptions): ObserverTable {
   const observations = new Map<string, ServerObservation>();
   const byPeer = new Map<string, Set<ServerObservation>>();
-  const byClient = new Map<string, number>();
-  const countOf = (peer: Peer): number => byClient.get(addressHolder(peer)) ?? 0;
-  const count = (peer: Peer, change: 1 | -1): void => {
-    const client = addressHolder(peer);
-    const next = (byClient.get(client) ?? 0) + change;
-    if (next > 0) byClient.set(client, next);
-    else byClient.delete(client);
-  };
+  /** In the order of registration. */
+  const byClient = new Map<string, Set<ServerObservation>>();
+  const countOf = (client: string): number => byClient.get(client)?.size ?? 0;
   const keyOf = (peer: Peer, token: Uint8Array): string => `${peer.key} ${tokenKey(token)}`;
 
   let silenceTimer: Timer | null = null;
@@ -307,10 +314,21 @@ export function createObserverTable(deps: ObserverTableDeps, options: ObserverTa
   function forget(observation: ServerObservation): void {
     const key = keyOf(observation.peer, observation.token);
     if (observations.get(key) === observation) observations.delete(key);
-    count(observation.peer, -1);
-    const others = byPeer.get(observation.peer.key);
-    others?.delete(observation);
-    if (others?.size === 0) byPeer.delete(observation.peer.key);
+    removeFrom(byClient, addressHolder(observation.peer), observation);
+    removeFrom(byPeer, observation.peer.key, observation);
+  }
+
+  /** Is there a place for one more observer of this client? When all are taken, whoever has most gives one to who has less. */
+  function makeRoom(client: string): boolean {
+    const { maxObservers, maxObserversPerClient } = options;
+    const own = countOf(client);
+    if (own >= maxObserversPerClient) return false;
+    if (observations.size < maxObservers) return true;
+    const [richest] = [...byClient.values()].sort((a, b) => b.size - a.size);
+    const [oldest] = richest ?? [];
+    if (richest === undefined || oldest === undefined || richest.size <= own + 1) return false;
+    oldest.end(errorResponse(CODE.UNAVAILABLE, "another client needs the place of this observation"));
+    return true;
   }
 
   /** Above whatever was sent before under this token, also before a restart: wall time in ms goes slower than 2^23 in 128 s. */
@@ -325,18 +343,14 @@ export function createObserverTable(deps: ObserverTableDeps, options: ObserverTa
     admit(request, source) {
       const key = keyOf(request.peer, request.token);
       const previous = observations.get(key);
-      const isFull =
-        observations.size >= options.maxObservers || countOf(request.peer) >= options.maxObserversPerClient;
-      if (previous === undefined && isFull) return null;
+      if (previous === undefined && !makeRoom(addressHolder(request.peer))) return null;
       const observe = firstSequence(previous);
       previous?.finish("replaced");
       const start = { sequence: observe, fetchPatienceMs: options.fetchPatienceMs };
       const observation = new ServerObservation(deps, request, start, forget);
       observations.set(key, observation);
-      count(request.peer, 1);
-      const others = byPeer.get(request.peer.key);
-      if (others === undefined) byPeer.set(request.peer.key, new Set([observation]));
-      else others.add(observation);
+      addTo(byClient, addressHolder(request.peer), observation);
+      addTo(byPeer, request.peer.key, observation);
       watchSilence();
       return { observe, progress: observation.fetch, attach: () => observation.attach(source) };
     },

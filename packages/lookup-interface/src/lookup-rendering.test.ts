@@ -1,7 +1,7 @@
 import { type Attribute, type Link, toLinkset } from "@tributary/link-model";
-import { AnswerTooLarge, createBodyWriter, type WrittenBody } from "@tributary/lookup-interface";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { AnswerTooLarge, createBodyWriter, type WrittenBody } from "./lookup-rendering.js";
 
 const LINKSET = 65_000;
 const writer = createBodyWriter({ linksetFormat: LINKSET, seed: 1 });

@@ -166,8 +166,8 @@ class MergedDirectory implements Directory {
     return (this.#book.sources.get(source)?.records ?? new Map<string, StoredRecord>()).keys();
   }
 
-  expire(nowMs: number): number {
-    const count = this.#book.expire(nowMs);
+  expire(nowMs: number, atMost?: number): number {
+    const count = this.#book.expire(nowMs, atMost);
     this.#book.events.finish();
     return count;
   }

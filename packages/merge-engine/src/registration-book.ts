@@ -115,11 +115,15 @@ export class RegistrationBook {
     }
   }
 
-  /** Remove what has ended by `nowMs`; returns how many. */
-  expire(nowMs: number): number {
+  /** Remove what has ended by `nowMs`, looking at no more than `atMost` records; returns how many ended. */
+  expire(nowMs: number, atMost = Number.POSITIVE_INFINITY): number {
     const before = this.#expired;
     const due: StoredRecord[] = [];
-    for (let record = this.heap.take(nowMs); record !== undefined; record = this.heap.take(nowMs)) due.push(record);
+    while (due.length < atMost) {
+      const record = this.heap.take(nowMs);
+      if (record === undefined) break;
+      due.push(record);
+    }
     for (const record of due) {
       // A listener that was told of another may have removed or renewed it.
       if (!isStored(record)) continue;
@@ -143,6 +147,7 @@ export class RegistrationBook {
     for (const key of [...this.#contested]) {
       if (!this.#contested.has(key) || !(source === null || key.records.some((one) => one.source.name === source)))
         continue;
+      if (isSettled(key, nowMs)) continue;
       this.#expireShown(key, nowMs);
       const before = this.#shown(key);
       key.records.sort(comparePrecedence);
@@ -308,6 +313,14 @@ function visibleCause({ shown }: KeyState, previous: StoredRecord | null, cause:
   // Gone with a cause of its own, or written with an end that has passed already.
   if (shown === null) return isStillThere ? "expired" : cause;
   return isStillThere && comparePrecedence(shown, previous) < 0 ? "superseded" : "returned";
+}
+
+/** Whether a key shows what rule 1 says already, and its records are in order. */
+function isSettled({ records, shown }: KeyState, nowMs: number): boolean {
+  for (let at = 1; at < records.length; at++) {
+    if (comparePrecedence(records[at - 1] as StoredRecord, records[at] as StoredRecord) > 0) return false;
+  }
+  return shown !== null && !shown.hasEnded(nowMs) && firstLive(records, nowMs) === shown;
 }
 
 function noteSuperseded({ records, shown }: KeyState): void {

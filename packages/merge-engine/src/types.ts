@@ -188,8 +188,11 @@ export interface Directory {
   hrefs(source: string): IterableIterator<string>;
   has(source: string, href: string): boolean;
 
-  /** Remove what has ended by `nowMs`: exact records always, assumed ones of sources that are not connected. Returns how many. */
-  expire(nowMs: number): number;
+  /**
+   * Remove what has ended by `nowMs`: exact records always, assumed ones of sources that are not connected. Returns how many. No
+   * more than `atMost` records are looked at; `nextExpiryMs` says whether there are more.
+   */
+  expire(nowMs: number, atMost?: number): number;
   /** Earliest time at which `expire` may have work, or undefined. */
   nextExpiryMs(): number | undefined;
 

@@ -34,6 +34,8 @@ export const FEED_PATCH_BYTES_TCP = 65_536;
 
 /** Changes of the directory move the expiry timer at most this often, ms. Below the shortest lifetime of 1 s. */
 export const SWEEP_REARM_MS = 200;
+/** Registrations looked at in one step, where many end at once. */
+export const ENDS_PER_STEP = 16;
 /** Longest sleep of the expiry timer, ms. */
 export const MAX_SWEEP_SLEEP_MS = 86_400_000;
 

@@ -29,7 +29,7 @@ function watch() {
       },
       world.clock.nowMs(),
     );
-  return { clock: world.clock, directory, expired, sweep, put };
+  return { clock: world.clock, env: world.env, directory, expired, sweep, put };
 }
 
 describe("expiry sweep", () => {
@@ -58,6 +58,31 @@ describe("expiry sweep", () => {
     const endMs = clock.nowMs() + 1000;
     await clock.advance(2000);
     expect(expired).toEqual([["/short", endMs]]);
+  });
+
+  test("many that end at once go in turns, and no lookup shows one of them meanwhile", async () => {
+    const { clock, directory, expired, put, env } = watch();
+    for (let at = 0; at < 1000; at++) put(`/${at}`, 60_000);
+    // Each of them takes a millisecond.
+    let spentMs = 0;
+    directory.on("source", () => spentMs++);
+    const { nowMs, setTimer } = env.clock;
+    const perTurn: number[] = [];
+    const query = { criteria: [], showProvenance: false };
+    Object.assign(env.clock, {
+      nowMs: () => nowMs.call(env.clock) + spentMs,
+      setTimer: (delayMs: number, callback: () => void) =>
+        setTimer.call(env.clock, delayMs, () => {
+          const before = expired.length;
+          callback();
+          perTurn.push(expired.length - before);
+          if (expired.length > 0) expect([...directory.lookup("ep", query, 60_000)]).toEqual([]);
+        }),
+    });
+    directory.setConnected("local", false, 0);
+    await clock.advance(60_100);
+    expect(expired).toHaveLength(1000);
+    expect(Math.max(...perTurn)).toBeLessThan(50);
   });
 
   test("a renewal is respected", async () => {

@@ -1,10 +1,11 @@
 import type { Directory } from "@tributary/merge-engine";
-import type { Environment, Timer } from "@tributary/runtime";
-import { MAX_SWEEP_SLEEP_MS, SWEEP_REARM_MS } from "./constants.js";
+import { type Environment, type Timer, turnsOf } from "@tributary/runtime";
+import { ENDS_PER_STEP, MAX_SWEEP_SLEEP_MS, SWEEP_REARM_MS } from "./constants.js";
 
 /**
  * Remove registrations from the directory when they end (RFC 9176 section 5.3). One timer for all of them, asleep until
- * the earliest end and never longer than a day, since a lifetime may exceed what timers hold.
+ * the earliest end and never longer than a day, since a lifetime may exceed what timers hold. Many that end at once are
+ * removed in turns of the event loop; no lookup shows them meanwhile.
  */
 export function startExpirySweep(deps: { readonly directory: Directory; readonly env: Environment }): {
   close(): void;
@@ -22,6 +23,7 @@ class ExpirySweep {
   /** When the directory was last asked for its earliest end. */
   #askedMs = Number.NEGATIVE_INFINITY;
   #isSweeping = false;
+  #isClosed = false;
 
   constructor(directory: Directory, env: Environment) {
     this.#directory = directory;
@@ -32,6 +34,7 @@ class ExpirySweep {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const stop of this.#stopListening) stop();
     this.#timer?.cancel();
     this.#timer = null;
@@ -49,14 +52,27 @@ class ExpirySweep {
   #sweep(): void {
     this.#timer = null;
     this.#isSweeping = true;
+    const turns = turnsOf(this.#env.clock);
+    void turns.start("expiry", (untilMs) => {
+      do if (!this.#expireSome()) return false;
+      while (turns.nowMs() < untilMs);
+      return true;
+    });
+  }
+
+  /** False when nothing more has ended, or the sweep is closed. */
+  #expireSome(): boolean {
+    if (this.#isClosed) return false;
+    const nowMs = this.#env.clock.nowMs();
     try {
-      this.#directory.expire(this.#env.clock.nowMs());
+      this.#directory.expire(nowMs, ENDS_PER_STEP);
     } catch (error) {
       this.#env.logger.error("a listener of the directory failed", { error });
-    } finally {
-      this.#isSweeping = false;
-      this.#arm();
     }
+    if ((this.#directory.nextExpiryMs() ?? Number.POSITIVE_INFINITY) <= nowMs) return true;
+    this.#isSweeping = false;
+    this.#arm();
+    return false;
   }
 
   #arm(): void {

@@ -134,6 +134,24 @@ describe("forwarded lookups", () => {
     expect(upstream.status().leftOut.size).toBe(0);
   });
 
+  test.each([
+    { kind: "ep", name: "attributes", more: `</r>;ep="x";base="coap://x"${";a".repeat(65)}` },
+    { kind: "ep", name: "a name", more: `</r>;ep="${"x".repeat(260)}";base="coap://x"` },
+    { kind: "ep", name: "a resource", more: `</${"r".repeat(1100)}>;ep="x";base="coap://x"` },
+    { kind: "res", name: "bytes of a link", more: `<coap://x/t>;title="${"x".repeat(66_000)}"` },
+  ] as const)("limits of registrations hold for what is asked for as well: $name", async ({ kind, more }) => {
+    const { upstream, world, rd } = await setUp();
+    rd.more = `,${more},<coap://last.example/>;ep="last";base="coap://last.example";anchor="coap://last.example"`;
+    const answer = (await settled(world.clock, upstream.forward(kind, [], {}))) as ForwardedAnswer;
+    expect(answer.received).toBe(3);
+    expect(answer.losses.get("beyond-limits")?.count).toBe(1);
+    expect(answer.links.some(({ attributes }) => JSON.stringify(attributes).includes("x".repeat(260)))).toBe(false);
+    expect(upstream.status().leftOut.get("beyond-limits")).toBe(1);
+    rd.more = "";
+    await settled(world.clock, upstream.forward(kind, [], {}));
+    expect(upstream.status().leftOut.size).toBe(0);
+  });
+
   test("2.03 to a request that named nothing is no answer", async () => {
     const { upstream, world, rd } = await setUp();
     rd.code = CODE.VALID;

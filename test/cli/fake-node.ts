@@ -1,4 +1,4 @@
-import type { CommandIo } from "@tributary/cli";
+import type { CommandIo } from "tributary";
 import { createDirectory, type Registration } from "@tributary/merge-engine";
 import type { LookupSample, Node } from "@tributary/node";
 import type { Clock } from "@tributary/runtime";

@@ -1,5 +1,5 @@
 import { createSocket } from "node:dgram";
-import { createEndpointClient, type EndpointClient, runCli } from "@tributary/cli";
+import { createEndpointClient, type EndpointClient, runCli } from "tributary";
 import {
   CODE,
   type CoapListener,

@@ -5,8 +5,8 @@
  */
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EndpointResponse } from "@tributary/cli";
-import { createEndpointClient } from "@tributary/cli";
+import type { EndpointResponse } from "tributary";
+import { createEndpointClient } from "tributary";
 import { seededRandom } from "@tributary/runtime/testing";
 import type { JournalEntry } from "./journal.ts";
 

@@ -1,21 +1,26 @@
 import {
   CODE,
   errorResponse,
-  METHOD,
   type RequestHandler,
   type ServerRequest,
   type ServerResponse,
 } from "@tributary/coap-transport";
 import type { LookupScope, SiteResource } from "@tributary/lookup-interface";
-import { createEndpointDocuments, type EndpointDocuments } from "@tributary/resource-directory";
+import {
+  createEndpointDocuments,
+  type EndpointDocuments,
+  REGISTRATION_ATTRIBUTES,
+  type Refusal,
+  refusalAnswer,
+  requireFreshness,
+  SIMPLE_REGISTRATION_PATH,
+} from "@tributary/resource-directory";
 import { isForwardable } from "./forwardable-lookup.js";
 import { withClientAddress } from "./forwarded-request.js";
 import { Forwarder } from "./forwarder.js";
 import { REGISTRATIONS_SEGMENT, type Route, RoutingTable } from "./routing-table.js";
 import { createSimpleForwarding } from "./simple-forwarding.js";
 import type { ForwardingDeps, ForwardingOptions, RequestForwarding } from "./types.js";
-
-const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
 
 /**
  * The forwarding rules of nodes that share an address (draft 6.2.2). Only what they name is forwarded, and only to the
@@ -26,8 +31,9 @@ export function createRequestForwarding(deps: ForwardingDeps, options: Forwardin
   const forwarder = new Forwarder(deps, options);
   const { client, env } = deps;
   const documents = createEndpointDocuments({ client, clock: env.clock }, { limits: options.limits });
-  const guarded = (handle: RequestHandler) =>
-    options.requiresFreshness ? requireFreshness(handle, forwarder) : handle;
+  // The RD sees the address of this node, which is always proven: whether a change is fresh is found out here.
+  const refusals = { answer: (refusal: Refusal) => forwarder.reject(refusal.cause, refusalAnswer(refusal)) };
+  const guarded = (handle: RequestHandler) => (options.requiresFreshness ? requireFreshness(handle, refusals) : handle);
   const registrationResources: SiteResource = {
     path: [REGISTRATIONS_SEGMENT],
     isSubtree: true,
@@ -59,15 +65,12 @@ function registrationInterfaces(
   return [
     {
       path: ["rd"],
-      attributes: [
-        ["rt", "core.rd"],
-        ["ct", "40"],
-      ],
+      attributes: REGISTRATION_ATTRIBUTES,
       handle: guarded((request) => forwardRegistration(forwarder, route, request)),
       exists: () => "elsewhere",
     },
     {
-      path: [".well-known", "rd"],
+      path: SIMPLE_REGISTRATION_PATH,
       handle: guarded(createSimpleForwarding({ forwarder, documents }, { peers: route.peers })),
     },
   ];
@@ -98,20 +101,4 @@ function lookupHandler(
   if (route.kind !== "peers") return local;
   return (request) =>
     isForwardable(request, scopeOf(request)) ? forwarder.forward(request, route.peers) : local(request);
-}
-
-/**
- * RFC 9176 section 5.3.4: the RD sees the address of this node, which is always there, so whether a change is what its
- * endpoint wants now has to be found out here.
- */
-function requireFreshness(handle: RequestHandler, forwarder: Forwarder): RequestHandler {
-  return async (request) => {
-    if (SAFE_METHODS.includes(request.method)) return handle(request);
-    if (request.sourceProof !== "fresh") {
-      const challenge = errorResponse(CODE.UNAUTHORIZED, "repeat the request with this Echo value");
-      return forwarder.reject("not-fresh", { ...challenge, issuesEcho: true });
-    }
-    const answer = await handle(request);
-    return answer.code < CODE.BAD_REQUEST ? { ...answer, issuesEcho: true } : answer;
-  };
 }

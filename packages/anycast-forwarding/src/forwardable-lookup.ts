@@ -1,5 +1,5 @@
 import { CONTENT_FORMAT, type ServerRequest } from "@tributary/coap-transport";
-import type { LookupScope } from "@tributary/lookup-interface";
+import { AGE_ITEM, type LookupScope } from "@tributary/lookup-interface";
 
 /**
  * Whether a lookup may be forwarded to a peer. What asks for the registrations of this very node is answered here, and so is
@@ -10,5 +10,5 @@ export function isForwardable({ accept, query }: Pick<ServerRequest, "accept" | 
 }
 
 function isAboutAges(item: string): boolean {
-  return item === "lt-age" || item.startsWith("lt-age=");
+  return item === AGE_ITEM || item.startsWith(`${AGE_ITEM}=`);
 }

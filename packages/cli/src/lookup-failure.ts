@@ -1,4 +1,5 @@
-import { type ClientResponse, formatCode, TransportError } from "@tributary/coap-transport";
+import { type ClientResponse, CONTENT_FORMAT, formatCode, TransportError } from "@tributary/coap-transport";
+import { diagnosticText } from "./diagnostic-text.js";
 
 /** A lookup that ends without an answer, in words for people. */
 export class LookupFailure extends Error {
@@ -24,18 +25,9 @@ export class LookupFailure extends Error {
   }
 }
 
-/** Longest diagnostic payload that is shown. */
-const MAX_DIAGNOSTIC_LENGTH = 200;
-
-/** An answer with an error code; with its diagnostic payload (RFC 7252 section 5.5.2). Pure. */
+/** A response with an error code, described with its diagnostic payload (RFC 7252 section 5.5.2). Pure. */
 export function responseFailure(uri: string, { code, contentFormat, payload }: ClientResponse): LookupFailure {
-  const text =
-    contentFormat === undefined || contentFormat === 0
-      ? new TextDecoder().decode(payload.subarray(0, 4 * MAX_DIAGNOSTIC_LENGTH))
-      : "";
-  const diagnostic = text
-    .replace(/\p{Cc}/gu, " ")
-    .slice(0, MAX_DIAGNOSTIC_LENGTH)
-    .trim();
+  const isText = contentFormat === undefined || contentFormat === CONTENT_FORMAT.TEXT;
+  const diagnostic = isText ? diagnosticText(payload) : "";
   return new LookupFailure(`${uri} answers ${formatCode(code)}${diagnostic === "" ? "" : `: ${diagnostic}`}`);
 }

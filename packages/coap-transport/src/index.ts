@@ -21,6 +21,7 @@ export {
   formatCode,
   METHOD,
   OPTION,
+  SAFE_METHODS,
 } from "./message/codes.js";
 export { leadsAstray } from "./message/followable-uri.js";
 export { GrowingBytes } from "./message/growing-bytes.js";

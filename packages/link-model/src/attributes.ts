@@ -18,6 +18,11 @@ export function lastValue(link: Link, name: string): string | null | undefined {
   return undefined;
 }
 
+/** The resource types of a link: every value of `rt`, split at blanks (RFC 6690 section 3.1). Pure. */
+export function resourceTypesOf(link: Link): string[] {
+  return valuesOf(link, "rt").flatMap((value) => (value ?? "").split(" "));
+}
+
 /** Every value in order, for attributes that may repeat (et, hreflang). Pure. */
 export function valuesOf(link: Link, name: string): (string | null)[] {
   return link.attributes.filter((attribute) => attribute[0] === name).map((attribute) => attribute[1]);

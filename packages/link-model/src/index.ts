@@ -1,4 +1,4 @@
-export { firstValue, lastValue, valuesOf } from "./attributes.js";
+export { firstValue, lastValue, resourceTypesOf, valuesOf } from "./attributes.js";
 export { RELATION_ATTRIBUTES } from "./constants.js";
 export { criterionMatchesAttribute, criterionMatchesLink, formatCriterion, implies, matchesValue } from "./criteria.js";
 export type { LinkModelErrorCode } from "./errors.js";

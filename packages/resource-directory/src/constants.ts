@@ -1,6 +1,15 @@
 import { CODE } from "@tributary/coap-transport";
+import type { Attribute } from "@tributary/link-model";
 import { DEFAULT_RECORD_LIMITS } from "@tributary/merge-engine";
 import type { RegistrationLimits } from "./types.js";
+
+/** Attributes of the registration interface in `/.well-known/core` (RFC 9176 section 4.3). */
+export const REGISTRATION_ATTRIBUTES: readonly Attribute[] = [
+  ["rt", "core.rd"],
+  ["ct", "40"],
+];
+/** Path of simple registration (RFC 9176 section 5.1). */
+export const SIMPLE_REGISTRATION_PATH: readonly string[] = [".well-known", "rd"];
 
 /** Lifetime of a registration that names none, seconds (RFC 9176 section 5). */
 export const DEFAULT_LIFETIME_S = 90_000;

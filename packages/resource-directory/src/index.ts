@@ -1,4 +1,8 @@
-export { DEFAULT_LIMITS as DEFAULT_REGISTRATION_LIMITS } from "./constants.js";
+export {
+  DEFAULT_LIMITS as DEFAULT_REGISTRATION_LIMITS,
+  REGISTRATION_ATTRIBUTES,
+  SIMPLE_REGISTRATION_PATH,
+} from "./constants.js";
 export type { ResourceDirectoryErrorCode } from "./errors.js";
 export { ResourceDirectoryError } from "./errors.js";
 export { startExpirySweep } from "./expiry-sweep.js";
@@ -12,6 +16,7 @@ export { refusalAnswer } from "./refusal.js";
 export type { EndpointDocuments } from "./registration/endpoint-documents.js";
 export { createEndpointDocuments } from "./registration/endpoint-documents.js";
 export { FORWARDED_BASE_ITEM, implicitBase } from "./registration/registration-base.js";
+export { requireFreshness } from "./registration/request-freshness.js";
 export { createResourceDirectory } from "./resource-directory.js";
 export type {
   FeedHistory,

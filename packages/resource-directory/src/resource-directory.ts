@@ -1,6 +1,6 @@
 import type { RequestHandler } from "@tributary/coap-transport";
 import type { SiteResource } from "@tributary/lookup-interface";
-import { DEFAULT_LIMITS } from "./constants.js";
+import { DEFAULT_LIMITS, REGISTRATION_ATTRIBUTES, SIMPLE_REGISTRATION_PATH } from "./constants.js";
 import { ResourceDirectoryError } from "./errors.js";
 import { createRefusalLog } from "./refusal.js";
 import { createEndpointDocuments } from "./registration/endpoint-documents.js";
@@ -46,14 +46,11 @@ export function createResourceDirectory(
   const resources: SiteResource[] = [
     {
       path: registrationPath,
-      attributes: [
-        ["rt", "core.rd"],
-        ["ct", "40"],
-      ],
+      attributes: REGISTRATION_ATTRIBUTES,
       handle: whileOpen(createRegistrationInterface(handlers, { limits })),
     },
     {
-      path: [".well-known", "rd"],
+      path: SIMPLE_REGISTRATION_PATH,
       handle: whileOpen(requireProvenSource(simple, refusals)),
     },
     {

@@ -14,9 +14,9 @@ import {
   originOf,
   parseLinkFormatTolerantly,
   resolveReference,
+  resourceTypesOf,
   serialiseLink,
   splitUri,
-  valuesOf,
 } from "@tributary/link-model";
 import { linkToJson, parseCoapOrigin, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
@@ -135,7 +135,7 @@ async function discoverLookup(asker: Asker, origin: string, kind: "ep" | "res"):
   for (const query of [["rt=core.rd-lookup*"], []]) {
     const response = await ask(asker, uri, query);
     if (response.code === CODE.CONTENT) {
-      const found = readLinks(response, asker.io).find((link) => resourceTypes(link).includes(type));
+      const found = readLinks(response, asker.io).find((link) => resourceTypesOf(link).includes(type));
       if (found !== undefined) return assertFollowable(uri, withoutFragment(resolveReference(uri, found.target)));
     } else if (query.length === 0) throw responseFailure(uri, response);
   }
@@ -154,10 +154,6 @@ function ask(asker: Asker, uri: string, query: readonly string[]): Promise<Clien
   asker.server = originOf(uri) ?? uri;
   const request = { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT };
   return client.request(request, { timeoutMs, signal: io.interrupt });
-}
-
-function resourceTypes(link: Link): string[] {
-  return valuesOf(link, "rt").flatMap((value) => (value ?? "").split(" "));
 }
 
 function withoutFragment(uri: string): string {

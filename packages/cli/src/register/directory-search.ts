@@ -5,7 +5,7 @@ import {
   HostInterfaces,
   type ListInterfaces,
 } from "@tributary/coap-transport";
-import { parseLinkFormatTolerantly, valuesOf } from "@tributary/link-model";
+import { parseLinkFormatTolerantly, resourceTypesOf } from "@tributary/link-model";
 import type { Clock } from "@tributary/runtime";
 import type { EndpointClient, GroupResponse } from "./endpoint-client.js";
 
@@ -73,8 +73,7 @@ function groupTargets(interfaces: HostInterfaces): GroupTarget[] {
 
 function advertises({ code, payload }: GroupResponse, resourceType: string): boolean {
   if (code !== "2.05") return false;
-  const types = parseLinkFormatTolerantly(payload).links.flatMap((link) => valuesOf(link, "rt"));
-  return types.some((value) => (value ?? "").split(" ").includes(resourceType));
+  return parseLinkFormatTolerantly(payload).links.some((link) => resourceTypesOf(link).includes(resourceType));
 }
 
 function isLinkLocal(origin: string): boolean {

@@ -1,5 +1,6 @@
 import { leadsAstray } from "@tributary/coap-transport";
-import { type Link, parseLinkFormatTolerantly, resolveReference, splitUri, valuesOf } from "@tributary/link-model";
+import { parseLinkFormatTolerantly, resolveReference, resourceTypesOf, splitUri } from "@tributary/link-model";
+import { diagnosticText } from "../diagnostic-text.js";
 import type { EndpointClient } from "./endpoint-client.js";
 import type { EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
@@ -24,7 +25,6 @@ interface Control {
   readonly signal: AbortSignal;
 }
 
-const MAX_DIAGNOSTIC_LENGTH = 200;
 /** What stands in the place of octets that are not UTF-8. */
 const NOT_UTF8 = "\ufffd";
 const UNRESERVED = /[A-Za-z0-9\-._~!$&'()*+,;=:@]/;
@@ -47,7 +47,9 @@ export async function discoverRegistration(
 
 function findRegistration(uri: string, response: EndpointResponse): { readonly value: string } | Failure {
   if (response.code !== "2.05") return refusal(response);
-  const found = parseLinkFormatTolerantly(response.payload).links.find(isRegistrationLink);
+  const found = parseLinkFormatTolerantly(response.payload).links.find((link) =>
+    resourceTypesOf(link).includes("core.rd"),
+  );
   if (found === undefined) return { kind: "refused", message: "it advertises no core.rd" };
   const value = resolveReference(uri, found.target);
   const { scheme } = splitUri(value);
@@ -56,10 +58,6 @@ function findRegistration(uri: string, response: EndpointResponse): { readonly v
   if (astray !== null) return { kind: "refused", message: `its registration interface is not used: ${astray}` };
   if (isAvailable) return { value };
   return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
-}
-
-function isRegistrationLink(link: Link): boolean {
-  return valuesOf(link, "rt").some((value) => (value ?? "").split(" ").includes("core.rd"));
 }
 
 /** Register (RFC 9176 section 5). Gives the absolute URI of the registration resource. */
@@ -111,8 +109,7 @@ async function attempt<T>(
 
 /** An answer other than the one that was asked for. */
 function refusal({ code, payload }: EndpointResponse): Failure {
-  const diagnostic = new TextDecoder().decode(payload.subarray(0, 4 * MAX_DIAGNOSTIC_LENGTH)).replace(/\p{Cc}/gu, " ");
-  const text = diagnostic.slice(0, MAX_DIAGNOSTIC_LENGTH).trim();
+  const text = diagnosticText(payload);
   const message = `it answers ${code}${text === "" ? "" : `: ${text}`}`;
   if (code === "4.04") return { kind: "gone", message };
   return { kind: code.startsWith("4.") ? "refused" : "unavailable", message };

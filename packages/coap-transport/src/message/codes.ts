@@ -11,6 +11,9 @@ export const METHOD = {
   IPATCH: 7,
 } as const;
 
+/** Methods that change nothing (RFC 7252 section 5.1, RFC 8132 section 2). */
+export const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
+
 /** Response codes as one byte, class in the upper three bits (RFC 7252 section 12.1.2, 7959, 8132, 8516, 8768). */
 export const CODE = {
   CREATED: 65,

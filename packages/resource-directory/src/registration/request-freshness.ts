@@ -1,28 +1,35 @@
-import { CODE, METHOD, type RequestHandler, type ServerRequest, type ServerResponse } from "@tributary/coap-transport";
+import {
+  CODE,
+  type RequestHandler,
+  SAFE_METHODS,
+  type ServerRequest,
+  type ServerResponse,
+} from "@tributary/coap-transport";
 import type { RefusalLog } from "../refusal.js";
 import { andThen } from "./keyed-queue.js";
 
-const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
+/** Turns refusals into responses, and counts them. */
+type Refusals = Pick<RefusalLog, "answer">;
 
 /**
- * Ask for an Echo value before anything is changed (RFC 9176 section 5.3.4, RFC 9175 section 2.3), and hand out one for
- * the next change with each answer.
+ * Requires a fresh Echo value of every request that changes something (RFC 9176 section 5.3.4, RFC 9175 section 2.3). Each
+ * successful response carries an Echo value for the next change.
  */
-export function requireFreshness(handle: RequestHandler, refusals: RefusalLog): RequestHandler {
+export function requireFreshness(handle: RequestHandler, refusals: Refusals): RequestHandler {
   return (request) => {
     if (SAFE_METHODS.includes(request.method)) return handle(request);
     if (request.sourceProof !== "fresh") return challenge(refusals, "not-fresh");
-    return andThen(handle(request), (answer) => (isSuccess(answer) ? { ...answer, issuesEcho: true } : answer));
+    return andThen(handle(request), (response) => (isSuccess(response) ? { ...response, issuesEcho: true } : response));
   };
 }
 
-/** Ask for an Echo value before something is sent to where the request says that it comes from (RFC 9175 section 2.4). */
-export function requireProvenSource(handle: RequestHandler, refusals: RefusalLog): RequestHandler {
+/** Requires an Echo value before something is sent to the source address of a request (RFC 9175 section 2.4). */
+export function requireProvenSource(handle: RequestHandler, refusals: Refusals): RequestHandler {
   return (request: ServerRequest) =>
     request.sourceProof === "none" ? challenge(refusals, "unverified") : handle(request);
 }
 
-function challenge(refusals: RefusalLog, cause: "not-fresh" | "unverified"): ServerResponse {
+function challenge(refusals: Refusals, cause: "not-fresh" | "unverified"): ServerResponse {
   return { ...refusals.answer({ cause, message: "repeat the request with this Echo value" }), issuesEcho: true };
 }
 

@@ -1,8 +1,8 @@
-import type { CommandIo } from "tributary";
 import { createDirectory, type Registration } from "@tributary/merge-engine";
 import type { LookupSample, Node } from "@tributary/node";
 import type { Clock } from "@tributary/runtime";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
+import type { CommandIo } from "tributary";
 
 /** Wall clock of the tests at monotonic time 0. */
 export const EPOCH_MS = Date.UTC(2026, 0, 1);

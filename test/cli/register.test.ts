@@ -1,5 +1,4 @@
 import { createSocket } from "node:dgram";
-import { createEndpointClient, type EndpointClient, runCli } from "tributary";
 import {
   CODE,
   type CoapListener,
@@ -11,6 +10,7 @@ import {
 } from "@tributary/coap-transport";
 import { systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
+import { createEndpointClient, type EndpointClient, runCli } from "tributary";
 import { afterEach, describe, expect, test } from "vitest";
 import { FakeIo } from "./fake-node.js";
 

@@ -1,5 +1,6 @@
 // Loaded into a node: measures the CPU time of each turn of its event loop, so that a busy machine does not matter, without
-// that of the garbage collector. On SIGUSR2 it writes the longest turn since the last time, in ms, to the file TURN_FILE.
+// that of the garbage collector, and the longest pause of that. On SIGUSR2 it writes both since the last time, in ms, to the file
+// TURN_FILE.
 import { renameSync, writeFileSync } from "node:fs";
 import { PerformanceObserver } from "node:perf_hooks";
 
@@ -39,7 +40,9 @@ function ownMs({ startMs, endMs, tookMs }) {
 process.on("SIGUSR2", () => {
   // What the observer has not been told yet comes before the timer.
   setTimeout(() => {
-    writeFileSync(`${file}.new`, String(Math.max(0, ...turns.map(ownMs))));
+    const longestMs = Math.max(0, ...turns.map(ownMs));
+    const longestCollectionMs = Math.max(0, ...collections.map(({ duration }) => duration));
+    writeFileSync(`${file}.new`, JSON.stringify({ longestMs, longestCollectionMs }));
     renameSync(`${file}.new`, file);
     turns = [];
     collections = [];

@@ -77,6 +77,7 @@ export class Federation {
     this.#journal = journal;
     this.ledger = new Ledger({
       nowMs: () => this.world.clock.nowMs(),
+      isShort: (rd) => this.#host(rd).plan.memory !== undefined,
       wallMs: (rd) => this.world.clock.wallMs() + this.#host(rd).wallErrorMs,
       ...bound(journal),
     });
@@ -269,5 +270,7 @@ function configOf(plan: NodePlan, hosts: readonly Host[], scheme: Scheme) {
   ];
   const checked = checkConfig(`${lines.join("\n")}\n`, `${plan.name}.yaml`);
   if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("; "));
-  return checked.config;
+  const { memory } = plan;
+  // Less than what a configuration may say: real nodes have more to hold as well.
+  return memory === undefined ? checked.config : { ...checked.config, limits: { ...checked.config.limits, memory } };
 }

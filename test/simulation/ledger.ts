@@ -42,6 +42,7 @@ export class Ledger {
   readonly #latestEnd = new Map<string, number>();
   readonly #nowMs: () => number;
   readonly #wallMs: (rd: string) => number;
+  readonly #isShort: (rd: string) => boolean;
   readonly #violation: (text: string) => void;
   readonly #note: (text: string) => void;
 
@@ -49,11 +50,14 @@ export class Ledger {
     nowMs: () => number;
     /** Wall clock of an RD. */
     wallMs?: (rd: string) => number;
+    /** Whether an RD may have no memory for more, and say so (5.03). */
+    isShort?: (rd: string) => boolean;
     violation: (text: string) => void;
     note: (text: string) => void;
   }) {
     this.#nowMs = deps.nowMs;
     this.#wallMs = deps.wallMs ?? deps.nowMs;
+    this.#isShort = deps.isShort ?? (() => false);
     this.#violation = deps.violation;
     this.#note = deps.note;
   }
@@ -118,7 +122,12 @@ export class Ledger {
       this.#registered(rd, request, `/${(response.locationPath ?? []).join("/")}`);
     } else if (first === "reg" && request.method === METHOD.POST) this.#updated(rd, request, response);
     else if (first === "reg" && request.method === METHOD.DELETE) this.#removed(rd, request, response);
+    else if (first === "rd" && this.#isLackOfMemory(rd, response)) this.#note(`${rd} has no memory for a registration`);
     else if (first === "rd") this.#violation(`${rd} refused a registration with code ${response.code}`);
+  }
+
+  #isLackOfMemory(rd: string, { code }: ServerResponse): boolean {
+    return code === CODE.UNAVAILABLE && this.#isShort(rd);
   }
 
   #registered(rd: string, request: ServerRequest, href: string): void {
@@ -150,7 +159,9 @@ export class Ledger {
     const before = this.#records.get(rd)?.get(href);
     if (response.code !== CODE.CHANGED) {
       const isLive = before !== undefined && endOf(before) > this.#nowMs();
-      if (isLive) this.#violation(`${rd} refused to renew ${href} with code ${response.code}`);
+      // One that was left on disk at the start needs room to be shown again.
+      if (isLive && !this.#isLackOfMemory(rd, response))
+        this.#violation(`${rd} refused to renew ${href} with code ${response.code}`);
       return;
     }
     if (before === undefined) {

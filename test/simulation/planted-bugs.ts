@@ -94,4 +94,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: "if (endpoint !== undefined && winners.get(keyOf(endpoint.link)) !== endpoint) continue;",
     replace: "",
   },
+  {
+    // Either of the two says it: a Tributary node is asked with both.
+    name: "Hop-Limit 1 and paths in criteria are ignored",
+    file: "lookup-interface/src/lookup-scope.ts",
+    find: 'if (hopLimit === HERE_ONLY_HOP_LIMIT || criteria.some(namesOwnRegistration)) return "here";',
+    replace: "",
+  },
+  {
+    name: "what is left out does not make answers partial",
+    file: "upstream-sync/src/upstream.ts",
+    find: "lossyCoverage: this.#leftOut.isEmpty ? [] : coverage,",
+    replace: "lossyCoverage: [],",
+  },
 ];

@@ -25,6 +25,8 @@ export interface NodePlan {
   readonly hasDisk: boolean;
   /** By how much its wall clock is ahead of the others, ms. Default 0. */
   readonly wallErrorMs?: number;
+  /** Bytes of memory for what it holds of registrations, its own and those of others. Absent: as much as it needs. */
+  readonly memory?: number;
 }
 
 export interface EndpointPlan {
@@ -102,6 +104,8 @@ const HASTY_MOVES_MS = [0, 1, 5, 5, 5, 20, 200] as const;
 const ACKNOWLEDGING_MS = 5;
 /** What clocks that are brought together may still differ by. */
 const BROUGHT_TOGETHER_MS = 1_500;
+/** Room for a few registrations of every RD, bytes. */
+const LEAST_MEMORY = 24_000;
 const SECTORS = [undefined, undefined, "north", "south"] as const;
 export const ENDPOINT_TYPES = ["urn:ex:lamp", "urn:ex:meter", "urn:ex:gate"] as const;
 export const RESOURCE_TYPES = ["temperature", "light", "door"] as const;
@@ -110,13 +114,15 @@ export const RESOURCE_TYPES = ["temperature", "light", "door"] as const;
 export function createPlan(seed: number, size: ScenarioSize = SMALL, scheme: Scheme = "coap"): Plan {
   const dice = new Dice(seededRandom(seed * 7919 + 17));
   const errors = dice.pick(CLOCKS);
-  const nodes = planNodes(dice, size).map((node) => ({ ...node, wallErrorMs: errors(dice) }));
+  const planned = planNodes(dice, size).map((node) => ({ ...node, wallErrorMs: errors(dice) }));
   const endpoints = planEndpoints(dice, dice.within(size.endpoints));
   const revision = { next: 1 };
   const episodes = Array.from({ length: dice.within(size.episodes) }, () =>
-    planEpisode(dice, nodes, endpoints, revision),
+    planEpisode(dice, planned, endpoints, revision),
   );
-  const wallErrors = nodes.map(({ wallErrorMs }) => wallErrorMs);
+  // Dice of their own: what happens besides is the same with and without budgets.
+  const nodes = planBudgets(new Dice(seededRandom(seed * 104_729 + 5)), planned, endpoints.length);
+  const wallErrors = planned.map(({ wallErrorMs }) => wallErrorMs);
   const spreadMs = Math.max(...wallErrors) - Math.min(...wallErrors);
   const isStepped = episodes.some(({ deeds }) => deeds.some(({ deed }) => deed.kind === "wall-jump"));
   const clockErrorMs = isStepped ? BROUGHT_TOGETHER_MS : Math.min(spreadMs, BROUGHT_TOGETHER_MS);
@@ -167,14 +173,14 @@ function planNodes(dice: Dice, size: ScenarioSize): NodePlan[] {
       name,
       address: `2001:db8:1::${index + 1}`,
       isRd: true,
-      ...(cohosted.has(name) ? planFollowing(dice, others, cohosted) : { upstreams: null, mode: "replicate" as const }),
+      ...(cohosted.has(name) ? planFollowing(dice, others) : { upstreams: null, mode: "replicate" as const }),
       clientPort: clientPort(),
       hasDisk: disks(),
     };
   });
   for (let index = 1, count = dice.within(size.lps); index <= count; index++) {
     const some = rds.filter(() => dice.chance(0.7));
-    const following = planFollowing(dice, dice.chance(0.7) || some.length === 0 ? rds : some, cohosted);
+    const following = planFollowing(dice, dice.chance(0.7) || some.length === 0 ? rds : some);
     nodes.push({
       name: `lp-${index}`,
       address: `2001:db8:2::${index}`,
@@ -187,20 +193,19 @@ function planNodes(dice: Dice, size: ScenarioSize): NodePlan[] {
   return nodes;
 }
 
-/**
- * RDs that are asked are such that follow no others: one that knows a newer registration elsewhere does not show its own, and
- * whoever asks it need not follow that place.
- */
-function planFollowing(
-  dice: Dice,
-  rds: readonly string[],
-  cohosted: ReadonlySet<string>,
-): { upstreams: readonly string[]; mode: Mode } {
+/** RDs that are asked may be proxies that ask in their turn, each other among them: an RD is asked for its own registrations alone. */
+function planFollowing(dice: Dice, rds: readonly string[]): { upstreams: readonly string[]; mode: Mode } {
   const mode = dice.chance(0.5) ? "replicate" : dice.pick(["filters", "auto", "forward"] as const);
-  const asked = rds.filter((rd) => !cohosted.has(rd));
-  return mode === "replicate" || asked.length === 0
-    ? { upstreams: rds, mode: "replicate" }
-    : { upstreams: asked, mode };
+  return { upstreams: rds, mode };
+}
+
+/** In some federations nodes have memory for a part only of what they are told. */
+function planBudgets(dice: Dice, nodes: readonly NodePlan[], endpoints: number): NodePlan[] {
+  const share = dice.pick([0, 0, 0.5]);
+  return nodes.map((node) => {
+    if (!dice.chance(share)) return node;
+    return { ...node, memory: LEAST_MEMORY + Math.floor(dice.within([200, 1_500]) * endpoints) };
+  });
 }
 
 /** Some endpoints share a name in different sectors. */

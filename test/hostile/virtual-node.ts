@@ -133,6 +133,9 @@ const IDLE_TABLES: Readonly<Record<string, number>> = {
   "forwarded-observations": 0,
   "forwarded-documents": 0,
   dormant: 100_000,
+  // Those who have registered what is dormant.
+  registrants: 100_000,
+  "on-disk": 0,
 };
 
 /** @throws {Finding} when more is left in a table than there, or in `most`. */

@@ -54,6 +54,7 @@ interface NodeView {
 
 interface UpstreamView {
   readonly phase: string;
+  readonly complete: boolean;
   readonly registrations: number;
   readonly leftOut?: Readonly<Record<string, number>>;
 }
@@ -170,6 +171,7 @@ test("registrations of 64 kB with 4 000 links, from one client and from a hundre
   })) as UpstreamView[];
   const partial = await client.get(`${site.lp}/rd-lookup/ep`, ["ep=modest"]);
   expect([formatCode(partial.code), partial.maxAgeS]).toEqual([formatCode(CODE.CONTENT), 5]);
+  expect(upstream?.complete).toBe(false);
   report("held", { rd: before, lp: upstream });
   for (const name of ["rd", "lp"] as const) {
     const sorted = asking.durationsMs[name].sort((a, b) => a - b);

@@ -20,6 +20,8 @@ export { requireFreshness } from "./registration/request-freshness.js";
 export { createResourceDirectory } from "./resource-directory.js";
 export type {
   FeedHistory,
+  OnDiskChange,
+  OnDiskRegistrations,
   RegistrationLimits,
   RegistrationStore,
   ResourceDirectory,

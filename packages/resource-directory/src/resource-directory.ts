@@ -72,6 +72,7 @@ export function createResourceDirectory(
     get onDisk() {
       return registrar.onDisk;
     },
+    onDiskRegistrations: registrar.onDiskRegistrations,
     tableSizes: () => ({ ...registrar.tableSizes(), "simple-fetches": documents.size }),
   };
 }

@@ -1,7 +1,7 @@
 import type { CoapClient, TableSizes } from "@tributary/coap-transport";
 import type { Attribute } from "@tributary/link-model";
 import type { SiteResource } from "@tributary/lookup-interface";
-import type { Directory, RecordLimits } from "@tributary/merge-engine";
+import type { Directory, RecordLimits, Registration } from "@tributary/merge-engine";
 import type { KeptHistory, LogPosition } from "@tributary/replication";
 import type { Environment } from "@tributary/runtime";
 
@@ -84,6 +84,25 @@ export interface ResourceDirectoryOptions {
   readonly onCompleteness?: () => void;
 }
 
+/** A registration that is kept on disk only came or went. */
+export interface OnDiskChange {
+  readonly href: string;
+  readonly kind: "added" | "removed";
+  /** What is known of it without reading it. */
+  readonly registration: Partial<Pick<Registration, "zone" | "stampMs">>;
+}
+
+/** Registrations that an RD keeps on disk only, for want of memory. Lookups do not show them; the feed tells them. */
+export interface OnDiskRegistrations {
+  /** Whether it is kept on disk only, without reading it where possible. */
+  has(href: string): boolean;
+  /** Reads one from disk, as lookups would show it; undefined: it is not on disk only, or its lifetime has ended. */
+  get(href: string): Registration | undefined;
+  hrefs(): Iterable<string>;
+  /** Returns the unsubscribe function. */
+  onChange(listener: (change: OnDiskChange) => void): () => void;
+}
+
 /** RFC 9176 registration side of an RD. */
 export interface ResourceDirectory {
   /** Registration interface, simple registration and registration resources. */
@@ -97,4 +116,6 @@ export interface ResourceDirectory {
   tableSizes(): TableSizes;
   /** Registrations that are valid and kept in the store, and not shown, because there is no memory for them. */
   readonly onDisk: number;
+  /** The same registrations, for the feed. */
+  readonly onDiskRegistrations: OnDiskRegistrations;
 }

@@ -273,14 +273,6 @@ class RunningNode implements Node {
     const kept = await state?.openRegistrations?.();
     this.#kept = kept ?? null;
     directory.openSource(LOCAL_SOURCE, { authority: null });
-    this.#ownFeed = createFeedPublisher(
-      { directory, env },
-      {
-        publishes: registrationsOfSource(directory, LOCAL_SOURCE),
-        epoch: Math.floor(env.random() * EPOCH_LIMIT),
-        ...(kept === undefined ? {} : { history: kept.history }),
-      },
-    );
     this.#registrations = createResourceDirectory(
       { directory, store: kept?.store ?? createMemoryStore(), client, env },
       {
@@ -289,6 +281,14 @@ class RunningNode implements Node {
         limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
         requiresFreshness: this.#config.registration?.freshness === "echo",
         onCompleteness: () => this.#coverageChanged(),
+      },
+    );
+    this.#ownFeed = createFeedPublisher(
+      { directory, env },
+      {
+        publishes: registrationsOfSource(directory, LOCAL_SOURCE, this.#registrations.onDiskRegistrations),
+        epoch: Math.floor(env.random() * EPOCH_LIMIT),
+        ...(kept === undefined ? {} : { history: kept.history }),
       },
     );
     await this.#registrations.start();

@@ -126,6 +126,16 @@ describe("health", () => {
   });
 });
 
+test.each(["/readyz", "/api/upstreams"])(
+  "%s: an upstream of which something is left out is not complete",
+  async (path) => {
+    node.statuses = [upstreamStatus(), upstreamStatus({ leftOut: new Map([["memory", 3]]) })];
+    const { value } = await json(path);
+    const upstreams = Array.isArray(value) ? value : (value as { upstreams: unknown }).upstreams;
+    expect(upstreams).toMatchObject([{ complete: true }, { complete: false, leftOut: { memory: 3 } }]);
+  },
+);
+
 describe("/api", () => {
   test("/api/upstreams turns monotonic times into times of day and ages", async () => {
     clock.advance(10_000);

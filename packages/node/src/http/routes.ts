@@ -52,7 +52,7 @@ function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): vo
     phase,
     mode,
     tried: wasTried,
-    complete: isComplete,
+    complete: isComplete && leftOut.size === 0,
     ready: isAnswerable({ phase, mode, isComplete }),
     ...(leftOut.size === 0 ? {} : { leftOut: Object.fromEntries(leftOut) }),
     ...(lastError === undefined ? {} : { error: lastError }),

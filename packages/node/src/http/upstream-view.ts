@@ -11,6 +11,7 @@ export interface UpstreamView {
   readonly tier: boolean;
   readonly phase: UpstreamPhase;
   readonly method: UpstreamStatus["method"];
+  /** Everything that the upstream has is in the copy: it is whole, and nothing is left out. */
   readonly complete: boolean;
   readonly tried: boolean;
   /** Conjunctions of criteria as in a query; `*` is everything. */
@@ -49,7 +50,7 @@ export function viewUpstream(status: UpstreamStatus, clock: Clock): UpstreamView
     tier: status.isTier,
     phase: status.phase,
     method: status.method,
-    complete: status.isComplete,
+    complete: status.isComplete && status.leftOut.size === 0,
     tried: status.wasTried,
     coverage: status.coverage.map(formatConjunction),
     ...(status.families === undefined ? {} : { families: status.families.map((family) => viewFamily(family, clock)) }),

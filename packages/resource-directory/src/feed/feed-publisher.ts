@@ -9,7 +9,7 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
-import type { Directory, LookupInterface, Registration } from "@tributary/merge-engine";
+import type { Directory, LookupInterface } from "@tributary/merge-engine";
 import {
   type ChangeLog,
   createChangeLog,
@@ -145,7 +145,7 @@ class Publisher implements FeedPublisher {
   resume(): void {
     this.#isResuming = false;
     for (const href of [...this.#log.present()]) {
-      if (shared(this.#published.get(href)) === undefined)
+      if (!this.#published.has(href) || this.#hidden.has(href))
         this.#record({ href, kind: "removed", endpointChanged: true, linksChanged: true });
     }
   }
@@ -314,7 +314,7 @@ function isSelector({ name, value, isPrefix }: Criterion, kind: LookupInterface,
 }
 
 /** RFC 9176 section 6.1: a link-local registration is for its own link. */
-function shared<T extends Registration>(registration: T | undefined): T | undefined {
+function shared<T extends { readonly zone?: string | undefined }>(registration: T | undefined): T | undefined {
   return registration?.zone === undefined ? registration : undefined;
 }
 

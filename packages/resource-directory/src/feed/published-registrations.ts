@@ -1,11 +1,12 @@
 import { isPathAbsolute } from "@tributary/link-model";
 import type { Directory, Registration, SourcedRegistration, VisibleChange } from "@tributary/merge-engine";
 import type { LoggedChange, WallClock } from "@tributary/replication";
+import type { OnDiskRegistrations } from "../types.js";
 
 /** A change of what is published. */
 export interface PublishedChange extends LoggedChange {
-  /** As it is now; of a removal, as it was. */
-  readonly registration: Registration;
+  /** As it is now; of a removal, as it was, or nothing. */
+  readonly registration: Partial<Pick<Registration, "zone" | "stampMs" | "via">>;
 }
 
 /** What a feed tells of. */
@@ -13,6 +14,8 @@ export interface PublishedRegistrations {
   /** Prefix of registration resources by which it is asked for: the value of `href` or `provenance` before the star. */
   readonly selector: string;
   get(href: string): Registration | undefined;
+  /** Whether there is such a registration, found without reading it. */
+  has(href: string): boolean;
   hrefs(): Iterable<string>;
   /** The wall clock by which renewals are told. */
   readonly wallClock: WallClock;
@@ -20,23 +23,41 @@ export interface PublishedRegistrations {
   onChange(listener: (change: PublishedChange) => void): () => void;
 }
 
-/** What one source of the directory holds: the feed of an RD (draft 4.4.2). */
-export function registrationsOfSource(directory: Directory, source: string): PublishedRegistrations {
+/**
+ * What one source of the directory holds: the feed of an RD (draft 4.4.2). `onDisk`: what the RD holds beside it; that there is
+ * no memory for it here does not mean that there is none at its proxies.
+ */
+export function registrationsOfSource(
+  directory: Directory,
+  source: string,
+  onDisk: OnDiskRegistrations = NONE_ON_DISK,
+): PublishedRegistrations {
   return {
     selector: "/",
+    has: (href) => directory.has(source, href) || onDisk.has(href),
     get(href) {
-      const registration = directory.get(source, href);
+      const registration = directory.get(source, href) ?? onDisk.get(href);
       // Stamps of before the wall clock was set say nothing any more: the time follows from the age.
       if (registration?.stampMs === undefined || directory.lead(source) !== null) return registration;
       const { stampMs: _, ...placed } = registration;
       return placed;
     },
     wallClock: directory.clock,
-    hrefs: () => (directory.sources().includes(source) ? directory.hrefs(source) : []),
-    onChange: (listener) =>
-      directory.on("source", (change) => {
-        if (change.source === source) listener(change);
-      }),
+    *hrefs() {
+      if (directory.sources().includes(source)) yield* directory.hrefs(source);
+      yield* onDisk.hrefs();
+    },
+    onChange(listener) {
+      const stops = [
+        directory.on("source", (change) => {
+          if (change.source === source) listener(change);
+        }),
+        onDisk.onChange((change) => listener({ ...change, endpointChanged: true, linksChanged: true })),
+      ];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
   };
 }
 
@@ -57,13 +78,18 @@ export function visibleRegistrations(directory: Directory, nodeId: string): Publ
       : { stampMs: registration.orderMs }),
     via: [...(registration.via ?? []), nodeId],
   });
+  const shownAt = (href: string): SourcedRegistration | undefined => {
+    const key = keys.get(href);
+    const shown = key === undefined ? undefined : directory.winner(...key);
+    return shown?.shownHref === href ? shown : undefined;
+  };
   return {
     selector: "",
     wallClock: { stampOf: (ms) => directory.clock.timeAt(ms), leadMs: 0 },
+    has: (href) => shownAt(href) !== undefined,
     get(href) {
-      const key = keys.get(href);
-      const shown = key === undefined ? undefined : directory.winner(...key);
-      return shown?.shownHref === href ? published(shown) : undefined;
+      const shown = shownAt(href);
+      return shown === undefined ? undefined : published(shown);
     },
     *hrefs() {
       for (const { registration, state } of directory.inspect()) {
@@ -85,6 +111,13 @@ export function visibleRegistrations(directory: Directory, nodeId: string): Publ
       }),
   };
 }
+
+const NONE_ON_DISK: OnDiskRegistrations = {
+  has: () => false,
+  get: () => undefined,
+  hrefs: () => [],
+  onChange: () => () => {},
+};
 
 const GONE = { kind: "removed", endpointChanged: true, linksChanged: true } as const;
 

@@ -10,7 +10,13 @@ import {
 import type { Environment } from "@tributary/runtime";
 import { MAX_GIVEN_UP } from "../constants.js";
 import { accepted, type Refusal, type Result, refused } from "../refusal.js";
-import type { RegistrationLimits, RegistrationStore, StoredRegistration } from "../types.js";
+import type {
+  OnDiskChange,
+  OnDiskRegistrations,
+  RegistrationLimits,
+  RegistrationStore,
+  StoredRegistration,
+} from "../types.js";
 import { DormantCollection } from "./dormant-collection.js";
 import { andThen, KeyedQueue } from "./keyed-queue.js";
 import { createLocationIds } from "./location-ids.js";
@@ -18,7 +24,7 @@ import { keptWeight, leastWeight, mostWeight, OwnMemory } from "./own-memory.js"
 import { resolveDocument } from "./registration-document.js";
 import { RegistrationsOnDisk } from "./registrations-on-disk.js";
 import { type EntryShare, isSameContent, keyOf, Registry, type RegistryEntry } from "./registry.js";
-import { bringBack, restoreRegistrations } from "./restore-registrations.js";
+import { bringBack, keptTimes, restoreRegistrations } from "./restore-registrations.js";
 import { StoreAccess } from "./store-access.js";
 
 export interface RegistrarDeps {
@@ -73,6 +79,7 @@ export class Registrar {
   readonly #storeAccess: StoreAccess;
   readonly #collection: DormantCollection;
   readonly #onDisk: RegistrationsOnDisk;
+  readonly #onDiskListeners = new Set<(change: OnDiskChange) => void>();
   readonly #stopListening: () => void;
   /** Registrations on their way into the store, for the limit. */
   #arriving = 0;
@@ -101,6 +108,8 @@ export class Registrar {
       env,
       bringBack: (stored) => this.#queue.run(keyOf(stored), () => bringBack(this.#restoring(), stored)),
       onChange: options.onCompleteness ?? (() => {}),
+      onAdded: (stored) => this.#tellOnDisk(stored),
+      onDeleted: (id) => this.#tellNotOnDisk(id),
     });
     directory.openSource(source, { authority: null });
     directory.setConnected(source, true, env.clock.nowMs());
@@ -124,6 +133,16 @@ export class Registrar {
   get onDisk(): number {
     return this.#onDisk.size;
   }
+
+  readonly onDiskRegistrations: OnDiskRegistrations = {
+    has: (href) => this.#onDisk.has(href.slice(this.#hrefPrefix.length)) || this.#storedOnDisk(href) !== undefined,
+    get: (href) => this.#registrationOnDisk(href),
+    hrefs: () => [...this.#onDisk.ids()].map((id) => this.#hrefPrefix + id),
+    onChange: (listener) => {
+      this.#onDiskListeners.add(listener);
+      return () => this.#onDiskListeners.delete(listener);
+    },
+  };
 
   tableSizes() {
     const { live, dormant } = this.#registry;
@@ -373,6 +392,37 @@ export class Registrar {
       expiry: "exact",
       ...(stored.zone === undefined ? {} : { zone: stored.zone }),
     };
+  }
+
+  #tellOnDisk(stored: StoredRegistration): void {
+    const { zone } = stored;
+    const { stampMs } = keptTimes({ env: this.#deps.env, federation: this.#deps.directory.clock }, stored);
+    const registration = { ...(zone === undefined ? {} : { zone }), ...(stampMs === undefined ? {} : { stampMs }) };
+    for (const listener of this.#onDiskListeners)
+      listener({ href: this.#hrefPrefix + stored.id, kind: "added", registration });
+  }
+
+  /** The directory tells of those that it shows itself. */
+  #tellNotOnDisk(id: string): void {
+    const href = this.#hrefPrefix + id;
+    if (this.#deps.directory.has(this.#options.source, href)) return;
+    for (const listener of this.#onDiskListeners) listener({ href, kind: "removed", registration: {} });
+  }
+
+  #storedOnDisk(href: string): StoredRegistration | undefined {
+    const id = href.slice(this.#hrefPrefix.length);
+    if (this.#onDisk.size === 0 || !href.startsWith(this.#hrefPrefix) || this.#registry.has(id)) return undefined;
+    return this.#onDisk.read(id);
+  }
+
+  #registrationOnDisk(href: string): Registration | undefined {
+    const stored = this.#storedOnDisk(href);
+    if (stored === undefined) return undefined;
+    const { env, directory } = this.#deps;
+    const { renewedAtMs, stampMs } = keptTimes({ env, federation: directory.clock }, stored);
+    if (renewedAtMs + stored.ltS * 1000 <= env.clock.nowMs()) return undefined;
+    const registration = this.#registration(stored, null, renewedAtMs);
+    return stampMs === undefined ? registration : { ...registration, stampMs };
   }
 
   #becomeDormant({ href, registration }: SourceChange): void {

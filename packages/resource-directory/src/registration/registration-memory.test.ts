@@ -219,6 +219,49 @@ describe("a store that is larger than the memory", () => {
     expect(codeOf(ask("POST", "/reg/d"))).toBe("4.04");
   });
 
+  test("the feed tells those on disk with their links and ages, a lookup does not; and their removal", async () => {
+    const { ask, rd, lookup } = await started(250_000);
+    const feed = (kind: "ep" | "res", etag?: Uint8Array) => {
+      const path = kind === "ep" ? "/rd-lookup/ep?href=/*" : "/rd-lookup/res?provenance=/*";
+      const response = ask("GET", path, {
+        accept: 51,
+        from: { transport: "tcp" },
+        ...(etag === undefined ? {} : { etags: [etag] }),
+      });
+      return { response, patch: JSON.parse(diagnostic(response)) };
+    };
+    const told = new Map<string, { readonly "lt-age": number }>();
+    let etag: Uint8Array | undefined;
+    for (let isWhole = false; !isWhole; ) {
+      const { response, patch } = feed("ep", etag);
+      etag = response.etag;
+      for (const { path, value } of patch) {
+        for (const [href, entry] of Object.entries(value?.registrations ?? {})) told.set(href, entry as never);
+        if (path.startsWith("/registrations/")) told.set(path.slice(15).replaceAll("~1", "/"), value);
+        if (value === true || value?.complete === true) isWhole = true;
+      }
+    }
+    expect(lookup("ep").length).toBeLessThan(4);
+    expect([...told.keys()].sort()).toEqual(all.map(({ id }) => `/reg/${id}`));
+    expect(told.get("/reg/d")?.["lt-age"]).toBeCloseTo(told.get("/reg/a")?.["lt-age"] as number);
+    const before = rd.onDisk;
+    expect(codeOf(ask("DELETE", "/reg/d"))).toBe("2.02");
+    expect(rd.onDisk).toBe(before - 1);
+    const removal = feed("ep", etag).patch.map(({ op, path }: { op: string; path: string }) => `${op} ${path}`);
+    expect(removal).toContain("remove /registrations/~1reg~1d");
+  });
+
+  test("one on disk whose lifetime has ended is not told", async () => {
+    const old = stored("old", { links: FAT, ltS: 60, renewedAtWallMs: WALL_MS });
+    const { rd, world } = await started(250_000, [...all, old]);
+    const { onDiskRegistrations: onDisk } = rd;
+    expect(onDisk.get("/reg/old")).toMatchObject({ ep: "old", renewedAtMs: world.clock.nowMs() });
+    expect([...onDisk.hrefs()]).toContain("/reg/old");
+    await world.clock.advance(61_000);
+    expect(onDisk.get("/reg/old")).toBeUndefined();
+    expect(onDisk.get("/reg/unknown")).toBeUndefined();
+  });
+
   test("it is brought back by its endpoint, at its old place, once there is room", async () => {
     const { ask, rd } = await started(250_000);
     expect(codeOf(ask("DELETE", "/reg/a"))).toBe("2.02");

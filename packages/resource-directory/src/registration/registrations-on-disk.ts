@@ -13,6 +13,9 @@ export interface RegistrationsOnDiskDeps {
   readonly bringBack: (stored: StoredRegistration) => boolean | Promise<boolean>;
   /** There are some, or there are none any more. */
   readonly onChange: () => void;
+  readonly onAdded: (stored: StoredRegistration) => void;
+  /** It is shown now, or was removed. */
+  readonly onDeleted: (id: string) => void;
 }
 
 const NOBODY = "";
@@ -40,7 +43,7 @@ export class RegistrationsOnDisk {
   }
 
   add(stored: StoredRegistration): void {
-    const { memory, onChange } = this.#deps;
+    const { memory, onAdded, onChange } = this.#deps;
     if (this.#keys.has(stored.id)) return;
     const isFirst = this.size === 0;
     const key = keyOf(stored);
@@ -50,6 +53,7 @@ export class RegistrationsOnDisk {
       this.#ids.set(key, stored.id);
       this.#keys.set(stored.id, key);
     } else this.#unnamed++;
+    onAdded(stored);
     if (isFirst) onChange();
     this.#arm();
   }
@@ -57,11 +61,20 @@ export class RegistrationsOnDisk {
   /** It was shown, replaced or removed. */
   delete(id: string): void {
     const key = this.#keys.get(id);
-    if (key === undefined) return;
+    if (key === undefined) {
+      if (this.#unnamed > 0) this.#deps.onDeleted(id);
+      return;
+    }
     this.#keys.delete(id);
     if (this.#ids.get(key) === id) this.#ids.delete(key);
     this.#deps.memory.give(NOBODY, ON_DISK_BYTES + key.length);
+    this.#deps.onDeleted(id);
     if (this.size === 0) this.#deps.onChange();
+  }
+
+  /** Ids of those that are known by name. */
+  ids(): Iterable<string> {
+    return this.#keys.keys();
   }
 
   has(id: string): boolean {

@@ -60,11 +60,9 @@ export async function bringBack(deps: RestoreDeps, stored: StoredRegistration): 
 }
 
 async function restore(deps: RestoreDeps, stored: StoredRegistration): Promise<Outcome> {
-  const { env, federation, registry, memory, show, forget } = deps;
+  const { env, registry, memory, show, forget } = deps;
   const nowMs = env.clock.nowMs();
-  // A wall clock that was set back must not make a registration younger than new.
-  const ageMs = Math.max(0, env.clock.wallMs() - stored.renewedAtWallMs);
-  const renewedAtMs = nowMs - ageMs;
+  const { renewedAtMs, stampMs } = keptTimes(deps, stored);
   const expiresAtMs = renewedAtMs + stored.ltS * 1000;
   const untilMs = dormantUntilMs(expiresAtMs, stored.ltS);
   const known = registry.byEndpoint(stored, nowMs);
@@ -84,7 +82,6 @@ async function restore(deps: RestoreDeps, stored: StoredRegistration): Promise<O
   // Counted first, so that the directory does not take what is needed for the rest.
   memory.take(registrant, kept);
   try {
-    const stampMs = toldStamp(stored, federation.stampOf(renewedAtMs), federation.stampOf(nowMs));
     const shown = show(stored, renewedAtMs, stampMs);
     memory.give(registrant, kept);
     registry.putLive(stored, 0, { registrant, shown });
@@ -95,6 +92,17 @@ async function restore(deps: RestoreDeps, stored: StoredRegistration): Promise<O
       return "no-memory";
     throw error;
   }
+}
+
+/** When a kept registration was renewed, by the monotonic clock, and its stamp where that does not follow. */
+export function keptTimes(
+  { env, federation }: Pick<RestoreDeps, "env" | "federation">,
+  stored: StoredRegistration,
+): { readonly renewedAtMs: number; readonly stampMs: number | undefined } {
+  const nowMs = env.clock.nowMs();
+  // A wall clock that was set back must not make a registration younger than new.
+  const renewedAtMs = nowMs - Math.max(0, env.clock.wallMs() - stored.renewedAtWallMs);
+  return { renewedAtMs, stampMs: toldStamp(stored, federation.stampOf(renewedAtMs), federation.stampOf(nowMs)) };
 }
 
 /** The stamp that was told, unless the wall clock was set since, so that it means another moment now. */

@@ -31,19 +31,18 @@ describe("RFC 9176 section 5.1: simple registration", () => {
   });
 
   test("SIM-02 nothing is shown and nothing answered before the endpoint has handed out its links", async () => {
-    let release = (): void => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const shownBefore: unknown[] = [];
     const { simple, clock, lookup } = serve(async () => {
-      await held;
+      await new Promise<void>((resolve) => {
+        clock.setTimer(1000, () => {
+          shownBefore.push(lookup("ep"));
+          resolve();
+        });
+      });
       return { code: CODE.CONTENT, payload: Buffer.from("</x>") };
     });
-    const answer = simple("ep=a");
-    await clock.advance(1000);
-    expect(lookup("ep")).toEqual([]);
-    release();
-    expect(codeOf(await answer)).toBe("2.04");
+    expect(codeOf(await simple("ep=a"))).toBe("2.04");
+    expect(shownBefore).toEqual([[]]);
     expect(lookup("ep")).toHaveLength(1);
   });
 

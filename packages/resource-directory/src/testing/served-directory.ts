@@ -23,6 +23,7 @@ import { createDirectory, type Directory, type LookupInterface } from "@tributar
 import type { Environment } from "@tributary/runtime";
 import { startExpirySweep } from "../expiry-sweep.js";
 import { createFeedPublisher, type FeedPublisher, type FeedPublisherOptions } from "../feed/feed-publisher.js";
+import { registrationsOfSource } from "../feed/published-registrations.js";
 import { createMemoryStore } from "../memory-store.js";
 import { createResourceDirectory } from "../resource-directory.js";
 import type { RegistrationLimits, RegistrationStore, ResourceDirectory } from "../types.js";
@@ -74,8 +75,27 @@ export interface ServedDirectory {
 export function serveDirectory(world: TestWorld, options: ServedDirectoryOptions = {}): ServedDirectory {
   const { env } = world;
   const directory = options.directory ?? createDirectory();
+  let handler: RequestHandler = () => ({ code: 163 });
+  const endpoint = createCoapEndpoint(
+    { socket: world.network.open(DIRECTORY_ADDRESS, 5683), env },
+    {
+      handler: Object.assign((request: ServerRequest) => handler(request), { evaluatesPreconditions: true }),
+      guard: options.guard,
+    },
+  );
+  const rd = createResourceDirectory(
+    { directory, store: options.store ?? createMemoryStore(), client: endpoint, env },
+    {
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      requiresFreshness: options.requiresFreshness ?? false,
+      ...(options.resourcePath === undefined ? {} : { resourcePath: options.resourcePath }),
+    },
+  );
+  const publishes = registrationsOfSource(directory, "local", rd.onDiskRegistrations);
   const feed =
-    options.feed === null ? null : createFeedPublisher({ directory, env }, { epoch: 0xabc, ...options.feed });
+    options.feed === null
+      ? null
+      : createFeedPublisher({ directory, env }, { epoch: 0xabc, publishes, ...options.feed });
   const sweep = startExpirySweep({ directory, env });
   const source = options.source ?? directoryLookupSource(directory, env);
   const mayReplicate = createReplicaPolicy(options.replicas ?? ["any"]);
@@ -92,22 +112,6 @@ export function serveDirectory(world: TestWorld, options: ServedDirectoryOptions
       ...(options.resourcePath === undefined ? {} : { resourcePath: options.resourcePath }),
       ...(options.linksetFormat === undefined ? {} : { linksetFormat: options.linksetFormat }),
     }),
-  );
-  let handler: RequestHandler = () => ({ code: 163 });
-  const endpoint = createCoapEndpoint(
-    { socket: world.network.open(DIRECTORY_ADDRESS, 5683), env },
-    {
-      handler: Object.assign((request: ServerRequest) => handler(request), { evaluatesPreconditions: true }),
-      guard: options.guard,
-    },
-  );
-  const rd = createResourceDirectory(
-    { directory, store: options.store ?? createMemoryStore(), client: endpoint, env },
-    {
-      ...(options.limits === undefined ? {} : { limits: options.limits }),
-      requiresFreshness: options.requiresFreshness ?? false,
-      ...(options.resourcePath === undefined ? {} : { resourcePath: options.resourcePath }),
-    },
   );
   handler = createSite([...rd.resources, ...lookups], options.site);
 

@@ -52,6 +52,8 @@ export class PatchBuilder {
   #parts: string[] = [];
   #bytes: number;
   #renewals = 0;
+  /** By how much the parts are longer in bytes than in characters. */
+  #widening = 0;
 
   constructor(cursor: FeedCursor, maxBytes: number) {
     this.#kind = cursor.kind;
@@ -103,7 +105,8 @@ export class PatchBuilder {
       this.#held === null
         ? `[{"op":"replace","path":"","value":{"version":"${to}","complete":${isComplete}${clock === null ? "" : `,"clock":"${clock}"`},"${COLLECTION[this.#kind]}":{${this.#parts.join(",")}}}}]`
         : this.#delta(formatVersion(this.#held), to, isComplete && !wasComplete, clock);
-    return { text, byteLength: utf8Length(text), version, complete: isComplete };
+    // Versions and clocks are ASCII.
+    return { text, byteLength: text.length + this.#widening, version, complete: isComplete };
   }
 
   #delta(from: string, to: string, becomesComplete: boolean, clock: string | null): string {
@@ -115,10 +118,13 @@ export class PatchBuilder {
   }
 
   #add(part: string): boolean {
-    const bytes = utf8Length(part) + 1;
-    if (this.#parts.length > 0 && this.#bytes + bytes > this.#maxBytes) return false;
+    // Nothing that is longer than what is left can fit, so that its bytes need not be counted.
+    if (this.#parts.length > 0 && this.#bytes + part.length + 1 > this.#maxBytes) return false;
+    const bytes = utf8Length(part);
+    if (this.#parts.length > 0 && this.#bytes + bytes + 1 > this.#maxBytes) return false;
     this.#parts.push(part);
-    this.#bytes += bytes;
+    this.#bytes += bytes + 1;
+    this.#widening += bytes - part.length;
     return true;
   }
 }

@@ -87,6 +87,8 @@ export const CROWDED_SHARE = 1 / 4;
 export const NEWCOMER_SHARE = 1 / 4;
 /** Groups of an IPv6 address that make a /64 prefix. */
 export const PREFIX_GROUPS = 4;
+/** Links of a registration that take so long to read and to show that other work comes in between, bytes. */
+export const LONG_LINKS_BYTES = 4096;
 /** Ended registrations that are given up at most for the sake of one new registration. */
 export const MAX_GIVEN_UP = 1024;
 /** How often it is tried to bring back registrations that are on disk only, and how many are looked at each time. */

@@ -26,18 +26,23 @@ export function keptWeight({
 
 const [QUOTE, BACKSLASH, LESS_THAN] = [0x22, 0x5c, 0x3c];
 
-/** Bytes of heap that a registration with this payload takes at least, found without reading its links. Pure. */
-export function leastWeight(payload: Uint8Array): number {
+/**
+ * Bytes of heap that a registration with this payload takes at least, found without reading its links. Looks no further once that is
+ * more than `enough`. Pure.
+ */
+export function leastWeight(payload: Uint8Array, enough = Number.POSITIVE_INFINITY): number {
+  // Each byte is kept as it came, and makes a byte in the directory at least.
+  const ofBytes = 2 * payload.length;
+  const enoughLinks = (enough - ofBytes) / LEAST_LINK_BYTES;
   let links = 0;
   let isQuoted = false;
-  for (let at = 0; at < payload.length; at++) {
+  for (let at = 0; at < payload.length && links <= enoughLinks; at++) {
     const byte = payload[at];
     if (byte === QUOTE) isQuoted = !isQuoted;
     else if (byte === BACKSLASH && isQuoted) at++;
     else if (byte === LESS_THAN && !isQuoted) links++;
   }
-  // Each byte is kept as it came, and makes a byte in the directory at least.
-  return 2 * payload.length + LEAST_LINK_BYTES * links;
+  return ofBytes + LEAST_LINK_BYTES * links;
 }
 
 /** No link makes more than so many bytes for each of its payload. */
@@ -100,6 +105,16 @@ export class OwnMemory {
     const held = this.#byRegistrant.get(registrant) ?? 0;
     if (!isCrowded || held + growth <= NEWCOMER_SHARE * room) return undefined;
     return `memory is short, and your address holds ${held} bytes of it; the rest is for others`;
+  }
+
+  /** No growth above this is taken from `registrant`, even if `extra` bytes more were free. */
+  most(registrant: string | null, extra = 0): number {
+    const room = this.#limit.room(this.#account);
+    const free = room + extra;
+    if (registrant === null) return free;
+    const held = Math.max(0, (this.#byRegistrant.get(registrant) ?? 0) - extra);
+    const uncrowded = free - CROWDED_SHARE * (this.#limit.used(this.#account) + room);
+    return Math.min(free, Math.max(0, uncrowded, NEWCOMER_SHARE * free - held));
   }
 
   /** Bytes that own registrations may still take, whoever registers. */

@@ -7,8 +7,8 @@ import {
   recordWeight,
   type SourceChange,
 } from "@tributary/merge-engine";
-import type { Environment } from "@tributary/runtime";
-import { MAX_GIVEN_UP } from "../constants.js";
+import { type Environment, type Turns, turnsOf } from "@tributary/runtime";
+import { LONG_LINKS_BYTES, MAX_GIVEN_UP } from "../constants.js";
 import { accepted, type Refusal, type Result, refused } from "../refusal.js";
 import type {
   OnDiskChange,
@@ -18,6 +18,7 @@ import type {
   StoredRegistration,
 } from "../types.js";
 import { DormantCollection } from "./dormant-collection.js";
+import { inItsTurn } from "./in-its-turn.js";
 import { andThen, KeyedQueue } from "./keyed-queue.js";
 import { createLocationIds } from "./location-ids.js";
 import { keptWeight, leastWeight, mostWeight, OwnMemory } from "./own-memory.js";
@@ -74,6 +75,7 @@ export class Registrar {
   readonly #memory: OwnMemory;
   readonly #registry: Registry;
   readonly #queue = new KeyedQueue();
+  readonly #turns: Turns;
   readonly #ids: ReturnType<typeof createLocationIds>;
   readonly #hrefPrefix: string;
   readonly #storeAccess: StoreAccess;
@@ -92,6 +94,7 @@ export class Registrar {
     this.#options = options;
     this.#memory = new OwnMemory(directory.limits.memory, source);
     this.#registry = new Registry(this.#memory);
+    this.#turns = turnsOf(env.clock);
     this.#ids = createLocationIds(env.random);
     this.#hrefPrefix = `${pathReference(options.resourcePath)}/`;
     this.#storeAccess = new StoreAccess(env.logger);
@@ -197,6 +200,11 @@ export class Registrar {
     return this.#queue.run(key, task);
   }
 
+  /** The same for a task that reads `size` bytes of links for `registrant`: many of them at once do not hold up everybody else. */
+  runReading<T>(key: string, registrant: string, size: number, task: () => T | Promise<T>): T | Promise<T> {
+    return this.#queue.run(key, () => this.#inItsTurn(registrant, size, task));
+  }
+
   /** The entry of an id, also of a registration that is kept on disk only. */
   byId(id: string): RegistryEntry | undefined {
     const known = this.#registry.byId(id, this.#deps.env.clock.nowMs());
@@ -232,8 +240,13 @@ export class Registrar {
     // While there is plenty it is not worth looking.
     if (this.#memory.refusal(registrant, mostWeight(payload)) === undefined) return undefined;
     const known = this.byEndpoint(endpoint);
-    const growth = leastWeight(payload) - (known === undefined ? 0 : known.kept + known.shown);
-    const message = this.#lackOfMemory(registrant, growth, known?.stored.id ?? this.#onDisk.idOf(endpoint));
+    const has = known === undefined ? 0 : known.kept + known.shown;
+    const id = known?.stored.id ?? this.#onDisk.idOf(endpoint);
+    const asker = this.#askerOf(registrant, id);
+    // Beyond it nothing helps, whatever gives way: a refusal costs as little as can be.
+    const most = this.#memory.most(asker, this.#registry.dormantBytes);
+    const growth = leastWeight(payload, most + has) - has;
+    const message = growth > most ? this.#memory.refusal(asker, growth) : this.#lackOfMemory(registrant, growth, id);
     return message === undefined ? undefined : { cause: "memory", message };
   }
 
@@ -275,12 +288,18 @@ export class Registrar {
     this.#memory.take(registrant, reserved);
     return andThen(
       this.#storeAccess.attempt(() => store.put(stored)),
-      (kept) => {
-        if (isAdded) this.#arriving--;
-        this.#memory.give(registrant, reserved);
-        return kept.ok ? this.#show(draft) : kept;
-      },
+      (kept) =>
+        this.#inItsTurn(registrant, stored.links.length, () => {
+          if (isAdded) this.#arriving--;
+          this.#memory.give(registrant, reserved);
+          return kept.ok ? this.#show(draft) : kept;
+        }),
     );
+  }
+
+  /** Does what takes long, as reading or showing `size` bytes of links, when there is time for it; else at once. */
+  #inItsTurn<T>(registrant: string, size: number, work: () => T | Promise<T>): T | Promise<T> {
+    return size < LONG_LINKS_BYTES ? work() : inItsTurn(this.#turns, registrant, work);
   }
 
   #lackOfRoom(isAdded: boolean): ReturnType<typeof refused> | undefined {
@@ -293,9 +312,14 @@ export class Registrar {
     return refused("full", "this directory has no room for more registrations");
   }
 
+  /** null: what is registered was acknowledged before, and is on disk. */
+  #askerOf(registrant: string, id: string | undefined): string | null {
+    return id !== undefined && this.#onDisk.has(id) ? null : registrant;
+  }
+
   /** What has ended gives way to what is registered now, the oldest first. */
   #lackOfMemory(registrant: string, growth: number, id: string | undefined): string | undefined {
-    const asker = id !== undefined && this.#onDisk.has(id) ? null : registrant;
+    const asker = this.#askerOf(registrant, id);
     let lack = this.#memory.refusal(asker, growth);
     if (lack === undefined || growth > this.#memory.room + this.#registry.dormantBytes) return lack;
     for (let count = 0; count < MAX_GIVEN_UP && this.#collection.giveUpOldest(id); count++) {

@@ -22,22 +22,28 @@ export function createRegistrationInterface(
     const asked = readRegistrationRequest(request, options.limits);
     if (!asked.ok) return refusals.answer(asked.refusal);
     const registrant = registrantOf(request.peer.address);
-    const lack = registrar.refusalOf(endpointOf(asked.value), request.payload, registrant);
+    const endpoint = endpointOf(asked.value);
+    const lack = registrar.refusalOf(endpoint, request.payload, registrant);
     if (lack !== undefined) return refusals.answer(lack);
-    const read = readDocument(request.payload, options.limits);
-    if (!read.ok) return refusals.answer(read.refusal);
-    const document = read.value;
-    const content = registrationContent(asked.value, document.text, false);
-    return andThen(
-      registrar.run(keyOf(content), () => registrar.register(content, document.links, { registrant })),
-      (outcome) =>
-        outcome.ok
-          ? {
-              code: CODE.CREATED,
-              locationPath: registrar.locationPath(outcome.value.id),
-              isStillTrue: registrar.whileUnchanged(outcome.value),
-            }
-          : refusals.answer(outcome.refusal),
+    const { payload } = request;
+    const register = (): ReturnType<Registrar["register"]> => {
+      // Others may have taken the room while it waited.
+      const lack = registrar.refusalOf(endpoint, payload, registrant);
+      if (lack !== undefined) return { ok: false, refusal: lack };
+      const read = readDocument(payload, options.limits);
+      if (!read.ok) return read;
+      return registrar.register(registrationContent(asked.value, read.value.text, false), read.value.links, {
+        registrant,
+      });
+    };
+    return andThen(registrar.runReading(keyOf(endpoint), registrant, payload.length, register), (outcome) =>
+      outcome.ok
+        ? {
+            code: CODE.CREATED,
+            locationPath: registrar.locationPath(outcome.value.id),
+            isStillTrue: registrar.whileUnchanged(outcome.value),
+          }
+        : refusals.answer(outcome.refusal),
     );
   };
 }

@@ -55,8 +55,15 @@ export const BLIND_CHECKS = 32;
 export const AGE_PROOF_MS = 2_000;
 /** Ages are whole seconds, and answers take their time: smaller differences are no renewal, ms. */
 export const AGE_TOLERANCE_MS = 1_500;
-/** Largest lookup document that is read, bytes. */
+/** Largest lookup document that is read, bytes, however much memory there is. */
 export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
+/** The same as a share of `limits.memory`. */
+export const DOCUMENT_SHARE = 1 / 4;
+/** Share of `limits.memory` that a document may take while it is read, whatever else is held: the heap has about as much besides. */
+export const DOCUMENT_WEIGHT_SHARE = 1 / 2;
+/** Heap that a link of a document takes while it is read, and an attribute of it, without their texts, bytes. */
+export const DOCUMENT_LINK_BYTES = 160;
+export const DOCUMENT_ATTRIBUTE_BYTES = 120;
 /** Share of a lifetime that must have passed before sighting a record extends it again: fewer events. */
 export const EXTENSION_SHARE = 0.1;
 /** Records whose times are corrected at once. */

@@ -77,6 +77,7 @@ export class UpstreamReplica {
     };
     this.#restored = null;
     this.#leftOut.clear(SNAPSHOT);
+    this.#leftOut.clear("document ep");
     this.#ofLookups?.close();
     this.#ofLookups = null;
     this.#ofFeed ??= new FeedReplica(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);

@@ -225,6 +225,7 @@ class UpstreamShell implements Upstream {
       names: this.#names,
       remarks: this.#remarks,
       recordLimits: this.#recordLimits,
+      memory: this.#deps.directory.limits.memory,
       turns: this.#deps.turns ?? turnsOf(this.#deps.env.clock),
       timeoutMs: this.#options.timeoutMs,
       signal: signal ?? NEVER,

@@ -13,10 +13,10 @@ import {
   type LookupInterface,
   type RecordFault,
   type RecordLimits,
+  type SharedLimit,
   takeLinks,
 } from "@tributary/merge-engine";
 import { inTurns, type Turns } from "@tributary/runtime";
-import { MAX_DOCUMENT_BYTES } from "../constants.js";
 import {
   assertContent,
   type Discovered,
@@ -26,6 +26,7 @@ import {
   toUpstreamError,
 } from "../discovery/discovery.js";
 import type { OwnNames } from "../discovery/own-names.js";
+import { checkDocumentWeight, documentLimit } from "../document-size.js";
 import { UpstreamError } from "../errors.js";
 import { documentLosses, type LeftOutCause, LossCount } from "../left-out.js";
 import { ENTRIES_PER_STEP, NOT_ENDPOINT_ATTRIBUTES } from "../plain-rd/lookup-documents.js";
@@ -45,6 +46,8 @@ export interface ForwardingDeps {
   readonly names: OwnNames;
   readonly remarks: Remarks;
   readonly recordLimits: RecordLimits;
+  /** Bounds a document. */
+  readonly memory: SharedLimit;
   /** Divides work on long documents. */
   readonly turns: Turns;
   readonly timeoutMs: number;
@@ -68,7 +71,7 @@ export async function forwardLookup(
 ): Promise<ForwardedAnswer | UnchangedAnswer> {
   const { client, timeoutMs, signal } = deps;
   const request = lookupRequest(deps, kind, items, held);
-  const ask = () => client.request(request, { timeoutMs, signal, maxBodyBytes: MAX_DOCUMENT_BYTES });
+  const ask = () => client.request(request, { timeoutMs, signal, maxBodyBytes: documentLimit(deps.memory) });
   try {
     const response = await ask().catch((error: unknown) => {
       if (signal.aborted) throw error;
@@ -125,7 +128,7 @@ export function observeLookup(
   const observation = deps.client.observe(
     lookupRequest(deps, kind, items, { etag }),
     { onNotification, onEnd: onFinished },
-    { timeoutMs: deps.timeoutMs, maxBodyBytes: MAX_DOCUMENT_BYTES },
+    { timeoutMs: deps.timeoutMs, maxBodyBytes: documentLimit(deps.memory) },
   );
   const close = (): void => {
     deps.signal.removeEventListener("abort", close);
@@ -177,6 +180,7 @@ function* takeDocument(
   kind: LookupInterface,
   payload: Uint8Array,
 ): Generator<void, TakenDocument> {
+  yield* checkDocumentWeight(payload, deps.memory, "");
   const parsed = yield* readTolerantly(payload);
   const [first] = parsed.problems;
   if (first !== undefined) deps.remarks.add(`${kind} lookup is not valid link format (${first.reason})`);

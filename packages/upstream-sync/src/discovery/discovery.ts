@@ -237,11 +237,12 @@ export async function get(
   query: readonly string[],
   timeoutMs: number,
   signal: AbortSignal,
+  maxBodyBytes = MAX_DOCUMENT_BYTES,
 ): Promise<ClientResponse> {
   try {
     return await client.request(
       { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT },
-      { timeoutMs, signal, maxBodyBytes: MAX_DOCUMENT_BYTES },
+      { timeoutMs, signal, maxBodyBytes },
     );
   } catch (error) {
     throw toUpstreamError(error);
@@ -276,9 +277,11 @@ export function toUpstreamError(error: unknown): UpstreamError {
       ? "UPSTREAM_TIMEOUT"
       : error.code === "RESET"
         ? "UPSTREAM_REFUSED"
-        : error.code === "TOO_LARGE" || error.code === "MALFORMED"
-          ? "UPSTREAM_UNREADABLE"
-          : "UPSTREAM_UNREACHABLE";
+        : error.code === "TOO_LARGE"
+          ? "UPSTREAM_TOO_LARGE"
+          : error.code === "MALFORMED"
+            ? "UPSTREAM_UNREADABLE"
+            : "UPSTREAM_UNREACHABLE";
   return new UpstreamError(code, message, { cause: error });
 }
 

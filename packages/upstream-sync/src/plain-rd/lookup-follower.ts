@@ -6,10 +6,10 @@ import {
   CONTRADICTIONS_UNTIL_MOVED,
   FIRST_RECONCILE_MS,
   HEARTBEAT_TIMEOUT_MS,
-  MAX_DOCUMENT_BYTES,
   SURPRISES_UNTIL_DEAD,
 } from "../constants.js";
 import { type Discovered, deniesLookup, toUpstreamError } from "../discovery/discovery.js";
+import { documentLimit } from "../document-size.js";
 import { UpstreamError } from "../errors.js";
 import type { Follower, FollowerDeps } from "../follower.js";
 import { Attribution } from "./attribution.js";
@@ -183,7 +183,7 @@ export class LinkFollower implements Follower {
     const observation = this.#deps.client.observe(
       { method: METHOD.GET, uri: this.#reader.uri(kind), accept: CONTENT_FORMAT.LINK_FORMAT },
       { onNotification: (response) => this.#notified(kind, response), onEnd: (reason) => this.#ended(kind, reason) },
-      { timeoutMs: HEARTBEAT_TIMEOUT_MS, maxBodyBytes: MAX_DOCUMENT_BYTES },
+      { timeoutMs: HEARTBEAT_TIMEOUT_MS, maxBodyBytes: documentLimit(this.#deps.directory.limits.memory) },
     );
     this.#observations.set(kind, observation);
   }

@@ -11,9 +11,10 @@ import {
   isMereRefusal,
   lookupGone,
 } from "../discovery/discovery.js";
+import { checkDocumentWeight, documentLimit } from "../document-size.js";
 import { UpstreamError } from "../errors.js";
 import type { FollowerDeps } from "../follower.js";
-import { documentLosses, NO_LOSSES } from "../left-out.js";
+import { documentLosses, LossCount, NO_LOSSES } from "../left-out.js";
 import { mapped, replicatedLink } from "./lookup-documents.js";
 
 export interface LookupDocument {
@@ -53,7 +54,11 @@ export class LookupReader {
   }
 
   async #read(kind: LookupInterface): Promise<LookupDocument> {
-    const response = await get(this.#deps.client, this.uri(kind), [], HEARTBEAT_TIMEOUT_MS, this.#signal);
+    const { client, directory } = this.#deps;
+    const maxBytes = documentLimit(directory.limits.memory);
+    const response = await get(client, this.uri(kind), [], HEARTBEAT_TIMEOUT_MS, this.#signal, maxBytes).catch(
+      (error: UpstreamError) => this.#notTaken(kind, error),
+    );
     this.#deps.events.contact();
     this.#deps.events.bytes(response.wireBytes);
     if (response.code === CODE.NOT_FOUND && this.#deps.notFound.isNothing) return { links: [], isWhole: true };
@@ -75,7 +80,10 @@ export class LookupReader {
     } catch (error) {
       const { code, message } = error as UpstreamError;
       // Discovery has just named it: one that was never there will not be there after another discovery.
-      const isTolerable = isMereRefusal(error) || (code === "UPSTREAM_LOOKUP_GONE" && !this.#showedResources);
+      const isTolerable =
+        isMereRefusal(error) ||
+        code === "UPSTREAM_TOO_LARGE" ||
+        (code === "UPSTREAM_LOOKUP_GONE" && !this.#showedResources);
       if (!isTolerable) throw error;
       // Each registration is asked for its links instead: nothing is lost.
       this.#deps.remarks.add(`its whole resource lookup cannot be read: ${message}`);
@@ -104,6 +112,7 @@ export class LookupReader {
   /** A notification; null when it cannot be relied on: an error, another format, or cut off somewhere. */
   async readNotification(kind: LookupInterface, response: ClientResponse): Promise<readonly Link[] | null> {
     if (!isLinkFormat(response)) return null;
+    await this.#checkWeight(response).catch((error: UpstreamError) => this.#notTaken(kind, error));
     const { links, problems } = await this.#run(readTolerantly(response.payload));
     if (problems.length === 0) {
       this.#deps.leftOut.replace(`document ${kind}`, NO_LOSSES);
@@ -120,6 +129,7 @@ export class LookupReader {
       this.#refused(message);
       throw new UpstreamError("UPSTREAM_UNREADABLE", message);
     }
+    await this.#checkWeight(response).catch((error: UpstreamError) => this.#notTaken(kind, error));
     const parsed = await this.#run(readTolerantly(response.payload));
     const { links, problems, isTruncated } = parsed;
     const [first] = problems;
@@ -131,6 +141,26 @@ export class LookupReader {
     }
     this.#deps.leftOut.replace(`document ${kind}`, documentLosses(parsed, `the ${kind} lookup`));
     return { links, isWhole: !isTruncated };
+  }
+
+  /** @throws {UpstreamError} `UPSTREAM_TOO_LARGE` */
+  #checkWeight({ payload }: ClientResponse): Promise<true> {
+    const { directory, options } = this.#deps;
+    const { name, account = name } = options;
+    return this.#run(checkDocumentWeight(payload, directory.limits.memory, account));
+  }
+
+  /**
+   * A document that is too large is left out as a whole: the copy stays as it was. All links of an RD are not needed as one
+   * document, because those of each registration can be asked for. @throws {UpstreamError}
+   */
+  #notTaken(kind: LookupInterface, error: UpstreamError): never {
+    if (error.code === "UPSTREAM_TOO_LARGE" && kind === "ep") {
+      const losses = new LossCount();
+      losses.add("beyond-limits", `the ep lookup is left out: ${error.message}`);
+      this.#deps.leftOut.replace("document ep", losses.losses);
+    }
+    throw error;
   }
 
   /** A document that says nothing: the copy stays as it was, and the upstream is not live. */

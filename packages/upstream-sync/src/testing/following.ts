@@ -1,5 +1,5 @@
 import { type CoapEndpoint, createCoapEndpoint } from "@tributary/coap-transport";
-import { createDirectory, type Directory, type SourcedRegistration } from "@tributary/merge-engine";
+import { createDirectory, type Directory, type SharedLimit, type SourcedRegistration } from "@tributary/merge-engine";
 import type { Upstream, UpstreamOptions } from "../types.js";
 import { createUpstream } from "../upstream.js";
 import type { World } from "./world.js";
@@ -35,7 +35,11 @@ export function follow(
   {
     isConfigured = () => false,
     ...limits
-  }: { readonly maxRegistrations?: number; readonly isConfigured?: (origin: string) => boolean } = {},
+  }: {
+    readonly maxRegistrations?: number;
+    readonly memory?: SharedLimit;
+    readonly isConfigured?: (origin: string) => boolean;
+  } = {},
 ): Following {
   const client = createCoapEndpoint({ socket: world.network.open("2001:db8::1", 5683), env: world.env });
   const directory = createDirectory(limits);

@@ -23,8 +23,8 @@ import { createSimpleForwarding } from "./simple-forwarding.js";
 import type { ForwardingDeps, ForwardingOptions, RequestForwarding } from "./types.js";
 
 /**
- * The forwarding rules of nodes that share an address (draft 6.2.2). Only what they name is forwarded, and only to the
- * configured peers: this is no proxy for anything else.
+ * Creates the request forwarding of a node that shares its address with others (draft 6.2.2). Only requests that the draft names
+ * are forwarded, and only to the configured peers: this is not a general proxy.
  */
 export function createRequestForwarding(deps: ForwardingDeps, options: ForwardingOptions): RequestForwarding {
   const routing = new RoutingTable(options.self, options.peers);
@@ -53,7 +53,7 @@ export function createRequestForwarding(deps: ForwardingDeps, options: Forwardin
   };
 }
 
-/** `/rd` and simple registration, where this node takes no registrations itself. */
+/** Resources for `/rd` and simple registration, where this node is not an RD. */
 function registrationInterfaces(
   routing: RoutingTable,
   forwarder: Forwarder,
@@ -81,7 +81,7 @@ function forwardRegistration(
   route: Route,
   request: ServerRequest,
 ): ServerResponse | Promise<ServerResponse> {
-  // A registration of this node is served by its RD before it gets here; without one there is none.
+  // Requests for registrations of this node go to its RD before they get here.
   if (route.kind !== "peers") {
     return forwarder.reject(
       "not-found",

@@ -1,17 +1,17 @@
-/** Memory that many share. */
+/** A budget of bytes with several users. */
 export class ByteBudget {
   readonly #max: number;
-  #held = 0;
+  #used = 0;
 
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** Hold `next` bytes in the place of `previous`; false, and nothing is changed, when there is no room for more. */
+  /** Replaces a share of `previous` bytes by one of `next` bytes. Returns false, without effect, when there is no room. */
   replace(previous: number, next: number): boolean {
-    const held = this.#held - previous + next;
-    if (next > previous && held > this.#max) return false;
-    this.#held = held;
+    const used = this.#used - previous + next;
+    if (next > previous && used > this.#max) return false;
+    this.#used = used;
     return true;
   }
 }

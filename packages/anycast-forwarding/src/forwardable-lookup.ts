@@ -2,8 +2,8 @@ import { CONTENT_FORMAT, type ServerRequest } from "@tributary/coap-transport";
 import { AGE_ITEM, type LookupScope } from "@tributary/lookup-interface";
 
 /**
- * Whether a lookup may be forwarded to a peer. What asks for the registrations of this very node is answered here, and so is
- * the feed. Ages are shown to those only who may see them (draft 5.2); a peer would see this node ask. Pure.
+ * Whether a lookup may be forwarded to a peer. Lookups of this node's own registrations and feed requests are served here, and so
+ * are requests for ages: only some clients may see them (draft 5.2), and the peer would take this node for the client. Pure.
  */
 export function isForwardable({ accept, query }: Pick<ServerRequest, "accept" | "query">, scope: LookupScope): boolean {
   return scope !== "here" && accept !== CONTENT_FORMAT.JSON_PATCH && !query.some(isAboutAges);

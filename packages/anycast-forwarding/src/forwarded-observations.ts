@@ -1,38 +1,41 @@
 import { type CoapClient, type ServerResponse, TransportError } from "@tributary/coap-transport";
 import type { Environment } from "@tributary/runtime";
 import { ByteBudget } from "./byte-budget.js";
-import { MAX_UNPROVEN_ANSWER_BYTES } from "./constants.js";
+import { MAX_UNPROVEN_RESPONSE_BYTES } from "./constants.js";
 import { type ForwardedRequest, toClientRequest } from "./forwarded-request.js";
-import { type ObservedAnswer, SharedObservation } from "./shared-observation.js";
+import { SharedObservation } from "./shared-observation.js";
 import type { ForwardingPeer } from "./types.js";
 
+/** Collaborators and callbacks of `ForwardedObservations`. */
 export interface ForwardedObservationsDeps {
   readonly client: CoapClient;
   readonly env: Environment;
-  /** A peer that was being observed is no longer there. */
+  /** Called when an observed peer no longer responds. */
   readonly onSilence: (peer: ForwardingPeer, error: Error) => void;
-  /** One was ended for want of memory. */
+  /** Called when an observation was ended for lack of memory. */
   readonly onNoRoom: () => void;
 }
 
+/** Bounds of `ForwardedObservations`. */
 export interface ForwardedObservationsOptions {
   /** Name of this node. */
   readonly name: string;
-  /** Observations at once. */
+  /** Concurrent observations. */
   readonly max: number;
-  /** Bytes of requests and states that they hold. */
+  /** Bytes of their requests and cached states. */
   readonly maxBytes: number;
 }
 
+/** Limits of one observation. */
 export interface ObservationLimits {
-  /** How long this caller waits for the first answer. */
+  /** Time-out of this caller for the first response, ms. */
   readonly patienceMs: number;
-  /** How long the peer may take to answer, at first and later on. */
+  /** Time-out of the peer for the first response and for refreshes, ms. */
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
 }
 
-/** Observations at peers. Each is made once, for however many ask for the same (RFC 7641 section 5). */
+/** Observations at peers. Clients that observe the same resource share one (RFC 7641 section 5). */
 export class ForwardedObservations {
   readonly #deps: ForwardedObservationsDeps;
   readonly #name: string;
@@ -52,24 +55,24 @@ export class ForwardedObservations {
   }
 
   /**
-   * The present state with the observation to attach to, or an answer without one where the peer offers none; null when there
-   * is no room for one more observation.
-   * @throws {TransportError} when there is no answer
+   * Returns the present state with an observation to attach to, or a response without one where the resource is not observable;
+   * null when there is no room for another observation.
+   * @throws {TransportError} when there is no response
    */
   async observe(
     peer: ForwardingPeer,
     request: ForwardedRequest,
     limits: ObservationLimits,
   ): Promise<ServerResponse | null> {
-    // Another bound is another answer.
-    const key = `${limits.maxBodyBytes <= MAX_UNPROVEN_ANSWER_BYTES} ${keyOf(peer, request)}`;
+    // With another bound the response may differ.
+    const key = `${limits.maxBodyBytes <= MAX_UNPROVEN_RESPONSE_BYTES} ${keyOf(peer, request)}`;
     const shared = this.#shared.get(key) ?? this.#open(key, peer, request, limits);
     if (shared === null) return null;
     const impatience = this.#deps.env.clock.setTimer(limits.patienceMs, () =>
-      shared.giveUp(new TransportError("TIMEOUT", "no answer in time")),
+      shared.giveUp(new TransportError("TIMEOUT", "no response in time")),
     );
-    const answer: ObservedAnswer = await shared.firstAnswer.finally(() => impatience.cancel());
-    return shared.join() ?? answer;
+    const response = await shared.firstResponse.finally(() => impatience.cancel());
+    return shared.join() ?? response;
   }
 
   close(): void {
@@ -86,7 +89,7 @@ export class ForwardedObservations {
     if (this.#shared.size >= this.#max || !this.#budget.replace(0, key.length)) return null;
     const shared: SharedObservation = new SharedObservation(env, {
       name: this.#name,
-      onOver: () => {
+      onEnded: () => {
         this.#budget.replace(key.length, 0);
         if (this.#shared.get(key) === shared) this.#shared.delete(key);
       },
@@ -100,7 +103,7 @@ export class ForwardedObservations {
   }
 }
 
-/** Equal for requests that get the same answers: how far they may go on does not matter. */
+/** Cache key of a request: equal for requests that get the same response. The Hop-Limit is not part of it. */
 function keyOf(
   { name }: ForwardingPeer,
   { method, path, query, accept, contentFormat, options, payload }: ForwardedRequest,

@@ -3,7 +3,7 @@ import { pathReference } from "@tributary/lookup-interface";
 import { FORWARDED_BASE_ITEM, implicitBase } from "@tributary/resource-directory";
 import type { ForwardingPeer } from "./types.js";
 
-/** A request as it goes to a peer, whichever that is. */
+/** A forwarded request, independent of the peer that gets it. */
 export interface ForwardedRequest extends Omit<ClientRequest, "uri" | "etags" | "confirmable"> {
   readonly path: readonly string[];
   readonly query: readonly string[];
@@ -11,7 +11,7 @@ export interface ForwardedRequest extends Omit<ClientRequest, "uri" | "etags" | 
   readonly options: readonly CoapOption[];
 }
 
-/** What goes on of a request; `options` are those that are passed on as they are. Pure. */
+/** Creates the forwarded form of a request; `options` are forwarded unchanged. Pure. */
 export function forwardedRequest(
   request: ServerRequest,
   { hopLimit, options }: { readonly hopLimit: number; readonly options: readonly CoapOption[] },
@@ -29,6 +29,7 @@ export function forwardedRequest(
   };
 }
 
+/** Addresses a forwarded request to a peer. Pure. */
 export function toClientRequest(
   { path, ...request }: ForwardedRequest,
   peer: ForwardingPeer,
@@ -38,13 +39,13 @@ export function toClientRequest(
 }
 
 /**
- * The query of a registration or update as it goes on. Without `base` the RD takes the source address for it (RFC 9176
- * sections 5 and 5.3.1), which would be that of this node: so the address of the client goes along. It is not sent as `base`,
- * because that would fix a base that the endpoint left open, and on an update replace one that it once gave. Pure.
+ * Returns the query of a forwarded registration or update. Without `base` the RD uses the source address (RFC 9176 sections 5
+ * and 5.3.1), which is now the address of this node, so the address of the client is added. It is not sent as `base`: that would
+ * make the base explicit, and an update would replace the explicit base of the registration. Pure.
  */
 export function withClientAddress(request: ServerRequest): readonly string[] {
   const { method, query } = request;
-  // A node before this one knew the client.
-  const isTold = query.some((item) => item.startsWith("base=") || item.startsWith(FORWARDED_BASE_ITEM));
-  return method !== METHOD.POST || isTold ? query : [...query, FORWARDED_BASE_ITEM + implicitBase(request).base];
+  // Another node may have added it already.
+  const hasBase = query.some((item) => item.startsWith("base=") || item.startsWith(FORWARDED_BASE_ITEM));
+  return method !== METHOD.POST || hasBase ? query : [...query, FORWARDED_BASE_ITEM + implicitBase(request).base];
 }

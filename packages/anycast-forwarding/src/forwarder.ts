@@ -11,10 +11,10 @@ import {
   type TransportErrorCode,
 } from "@tributary/coap-transport";
 import {
-  MAX_ANSWER_BYTES,
   MAX_OBSERVED_BYTES,
-  MAX_PASSING_BYTES,
-  MAX_UNPROVEN_ANSWER_BYTES,
+  MAX_RESPONSE_BYTES,
+  MAX_RESPONSES_BYTES,
+  MAX_UNPROVEN_RESPONSE_BYTES,
   MAX_WAITING_FOR_SILENT,
   RETRY_AFTER_S,
 } from "./constants.js";
@@ -23,18 +23,18 @@ import { type ForwardedRequest, forwardedRequest, toClientRequest } from "./forw
 import { hopLimitReached, nextHopLimit, withNameInFront } from "./hop-limit.js";
 import { forwardedRequestOptions, forwardedResponse } from "./option-translation.js";
 import { PeerHealth } from "./peer-health.js";
-import { peersBesidesSender } from "./sender.js";
+import { peersExceptSender } from "./sender.js";
 import type { ForwardingDeps, ForwardingOptions, ForwardingOutcome, ForwardingPeer, PeerStatus } from "./types.js";
 
-/** What of a request is sent otherwise than it came. */
+/** The parts of a request that are changed before it is forwarded. */
 export type Changes = Partial<Pick<ForwardedRequest, "path" | "query" | "payload" | "contentFormat">>;
 
-/** What one peer made of a request: an answer, or why the next one is to be asked. */
+/** Outcome of a request at one peer: the final response, or the response to use when no further peer responds. */
 type Attempt =
-  | { readonly kind: "answer"; readonly response: ServerResponse }
+  | { readonly kind: "final"; readonly response: ServerResponse }
   | { readonly kind: "next"; readonly response: ServerResponse };
 
-/** Errors that are not the fault of the peer. */
+/** Errors caused by this node, not by the peer. */
 const OWN_FAILURES: ReadonlySet<TransportErrorCode> = new Set(["TOO_LARGE", "OVERLOADED", "CLOSED", "ABORTED"]);
 
 const OVERLOAD: ServerResponse = {
@@ -42,7 +42,7 @@ const OVERLOAD: ServerResponse = {
   maxAgeS: RETRY_AFTER_S,
 };
 
-/** Sends requests on to peers, one after the other until one answers. */
+/** Forwards requests to peers, one after the other until one responds. */
 export class Forwarder {
   readonly #deps: ForwardingDeps;
   readonly #options: ForwardingOptions;
@@ -83,26 +83,27 @@ export class Forwarder {
     this.#health.close();
   }
 
+  /** Counts a refusal and returns its response. */
   reject(cause: string, response: ServerResponse): ServerResponse {
     this.#count(cause);
     return response;
   }
 
-  /** Answer `request` by the first of `peers` that does. Rejects only for faults of the program. */
+  /** Returns the response of the first of `peers` that responds. Rejects only for programming errors. */
   async forward(
     request: ServerRequest,
     peers: readonly ForwardingPeer[],
     changes: Changes = {},
   ): Promise<ServerResponse> {
     const { self, concurrency } = this.#options;
-    // Every node of the group would do it; the transport says nothing to that (RFC 7252 section 8.2).
+    // Every node of the group would forward it. The transport suppresses the error response (RFC 7252 section 8.2).
     if (request.isMulticast) return this.reject("forward-multicast", errorResponse(CODE.NOT_FOUND, "not by multicast"));
     const hopLimit = nextHopLimit(request.hopLimit);
-    const candidates = peersBesidesSender(request, peers);
+    const candidates = peersExceptSender(request, peers);
     if (hopLimit === null || candidates.length === 0) return this.reject("forward-loop", hopLimitReached(self.name));
     const options = forwardedRequestOptions(request.options);
     if (options === null)
-      return this.reject("forward-option", errorResponse(CODE.BAD_OPTION, "an option cannot be passed on"));
+      return this.reject("forward-option", errorResponse(CODE.BAD_OPTION, "an option cannot be forwarded"));
     if (this.#running >= concurrency) return this.reject("forward-overload", OVERLOAD);
     this.#running++;
     try {
@@ -114,8 +115,9 @@ export class Forwarder {
   }
 
   /**
-   * A registration whose answer is late may have been taken nevertheless; the next RD then takes it too. That is what happens
-   * when an endpoint itself turns to the next RD (draft 6.2): lookups show the one renewed last, the other ends by itself.
+   * Tries the candidates in order. A registration whose response is late may have been accepted, and the next RD accepts it too.
+   * The same happens when an endpoint itself turns to the next RD (draft 6.2): lookups return the one renewed last, the other
+   * expires.
    */
   async #ask(
     request: ServerRequest,
@@ -125,21 +127,21 @@ export class Forwarder {
     const { timeoutMs, failoverMs } = this.#options;
     let last: ServerResponse = OVERLOAD;
     for (const [index, peer] of candidates.entries()) {
-      // Waiting pays only where there is nobody else to ask, and hope.
+      // The long time-out is only worth it for the last candidate, and if that is up.
       const isLastHope = index === candidates.length - 1 && this.#health.isUp(peer);
       const attempt =
-        this.#spared(peer) ??
+        this.#skip(peer) ??
         (await this.#health.during(peer, () =>
           this.#try(peer, request, forwarded, isLastHope ? timeoutMs : failoverMs),
         ));
-      if (attempt.kind === "answer") return attempt.response;
+      if (attempt.kind === "final") return attempt.response;
       last = attempt.response;
     }
     return last;
   }
 
-  /** What is said at once in the place of a peer for which enough requests wait: one peer must not take the room of all. */
-  #spared(peer: ForwardingPeer): Attempt | null {
+  /** Skips a peer for which enough requests wait already: one slow peer must not use up the concurrency. */
+  #skip(peer: ForwardingPeer): Attempt | null {
     const { concurrency, peers } = this.#options;
     const running = this.#health.runningAt(peer);
     if (!this.#health.isUp(peer) && running >= MAX_WAITING_FOR_SILENT)
@@ -155,22 +157,22 @@ export class Forwarder {
     timeoutMs: number,
   ): Promise<Attempt> {
     const isUnproven = request.sourceProof === "none";
-    const maxBodyBytes = isUnproven ? MAX_UNPROVEN_ANSWER_BYTES : answerBytes(this.#running);
+    const maxBodyBytes = isUnproven ? MAX_UNPROVEN_RESPONSE_BYTES : responseBytes(this.#running);
     const control = { timeoutMs, maxBodyBytes };
     try {
       const response = await this.#send(peer, request, forwarded, control);
       this.#health.note(peer, "answered");
-      // 5.03: full, or about to end. Another one may have room.
-      return { kind: response.code === CODE.UNAVAILABLE ? "next" : "answer", response };
+      // 5.03: overloaded, or shutting down. Another peer may have room.
+      return { kind: response.code === CODE.UNAVAILABLE ? "next" : "final", response };
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       const outcome = outcomeOf(error);
       this.#health.note(peer, outcome);
       if (outcome !== "failed") return { kind: "next", response: silent(peer) };
       this.#deps.env.logger.debug("a forwarded request failed", { peer: peer.name, path: request.path, error });
-      // What another peer would answer could not be passed on either, when it is this node that cannot.
+      // When this node is the cause, the response of another peer could not be forwarded either.
       return {
-        kind: OWN_FAILURES.has(error.code) ? "answer" : "next",
+        kind: OWN_FAILURES.has(error.code) ? "final" : "next",
         response: failure(error, isUnproven, maxBodyBytes),
       };
     }
@@ -193,7 +195,7 @@ export class Forwarder {
       toClientRequest(forwarded, peer, request.etags),
       control,
     );
-    // What became of it at the other node is not known here; a change that the same client asked for later may have undone it.
+    // The state of the registration is at the peer. A later change by the same client may have made this response outdated.
     return { ...forwardedResponse(response), ...(isIdempotentHere(request) ? UNTIL_NEXT_CHANGE : {}) };
   }
 
@@ -202,7 +204,7 @@ export class Forwarder {
   }
 }
 
-/** The requests of RFC 9176 that are forwarded are idempotent: registration, renewal and removal. */
+/** A forwarded registration, renewal or removal is idempotent: its response may be repeated until the next change. */
 const UNTIL_NEXT_CHANGE: Pick<ServerResponse, "isStillTrue"> = { isStillTrue: ({ hasChangedMore }) => !hasChangedMore };
 
 function isIdempotentHere({ method }: ServerRequest): boolean {
@@ -213,17 +215,17 @@ function silent({ name }: ForwardingPeer): ServerResponse {
   return errorResponse(CODE.GATEWAY_TIMEOUT, `${name} does not answer`);
 }
 
-/** How large an answer may be, of so many that are under way: few large ones, or many small ones. */
-function answerBytes(running: number): number {
-  const share = Math.floor(MAX_PASSING_BYTES / running);
-  return Math.min(MAX_ANSWER_BYTES, Math.max(MAX_UNPROVEN_ANSWER_BYTES, share));
+/** Largest response for one of `running` concurrent requests, bytes. */
+function responseBytes(running: number): number {
+  const share = Math.floor(MAX_RESPONSES_BYTES / running);
+  return Math.min(MAX_RESPONSE_BYTES, Math.max(MAX_UNPROVEN_RESPONSE_BYTES, share));
 }
 
-/** 2.03 for an observer that holds the present state already; others share the observation, so the peer is not told. */
+/** Returns 2.03 for a client that has the present state. The peer does not see the ETags, because clients share the observation. */
 function validated(request: ServerRequest, response: ServerResponse): ServerResponse {
   const { etag, payload: _, contentFormat: __, ...rest } = response;
-  const isHeld = etag !== undefined && request.etags.some((held) => Buffer.compare(held, etag) === 0);
-  return isHeld && response.code === CODE.CONTENT ? { ...rest, etag, code: CODE.VALID } : response;
+  const isCurrent = etag !== undefined && request.etags.some((known) => Buffer.compare(known, etag) === 0);
+  return isCurrent && response.code === CODE.CONTENT ? { ...rest, etag, code: CODE.VALID } : response;
 }
 
 function outcomeOf(error: Error): ForwardingOutcome {
@@ -236,14 +238,14 @@ function failure({ code }: TransportError, isUnproven: boolean, maxBodyBytes: nu
   switch (code) {
     case "TOO_LARGE":
       if (isUnproven) return { code: CODE.UNAUTHORIZED, issuesEcho: true };
-      return maxBodyBytes < MAX_ANSWER_BYTES
+      return maxBodyBytes < MAX_RESPONSE_BYTES
         ? OVERLOAD
-        : errorResponse(CODE.BAD_GATEWAY, "the answer is too large to be passed on");
+        : errorResponse(CODE.BAD_GATEWAY, "the response is too large to be forwarded");
     case "OVERLOADED":
     case "CLOSED":
     case "ABORTED":
-      return { ...errorResponse(CODE.UNAVAILABLE, "cannot be passed on now"), maxAgeS: RETRY_AFTER_S };
+      return { ...errorResponse(CODE.UNAVAILABLE, "cannot be forwarded now"), maxAgeS: RETRY_AFTER_S };
     default:
-      return errorResponse(CODE.BAD_GATEWAY, "the answer cannot be passed on");
+      return errorResponse(CODE.BAD_GATEWAY, "the response cannot be forwarded");
   }
 }

@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 
-/** Options of a request that have a field of their own, or that concern one hop alone (block-wise transfer, Echo). */
+/** Options of a request that have a field of their own or concern a single hop (block-wise transfer, Echo). */
 const REQUEST_FIELDS: ReadonlySet<number> = new Set([
   OPTION.URI_HOST,
   OPTION.URI_PORT,
@@ -28,7 +28,7 @@ const REQUEST_FIELDS: ReadonlySet<number> = new Set([
   OPTION.REQUEST_TAG,
 ]);
 
-/** The same of a response. */
+/** The same for responses. */
 const RESPONSE_FIELDS: ReadonlySet<number> = new Set([
   OPTION.ETAG,
   OPTION.LOCATION_PATH,
@@ -43,26 +43,26 @@ const RESPONSE_FIELDS: ReadonlySet<number> = new Set([
   OPTION.ECHO,
 ]);
 
-/** RFC 7252 section 5.4.6. */
+/** Whether a proxy must understand the option (RFC 7252 section 5.4.6). */
 function isUnsafe(number: number): boolean {
   return (number & 2) !== 0;
 }
 
 /**
- * The options of a request that are passed on as they are: known ones such as If-Match, and unknown ones that are
- * safe to forward; null when there is one that is neither, which is 4.02 (RFC 7252 section 5.7.1). Pure.
+ * Returns the options of a request that are forwarded unchanged: known ones such as If-Match, and unknown ones that are safe to
+ * forward. Null when there is an unsafe one, which means 4.02 (RFC 7252 section 5.7.1). Pure.
  */
 export function forwardedRequestOptions(options: readonly CoapOption[]): readonly CoapOption[] | null {
   const others = options.filter(({ number }) => !REQUEST_FIELDS.has(number));
   return others.some(({ number }) => isUnsafe(number)) ? null : others;
 }
 
-/** A peer's response as an answer of this node; 5.02 for an unsafe option that is not understood (RFC 7252 section 5.7.1). Pure. */
+/** Converts a peer's response to a response of this node; 5.02 for an unsafe option that is not understood (RFC 7252 section 5.7.1). Pure. */
 export function forwardedResponse(response: ClientResponse): ServerResponse {
   const { code, contentFormat, etag, maxAgeS, locationPath, locationQuery, payload } = response;
   const options = response.options.filter(({ number }) => !RESPONSE_FIELDS.has(number));
   if (options.some(({ number }) => isUnsafe(number)))
-    return errorResponse(CODE.BAD_GATEWAY, "the answer has an option that cannot be passed on");
+    return errorResponse(CODE.BAD_GATEWAY, "the response has an option that cannot be forwarded");
   const hasMaxAge = response.options.some(({ number }) => number === OPTION.MAX_AGE);
   return {
     code,

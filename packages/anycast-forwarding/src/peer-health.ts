@@ -6,16 +6,16 @@ import type { ForwardingOutcome, ForwardingPeer, PeerStatus } from "./types.js";
 interface PeerRecord {
   readonly peer: ForwardingPeer;
   readonly outcomes: Record<ForwardingOutcome, number>;
-  /** Requests under way. */
+  /** Requests in progress. */
   running: number;
-  /** Set while it is down: when it is asked for a sign of life next. */
+  /** Timer of the next ping, set while the peer is down. */
   probe: Timer | null;
   isUp: boolean;
 }
 
 /**
- * Remembers which peers did not answer, so that the next request does not wait for them too. Requests tell who is down;
- * only those are pinged, until they answer.
+ * Remembers which peers did not respond, so that the next request tries others first. Peers are found to be down by requests; only
+ * those are pinged, until they respond.
  */
 export class PeerHealth {
   readonly #client: CoapClient;
@@ -38,28 +38,29 @@ export class PeerHealth {
     return this.#records.get(name)?.isUp ?? false;
   }
 
-  /** Requests under way at a peer. */
+  /** Requests in progress at a peer. */
   runningAt({ name }: ForwardingPeer): number {
     return this.#records.get(name)?.running ?? 0;
   }
 
-  /** Run a request at `peer`. */
-  async during<T>({ name }: ForwardingPeer, ask: () => Promise<T>): Promise<T> {
+  /** Runs a request at `peer` and counts it as in progress. */
+  async during<T>({ name }: ForwardingPeer, send: () => Promise<T>): Promise<T> {
     const record = this.#records.get(name);
-    if (record === undefined) return ask();
+    if (record === undefined) return send();
     record.running++;
     try {
-      return await ask();
+      return await send();
     } finally {
       record.running--;
     }
   }
 
-  /** The closest first, those that did not answer last time behind all others. */
+  /** Sorts peers: the closest first, those that did not respond last time at the end. */
   inOrder(peers: readonly ForwardingPeer[]): ForwardingPeer[] {
     return [...peers.filter((peer) => this.isUp(peer)), ...peers.filter((peer) => !this.isUp(peer))];
   }
 
+  /** Records the outcome of a request. */
   note({ name }: ForwardingPeer, outcome: ForwardingOutcome): void {
     const record = this.#records.get(name);
     if (record === undefined) return;
@@ -106,13 +107,15 @@ export class PeerHealth {
 
   /** Never rejects. */
   async #probe(record: PeerRecord): Promise<void> {
-    const isThere = await this.#client.ping(record.peer.uri, { timeoutMs: this.#probeTimeoutMs }).catch((error) => {
-      const isExpected = error instanceof TransportError;
-      if (!isExpected) this.#env.logger.error("a peer cannot be pinged", { peer: record.peer.name, error });
-      return false;
-    });
+    const hasResponded = await this.#client
+      .ping(record.peer.uri, { timeoutMs: this.#probeTimeoutMs })
+      .catch((error) => {
+        const isExpected = error instanceof TransportError;
+        if (!isExpected) this.#env.logger.error("a peer cannot be pinged", { peer: record.peer.name, error });
+        return false;
+      });
     if (this.#isClosed || record.isUp) return;
-    if (isThere) this.#setUp(record);
+    if (hasResponded) this.#setUp(record);
     else if (record.probe === null) this.#probeLater(record);
   }
 }

@@ -1,23 +1,23 @@
 import type { ForwardingPeer, ForwardingSelf } from "./types.js";
 
-/** Where a request is answered. `peers`: by the first of them that can; never empty. */
+/** Where a request is served. `peers`: by the first of them that responds; never empty. */
 export type Route =
   | { readonly kind: "local" }
   | { readonly kind: "peers"; readonly peers: readonly ForwardingPeer[] }
   | { readonly kind: "unknown" };
 
-/** Segment above the names of the nodes in the paths of registrations. */
+/** Path segment before the name of the node in the paths of registrations. */
 export const REGISTRATIONS_SEGMENT = "reg";
 
 const LOCAL: Route = { kind: "local" };
 const UNKNOWN: Route = { kind: "unknown" };
 
-/** Path above the registration resources of a node of a group (draft 6.2.2: `/reg/rd-c/42`). Pure. */
+/** Returns the parent path of the registration resources of a node (draft 6.2.2: `/reg/rd-c/42`). Pure. */
 export function registrationPathOf(name: string): readonly string[] {
   return [REGISTRATIONS_SEGMENT, name];
 }
 
-/** The forwarding rules of draft 6.2.2. Everything else, whatever the path, is answered here. Pure. */
+/** The forwarding rules of draft 6.2.2. All other requests are served by this node. Pure. */
 export class RoutingTable {
   readonly #self: ForwardingSelf;
   readonly #byName: ReadonlyMap<string, Route>;
@@ -50,7 +50,7 @@ export class RoutingTable {
   /** "/reg/* requests are served if hosted locally, otherwise forwarded to the appropriate RD". */
   registrationResource(path: readonly string[]): Route {
     const [above, name] = path;
-    // A dot segment would leave the resources that are forwarded on its way through a URI.
+    // In a URI a dot segment would leave the forwarded resources.
     if (above !== REGISTRATIONS_SEGMENT || name === undefined || path.some(isDotSegment)) return UNKNOWN;
     if (name === this.#self.name) return LOCAL;
     return this.#byName.get(name) ?? UNKNOWN;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { peersBesidesSender } from "./sender.js";
+import { peersExceptSender } from "./sender.js";
 
 const peer = (name: string, uri: string) => ({ name, uri, takesRegistrations: true, answersLookups: true });
 const B = peer("b", "coap://[2001:DB8::b]:5683");
@@ -14,10 +14,10 @@ test.each([
 ])("sent by $name", ({ from, hopLimit, want }) => {
   const sender = { key: "", transport: "udp", address: from, port: 40_000 } as const;
   const request = { peer: sender, ...(hopLimit === undefined ? {} : { hopLimit }) };
-  expect(peersBesidesSender(request, [B, C])).toEqual(want);
+  expect(peersExceptSender(request, [B, C])).toEqual(want);
 });
 
 test("of several peers with one address none can be told to be the sender", () => {
   const sender = { key: "", transport: "udp", address: "2001:db8::c", port: 40_000 } as const;
-  expect(peersBesidesSender({ peer: sender, hopLimit: 16 }, [B, C, ON_C])).toEqual([B, C, ON_C]);
+  expect(peersExceptSender({ peer: sender, hopLimit: 16 }, [B, C, ON_C])).toEqual([B, C, ON_C]);
 });

@@ -181,7 +181,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
     const noted: Error[] = [];
     const shared = new SharedObservation(createVirtualWorld().env, {
       name: "host2",
-      onOver: () => {},
+      onEnded: () => {},
       onSilence: (error) => noted.push(error),
       budget: new ByteBudget(1000),
       onNoRoom: () => expect.unreachable(),

@@ -17,70 +17,68 @@ import { withNameInFront } from "./hop-limit.js";
 import { forwardedResponse } from "./option-translation.js";
 
 const SILENT = errorResponse(CODE.GATEWAY_TIMEOUT, "the node that was observed does not answer");
-const NOT_OBSERVABLE = errorResponse(CODE.UNAVAILABLE, "this cannot be observed any more");
+const NOT_OBSERVABLE = errorResponse(CODE.UNAVAILABLE, "this can no longer be observed");
 
-/** The first answer to an observed request. */
-export type ObservedAnswer = ServerResponse;
-
+/** Settings and callbacks of a `SharedObservation`. */
 export interface SharedObservationOptions {
   /** Name of this node. */
   readonly name: string;
-  /** It ended, for whatever reason: nobody can join any more. Called once. */
-  readonly onOver: () => void;
-  /** It ended because the peer is silent, or could not be understood. */
+  /** Called once when the observation ends, for any reason. Nobody can join afterwards. */
+  readonly onEnded: () => void;
+  /** Called when it ends because the peer does not respond or sends something malformed. */
   readonly onSilence: (error: Error) => void;
-  /** For the states of all observations. */
+  /** Budget for the states of all observations. */
   readonly budget: ByteBudget;
-  /** There was no room for a state. */
+  /** Called when the budget has no room for a state. */
   readonly onNoRoom: () => void;
 }
 
 interface State {
   readonly response: ServerResponse;
-  /** Counts the states, so that each observer knows which it has. */
+  /** Sequence number of the state, by which each observer knows whether it has it. */
   readonly number: number;
   receivedAtMs: number;
   maxAgeS: number;
 }
 
 /**
- * One observation at a peer and all who observe through this node. Its latest state is kept for those who join (RFC 7641
- * section 5), and asked for again when it was not confirmed within its Max-Age (section 3.3.1).
+ * An observation at a peer, shared by all clients that observe the same resource through this node. The latest state is cached for
+ * clients that join (RFC 7641 section 5), and refreshed when it was not confirmed within its Max-Age (section 3.3.1).
  */
 export class SharedObservation implements ObservationListener {
-  readonly firstAnswer: Promise<ObservedAnswer>;
+  readonly firstResponse: Promise<ServerResponse>;
   readonly #env: Environment;
   readonly #options: SharedObservationOptions;
   readonly #members = new Set<Member>();
-  readonly #answered: (answer: ObservedAnswer) => void;
-  readonly #failed: (error: Error) => void;
+  readonly #succeed: (response: ServerResponse) => void;
+  readonly #fail: (error: Error) => void;
   #observation: Observation | null = null;
   #state: State | null = null;
-  #isOver = false;
+  #hasEnded = false;
   #refreshTimer: Timer | null = null;
   #lingerTimer: Timer | null = null;
 
   constructor(env: Environment, options: SharedObservationOptions) {
     this.#env = env;
     this.#options = options;
-    let answered: (answer: ObservedAnswer) => void = () => {};
-    let failed: (error: Error) => void = () => {};
-    this.firstAnswer = new Promise((resolve, reject) => {
-      answered = resolve;
-      failed = reject;
+    let succeed: (response: ServerResponse) => void = () => {};
+    let fail: (error: Error) => void = () => {};
+    this.firstResponse = new Promise((resolve, reject) => {
+      succeed = resolve;
+      fail = reject;
     });
-    this.#answered = answered;
-    this.#failed = failed;
+    this.#succeed = succeed;
+    this.#fail = fail;
   }
 
   start(observation: Observation): void {
     this.#observation = observation;
   }
 
-  /** The present state and the way to hear of later ones; null when it is over. */
+  /** Returns the present state with an observation of later ones; null when the observation has ended. */
   join(): ServerResponse | null {
-    if (this.#isOver || this.#state === null) return null;
-    // Who asked may never come to attach.
+    if (this.#hasEnded || this.#state === null) return null;
+    // The client may never attach.
     this.#linger();
     const { number } = this.#state;
     const observation: ObservationSource = { attach: (observer) => this.#attach(observer, number) };
@@ -89,51 +87,51 @@ export class SharedObservation implements ObservationListener {
 
   cancel(): void {
     this.#observation?.cancel();
-    this.#failed(new TransportError("CLOSED", "shutting down"));
+    this.#fail(new TransportError("CLOSED", "shutting down"));
     this.#end(errorResponse(CODE.UNAVAILABLE, "shutting down"));
   }
 
-  /** Nobody waits for the first answer any longer; without effect once it came. */
+  /** Gives up waiting for the first response; no effect once it has arrived. */
   giveUp(error: TransportError): void {
-    if (this.#state !== null || this.#isOver) return;
+    if (this.#state !== null || this.#hasEnded) return;
     this.#observation?.cancel();
-    this.#failed(error);
-    this.#end(errorResponse(CODE.GATEWAY_TIMEOUT, "no answer in time"));
+    this.#fail(error);
+    this.#end(errorResponse(CODE.GATEWAY_TIMEOUT, "no response in time"));
   }
 
   onNotification(received: ClientResponse): void {
-    if (this.#isOver) return;
+    if (this.#hasEnded) return;
     const response = withNameInFront(this.#options.name, forwardedResponse(received));
     if (response.code >= CODE.BAD_REQUEST) {
-      this.#answered(response);
+      this.#succeed(response);
       this.#end(response);
       return;
     }
     const now = { receivedAtMs: this.#env.clock.nowMs(), maxAgeS: received.maxAgeS };
-    // 2.03 is the answer to a refresh: what is held is what there is.
+    // 2.03 is the response to a refresh: the cached state is current.
     if (received.code === CODE.VALID && this.#state !== null) Object.assign(this.#state, now);
     else if (!this.#options.budget.replace(sizeOf(this.#state?.response), sizeOf(response))) {
-      this.#answered(response);
+      this.#succeed(response);
       this.#giveRoom();
       return;
     } else {
       this.#state = { response, number: (this.#state?.number ?? 0) + 1, ...now };
       for (const member of this.#members) member.observer.wake();
     }
-    this.#answered(response);
+    this.#succeed(response);
     this.#refreshLater(received.maxAgeS);
   }
 
   onEnd(reason: "not-observable" | "error-response" | Error): void {
     if (reason instanceof Error) {
-      this.#failed(reason);
+      this.#fail(reason);
       if (this.#state !== null) this.#options.onSilence(reason);
       this.#end(isSilence(reason) ? SILENT : NOT_OBSERVABLE);
     } else this.#end(NOT_OBSERVABLE);
   }
 
-  /** The state that an observer who has `number` does not have yet. */
-  news(number: number): { readonly response: ServerResponse; readonly number: number } | null {
+  /** Returns the present state, or null when it is the one with `number`. */
+  newerThan(number: number): { readonly response: ServerResponse; readonly number: number } | null {
     const state = this.#state;
     return state === null || state.number === number ? null : { response: this.#present(state), number: state.number };
   }
@@ -145,7 +143,7 @@ export class SharedObservation implements ObservationListener {
 
   #attach(observer: Observer, number: number): ObservedResource {
     const member = new Member(this, observer, number);
-    if (this.#isOver) observer.end(errorResponse(CODE.UNAVAILABLE, "ask again"));
+    if (this.#hasEnded) observer.end(errorResponse(CODE.UNAVAILABLE, "repeat the request"));
     else {
       this.#members.add(member);
       if (this.#state?.number !== number) observer.wake();
@@ -153,14 +151,14 @@ export class SharedObservation implements ObservationListener {
     return member;
   }
 
-  /** RFC 7252 section 5.6.1: a stored answer goes out with what is left of its Max-Age. */
+  /** Returns a cached response with the rest of its Max-Age (RFC 7252 section 5.6.1). */
   #present({ response, receivedAtMs, maxAgeS }: State): ServerResponse {
     const ageS = Math.floor((this.#env.clock.nowMs() - receivedAtMs) / 1000);
     return { ...response, maxAgeS: Math.max(0, maxAgeS - ageS) };
   }
 
   #refreshLater(maxAgeS: number): void {
-    if (this.#isOver) return;
+    if (this.#hasEnded) return;
     this.#refreshTimer?.cancel();
     const delayMs = Math.min(Math.max(maxAgeS * 1000, MIN_FRESH_MS), MAX_FRESH_MS);
     this.#refreshTimer = this.#env.clock.setTimer(delayMs, () => {
@@ -169,19 +167,19 @@ export class SharedObservation implements ObservationListener {
     });
   }
 
-  /** Nobody observes: end it, unless somebody comes soon. */
+  /** Ends the observation soon if there is no observer. */
   #linger(): void {
-    if (this.#isOver || this.#members.size > 0) return;
+    if (this.#hasEnded || this.#members.size > 0) return;
     this.#lingerTimer?.cancel();
     this.#lingerTimer = this.#env.clock.setTimer(LINGER_MS, () => {
-      if (this.#isOver || this.#members.size > 0) return;
-      this.#end(errorResponse(CODE.UNAVAILABLE, "not observed any more"));
-      // Resolves also when the peer says nothing to that.
+      if (this.#hasEnded || this.#members.size > 0) return;
+      this.#end(errorResponse(CODE.UNAVAILABLE, "no longer observed"));
+      // Resolves even when the peer does not respond.
       void this.#observation?.close();
     });
   }
 
-  /** Who asks again gets an answer without Observe. */
+  /** Ends the observation for lack of memory. Clients that repeat the request get a response without Observe. */
   #giveRoom(): void {
     this.#options.onNoRoom();
     this.#end(errorResponse(CODE.UNAVAILABLE, "there is no room to observe this"));
@@ -189,13 +187,13 @@ export class SharedObservation implements ObservationListener {
   }
 
   #end(final: ServerResponse): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#options.budget.replace(sizeOf(this.#state?.response), 0);
     this.#state = null;
     this.#refreshTimer?.cancel();
     this.#lingerTimer?.cancel();
-    this.#options.onOver();
+    this.#options.onEnded();
     for (const { observer } of [...this.#members]) observer.end(final);
     this.#members.clear();
   }
@@ -209,11 +207,11 @@ function sizeOf(response: ServerResponse | undefined): number {
   return response?.payload?.length ?? 0;
 }
 
-/** One observer through this node. */
+/** A client that observes through this node. */
 class Member implements ObservedResource {
   readonly observer: Observer;
   readonly #shared: SharedObservation;
-  /** The state that it was sent last. */
+  /** Number of the state that it was sent last. */
   #number: number;
 
   constructor(shared: SharedObservation, observer: Observer, number: number) {
@@ -223,10 +221,10 @@ class Member implements ObservedResource {
   }
 
   next(): ServerResponse | null {
-    const news = this.#shared.news(this.#number);
-    if (news === null) return null;
-    this.#number = news.number;
-    return news.response;
+    const state = this.#shared.newerThan(this.#number);
+    if (state === null) return null;
+    this.#number = state.number;
+    return state.response;
   }
 
   closed(): void {

@@ -12,15 +12,16 @@ import { withClientAddress } from "./forwarded-request.js";
 import type { Forwarder } from "./forwarder.js";
 import type { ForwardingPeer } from "./types.js";
 
+/** Collaborators of `createSimpleForwarding`. */
 export interface SimpleForwardingDeps {
   readonly forwarder: Forwarder;
   readonly documents: EndpointDocuments;
 }
 
 /**
- * Simple registration (RFC 9176 section 5.1) at a node without RD. The RD would fetch the links from where the request comes
- * from, which is this node: so this node fetches them, and registers them for the endpoint. Nothing makes the RD send
- * anything to an address that only a query names.
+ * Handles simple registration (RFC 9176 section 5.1) at a node that is not an RD. The RD would fetch the links from the source
+ * address, which is this node. So this node fetches them, and registers them for the endpoint. The RD never sends a request to
+ * an address that only a query names.
  */
 export function createSimpleForwarding(
   deps: SimpleForwardingDeps,
@@ -34,7 +35,7 @@ export function createSimpleForwarding(
 
 function check({ method, payload, query, sourceProof }: ServerRequest): ServerResponse | null {
   if (method !== METHOD.POST) return errorResponse(CODE.METHOD_NOT_ALLOWED, "registrations are made by POST");
-  // RFC 9175 section 2.4: fetching sends a request to where this one says that it comes from.
+  // RFC 9175 section 2.4: the fetch goes to the source address, which must be proven.
   if (sourceProof === "none") return { code: CODE.UNAUTHORIZED, issuesEcho: true };
   if (payload.length > 0) return errorResponse(CODE.BAD_REQUEST, "a simple registration has no payload");
   if (query.some((item) => item === "base" || item.startsWith("base=")))

@@ -3,17 +3,17 @@ import type { LookupScope, SiteResource } from "@tributary/lookup-interface";
 import type { RegistrationLimits } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
 
-/** Another node of the group that shares an address with this one (draft 6.2.2). */
+/** An anycast peer: another node with the shared address (draft 6.2.2). */
 export interface ForwardingPeer {
-  /** Its name, which is the segment after `reg` in the paths of its registrations. */
+  /** Its name: the segment after `reg` in the paths of its registrations. */
   readonly name: string;
-  /** Origin of its own address, never of the shared one. */
+  /** Origin of its own address, not of the shared one. */
   readonly uri: string;
   readonly takesRegistrations: boolean;
   readonly answersLookups: boolean;
 }
 
-/** This node, as far as routing goes. */
+/** This node, as the routing table sees it. */
 export interface ForwardingSelf {
   readonly name: string;
   readonly takesRegistrations: boolean;
@@ -29,41 +29,41 @@ export interface ForwardingOptions {
   readonly self: ForwardingSelf;
   /** In order of closeness. */
   readonly peers: readonly ForwardingPeer[];
-  /** How long a peer that is the only choice may take to answer, ms; 5.04 then. Covers a few retransmissions. */
+  /** Time-out of a request when no other peer is left, ms; 5.04 afterwards. Covers a few retransmissions. */
   readonly timeoutMs: number;
-  /** How long a peer may take while there is another to turn to, and one that was silent last time, ms. */
+  /** Time-out of a request when there is another peer to try, or when the peer did not respond last time, ms. */
   readonly failoverMs: number;
-  /** Requests under way at once, and half of it at each of several peers; 5.03 beyond. */
+  /** Concurrent requests, at most half of them at one of several peers; 5.03 beyond. */
   readonly concurrency: number;
-  /** Observations at peers at once; beyond it answers come without Observe. */
+  /** Concurrent observations at peers; beyond it responses are sent without Observe. */
   readonly observations: number;
-  /** Bytes of what is observed through this node; beyond it answers come without Observe. Default: 256 MiB. */
+  /** Bytes of the observed states; beyond it responses are sent without Observe. Default: 256 MiB. */
   readonly observedBytes?: number;
-  /** Changes are forwarded only with a fresh Echo value of this node (RFC 9176 section 5.3.4). */
+  /** Requests that change something are forwarded only with a fresh Echo value of this node (RFC 9176 section 5.3.4). */
   readonly requiresFreshness: boolean;
-  /** Of documents fetched for simple registrations. */
+  /** Limits of documents fetched for simple registration. */
   readonly limits: RegistrationLimits;
 }
 
-/** What became of a request at a peer. */
+/** Outcome of a request at a peer. */
 export type ForwardingOutcome = "answered" | "timeout" | "unreachable" | "failed";
 
 export interface PeerStatus {
   readonly name: string;
   readonly uri: string;
-  /** False from a request that it did not answer until it gives a sign of life. */
+  /** False after a request without a response, until the peer responds to a request or a ping. */
   readonly isUp: boolean;
   /** Requests by outcome. Monotonic. */
   readonly outcomes: Readonly<Record<ForwardingOutcome, number>>;
 }
 
-/** The forwarding side of a node with a shared address. */
+/** Request forwarding of a node with a shared address. */
 export interface RequestForwarding {
   /** `/reg`, and `/rd` with simple registration where this node takes no registrations itself. */
   readonly resources: readonly SiteResource[];
   /**
-   * What serves a lookup here: `local` where this node answers lookups, and for what asks for its own registrations; else the
-   * closest peer that answers.
+   * Returns the handler of lookups: `local` where this node serves lookups, and for lookups of its own registrations; else the
+   * closest peer that responds.
    */
   lookup(local: RequestHandler, scopeOf: (request: ServerRequest) => LookupScope): RequestHandler;
   peers(): readonly PeerStatus[];

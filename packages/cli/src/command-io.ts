@@ -1,23 +1,23 @@
-/** What a command has to do with the process that runs it. */
+/** Input, output and signals of a command. */
 export interface CommandIo {
-  /** Write one line to stdout. */
+  /** Writes one line to stdout. */
   out(line: string): void;
-  /** Write one line to stderr. */
+  /** Writes one line to stderr. */
   err(line: string): void;
   readonly stderr: NodeJS.WritableStream;
-  /** All of stdin, at most `maxBytes`. @throws {RangeError} beyond. */
+  /** Reads all of stdin. @throws {RangeError} when it has more than `maxBytes`. */
   readInput(maxBytes: number): Promise<Uint8Array>;
   /** Aborted by the first SIGINT or SIGTERM. The second ends the process at once. */
   readonly interrupt: AbortSignal;
-  /** Aborted when nobody reads stdout any more. */
+  /** Aborted when the reader of stdout has gone away. */
   readonly outputClosed: AbortSignal;
-  /** Call `listener` on every SIGHUP; returns the way to stop. */
+  /** Calls `listener` on every SIGHUP; returns the function that stops that. */
   onHangup(listener: () => void): () => void;
 }
 
-/** Exit status of a command line or configuration that is wrong. */
+/** Exit status for a wrong command line or configuration. */
 export const EXIT_USAGE = 2;
-/** Exit status of work that failed. */
+/** Exit status for a failure. */
 export const EXIT_FAILURE = 1;
 
 /** Resolves once `signal` is aborted. */
@@ -26,7 +26,7 @@ export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
-/** The command line is wrong in a way that the parser of options cannot see. */
+/** An error of the command line that the option parser cannot detect. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
   readonly code = "USAGE";

@@ -1,12 +1,12 @@
 import { type ClientResponse, CONTENT_FORMAT, formatCode, TransportError } from "@tributary/coap-transport";
 import { diagnosticText } from "./diagnostic-text.js";
 
-/** A lookup that ends without an answer, in words for people. */
+/** A failed lookup, with a message for the user. */
 export class LookupFailure extends Error {
   override readonly name = "LookupFailure";
   readonly code = "LOOKUP_FAILED";
 
-  /** What to tell about any failure of a request to `server`; `sentBy` is the server that named it, when that is another one. */
+  /** Returns the message for any failure of a request to `server`. `sentBy` is the server that named it, if that is another one. */
   static explain(error: unknown, server: string, sentBy?: string): string {
     if (!(error instanceof TransportError)) return error instanceof Error ? error.message : String(error);
     if (sentBy !== undefined) {

@@ -12,6 +12,7 @@ import type { CommandIo } from "./command-io.js";
 import { LookupFailure, responseFailure } from "./lookup-failure.js";
 import { countLines, diffLines } from "./multiset-diff.js";
 
+/** Collaborators of `watchLookup`. */
 export interface WatchDeps {
   readonly client: CoapClient;
   readonly io: CommandIo;
@@ -19,12 +20,12 @@ export interface WatchDeps {
   readonly timeoutMs: number;
 }
 
-/** How long after Max-Age a registration is asked for again (RFC 7641 section 3.3.1 leaves 5 to 15 s). */
+/** Time after Max-Age at which the observation is refreshed (RFC 7641 section 3.3.1: 5 to 15 s). */
 const REFRESH_AFTER_MS = 5000;
 
 /**
- * Observe a lookup and print what changes, `+` and `-` before links, until interrupted. Returns the exit status; rejects
- * with LookupFailure or TransportError when the observation ends by itself.
+ * Observes a lookup and prints added (`+`) and removed (`-`) links until interrupted. Returns the exit status; rejects with
+ * `LookupFailure` or `TransportError` when the observation ends by itself.
  */
 export async function watchLookup(
   deps: WatchDeps,
@@ -96,7 +97,7 @@ class LookupWatch {
   #show(payload: Uint8Array): void {
     const { links, problems } = parseLinkFormatTolerantly(payload);
     const { io } = this.#deps;
-    for (const { message } of problems) io.err(`tributary: part of the answer cannot be read: ${message}`);
+    for (const { message } of problems) io.err(`tributary: part of the response cannot be read: ${message}`);
     const render = this.#options.json
       ? (link: (typeof links)[number]) => JSON.stringify(linkToJson(link))
       : serialiseLink;

@@ -1,11 +1,11 @@
-/** Lines with how often each occurs, in the order of first occurrence. Pure. */
+/** Counts the occurrences of each line, in the order of first occurrence. Pure. */
 export function countLines(lines: readonly string[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
   return counts;
 }
 
-/** What to add to and remove from `before` to have `after`; the order of lines means nothing. Pure. */
+/** Returns the lines to add to and remove from `before` to get `after`, whatever their order. Pure. */
 export function diffLines(
   before: ReadonlyMap<string, number>,
   after: ReadonlyMap<string, number>,

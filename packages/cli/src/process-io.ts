@@ -2,11 +2,11 @@ import { type CommandIo, EXIT_FAILURE } from "./command-io.js";
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
-/** The input, output and signals of this process. */
+/** Returns the input, output and signals of this process. */
 export function processIo(): CommandIo {
   const interrupt = new AbortController();
   const outputClosed = new AbortController();
-  // A reader that goes away, such as `head`, is no error.
+  // It is not an error when the reader of stdout goes away, as `head` does.
   process.stdout.on("error", () => outputClosed.abort());
   process.stderr.on("error", () => {});
   for (const signal of STOP_SIGNALS) {

@@ -2,7 +2,7 @@ import { readVersion } from "@tributary/node";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { type CommandIo, EXIT_FAILURE, EXIT_USAGE, UsageError } from "./command-io.js";
 
-/** Takes the exit status of a command. */
+/** Receives the exit status of a command. */
 type Finish = (status: number) => void;
 /** Adds one command to the program. Heavy modules are imported when the command runs. */
 type CommandRegistration = (program: Command, io: CommandIo, finish: Finish) => void;
@@ -10,7 +10,7 @@ type CommandRegistration = (program: Command, io: CommandIo, finish: Finish) => 
 /** In the order of `--help`. */
 const COMMANDS: readonly CommandRegistration[] = [addServe, addCheck, addLookup, addRegister, addStatus, addDemo];
 
-/** Run a command line without the interpreter and the script. Resolves with the exit status. */
+/** Runs a command line; `args` are without interpreter and script. Resolves with the exit status. */
 export async function runCli(args: readonly string[], io: CommandIo): Promise<number> {
   let status = 0;
   const program = createProgram(io);
@@ -35,14 +35,14 @@ export async function runCli(args: readonly string[], io: CommandIo): Promise<nu
 
 function createProgram(io: CommandIo): Command {
   return new Command("tributary")
-    .description("Federated lookup proxy for CoAP Resource Directories (RFC 9176): many directories, one answer.")
+    .description("Federated lookup proxy for CoAP Resource Directories (RFC 9176): many directories, one result.")
     .version(readVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this text")
     .helpCommand("help [command]", "print the text of a command")
     .addHelpText("after", "\nExit status: 0 done, 1 failed, 2 the command line or the configuration is wrong.")
     .exitOverride()
     .showSuggestionAfterError(true)
-    .showHelpAfterError("(--help shows what there is)")
+    .showHelpAfterError("(see --help)")
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) });
 }
 
@@ -51,10 +51,10 @@ function addServe(program: Command, io: CommandIo, finish: Finish): void {
     .command("serve")
     .summary("run a node: RD, lookup proxy, or both")
     .description(
-      "Run a node as the configuration says: a Resource Directory, a lookup proxy, or both. Without a file it is both, " +
+      "Run a node: a Resource Directory, a lookup proxy, or both. Without a configuration file it is both, " +
         "on coap://localhost:5683, with its status page on http://127.0.0.1:8683.\n\n" +
-        "Prints `ready name=<name> listen=<uri>[,<uri>…]` once everything is bound. SIGHUP reads the file again and takes " +
-        "over its upstreams; SIGTERM closes in good order.",
+        "Prints `ready name=<name> listen=<uri>[,<uri>…]` once everything is bound. SIGHUP reloads the file and applies " +
+        "its upstreams; SIGTERM shuts down cleanly.",
     )
     .option("-c, --config <file>", "configuration (YAML)")
     .action(async (options: { config?: string }) => {
@@ -67,9 +67,7 @@ function addCheck(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("check")
     .summary("check a configuration")
-    .description(
-      "Check a configuration: prints OK, or every error as file:line:column with what would be right (status 2).",
-    )
+    .description("Check a configuration: prints OK, or every error as file:line:column with a correction (status 2).")
     .requiredOption("-c, --config <file>", "configuration (YAML)")
     .action(async (options: { config: string }) => {
       const { check } = await import("./commands/check.js");
@@ -80,20 +78,20 @@ function addCheck(program: Command, io: CommandIo, finish: Finish): void {
 function addLookup(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("lookup")
-    .summary("ask for endpoints or resources")
+    .summary("look up endpoints or resources")
     .description(
       "Ask an RD or lookup proxy for endpoints (ep) or resources (res) and print the links, one per line. The lookup path " +
-        "is found by discovery. Criteria are as in RFC 9176 section 6.2: rt=core.s, ep=lamp*, d=floor3, page=0 count=10.",
+        "is discovered. Criteria are as in RFC 9176 section 6.2: rt=core.s, ep=lamp*, d=floor3, page=0 count=10.",
     )
     .argument("<interface>", "ep or res", parseInterface)
     .argument("[criteria...]", "key=value, key=prefix*")
-    .option("--at <uri>", "the server to ask (default: coap://localhost, else one that answers to multicast)")
+    .option("--at <uri>", "the server to ask (default: coap://localhost, else a server found by multicast)")
     .option(
       "--json",
       "print JSON: an array of {target, attributes}; with --watch one object {added, removed} per change",
     )
     .option("--watch", "observe, and print what is added (+) and removed (-) until interrupted")
-    .addOption(timeoutOption("time to wait for an answer", 10))
+    .addOption(timeoutOption("time to wait for a response", 10))
     .action(async (kind: "ep" | "res", criteria: string[], options: LookupFlags) => {
       const { lookup } = await import("./commands/lookup.js");
       finish(
@@ -115,8 +113,8 @@ function addRegister(program: Command, io: CommandIo, finish: Finish): void {
     .summary("register an endpoint and keep it alive")
     .description(
       "Register an endpoint and keep the registration alive until interrupted; then remove it. The registration path is " +
-        "found by discovery at the first server that answers. When that one stops answering, the next one gets a new " +
-        "registration. Without --at, RDs are looked for by multicast, then on this machine.\n\n" +
+        "discovered at the first server that answers. When that one stops answering, the endpoint registers with the " +
+        "next one. Without --at, RDs are searched by multicast, then on this machine.\n\n" +
         "Prints `registered <location>` for each new registration.",
     )
     .argument("[links]", "links of the endpoint in link format, @file, or - for stdin")
@@ -124,8 +122,8 @@ function addRegister(program: Command, io: CommandIo, finish: Finish): void {
     .requiredOption("--ep <name>", "endpoint name, at most 63 bytes")
     .option("--d <sector>", "sector, at most 63 bytes")
     .option("--lt <seconds>", "lifetime, 1 to 4294967295 (default: 90000)", parseLifetime)
-    .option("--base <uri>", "base URI of the endpoint (default: where this command sends from)")
-    .addOption(timeoutOption("time to wait for an answer", 5))
+    .option("--base <uri>", "base URI of the endpoint (default: the source address of this command)")
+    .addOption(timeoutOption("time to wait for a response", 5))
     .action(async (links: string | undefined, options: RegisterFlags) => {
       const { register } = await import("./commands/register.js");
       finish(await register({ ...options, ...(links === undefined ? {} : { links }) }, io));
@@ -148,9 +146,9 @@ function addStatus(program: Command, io: CommandIo, finish: Finish): void {
     .description(
       "Show the upstreams of a running lookup proxy: state, coverage, registrations, last change, lag, error.",
     )
-    .option("--at <uri>", "HTTP side of the node", "http://127.0.0.1:8683")
-    .option("--json", "print what /api/upstreams says")
-    .addOption(timeoutOption("time to wait for an answer", 5))
+    .option("--at <uri>", "HTTP interface of the node", "http://127.0.0.1:8683")
+    .option("--json", "print the JSON of /api/upstreams")
+    .addOption(timeoutOption("time to wait for a response", 5))
     .action(async (options: { at: string; json?: true; timeout: number }) => {
       const { status } = await import("./commands/status.js");
       finish(await status({ ...options, json: options.json === true }, { io, fetch: globalThis.fetch }));
@@ -160,14 +158,14 @@ function addStatus(program: Command, io: CommandIo, finish: Finish): void {
 function addDemo(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("demo")
-    .summary("tell a scenario of the draft with real exchanges")
+    .summary("play a scenario of the draft with real exchanges")
     .description(
-      "Run a federation in this process, let things happen to it, and tell every step with its real exchanges. " +
+      "Run a federation in this process, play a scenario of the draft, and print each step with its real exchanges. " +
         "Without --scenario: distinct registration points (6.2): an RD goes away, endpoints move, every proxy follows.",
     )
     .option("--scenario <name>", "the scenario, by its section of the draft")
     .addOption(secondsOption("--pace <seconds>", "pause before each chapter", 1, 0))
-    .option("--list", "print the scenarios there are")
+    .option("--list", "list the scenarios")
     .action(async ({ scenario, pace, list }: { scenario?: string; pace: number; list?: true }) => {
       const [{ demo, listScenarios }, { findScenario }] = await Promise.all([
         import("./commands/demo.js"),

@@ -2,8 +2,8 @@
 const CONTROL = /\p{Cc}/gu;
 
 /**
- * Lines of a table with aligned columns, headings first. Columns in `numeric` line up at their end. Control characters are
- * shown as `?`. Pure.
+ * Formats a table with aligned columns, headings first. Columns in `numeric` are right-aligned. Control characters are replaced by
+ * `?`. Pure.
  */
 export function formatTable(
   headings: readonly string[],
@@ -23,7 +23,7 @@ export function formatTable(
   );
 }
 
-/** In characters, not UTF-16 units. */
+/** Width in characters, not UTF-16 units. */
 function width(text: string): number {
   return [...text].length;
 }

@@ -10,27 +10,27 @@ const NAME = asciiTable((character) => /[A-Za-z0-9!#$&+.^_`|~-]/.test(character)
 /** ptokenchar of RFC 6690. */
 const TOKEN = asciiTable((character) => /[A-Za-z0-9!#$%&'()*+./:<=>?@[\]^_`{|}~-]/.test(character));
 
-/** A character of parmname (RFC 5987 attr-char). */
+/** Whether a character may be part of a name (parmname: RFC 5987 attr-char). */
 export function isNameCharacter(code: number): boolean {
   return code < 128 && NAME[code] === 1;
 }
 
-/** A character of an unquoted value. */
+/** Whether a character may be part of an unquoted value. */
 export function isTokenCharacter(code: number): boolean {
   return code < 128 && TOKEN[code] === 1;
 }
 
-/** Blanks that the reader tolerates between tokens: SP, HTAB, CR, LF. */
+/** Whether a character is a blank that readers accept between tokens: SP, HTAB, CR, LF. */
 export function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09 || code === 0x0d || code === 0x0a;
 }
 
-/** Control characters cannot stand in a quoted string, escaped or not; HTAB can. */
+/** Characters that a quoted string cannot contain, escaped or not: controls other than HTAB. */
 export function isForbiddenInQuotes(code: number): boolean {
   return (code < 0x20 && code !== 0x09) || code === 0x7f;
 }
 
-/** Characters that cannot stand in a URI reference between `<` and `>`. */
+/** Characters that a URI reference between `<` and `>` cannot contain. */
 export function isForbiddenInTarget(code: number): boolean {
   return code <= 0x20 || code === 0x7f || code === 0x22 || code === 0x3c || code === 0x3e;
 }

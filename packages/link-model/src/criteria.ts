@@ -1,20 +1,20 @@
 import { RELATION_ATTRIBUTES } from "./constants.js";
 import type { Attribute, Criterion, Link } from "./types.js";
 
-/** A criterion as a query item, as `parseCriterion` reads it. Pure. */
+/** Formats a criterion as the query item that `parseCriterion` reads. Pure. */
 export function formatCriterion({ name, value, isPrefix }: Criterion): string {
   return `${name}=${value}${isPrefix ? "*" : ""}`;
 }
 
-/** Whether one value meets a criterion: equal to the code point, or with the prefix. No value counts as an empty one. Pure. */
+/** Whether a value meets a criterion: equal by code points, or with the prefix. `null` counts as the empty value. Pure. */
 export function matchesValue(criterion: Criterion, value: string | null): boolean {
   const text = value ?? "";
   return criterion.isPrefix ? text.startsWith(criterion.value) : text === criterion.value;
 }
 
 /**
- * Whether an attribute meets a criterion (RFC 9176 section 6.2, RFC 6690 section 4.1): relation attributes by any one of
- * their values, all others as a whole. Names compare exactly. Pure.
+ * Whether an attribute meets a criterion (RFC 9176 section 6.2, RFC 6690 section 4.1): a relation attribute by any one of its
+ * values, any other by its whole value. Names compare exactly. Pure.
  */
 export function criterionMatchesAttribute(criterion: Criterion, [name, value]: Attribute): boolean {
   if (name !== criterion.name) return false;
@@ -29,8 +29,8 @@ export function criterionMatchesLink(criterion: Criterion, link: Link): boolean 
 }
 
 /**
- * Whether everything that meets `narrow` certainly meets `wide` (draft 6.2.1): the same name, and every value that `narrow`
- * lets through is let through by `wide`. Sound for every attribute, because both are tried on the same single value. Pure.
+ * Whether every link that meets `narrow` certainly meets `wide` (draft 6.2.1): they have the same name, and every value that
+ * meets `narrow` meets `wide`. Holds for every attribute, because both are applied to the same single value. Pure.
  */
 export function implies(narrow: Criterion, wide: Criterion): boolean {
   if (narrow.name !== wide.name) return false;

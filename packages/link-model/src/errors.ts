@@ -1,7 +1,7 @@
 /** `BAD_TARGET`, `BAD_ATTRIBUTE_NAME`, `CONTROL_CHARACTER`: a link that link format cannot express. Codes are never reused. */
 export type LinkModelErrorCode = "BAD_TARGET" | "BAD_ATTRIBUTE_NAME" | "CONTROL_CHARACTER";
 
-/** A broken contract in the use of this package. Bad input from the network is a returned result instead. */
+/** Wrong use of this package. Bad input from the network is a returned result instead. */
 export class LinkModelError extends Error {
   override readonly name = "LinkModelError";
   readonly code: LinkModelErrorCode;

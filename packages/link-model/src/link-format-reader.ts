@@ -3,8 +3,8 @@ import { CHARACTERS_PER_STEP, LINKS_PER_STEP } from "./constants.js";
 import type { Attribute, Link, LinkFormatProblem, ParseResult } from "./types.js";
 
 /**
- * Read a link-format document (RFC 6690 section 2). The grammar is followed to the letter, but blanks are tolerated around
- * its separators. Time is linear in the input. Pure; never throws.
+ * Parses a link-format document (RFC 6690 section 2) strictly, except that blanks are accepted around separators. Runs in linear
+ * time. Pure; never throws.
  */
 export function parseLinkFormat(input: string | Uint8Array): ParseResult {
   const text = typeof input === "string" ? input : decodeUtf8(input);
@@ -18,8 +18,8 @@ export function parseLinkFormat(input: string | Uint8Array): ParseResult {
 }
 
 /**
- * Read a document link by link into `links`; yields after every few links. Returns null at its end, or why it
- * stops being link format, or that a link has more than `maxLinkLength` characters: all links before are read. Pure.
+ * Reads a document link by link into `links`, and yields after every few links. Returns null at the end of the document, or the
+ * first problem: an error of syntax, or a link of more than `maxLinkLength` characters. `links` then has all links before it.
  */
 export function* readLinks(
   text: string,
@@ -42,7 +42,7 @@ export function* readLinks(
   }
 }
 
-/** The text of UTF-8 bytes, or where they stop being UTF-8. A byte order mark is data, so that the grammar refuses it. */
+/** Decodes UTF-8, or returns the position of the first invalid byte. A byte order mark is data, which the grammar refuses. */
 export function decodeUtf8(bytes: Uint8Array): string | LinkFormatProblem {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -52,7 +52,7 @@ export function decodeUtf8(bytes: Uint8Array): string | LinkFormatProblem {
 }
 
 function firstInvalidByte(bytes: Uint8Array): number {
-  // The valid prefix is the longest that decodes; only a refused document pays for this search.
+  // Binary search for the longest prefix that decodes; only an invalid document pays for it.
   let low = 0;
   let high = bytes.length;
   while (low < high) {
@@ -63,7 +63,7 @@ function firstInvalidByte(bytes: Uint8Array): number {
   return low;
 }
 
-/** Whether bytes are UTF-8 up to a sequence cut off at the end. */
+/** Whether bytes are UTF-8, possibly with an incomplete sequence at the end. */
 function isPrefixOfUtf8(bytes: Uint8Array): boolean {
   for (let cut = 0; cut <= 3 && cut <= bytes.length; cut++) {
     try {
@@ -79,7 +79,7 @@ function isOpenSequence(bytes: Uint8Array): boolean {
   return lead >= 0xc2 && lead <= 0xf4 && bytes.subarray(1).every((byte) => byte >= 0x80 && byte < 0xc0);
 }
 
-/** Carries a problem out of the recursive descent; never leaves this file. */
+/** Carries a problem out of the recursive descent; not thrown beyond this file. */
 class Unreadable extends Error {
   readonly problem: LinkFormatProblem;
   constructor(problem: LinkFormatProblem) {
@@ -101,7 +101,7 @@ class LinkFormatReader {
   readonly #text: string;
   readonly #maxLinkLength: number;
   #at = 0;
-  /** No link that begins here may be read beyond it. */
+  /** Limit of the present link. */
   #end: number;
 
   constructor(text: string, maxLinkLength: number) {
@@ -115,14 +115,14 @@ class LinkFormatReader {
     return this.#at;
   }
 
-  /** The first link; null when the document is empty. */
+  /** Returns the first link; null when the document is empty. */
   first(): Link | null {
     this.#skipBlanks();
     this.#failIfTooLong(0);
     return this.#at === this.#text.length ? null : this.#readLink();
   }
 
-  /** The link behind the one read last; null at the end. */
+  /** Returns the next link; null at the end. */
   next(): Link | null {
     const start = this.#at;
     this.#end = Math.min(this.#text.length, start + this.#maxLinkLength);
@@ -166,11 +166,11 @@ class LinkFormatReader {
     return this.#fail("unclosed-target", "the target is not closed by `>`", start - 1);
   }
 
-  /** A bad character in a target that is never closed is first of all an unclosed target. */
+  /** A target without `>` is reported as unclosed, even with a bad character in it. */
   #failInTarget(start: number): never {
     if (!this.#text.includes(">", this.#at))
       this.#fail("unclosed-target", "the target is not closed by `>`", start - 1);
-    return this.#fail("bad-target", "a character that no URI reference can have");
+    return this.#fail("bad-target", "a character that a URI reference cannot contain");
   }
 
   #readAttribute(): Attribute {
@@ -209,7 +209,7 @@ class LinkFormatReader {
       }
       if (code === BACKSLASH) {
         value += this.#text.slice(start, this.#at);
-        // The escaped character is read by the next turn as an ordinary one, whatever it is.
+        // The next iteration takes the escaped character literally.
         start = ++this.#at;
       }
       if (this.#at < this.#text.length && isForbiddenInQuotes(this.#peek())) {
@@ -224,7 +224,7 @@ class LinkFormatReader {
     while (this.#at < this.#end && isBlank(this.#peek())) this.#at++;
   }
 
-  /** The code unit at the reading position; NaN (no class has it) at the end. */
+  /** The code unit at the reading position; NaN, which is in no character class, at the end. */
   #peek(): number {
     return this.#text.charCodeAt(this.#at);
   }

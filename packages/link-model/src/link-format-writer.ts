@@ -3,21 +3,21 @@ import { LinkModelError } from "./errors.js";
 import type { Attribute, Link } from "./types.js";
 
 /**
- * A link in strict link format (RFC 6690 section 2), without blanks outside quotes. Pure.
+ * Writes a link in strict link format (RFC 6690 section 2), without blanks outside quotes. Pure.
  * @throws {LinkModelError} when link format cannot express the link.
  */
 export function serialiseLink(link: Link): string {
   const { target } = link;
   for (let at = 0; at < target.length; at++) {
     if (isForbiddenInTarget(target.charCodeAt(at)))
-      throw new LinkModelError("BAD_TARGET", `no URI reference: ${JSON.stringify(target)}`);
+      throw new LinkModelError("BAD_TARGET", `not a URI reference: ${JSON.stringify(target)}`);
   }
   let text = `<${target}>`;
   for (const attribute of link.attributes) text += `;${serialiseAttribute(attribute)}`;
   return text;
 }
 
-/** Links in strict link format, separated by commas; the empty string for none. @throws {LinkModelError} */
+/** Writes links in strict link format, separated by commas; no links give the empty string. @throws {LinkModelError} */
 export function serialiseLinks(links: Iterable<Link>): string {
   let text = "";
   for (const link of links) text += text === "" ? serialiseLink(link) : `,${serialiseLink(link)}`;
@@ -45,7 +45,8 @@ function quote(value: string): string {
   let needsEscape = false;
   for (let at = 0; at < value.length; at++) {
     const code = value.charCodeAt(at);
-    if (isForbiddenInQuotes(code)) throw new LinkModelError("CONTROL_CHARACTER", "a value holds a control character");
+    if (isForbiddenInQuotes(code))
+      throw new LinkModelError("CONTROL_CHARACTER", "a value contains a control character");
     if (code === 0x22 || code === 0x5c) needsEscape = true;
   }
   return needsEscape ? value.replace(/["\\]/g, "\\$&") : value;
@@ -55,7 +56,7 @@ function assertName(name: string): void {
   const end = name.endsWith("*") ? name.length - 1 : name.length;
   for (let at = 0; at < end; at++) {
     if (!isNameCharacter(name.charCodeAt(at)))
-      throw new LinkModelError("BAD_ATTRIBUTE_NAME", `no attribute name: ${JSON.stringify(name)}`);
+      throw new LinkModelError("BAD_ATTRIBUTE_NAME", `not an attribute name: ${JSON.stringify(name)}`);
   }
   if (end === 0) throw new LinkModelError("BAD_ATTRIBUTE_NAME", "an attribute has no name");
 }

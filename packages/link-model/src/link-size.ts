@@ -2,12 +2,12 @@ import { isForbiddenInQuotes, isForbiddenInTarget, isNameCharacter } from "./cha
 import type { Attribute, Link } from "./types.js";
 import { originOf } from "./uri.js";
 
-/** Longest base that a registration can name, bytes: a Uri-Query option holds no more (RFC 7252 section 5.10). */
+/** Longest base that a registration can have, bytes: the limit of a Uri-Query option (RFC 7252 section 5.10). */
 const MAX_BASE_BYTES = 255;
 
 /**
- * Fewest bytes that an endpoint may have written for a link that a lookup shows resolved, or undefined when link format
- * cannot express the link at all. References may have been written without the origin of a base, values without quotes: a
+ * Returns the smallest number of bytes that an endpoint can have sent for a link that is known in resolved form, or undefined when
+ * link format cannot express the link. The endpoint may have left out the origin of references and the quotes of values, so a
  * registration within a limit of bytes is always within that limit by this measure. Pure.
  */
 export function leastLinkBytes({ target, attributes }: Link): number | undefined {
@@ -22,7 +22,7 @@ export function leastLinkBytes({ target, attributes }: Link): number | undefined
   return bytes;
 }
 
-/** The same for one attribute, with the semicolon in front of it. Pure. */
+/** Returns the same for one attribute, including its semicolon. Pure. */
 export function leastAttributeBytes([name, value]: Attribute): number | undefined {
   if (!isName(name)) return undefined;
   const nameBytes = ";".length + name.length;
@@ -32,7 +32,7 @@ export function leastAttributeBytes([name, value]: Attribute): number | undefine
   return nameBytes + "=".length + valueBytes - (name === "anchor" ? impliedBytes(value) : 0);
 }
 
-/** What of a reference a base may have supplied. */
+/** Bytes of a reference that may come from the base. */
 function impliedBytes(reference: string): number {
   return Math.min(originOf(reference)?.length ?? 0, MAX_BASE_BYTES);
 }
@@ -43,7 +43,7 @@ function isName(name: string): boolean {
   return end > 0;
 }
 
-/** Bytes of `text` in UTF-8; undefined when it holds a forbidden character or half of a surrogate pair. */
+/** Bytes of `text` in UTF-8; undefined when it contains a forbidden character or an unpaired surrogate. */
 function utf8LengthWithout(text: string, isForbidden: (code: number) => boolean): number | undefined {
   let bytes = text.length;
   for (let at = 0; at < text.length; at++) {

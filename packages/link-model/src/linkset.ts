@@ -11,12 +11,12 @@ export interface Linkset {
   readonly linkset: readonly LinksetContext[];
 }
 
-/** Attributes that RFC 9264 section 4.2.4.1 gives a single string. */
+/** Attributes whose value is a single string (RFC 9264 section 4.2.4.1). */
 const SINGLE: ReadonlySet<string> = new Set(["type", "media", "title"]);
 
 /**
- * Links as `application/linkset+json` (RFC 9264 section 4.2). The link context is explicit: the anchor, else the origin of
- * the target (RFC 6690 section 2.1), else `contextBase`. A link without `rel` has the relation `hosts` (RFC 6690 section 2.2).
+ * Converts links to `application/linkset+json` (RFC 9264 section 4.2). The link context is explicit: the anchor, else the origin
+ * of the target (RFC 6690 section 2.1), else `contextBase`. A link without `rel` has the relation `hosts` (RFC 6690 section 2.2).
  * Pure.
  */
 export function toLinkset(links: Iterable<Link>, contextBase = ""): Linkset {
@@ -42,7 +42,7 @@ function originContext(target: string): string | undefined {
 }
 
 function relationTypes(link: Link): string[] {
-  // A relation type called `anchor` cannot be told from the member of that name (RFC 9264 section 4.2.3 has no such type).
+  // A relation type `anchor` would collide with the member of that name (RFC 9264 section 4.2.3).
   const types = (firstValue(link, "rel") ?? "").split(" ").filter((type) => type !== "" && type !== "anchor");
   return types.length === 0 ? ["hosts"] : types;
 }
@@ -70,7 +70,7 @@ function initialValue([name, value]: Attribute): LinksetValue {
   return SINGLE.has(name) ? (value ?? "") : [value ?? ""];
 }
 
-/** `charset'language'percent-encoded` (RFC 8187 section 3.2). What is not that stays as it is. */
+/** Decodes `charset'language'percent-encoded` (RFC 8187 section 3.2). Other text is returned unchanged. */
 function decodeExtendedValue(text: string): { value: string; language?: string } {
   const match = /^utf-8'([A-Za-z0-9-]*)'(.*)$/i.exec(text);
   if (match === null) return { value: text };

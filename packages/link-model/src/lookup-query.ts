@@ -1,7 +1,7 @@
 import { MAX_QUERY_ITEM_LENGTH, MAX_QUERY_ITEMS } from "./constants.js";
 import type { Criterion, LookupQuery, QueryParseResult } from "./types.js";
 
-/** Read one query item as a criterion (RFC 9176 section 6.2): a star at the end is the operator, any other is literal. Pure. */
+/** Parses a query item as a criterion (RFC 9176 section 6.2): a star at the end is the operator, any other is literal. Pure. */
 export function parseCriterion(item: string): Criterion {
   const equals = item.indexOf("=");
   if (equals < 0) return { name: item, value: "", isPrefix: false };
@@ -11,8 +11,8 @@ export function parseCriterion(item: string): Criterion {
 }
 
 /**
- * The query item that asks for exactly this value, or undefined when there is none: a star at the end would be the operator
- * (RFC 6690 section 4.1), and an item is a Uri-Query option of at most 255 bytes (RFC 7252 section 5.10). Pure.
+ * Returns the query item that matches exactly this value, or undefined when there is none: a star at the end would be the
+ * operator (RFC 6690 section 4.1), and a Uri-Query option has at most 255 bytes (RFC 7252 section 5.10). Pure.
  */
 export function exactItem(name: string, value: string): string | undefined {
   const item = `${name}=${value}`;
@@ -21,8 +21,8 @@ export function exactItem(name: string, value: string): string | undefined {
 }
 
 /**
- * Read a lookup query (RFC 9176 section 6.2) from decoded Uri-Query items; the order of items means nothing. `page` and
- * `count` are paging, never criteria; `provenance` asks for that attribute, and filters when it has a value (draft 5.1). Pure.
+ * Parses a lookup query (RFC 9176 section 6.2) from decoded Uri-Query items, whose order does not matter. `page` and `count` are
+ * paging, never criteria. `provenance` requests that attribute, and filters when it has a value (draft 5.1). Pure.
  */
 export function parseLookupQuery(items: readonly string[]): QueryParseResult {
   if (items.length > MAX_QUERY_ITEMS) return refuse(`more than ${MAX_QUERY_ITEMS} query items`);

@@ -3,8 +3,8 @@ import { isAbsoluteUri, isPathAbsolute, resolveReference, splitUri } from "./uri
 import { checkIriReference, checkUriReference } from "./uri-grammar.js";
 
 /**
- * A link as lookups show it (RFC 9176 section 6.1): a relative target is resolved against the base, a full URI stays
- * untouched to the byte; an anchor that is there likewise, one that is not is never added. Pure.
+ * Resolves a link for lookups (RFC 9176 section 6.1): a relative target or anchor is resolved against the base, a full URI
+ * stays as it is, byte for byte. A missing anchor is not added. Pure.
  */
 export function resolveLink(base: string, link: Link): Link {
   const target = isAbsoluteUri(link.target) ? link.target : resolveReference(base, link.target);
@@ -22,8 +22,8 @@ function isRelativeAnchor([name, value]: Attribute): boolean {
 }
 
 /**
- * Check the Limited Link Format of RFC 9176 appendix C: targets and anchors are full URIs or absolute paths.
- * Returns a diagnostic that names the link, or undefined. Pure.
+ * Checks the Limited Link Format of RFC 9176 appendix C: targets and anchors are full URIs or absolute paths. Returns a
+ * diagnostic that names the link, or undefined. Pure.
  */
 export function checkLimitedLinkFormat(links: readonly Link[]): string | undefined {
   for (const link of links) {
@@ -40,7 +40,7 @@ export function checkLimitedLinkFormat(links: readonly Link[]): string | undefin
 function limitedProblem(reference: string): string | undefined {
   if (!isPathAbsolute(reference) && !isAbsoluteUri(reference)) return "is neither a full URI nor an absolute path";
   const problem = checkIriReference(reference);
-  return problem === undefined ? undefined : `is no URI reference: ${problem}`;
+  return problem === undefined ? undefined : `is not a URI reference: ${problem}`;
 }
 
 /**
@@ -54,7 +54,7 @@ export function checkBase(base: string): string | undefined {
   if (query !== undefined) return "base must not have a query";
   if (fragment !== undefined) return "base must not have a fragment";
   const problem = checkUriReference(base);
-  return problem === undefined ? undefined : `base is no URI: ${problem}`;
+  return problem === undefined ? undefined : `base is not a URI: ${problem}`;
 }
 
 function hostOf(authority: string): string {

@@ -4,12 +4,11 @@ import { leastLinkBytes } from "./link-size.js";
 import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./types.js";
 
 /**
- * Read a document that is not quite link format, as foreign directories write it, as far as it is unambiguous: values with
- * blanks or without a value, UTF-8 outside quotes, empty list elements, missing commas before a target, bytes that are not UTF-8.
- * A link is read with all its attributes or left out and counted; what stands in one link never becomes part of another. A
- * target or a quotation mark that is not closed, one that opens no value, and a link of more than {@link MAX_LINK_LENGTH}
- * characters end the document. Time is linear. Pure; never
- * throws.
+ * Reads a document that is almost link format, as some RDs write it, wherever it is unambiguous: values with blanks, empty
+ * values, UTF-8 outside quotes, empty list elements, missing commas before a target, bytes that are not UTF-8. A link is read
+ * with all its attributes, or left out and counted; nothing of one link becomes part of another. The document ends at an
+ * unclosed target or quotation mark, at a quotation mark that opens no value, and at a link of more than
+ * {@link MAX_LINK_LENGTH} characters. Runs in linear time. Pure; never throws.
  */
 export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantParseResult {
   const steps = readTolerantly(input);
@@ -20,8 +19,8 @@ export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantP
 }
 
 /**
- * The same in small steps of about 0.1 ms, and of some milliseconds where a link is very long. Whoever runs it decides how
- * many of them make a turn of the event loop.
+ * Does the same in steps of about 0.1 ms, or a few milliseconds where a link is very long. The caller decides how many steps
+ * make one turn of the event loop.
  */
 export function* readTolerantly(input: string | Uint8Array): Generator<void, TolerantParseResult> {
   const { text, problem } = yield* decode(input);
@@ -32,7 +31,7 @@ export function* readTolerantly(input: string | Uint8Array): Generator<void, Tol
   const reader = new TolerantReader(text);
   const links: Link[] = [];
   const problems: LinkFormatProblem[] = end === null ? [] : [end];
-  // Names that differ in bytes that are not UTF-8 would become the same.
+  // Names that differ only in bytes that are not UTF-8 would become equal.
   const isGarbled = problem !== null;
   let leftOut = 0;
   let lastPauseAt = 0;
@@ -54,7 +53,7 @@ export function* readTolerantly(input: string | Uint8Array): Generator<void, Tol
   return { links, problems, leftOut, isTruncated: reader.isTruncated };
 }
 
-/** The text of a document, decoded in steps; what is not UTF-8 is replaced and reported. */
+/** Decodes a document in steps; invalid UTF-8 is replaced and reported. */
 function* decode(
   input: string | Uint8Array,
 ): Generator<void, { readonly text: string; readonly problem: LinkFormatProblem | null }> {
@@ -74,7 +73,7 @@ function* decode(
   return { text: parts.join(""), problem };
 }
 
-/** False: it is `fatal` that some of it is not UTF-8. */
+/** Returns false when `fatal` is set and some of the input is not UTF-8. */
 function* decodeInto(parts: string[], input: Uint8Array, fatal: boolean): Generator<void, boolean> {
   const decoder = new TextDecoder("utf-8", { fatal, ignoreBOM: true });
   for (let at = 0; at <= input.length; at += BYTES_PER_STEP) {
@@ -100,27 +99,27 @@ function isReplaced({ target, attributes }: Link): boolean {
   return isAltered(target) || attributes.some(([name, value]) => isAltered(name) || isAltered(value));
 }
 
-/** A link, or why one is left out and where it begins. */
+/** A link, or the reason why one is left out; with its offset. */
 type Item = { readonly offset: number } & ({ readonly link: Link } | { readonly reason: string });
-/** In the place of a link: much was passed over that is none, and there is more of it. */
+/** Stands for a step that skipped text without reaching a link. */
 const PAUSE = Symbol("pause");
 
-/** What was read, or why it cannot be. */
+/** A value, or the reason why it cannot be read. */
 type Read<T> = { readonly value: T } | { readonly reason: string };
 
 const BLANK = /\s/;
-/** A character of a name: those of RFC 6690, and any other that delimits nothing. */
+/** A character of a name: those of RFC 6690, and any other character that is not a delimiter. */
 const NAME = /[^\s"<>,;=]/;
 
-/** Reads one link after the other. */
+/** Reads links one by one. */
 class TolerantReader {
   readonly #text: string;
   #at = 0;
-  /** No link that begins here may be read beyond it. */
+  /** Limit of the present step or link. */
   #end = 0;
-  /** Within what is no link; null: not. */
+  /** Set while text that is not a link is being skipped. */
   #junk: { isAfterEquals: boolean } | null = null;
-  /** Whatever follows is not known. */
+  /** Whether the rest of the document cannot be read. */
   isTruncated = false;
 
   constructor(text: string) {
@@ -132,7 +131,7 @@ class TolerantReader {
     return this.#at;
   }
 
-  /** The next link, or what stands in its place; null at the end. */
+  /** Returns the next link or what takes its place; null at the end. */
   next(): Item | typeof PAUSE | null {
     this.#end = Math.min(this.#text.length, this.#at + CHARACTERS_PER_STEP);
     if (this.#junk !== null && !this.#skipJunk(this.#junk)) return PAUSE;
@@ -143,7 +142,7 @@ class TolerantReader {
     const offset = this.#at;
     this.#end = Math.min(this.#text.length, offset + MAX_LINK_LENGTH);
     const link = this.#readLink();
-    // What cannot be written again cannot be shown in a lookup.
+    // A link that cannot be written cannot be part of a lookup result.
     if ("value" in link && leastLinkBytes(link.value) === undefined) return { reason: "bad-attribute", offset };
     if ("value" in link) return { link: link.value, offset };
     if (!this.isTruncated) this.#junk = { isAfterEquals: false };
@@ -166,12 +165,12 @@ class TolerantReader {
     this.#skip((character) => BLANK.test(character));
   }
 
-  /** Whether the limit of one link comes before the end of the document. */
+  /** Whether the limit lies before the end of the document. */
   get #isCutShort(): boolean {
     return this.#end < this.#text.length;
   }
 
-  /** Nothing after this can be read. */
+  /** Ends the document here. */
   #stop(reason: string): { readonly reason: string } {
     this.isTruncated = true;
     this.#at = this.#text.length;
@@ -190,7 +189,7 @@ class TolerantReader {
       this.#skipBlanks();
       if (this.#at >= this.#end && this.#isCutShort) return this.#stop("too-long");
       const character = this.#peek();
-      // A target can only be that of the next link, whether or not a comma stands before it.
+      // A target can only belong to the next link, with or without a comma before it.
       if (this.#isAtEnd || character === "," || character === "<") return { value: { target, attributes } };
       if (character !== ";") return { reason: "expected-separator" };
       this.#at++;
@@ -221,7 +220,7 @@ class TolerantReader {
       const character = this.#text[at] as string;
       if (character === '"') {
         this.#at = at + 1;
-        // Control characters are what separates this from link format; nothing that is passed on may carry them.
+        // Link format allows no control characters, so none may be passed on.
         return { value: value.replace(/[\u0000-\u0008\u000a-\u001f\u007f]/g, " ") };
       }
       if (character === "\\" && at + 1 < this.#text.length) value += this.#text[++at];
@@ -230,26 +229,26 @@ class TolerantReader {
     return this.#stop(this.#isCutShort ? "too-long" : "unclosed-quote");
   }
 
-  /** Up to the next attribute or link. A comma is part of the value unless a target or the end follows. */
+  /** Reads up to the next attribute or link. A comma is part of the value unless a target or the end follows. */
   #readUnquoted(): Read<string> {
     const start = this.#at;
     for (; this.#at < this.#end; this.#at++) {
       const character = this.#peek();
       if (character === ";" || this.#isLinkBoundary()) break;
-      // By the grammar a value may have it (ptokenchar), but more likely a comma is missing: then it begins another link.
+      // The grammar allows it in a value (ptokenchar), but a missing comma before another link is more likely.
       if (character === "<") return { reason: "ambiguous-value" };
       if (character === '"') return this.#stop("ambiguous-quote");
     }
     return { value: this.#text.slice(start, this.#at).trimEnd() };
   }
 
-  /** Pass over what is no link, up to where one certainly begins. False when there is more of it than belongs into one step. */
+  /** Skips text up to where a link certainly begins. False when that takes more than one step. */
   #skipJunk(junk: { isAfterEquals: boolean }): boolean {
     for (; this.#at < this.#end; this.#at++) {
       if (this.#isLinkBoundary()) return true;
       const character = this.#peek();
       if (character === '"') {
-        // A quotation mark opens a value behind an equals sign, where nothing hides what it belongs to.
+        // A quotation mark opens a value only after an equals sign.
         if (!junk.isAfterEquals) this.#stop("ambiguous-quote");
         else this.#skipQuoted();
         if (this.isTruncated) return true;
@@ -260,7 +259,7 @@ class TolerantReader {
     return this.#isAtEnd;
   }
 
-  /** A value that may be as long as a link. */
+  /** Skips a quoted value, which may be as long as a link. */
   #skipQuoted(): void {
     const end = this.#end;
     this.#end = Math.min(this.#text.length, this.#at + MAX_LINK_LENGTH);
@@ -268,15 +267,15 @@ class TolerantReader {
     this.#end = Math.max(end, this.#at);
   }
 
-  /** First character behind the comma last looked at that is neither blank nor comma: looked for once, not per comma. */
+  /** First position after the last inspected comma that is neither blank nor comma; cached, so that runs of commas stay linear. */
   #next = 0;
 
-  /** At a comma behind which there is a target, or nothing any more. */
+  /** Whether this is a comma followed by a target or the end. */
   #isLinkBoundary(): boolean {
     if (this.#peek() !== ",") return false;
     if (this.#next <= this.#at) {
       this.#next = this.#at + 1;
-      // A link is not so far away that it could not be left out.
+      // Bounded: a boundary that is further away is not recognised.
       const end = Math.min(this.#text.length, this.#at + CHARACTERS_PER_STEP);
       while (this.#next < end && /[\s,]/.test(this.#text[this.#next] as string)) this.#next++;
     }

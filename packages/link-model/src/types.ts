@@ -7,11 +7,11 @@ export interface Link {
   readonly attributes: readonly Attribute[];
 }
 
-/** Why a link-format document cannot be read, and where. */
+/** A problem of a link-format document, with its position. */
 export interface LinkFormatProblem {
   /** Stable reason, e.g. `unclosed-target`, `expected-separator`, `empty-value`, `control-char`, `invalid-utf8`. */
   readonly reason: string;
-  /** Offset of the first offending character (UTF-16 units) or byte when the input was bytes that are not UTF-8. */
+  /** Offset of the first offending character in UTF-16 units, or of the first offending byte for `invalid-utf8`. */
   readonly offset: number;
   /** A sentence for a diagnostic payload. */
   readonly message: string;
@@ -21,19 +21,19 @@ export type ParseResult =
   | { readonly ok: true; readonly links: Link[] }
   | { readonly ok: false; readonly error: LinkFormatProblem };
 
-/** What a tolerant read found: every unambiguous link, and what was left out. */
+/** Result of a tolerant read: every unambiguous link, and what was left out. */
 export interface TolerantParseResult {
   readonly links: Link[];
   readonly problems: LinkFormatProblem[];
-  /** Pieces of the document that are no links. */
+  /** Pieces of the document that are not links. */
   readonly leftOut: number;
-  /** The document ends within a target or a quoted value: whatever followed is not known. */
+  /** Whether the document ends within a target or a quoted value, so that the rest is unknown. */
   readonly isTruncated: boolean;
 }
 
 /**
- * One criterion of a lookup (RFC 9176 section 6.2). `value` has the operator star removed when `isPrefix`.
- * A bare name (`obs`) is `value: ""`, `isPrefix: false`: it matches an attribute without value or with an empty one.
+ * A criterion of a lookup (RFC 9176 section 6.2). With `isPrefix`, `value` is without the star. A bare name (`obs`) has the
+ * `value` `""`: it matches an attribute without a value or with an empty one.
  */
 export interface Criterion {
   readonly name: string;
@@ -41,7 +41,7 @@ export interface Criterion {
   readonly isPrefix: boolean;
 }
 
-/** A parsed lookup query: the criteria in their order, paging, and whether links shall carry `provenance` (draft 5.1). */
+/** A parsed lookup query: the criteria in their order, paging, and whether links get `provenance` (draft 5.1). */
 export interface LookupQuery {
   readonly criteria: readonly Criterion[];
   readonly page?: number;

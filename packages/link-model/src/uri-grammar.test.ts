@@ -97,8 +97,8 @@ describe("RFC 9176: what an endpoint calls a URI is one", () => {
   });
 
   test.each(WRONG.filter(({ text }) => text !== ""))("REG-21 target or anchor with $name is refused", ({ text }) => {
-    expect(checkLimitedLinkFormat([{ target: text, attributes: [] }])).toContain("no URI reference");
-    expect(checkLimitedLinkFormat([{ target: "/x", attributes: [["anchor", text]] }])).toContain("no URI reference");
+    expect(checkLimitedLinkFormat([{ target: text, attributes: [] }])).toContain("not a URI reference");
+    expect(checkLimitedLinkFormat([{ target: "/x", attributes: [["anchor", text]] }])).toContain("not a URI reference");
   });
 
   test("LKP-37 targets and anchors may be IRIs", () => {

@@ -2,12 +2,12 @@ import { splitUri } from "./uri.js";
 
 /** Largest port number that UDP and TCP have. */
 const MAX_PORT = 65_535;
-/** What may stand in the components of a URI besides percent-encoded octets and what only some of them allow (RFC 3986 appendix A). */
+/** Characters that every component of a URI allows (RFC 3986 appendix A). */
 const COMMON = "A-Za-z0-9\\-._~!$&'()*+,;=";
-/** Characters beyond ASCII that IRIs have and URIs have not (RFC 3987 section 2.2): no controls, no surrogate without its other half. */
+/** Characters that IRIs allow and URIs do not (RFC 3987 section 2.2): no controls, no unpaired surrogates. */
 const BEYOND_ASCII = "\\u{a0}-\\u{d7ff}\\u{e000}-\\u{fdcf}\\u{fdf0}-\\u{ffef}\\u{10000}-\\u{efffd}";
 
-/** Whether each component has only characters and percent-encoded octets that its grammar allows. */
+/** Matches each component that has only the characters and percent-encoded octets of its grammar. */
 interface Grammar {
   readonly userinfo: RegExp;
   readonly name: RegExp;
@@ -24,29 +24,29 @@ function grammar(more: string): Grammar {
 }
 
 /**
- * Checks a URI or a relative reference against the grammar of RFC 3986. Returns what is wrong, as a clause such as "its port is
+ * Checks a URI or a relative reference against the grammar of RFC 3986. Returns the problem as a clause, such as "its port is
  * larger than 65535", or undefined. Pure.
  */
 export function checkUriReference(reference: string): string | undefined {
   return check(reference, URI);
 }
 
-/** The same for the references of links, which may be IRIs: characters beyond ASCII may stand as they are (RFC 3987). Pure. */
+/** Does the same for the references of links, which may be IRIs with characters beyond ASCII (RFC 3987). Pure. */
 export function checkIriReference(reference: string): string | undefined {
   return check(reference, IRI);
 }
 
-/** Most references are ASCII letters, digits and few others without an authority: nothing of them has to be looked at apart. */
+/** Fast path: most references are plain ASCII paths without an authority. */
 const PLAIN_PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@/]*)?$/;
 
 function check(reference: string, { userinfo, name, path, query }: Grammar): string | undefined {
   if (PLAIN_PATH.test(reference)) return undefined;
   const parts = splitUri(reference);
-  if (!path.test(parts.path)) return "its path holds a character or a percent sign that no URI can have";
+  if (!path.test(parts.path)) return "its path contains a character or a percent sign that a URI cannot have";
   if (parts.query !== undefined && !query.test(parts.query))
-    return "its query holds a character or a percent sign that no URI can have";
+    return "its query contains a character or a percent sign that a URI cannot have";
   if (parts.fragment !== undefined && !query.test(parts.fragment))
-    return "its fragment holds a character or a percent sign that no URI can have";
+    return "its fragment contains a character or a percent sign that a URI cannot have";
   return parts.authority === undefined ? undefined : checkAuthority(parts.authority, userinfo, name);
 }
 
@@ -54,12 +54,12 @@ function check(reference: string, { userinfo, name, path, query }: Grammar): str
 function checkAuthority(authority: string, userinfo: RegExp, name: RegExp): string | undefined {
   const at = authority.lastIndexOf("@");
   if (at >= 0 && !userinfo.test(authority.slice(0, at)))
-    return "its user information holds a character that no URI can have";
+    return "its user information contains a character that a URI cannot have";
   const [, literal, host, port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([0-9]*))?$/.exec(authority.slice(at + 1)) ?? [];
   if (literal === undefined && host === undefined) return "its host or port cannot be read";
   if (port !== undefined && Number(port) > MAX_PORT) return `its port is larger than ${MAX_PORT}`;
   if (literal !== undefined) return checkLiteral(literal);
-  return name.test(host ?? "") ? undefined : "its host holds a character or a percent sign that no URI can have";
+  return name.test(host ?? "") ? undefined : "its host contains a character or a percent sign that a URI cannot have";
 }
 
 function checkLiteral(literal: string): string | undefined {

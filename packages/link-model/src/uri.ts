@@ -1,4 +1,4 @@
-/** Components of a URI reference (RFC 3986 section 3); undefined: not there, "": there and empty. */
+/** Components of a URI reference (RFC 3986 section 3); undefined: absent, "": present and empty. */
 export interface UriComponents {
   readonly scheme: string | undefined;
   readonly authority: string | undefined;
@@ -7,7 +7,7 @@ export interface UriComponents {
   readonly fragment: string | undefined;
 }
 
-/** Split a URI reference as by RFC 3986 appendix B, with the scheme held to its grammar: `a:b/c` is absolute and `/a:b` is not. Pure. */
+/** Splits a URI reference as in RFC 3986 appendix B. The scheme must follow its grammar: `a:b/c` is absolute, `/a:b` is not. Pure. */
 export function splitUri(reference: string): UriComponents {
   const colon = schemeLength(reference);
   const scheme = colon < 0 ? undefined : reference.slice(0, colon);
@@ -24,7 +24,7 @@ export function splitUri(reference: string): UriComponents {
   return { scheme, authority, path, query: hasQuery ? reference.slice(mark + 1, queryEnd) : undefined, fragment };
 }
 
-/** Length of the scheme at the start of `text`, without its colon; -1 when there is none. */
+/** Length of the scheme at the start of `text` without its colon; -1 without a scheme. */
 function schemeLength(text: string): number {
   for (let at = 0; ; at++) {
     const code = text.charCodeAt(at);
@@ -36,7 +36,7 @@ function schemeLength(text: string): number {
   }
 }
 
-/** Where the authority ends that begins with two slashes at `start`; -1 when none does. */
+/** End of the authority that begins with two slashes at `start`; -1 without an authority. */
 function endOfAuthority(text: string, start: number): number {
   if (text.charCodeAt(start) !== SLASH || text.charCodeAt(start + 1) !== SLASH) return -1;
   let at = start + 2;
@@ -65,21 +65,21 @@ export function isAbsoluteUri(text: string): boolean {
   return schemeLength(text) > 0;
 }
 
-/** Whether `text` is an absolute-path reference (RFC 3986 section 4.2): one slash, not two. Pure. */
+/** Whether `text` is an absolute-path reference (RFC 3986 section 4.2), that is, begins with exactly one slash. Pure. */
 export function isPathAbsolute(text: string): boolean {
   return text.charCodeAt(0) === 0x2f && text.charCodeAt(1) !== 0x2f;
 }
 
-/** `scheme://authority` of an absolute URI, as written; undefined when there is no authority. Pure. */
+/** Returns `scheme://authority` of an absolute URI as written; undefined without an authority. Pure. */
 export function originOf(uri: string): string | undefined {
   const colon = schemeLength(uri);
   const end = colon < 0 ? -1 : endOfAuthority(uri, colon + 1);
   return end < 0 ? undefined : uri.slice(0, end);
 }
 
-/** Resolve a URI reference against an absolute base (RFC 3986 section 5.2, strict). Pure. */
+/** Resolves a URI reference against an absolute base (RFC 3986 section 5.2, strict). Pure. */
 export function resolveReference(base: string, reference: string): string {
-  // Without anything that could be a dot segment; a false alarm only costs the long way.
+  // Fast path: no dot segment is possible.
   if (isPathAbsolute(reference) && !reference.includes("/.")) {
     const origin = originOf(base);
     if (origin !== undefined) return origin + reference;
@@ -111,18 +111,18 @@ function removeDotSegments(path: string): string {
   if (!path.includes(".")) return path;
   const isAbsolute = path.startsWith("/");
   const segments = (isAbsolute ? path.slice(1) : path).split("/");
-  const kept: string[] = [];
+  const output: string[] = [];
   segments.forEach((segment, index) => {
     const isLast = index === segments.length - 1;
     if (segment !== "." && segment !== "..") {
-      kept.push(segment);
+      output.push(segment);
       return;
     }
-    if (segment === "..") kept.pop();
-    // A dot segment at the end leaves its directory, with the slash.
-    if (isLast) kept.push("");
+    if (segment === "..") output.pop();
+    // A trailing dot segment leaves a trailing slash.
+    if (isLast) output.push("");
   });
-  return (isAbsolute ? "/" : "") + kept.join("/");
+  return (isAbsolute ? "/" : "") + output.join("/");
 }
 
 /** RFC 3986 section 5.3. */

@@ -1,6 +1,7 @@
+/** `STATE_IN_USE`: locked by another process; `STATE_UNAVAILABLE`: it cannot be created, read or written. */
 export type StateErrorCode = "STATE_IN_USE" | "STATE_UNAVAILABLE";
 
-/** State cannot be kept in the folder that was named; the message says why. */
+/** The configured folder cannot be used for state; the message says why. */
 export class StateError extends Error {
   readonly code: StateErrorCode;
 

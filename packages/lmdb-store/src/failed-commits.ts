@@ -1,16 +1,16 @@
 import type { Logger } from "@tributary/runtime";
 import type { RootDatabase } from "lmdb";
 
-/** What a write that was not committed rejects with. */
+/** The rejection of a write that was not committed. */
 interface CommitFailure {
-  /** Rejects with the cause, once that is known. */
+  /** Rejects with the cause once it is known. */
   readonly commitError?: Promise<never>;
 }
 
 /**
- * Log it when writes begin to fail, with the cause, and when they work again. Of every failed commit the database makes two
- * promises that it gives to nobody, one for the writes of the turn and one for the cause; unobserved, they would end the
- * process when the disk is full.
+ * Logs when writes begin to fail, with the cause, and when they succeed again. For a failed commit the database creates two promises
+ * that it returns to no caller, one for the writes of the turn and one for the cause. Left unhandled, they would end the process
+ * when the disk is full.
  */
 export function observeFailedCommits(
   environment: RootDatabase,
@@ -27,6 +27,6 @@ export function observeFailedCommits(
       hasFailed = true;
     });
   };
-  // The commit of a turn comes to be after the last of these callbacks.
+  // `committed` is that of this turn only after all of these callbacks.
   environment.on("beforecommit", () => queueMicrotask(() => void environment.committed.then(succeeded, failed)));
 }

@@ -5,8 +5,8 @@ import { StateError } from "./errors.js";
 const LOCK_FILE = "owner";
 
 /**
- * Make this process the only one that uses `folder`; returns what gives it back. A process that is gone has no claim,
- * however it ended. @throws {StateError} `STATE_IN_USE`
+ * Locks `folder` for this process; returns the function that unlocks it. The lock of a process that has ended, in any way, is
+ * ignored. @throws {StateError} `STATE_IN_USE`
  */
 export function lockFolder(folder: string): () => void {
   const file = join(folder, LOCK_FILE);
@@ -22,7 +22,7 @@ export function lockFolder(folder: string): () => void {
 
 interface Owner {
   readonly pid: number;
-  /** Tells apart processes that had the same number one after the other; empty where that cannot be found out. */
+  /** Start time, which distinguishes processes with the same pid; empty where it is not known. */
   readonly startedAt: string;
 }
 
@@ -48,7 +48,7 @@ function ownerOf(file: string): Owner | null {
 }
 
 function isRunning({ pid, startedAt }: Owner): boolean {
-  // A file left behind by a former process of this number, as in a container that was started again.
+  // The file may be from an earlier process with this pid, as in a restarted container.
   if (pid === process.pid) return startedAt === startOf(pid);
   try {
     process.kill(pid, 0);
@@ -59,8 +59,8 @@ function isRunning({ pid, startedAt }: Owner): boolean {
 }
 
 /**
- * When a process was started, as the kernel counts it (Linux: field 22 of `stat`); empty elsewhere. One that has ended and
- * only waits for its parent to take notice counts as another.
+ * Returns the start time of a process in kernel ticks (Linux: field 22 of `stat`); empty on other systems. A zombie counts as
+ * another process.
  */
 function startOf(pid: number): string {
   try {

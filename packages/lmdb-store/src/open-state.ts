@@ -1,51 +1,53 @@
 import type { Clock, Logger } from "@tributary/runtime";
 import { open, type RootDatabase } from "lmdb";
+import { checkWithLmdb } from "./check-with-lmdb.js";
 import { StateError } from "./errors.js";
 import { observeFailedCommits } from "./failed-commits.js";
 import { lockFolder } from "./folder-lock.js";
-import { isFormer, type TakeOver, takeOverFormer } from "./former-format.js";
+import { isFormat1, type Migration, migrateFormat1 } from "./format-1-migration.js";
 import { type Damage, rebuildState } from "./rebuild-state.js";
 import { openRecords, RECORDS, type Records, RecordTable } from "./record-table.js";
 import { FORMAT } from "./sealed-record.js";
-import { secondOpinion } from "./second-opinion.js";
 import { openStateFile, type StateReport } from "./state-file.js";
 import { makeFolder, type StatePlace, stateUnavailable } from "./state-folder.js";
 import { hostUptime } from "./time/host-uptime.js";
 import { type ClockAnchor, type HostUptime, packAnchor, readAnchor, StateClock } from "./time/state-clock.js";
 
+/** Collaborators of `openState`. */
 export interface OpenStateDeps {
   readonly logger: Logger;
   readonly clock: Clock;
-  /** How long the host has run; default: what Linux says. */
+  /** Uptime of the host. Default: that of Linux. */
   readonly hostUptime?: () => HostUptime | null;
 }
 
+/** Settings of `openState`. */
 export interface OpenStateOptions extends StatePlace {
-  /** Tables that are of use even when records are missing from them. */
+  /** Tables that are useful even when some of their records are lost. */
   readonly rescued: ReadonlySet<string>;
-  /** Takes over what was kept in the former format. */
-  readonly takeOver: TakeOver;
+  /** Converts records of format 1. */
+  readonly migrate: Migration;
 }
 
-/** Tables of records that are open for this process alone. */
+/** An open database, locked for this process. */
 export interface OpenState {
   readonly environment: RootDatabase;
   readonly records: Records;
   readonly meta: RecordTable;
   readonly clock: StateClock;
-  /** What was lost of earlier contents; absent: nothing. */
+  /** Damage found when it was opened; absent: none. */
   readonly damage?: Damage;
   close(): Promise<void>;
 }
 
 const MAX_DATABASES = 16;
-/** Table of what is kept besides the records of the owner. */
+/** Table of internal records, such as the clock anchor. */
 export const META = "meta";
 const CLOCK = "clock";
 
 /**
- * Open a folder of records. What is damaged is left out, and the folder rebuilt from the rest; contents of which nothing can be
- * read are set aside under another name. Neither prevents the start. @throws {StateError}
+ * Opens a folder of records. A damaged folder is set aside and rebuilt from its intact records, if there are any. Damage never
+ * prevents the start. @throws {StateError}
  */
 export async function openState(deps: OpenStateDeps, options: OpenStateOptions): Promise<OpenState> {
   const { path } = options;
@@ -64,9 +66,9 @@ export async function openState(deps: OpenStateDeps, options: OpenStateOptions):
     const environment = openEnvironment(path);
     observeFailedCommits(environment, { logger: deps.logger, path });
     const records = openRecords(environment);
-    if (report !== undefined && damage === undefined && isFormer(report))
-      await takeOverFormer(deps, environment, records, options);
-    // Programs of the former format look at this before they touch anything.
+    if (report !== undefined && damage === undefined && isFormat1(report))
+      await migrateFormat1(deps, environment, records, options);
+    // Programs that only know format 1 check this before they change anything.
     await environment.openDB<number, string>({ name: "meta", encoding: "json" }).put("format", FORMAT);
     const meta = new RecordTable(records, META);
     const clock = openClock(deps, meta);
@@ -85,19 +87,19 @@ export async function openState(deps: OpenStateDeps, options: OpenStateOptions):
 }
 
 function openEnvironment(path: string): RootDatabase {
-  // Without overlap a write is on disk when its promise resolves; all writes of a moment share one commit. Transactions keep
-  // their place among single writes.
+  // Without overlapping sync, a write is on disk when its promise resolves, and concurrent writes share one commit. With strict
+  // order, transactions keep their place among single writes.
   return open({ path, maxDbs: MAX_DATABASES, overlappingSync: false, strictAsyncOrder: true });
 }
 
-/** The history and the reserved counters claim that nothing is missing; only the clock does not. */
+/** Of the internal records only the clock is rescued: the history and the reserved counters are not valid with records missing. */
 function isRescuedIn(tables: ReadonlySet<string>): (table: string, key: string) => boolean {
   return (table, key) => tables.has(table) && (table !== META || key === CLOCK);
 }
 
 function openClock({ clock, hostUptime: uptime = hostUptime }: OpenStateDeps, meta: RecordTable): StateClock {
   const write = (anchor: ClockAnchor): void => {
-    // One that is not written leaves the one before; whoever writes records is told that the disk fails.
+    // On failure the previous anchor stays; the failing disk is reported by the writes of records.
     meta.put(CLOCK, packAnchor(anchor)).catch(() => undefined);
   };
   return new StateClock({ clock, hostUptime: uptime }, readAnchor(meta.get(CLOCK)), write);
@@ -107,7 +109,7 @@ async function closeState(environment: RootDatabase, clock: StateClock, unlock: 
   try {
     clock.anchor();
     clock.close();
-    // What could not be written was told to whoever wanted it written.
+    // Failed writes have been reported to their callers.
     await environment.flushed.then(
       () => undefined,
       () => undefined,
@@ -135,13 +137,13 @@ async function examine({ path }: StatePlace): Promise<StateReport | undefined> {
   }
 }
 
-/** Why the contents cannot be used as they are, or null. */
+/** Returns why the contents cannot be used, or null. */
 async function problemOf(report: StateReport, { path }: StatePlace): Promise<string | null> {
   const { problem, format, intact, databases } = report;
   if (problem !== null) return problem;
-  // What a record is sealed with says its format better than a number that stands by itself.
-  if (intact > 0 || isFormer(report)) return secondOpinion(path);
+  // The checksum of an intact record confirms the format, whatever the separate format number is.
+  if (intact > 0 || isFormat1(report)) return checkWithLmdb(path);
   const isEmpty = databases.every((name) => name === "meta" || name === RECORDS);
   if (isEmpty && (format === undefined || format === FORMAT)) return null;
-  return `its format is ${format ?? "not known"}, not ${FORMAT}`;
+  return `its format is ${format ?? "unknown"}, not ${FORMAT}`;
 }

@@ -6,22 +6,22 @@ import { openRecords, tableOf } from "./record-table.js";
 import { openStateFile, type StateFile } from "./state-file.js";
 import { makeFolder, type StatePlace, stateUnavailable } from "./state-folder.js";
 
-/** What became of contents that were damaged. */
+/** Outcome of rebuilding damaged state. */
 export interface Damage {
-  /** What is wrong with them. */
+  /** What is wrong with the state. */
   readonly problem: string;
-  /** Records that went on into the new folder. */
+  /** Records that were copied to the new folder. */
   readonly kept: number;
-  /** Records that are missing from it; undefined: it cannot be told how many. */
+  /** Records that are missing from it; undefined: unknown. */
   readonly leftOut: number | undefined;
-  /** Where the damaged folder is now. */
+  /** New path of the damaged folder. */
   readonly setAside: string;
 }
 
 export interface RebuildOptions extends StatePlace {
   readonly problem: string;
   readonly openEnvironment: (path: string) => RootDatabase;
-  /** Whether a record is of use without those that are missing. */
+  /** Whether a record is useful without those that are missing. */
   readonly isRescued: (table: string, key: string) => boolean;
 }
 
@@ -29,7 +29,7 @@ export interface RebuildOptions extends StatePlace {
 const BATCH = 5000;
 
 /**
- * Set a damaged folder aside and write what is intact of it into a new one. When that cannot be written, everything is put back.
+ * Sets a damaged folder aside, and writes its intact records into a new one. When that fails, the damaged folder is restored.
  * @throws {StateError}
  */
 export async function rebuildState(
@@ -51,7 +51,7 @@ export async function rebuildState(
         : leftOut === 1
           ? "1 record is"
           : `${leftOut} records are`;
-    logger.error(`kept state is damaged: ${many} left out, the others go on; the damaged folder is set aside`, {
+    logger.error(`stored state is damaged: ${many} left out, the others are used; the damaged folder is set aside`, {
       path,
       ...damage,
     });
@@ -92,7 +92,7 @@ async function rescue(
   }
 }
 
-/** Give a folder a name that says that it is damaged, and when; returns it. @throws {StateError} */
+/** Renames a folder to `….damaged-<time>`; returns the new path. @throws {StateError} */
 export function setAside({ path, setting }: StatePlace, wallMs: number): string {
   const name = `${resolve(path)}.damaged-${new Date(wallMs).toISOString().replace(/[:.]/g, "-")}`;
   let aside = name;

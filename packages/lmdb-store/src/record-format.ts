@@ -2,12 +2,12 @@ import type { LogPosition } from "@tributary/replication";
 import type { StoredRegistration } from "@tributary/resource-directory";
 
 /*
- * Records are arrays, packed by MessagePack: members by place, so that neither names nor shared structures have to be kept
- * with them. A change of their meaning is a new format.
+ * Records are arrays whose members are identified by position, so that no names are stored. A change of their meaning requires a
+ * new format version.
  */
 
-/** ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple; stampMs, if it was told. */
-type KeptRegistration = readonly [
+/** ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, and stampMs if there is one. */
+type RegistrationRecord = readonly [
   string,
   string | null,
   string,
@@ -21,7 +21,8 @@ type KeptRegistration = readonly [
   number?,
 ];
 
-export function packRegistration(registration: StoredRegistration): KeptRegistration {
+/** Encodes a registration. */
+export function packRegistration(registration: StoredRegistration): RegistrationRecord {
   const {
     ep,
     d = null,
@@ -39,8 +40,9 @@ export function packRegistration(registration: StoredRegistration): KeptRegistra
   return stampMs === undefined ? packed : [...packed, stampMs];
 }
 
-export function unpackRegistration(id: string, kept: KeptRegistration): StoredRegistration {
-  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, stampMs] = kept;
+/** Decodes a registration. */
+export function unpackRegistration(id: string, record: RegistrationRecord): StoredRegistration {
+  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, stampMs] = record;
   return {
     id,
     ep,
@@ -57,7 +59,8 @@ export function unpackRegistration(id: string, kept: KeptRegistration): StoredRe
   };
 }
 
-export function isKeptRegistration(value: unknown): value is KeptRegistration {
+/** Whether a decoded value is a registration record. */
+export function isRegistrationRecord(value: unknown): value is RegistrationRecord {
   if (!Array.isArray(value) || value.length < 10 || value.length > 11) return false;
   const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, stampMs = 0] = value;
   return (
@@ -69,7 +72,7 @@ export function isKeptRegistration(value: unknown): value is KeptRegistration {
   );
 }
 
-/** Whether a value is a list of attributes. */
+/** Whether a decoded value is a list of attributes. */
 export function isAttributes(value: unknown): value is readonly (readonly [string, string | null])[] {
   return (
     Array.isArray(value) &&
@@ -84,13 +87,14 @@ export function isAttributes(value: unknown): value is readonly (readonly [strin
 }
 
 /** created, ep, res, renewed, isRemoved, cameBack. */
-type KeptPosition = readonly [number, number, number, number, boolean, boolean];
+type PositionRecord = readonly [number, number, number, number, boolean, boolean];
 
-export function packPosition({ created, ep, res, renewed, isRemoved, cameBack }: LogPosition): KeptPosition {
+/** Encodes a position of the change log. */
+export function packPosition({ created, ep, res, renewed, isRemoved, cameBack }: LogPosition): PositionRecord {
   return [created, ep, res, renewed, isRemoved, cameBack];
 }
 
-/** The position kept for `href`, or undefined when there is none that can be read. */
+/** Decodes the stored position of `href`; undefined when it cannot be read. */
 export function readPosition(href: string, value: unknown): LogPosition | undefined {
   if (!Array.isArray(value) || value.length !== 6) return undefined;
   const [created, ep, res, renewed, isRemoved, cameBack] = value;

@@ -4,23 +4,23 @@ import { sealRecord, unsealRecord } from "./sealed-record.js";
 /** Name of the database that holds every table. */
 export const RECORDS = "records";
 const SEPARATOR = "\0";
-/** The first byte behind the separator. */
+/** Upper bound of keys with the separator. */
 const AFTER_SEPARATOR = "\u0001";
 
 export type Records = Database<Buffer, Buffer>;
 
-/** The database of all records, of an environment that is open. */
+/** Opens the database that holds every table. */
 export function openRecords(environment: RootDatabase): Records {
   return environment.openDB<Buffer, Buffer>({ name: RECORDS, encoding: "binary", keyEncoding: "binary" });
 }
 
-/** Name of the table that a key belongs to. */
+/** Returns the table that a key belongs to. */
 export function tableOf(key: Uint8Array): string {
   const text = Buffer.from(key).toString("utf8");
   return text.slice(0, Math.max(0, text.indexOf(SEPARATOR)));
 }
 
-/** Records of one kind, by key. Each is verified when it is read, and decoded by itself. */
+/** A table: records of one kind, by key. Each record is verified when it is read. */
 export class RecordTable {
   readonly #records: Records;
   readonly #name: string;
@@ -30,7 +30,7 @@ export class RecordTable {
     this.#name = name;
   }
 
-  /** The content under `key`; undefined: there is none, or it is damaged. */
+  /** Returns the content under `key`; undefined: there is none, or it is damaged. */
   get(key: string): unknown {
     const bytes = this.#keyOf(key);
     const record = this.#records.get(bytes);
@@ -48,7 +48,7 @@ export class RecordTable {
     return this.#records.remove(this.#keyOf(key));
   }
 
-  /** Remove a record within a transaction. */
+  /** Removes a record within a transaction. */
   removeSync(key: string): void {
     this.#records.removeSync(this.#keyOf(key));
   }

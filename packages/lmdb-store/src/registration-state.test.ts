@@ -140,7 +140,7 @@ describe("damage never prevents the start", () => {
       expect(state.rejected.get("state-damaged")).toBe(1);
       expect(state.damage?.setAside).toContain("state.damaged-");
       expect(logger.said).toContainEqual(
-        expect.objectContaining({ level: "error", message: expect.stringContaining("kept state is damaged") }),
+        expect.objectContaining({ level: "error", message: expect.stringContaining("stored state is damaged") }),
       );
     } else expect(kept).toEqual([]);
     await state.store.put(registration("new"));

@@ -1,10 +1,10 @@
 import type { LogPosition } from "@tributary/replication";
 import type { FeedHistory, RegistrationStore, StoredRegistration } from "@tributary/resource-directory";
-import type { TakeOver } from "./former-format.js";
+import type { Migration } from "./format-1-migration.js";
 import { META, type OpenState, type OpenStateDeps, openState } from "./open-state.js";
 import type { Damage } from "./rebuild-state.js";
 import {
-  isKeptRegistration,
+  isRegistrationRecord,
   packPosition,
   packRegistration,
   readPosition,
@@ -12,43 +12,45 @@ import {
 } from "./record-format.js";
 import { RecordTable } from "./record-table.js";
 
+/** Collaborators of `openRegistrationState`. */
 export interface RegistrationStateDeps extends OpenStateDeps {
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
 
+/** Settings of `openRegistrationState`. */
 export interface RegistrationStateOptions {
-  /** Folder that everything is kept in. */
+  /** Folder of the database. */
   readonly path: string;
-  /** Path above the registration resources, as references: `/reg/`. */
+  /** Path prefix of the registration resources: `/reg/`. */
   readonly hrefPrefix: string;
-  /** Key of the configuration that names the folder, for messages; default `registration.store`. */
+  /** Configuration key that names the folder, for messages. Default: `registration.store`. */
   readonly setting?: string;
 }
 
-/** What an RD keeps across restarts: its registrations, and the history by which proxies resume. */
+/** The persistent state of an RD: its registrations, and the history that lets proxies resume. */
 export interface RegistrationState {
   readonly store: RegistrationStore;
   readonly history: FeedHistory;
-  /** What could not be taken over, by cause. Monotonic. */
+  /** Records that could not be used, by cause. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
-  /** What was lost at this start; absent: nothing. The history is another one then. */
+  /** Damage found at this start; absent: none. With damage, the history starts with a new epoch. */
   readonly damage?: Damage;
 }
 
 const REGISTRATIONS = "registration";
 const POSITIONS = "position";
-/** Counters set aside at once: after a crash the history goes on behind all that may have been handed out. */
+/** Counters reserved at once: after a crash the history continues after all counters that may have been used. */
 const RESERVED_COUNTERS = 100_000;
 const EPOCHS = 2 ** 24;
 
 /**
- * Open the state of an RD. What `store.put` and `store.delete` resolved for is on disk; writes of a moment share one commit.
+ * Opens the state of an RD. When `store.put` or `store.delete` resolves, the change is on disk; concurrent writes share one commit.
  *
- * A registration and its position in the history are two records, since the position is known only after the registration
- * is kept. Each write of a registration takes its position away in the same commit, so that after a crash a registration
- * without one counts as changed, and is told again. When a record was damaged, whatever it was, the history is given up: proxies
- * synchronise again and drop what is missing here.
+ * A registration and its position in the history are two records, because the position is only known after the registration is
+ * stored. Each write of a registration removes its position in the same commit: after a crash, a registration without a position
+ * counts as changed, and proxies receive it again. When any record is damaged the history is discarded: proxies resynchronise, and
+ * drop what is missing here.
  * @throws {StateError}
  */
 export async function openRegistrationState(
@@ -58,8 +60,8 @@ export async function openRegistrationState(
   const rejected = new Map<string, number>();
   const reject = (cause: string, count = 1) => rejected.set(cause, (rejected.get(cause) ?? 0) + count);
   let undecodable = 0;
-  const takeOver = takeOverRegistrations(() => undecodable++);
-  const state = await openState(deps, { path, setting, rescued: new Set([REGISTRATIONS]), takeOver });
+  const migrate = migrateRegistrations(() => undecodable++);
+  const state = await openState(deps, { path, setting, rescued: new Set([REGISTRATIONS]), migrate });
   const { environment, records, clock, damage } = state;
   if (damage !== undefined) {
     reject("state-damaged");
@@ -78,19 +80,19 @@ export async function openRegistrationState(
   async function* load(): AsyncGenerator<StoredRegistration> {
     let unreadable = 0;
     for (const { key: id, content } of registrations.entries()) {
-      if (!isKeptRegistration(content)) unreadable++;
+      if (!isRegistrationRecord(content)) unreadable++;
       else yield onThisClock(id, content);
     }
     if (unreadable === 0) return;
     reject("state-record", unreadable);
-    deps.logger.warn("kept registrations cannot be read and are left out", { path, count: unreadable });
+    deps.logger.warn("stored registrations cannot be read and are left out", { path, count: unreadable });
   }
 
   const store: RegistrationStore = {
     load,
     get(id) {
       const content = registrations.get(id);
-      return isKeptRegistration(content) ? onThisClock(id, content) : undefined;
+      return isRegistrationRecord(content) ? onThisClock(id, content) : undefined;
     },
     async put(registration) {
       const renewedAtMs = clock.toState(registration.renewedAtWallMs);
@@ -100,7 +102,7 @@ export async function openRegistrationState(
       });
     },
     async delete(id) {
-      // Its position stays: one that no registration goes with was removed, and proxies will be told.
+      // The position stays: without a registration it stands for a removal that proxies have to learn of.
       await registrations.remove(id);
     },
     close: () => state.close(),
@@ -109,13 +111,13 @@ export async function openRegistrationState(
   return { store, history, rejected, ...(damage === undefined ? {} : { damage }) };
 }
 
-function takeOverRegistrations(onUndecodable: () => void): TakeOver {
+function migrateRegistrations(onUndecodable: () => void): Migration {
   return function* (former, numberOf, records) {
     const registrations = new RecordTable(records, REGISTRATIONS);
     const positions = new RecordTable(records, POSITIONS);
     const meta = new RecordTable(records, META);
     for (const { key, content } of former("registrations")) {
-      if (typeof key === "string" && isKeptRegistration(content)) yield registrations.put(key, content);
+      if (typeof key === "string" && isRegistrationRecord(content)) yield registrations.put(key, content);
       else onUndecodable();
     }
     for (const { key, content } of former("positions")) {
@@ -146,7 +148,7 @@ async function openHistory(
   let reserved = counter + RESERVED_COUNTERS;
   if (isBroken) await Promise.all([...positions.keys()].map((href) => positions.remove(href)));
   await Promise.all([meta.put("epoch", epoch), meta.put("reserved", reserved), meta.put("horizon", horizon)]);
-  // A position that is not kept means that its registration is told again after a restart.
+  // Without its position, a registration is sent to proxies again after a restart.
   const failed = () => undefined;
 
   function* kept(): Generator<LogPosition> {

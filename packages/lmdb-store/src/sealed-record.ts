@@ -1,21 +1,21 @@
 import { createHash } from "node:crypto";
 
 /*
- * A record on disk: the first bytes of a SHA-256 over its key and its content, then the content as JSON. A record under a key
- * that is not its own fails like one whose content was changed.
+ * A record on disk is a checksum, the first bytes of a SHA-256 over key and content, followed by the content as JSON. A record
+ * under a wrong key fails the check, as does one with changed content.
  */
 
 const SEAL_BYTES = 8;
-/** Version of the format of the records: one of another version fails like one that is damaged. */
+/** Version of the record format. It is part of the checksum, so that a record of another version fails the check. */
 export const FORMAT = 2;
 
-/** The bytes of a record that holds `content` under `key`. */
+/** Encodes a record with `content` under `key`. */
 export function sealRecord(key: Uint8Array, content: unknown): Buffer {
   const text = Buffer.from(JSON.stringify(content), "utf8");
   return Buffer.concat([sealOf(key, text), text]);
 }
 
-/** The content of a record, as JSON text; undefined when record or key are not what they were when it was written. */
+/** Verifies a record and returns its content as JSON text; undefined when record or key have changed since it was written. */
 export function unsealRecord(key: Uint8Array, record: Uint8Array): string | undefined {
   if (record.length <= SEAL_BYTES) return undefined;
   const text = record.subarray(SEAL_BYTES);

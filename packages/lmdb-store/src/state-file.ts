@@ -19,44 +19,44 @@ import { isTidy, type LeafNode, TreeWalk } from "./pages/page-tree.js";
 import { RECORDS } from "./record-table.js";
 import { unsealRecord } from "./sealed-record.js";
 
-/** After so many records, others get their turn. */
+/** Records examined per turn of the event loop. */
 const RECORDS_PER_TURN = 2000;
 const DEFAULT_PAGE_SIZE = 4096;
 
-/** A record that is what it was when it was written. */
+/** A record whose checksum is correct. */
 export interface IntactRecord {
   readonly key: Buffer;
   readonly record: Buffer;
 }
 
-/** What is found in the file of an environment. */
+/** Result of examining the file of an environment. */
 export interface StateReport {
-  /** Why it must not be opened as it is; null: it may. */
+  /** Why it must not be opened; null: it may. */
   readonly problem: string | null;
-  /** Version of the format that it says; undefined: none, or not readable. */
+  /** The format version in the file; undefined: none, or not readable. */
   readonly format: number | undefined;
   /** Databases in it. */
   readonly databases: readonly string[];
-  /** Records that are what they were, and records that are not. */
+  /** Numbers of intact and damaged records. */
   readonly intact: number;
   readonly damaged: number;
 }
 
-/** The database file of a folder, or undefined when there is nothing in it. @throws when it cannot be opened. */
+/** Opens the database file of a folder; undefined when there is none, or it is empty. @throws when it cannot be opened. */
 export function openStateFile(folder: string): StateFile | undefined {
   const path = join(folder, "data.mdb");
   if (!existsSync(path)) return undefined;
   const found = statSync(path);
-  // Opening a pipe would wait for whoever writes into it.
+  // Opening a pipe would block until there is a writer.
   if (!found.isFile()) throw new Error(`${path} is not a file`);
   return found.size === 0 ? undefined : new StateFile(new PageFile(path));
 }
 
-/** Reads the file of an environment that may be damaged anywhere. Never changes it. */
+/** Read-only access to the file of an environment, which may be damaged anywhere. */
 export class StateFile {
   readonly #file: PageFile;
   readonly #pageSize: number;
-  /** The snapshot that counts, and why that is in doubt. */
+  /** The latest snapshot, and the reason why that is in doubt. */
   readonly #meta: MetaPage | null;
   readonly #metaProblem: string | null;
 
@@ -100,7 +100,7 @@ export class StateFile {
     return { problem, format, databases, intact, damaged };
   }
 
-  /** How many records there were, as far as that can be told. */
+  /** The number of records according to the file; undefined when that cannot be read. */
   recordCount(): number | undefined {
     try {
       if (this.#meta === null) return undefined;
@@ -112,7 +112,7 @@ export class StateFile {
     return undefined;
   }
 
-  /** Every record that is what it was, each key once. */
+  /** Yields every intact record, each key once. */
   *intactRecords(): Generator<IntactRecord> {
     if (this.#areTreesSound()) yield* this.#recordsOfTrees();
     else yield* this.#recordsOfPages();
@@ -134,8 +134,8 @@ export class StateFile {
   }
 
   /**
-   * Records by reading every page that is not free. What stands in free pages was removed or replaced. Where the list of free
-   * pages is damaged as well, the copy in the youngest page counts.
+   * Finds records by reading every page that is not free; free pages hold removed and replaced records. Where the free list is
+   * damaged as well, the version in the page of the latest commit is used.
    */
   *#recordsOfPages(): Generator<IntactRecord> {
     const free = this.#freePages();
@@ -192,7 +192,7 @@ export class StateFile {
     onDatabase: (name: string) => void = () => {},
   ): Generator<LeafNode & { readonly database: string }> {
     for (const { key, flags, node } of walk.nodes(main)) {
-      if (flags !== NODE.TREE) throw new PageDamage("something else than a database among the databases");
+      if (flags !== NODE.TREE) throw new PageDamage("an entry of the main tree is not a database");
       const database = nameOf(key);
       onDatabase(database);
       for (const leaf of walk.nodes(treeOf(node))) {
@@ -203,8 +203,8 @@ export class StateFile {
   }
 
   /**
-   * The snapshot of the last commit. LMDB takes the one with the larger number; here the pages that it leads to have to bear
-   * that number too, so that a damaged number does not bring back the snapshot before it.
+   * Finds the snapshot of the last commit. LMDB takes the one with the larger number. Here its pages must have that number too, so
+   * that a damaged number does not bring back the previous snapshot.
    */
   #latestSnapshot(): { meta: MetaPage | null; problem: string | null } {
     const found = ([0, 1] as const).map((slot) => metaOrDamage(this.#file, slot, this.#pageSize));
@@ -224,7 +224,7 @@ export class StateFile {
     return { meta: actual, problem: isClear ? null : "it is not clear which snapshot is the latest" };
   }
 
-  /** The commit that wrote the roots of a snapshot. */
+  /** Number of the commit that wrote the roots of a snapshot. */
   #transactionOf({ free, main }: MetaPage): number {
     let latest = 0;
     for (const { root } of [free, main]) {
@@ -245,7 +245,7 @@ export class StateFile {
   }
 }
 
-/** Offsets at which nodes may stand. */
+/** Possible offsets of nodes in a page. */
 function offsetsIn(page: Buffer): number[] {
   const header = headerOf(page);
   const isListKnown = isTidy(header, page.length) && header.flags === PAGE.LEAF;

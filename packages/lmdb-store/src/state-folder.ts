@@ -2,16 +2,16 @@ import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { StateError } from "./errors.js";
 
-/** Where state is kept, and the setting that says so. */
+/** The folder of stored state, and the setting that names it. */
 export interface StatePlace {
   readonly path: string;
-  /** Key of the configuration, for messages. */
+  /** Configuration key, for messages. */
   readonly setting: string;
 }
 
 /**
- * Make a folder and what is missing above it, one after the other: on some file systems, such as /proc, a recursive mkdir of
- * Node never returns. @throws {StateError} `STATE_UNAVAILABLE`
+ * Creates a folder and its missing parents, one by one: on some file systems, such as /proc, the recursive mkdir of Node never
+ * returns. @throws {StateError} `STATE_UNAVAILABLE`
  */
 export function makeFolder(place: StatePlace): void {
   const missing: string[] = [];
@@ -31,7 +31,7 @@ export function makeFolder(place: StatePlace): void {
   }
 }
 
-/** The error for state that cannot be kept, with its cause and what to do. */
+/** Creates the error for a folder that cannot be used, with its cause and a remedy. */
 export function stateUnavailable({ path, setting }: StatePlace, error: unknown): StateError {
   const { code, message } = error as NodeJS.ErrnoException;
   const cause = (code !== undefined && CAUSES[code]) || message;
@@ -48,7 +48,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only (EROFS)",
   ENOSPC: "the disk is full (ENOSPC)",
   EDQUOT: "the quota of this user is used up (EDQUOT)",
-  ENOENT: "the folder cannot be made there (ENOENT)",
+  ENOENT: "the folder cannot be created there (ENOENT)",
   ENOTDIR: "a part of the path is a file (ENOTDIR)",
   ENAMETOOLONG: "the path is too long (ENAMETOOLONG)",
 };

@@ -1,9 +1,9 @@
 import type { Environment } from "./environment.js";
 
-/** How often it is looked whether all is done. */
+/** Interval between checks of `isDone`, ms. */
 const DRAIN_STEP_MS = 20;
 
-/** Wait until `isDone`, for `drainMs` at most. */
+/** Waits until `isDone` returns true, for at most `drainMs`. */
 export async function drain(env: Environment, isDone: () => boolean, drainMs: number): Promise<void> {
   const untilMs = env.clock.nowMs() + drainMs;
   while (!isDone()) {

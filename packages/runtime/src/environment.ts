@@ -1,22 +1,22 @@
-/** A timer that can be cancelled. Cancelling twice, or after it fired, does nothing. */
+/** A timer that can be cancelled. Cancelling it again, or after it fired, does nothing. */
 export interface Timer {
   cancel(): void;
 }
 
-/** Time as the outside world gives it. Injected everywhere, so that tests and simulations run in virtual time. */
+/** A source of time. Injected everywhere, so that tests and simulations run in virtual time. */
 export interface Clock {
   /** Milliseconds on a monotonic clock; the origin is arbitrary. Never jumps. */
   nowMs(): number;
   /** Milliseconds since the Unix epoch, for persistence and people. May jump. */
   wallMs(): number;
-  /** Call `callback` once after `delayMs` (any non-negative number; delays beyond 2^31 ms are kept exactly). */
+  /** Calls `callback` once after `delayMs`, which may be any non-negative number, also beyond 2^31. */
   setTimer(delayMs: number, callback: () => void): Timer;
 }
 
 /** Uniform random number in [0, 1). */
 export type Random = () => number;
 
-/** Structured log: a short constant message and fields. `info` is for operators, `debug` for developers. */
+/** A structured log: each entry is a short constant message with fields. `info` is for operators, `debug` for developers. */
 export interface Logger {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -24,7 +24,7 @@ export interface Logger {
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
-/** What a component needs from outside besides its collaborators. */
+/** Clock, randomness and log of a component. */
 export interface Environment {
   readonly clock: Clock;
   readonly random: Random;

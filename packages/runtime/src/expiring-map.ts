@@ -7,20 +7,20 @@ interface Entry<V> {
   expiresAtMs: number;
 }
 
-/** Bounds of an ExpiringMap. */
+/** Bounds of an `ExpiringMap`. */
 export interface ExpiringMapOptions {
-  /** How long an entry stays after it was last used. */
+  /** Time that an entry stays after its last use, ms. */
   readonly lifetimeMs: number;
   readonly maxEntries: number;
-  /** Bound of the sum of weights; a single heavier entry is kept all the same, alone. */
+  /** Bound of the sum of weights. A single entry that exceeds it is still kept, alone. */
   readonly maxWeight?: number;
 }
 
-/** What an entry counts for. */
+/** Weight and holder of an entry. */
 export interface EntryShare {
   /** Default 0. */
   readonly weight?: number;
-  /** Who takes its place; default: the same for all. */
+  /** The party that the entry is counted against; default: one for all. */
   readonly holder?: string;
 }
 
@@ -30,8 +30,8 @@ interface Holding {
 }
 
 /**
- * A map whose entries vanish when they are not used for a while, or when there are too many: then whoever holds most loses the
- * entry that was used least recently. All lifetimes are equal, so the order of use is the order of expiry: one timer serves all.
+ * A map whose entries expire when they are not used for a while. When it is full, the holder with the most entries (or weight)
+ * loses its least recently used one. All lifetimes are equal, so the order of use is the order of expiry: one timer serves all.
  */
 export class ExpiringMap<V> {
   readonly #clock: Clock;
@@ -50,7 +50,7 @@ export class ExpiringMap<V> {
     return this.#entries.size;
   }
 
-  /** The value, which counts as used now. */
+  /** Returns the value and marks it as used. */
   get(key: string): V | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
@@ -90,7 +90,7 @@ export class ExpiringMap<V> {
     if (holding.entries === 0) this.#holdings.delete(entry.holder);
   }
 
-  /** Delete every entry whose key starts so. Takes time for each entry there is. */
+  /** Deletes every entry whose key starts with `prefix`. Takes time proportional to the number of all entries. */
   deleteWithPrefix(prefix: string): void {
     for (const key of this.#entries.keys()) if (key.startsWith(prefix)) this.delete(key);
   }
@@ -103,7 +103,7 @@ export class ExpiringMap<V> {
     this.#weight = 0;
   }
 
-  /** Make room for the entry that was added last. */
+  /** Evicts entries until the bounds hold; the entry just added goes last. */
   #trim(added: string): void {
     const { maxEntries, maxWeight = Number.POSITIVE_INFINITY } = this.#options;
     for (;;) {
@@ -115,7 +115,7 @@ export class ExpiringMap<V> {
     }
   }
 
-  /** Of those who hold equally much, whoever used theirs least recently. Where only one entry may stay, it is the added one. */
+  /** Key of the least recently used entry of the largest holder; ties go to the least recent use. */
   #leastUsedOfRichest(added: string, measure: keyof Holding): string | undefined {
     let found: string | undefined;
     let most = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,6 @@
 import type { Clock, Logger, Timer } from "./environment.js";
 
-/** Longest delay that `setTimeout` keeps; beyond it Node fires at once. */
+/** Longest delay of `setTimeout`; with a longer one Node fires at once. */
 const MAX_TIMEOUT_MS = 2_147_483_647;
 
 class ChainedTimer implements Timer {
@@ -16,7 +16,7 @@ class ChainedTimer implements Timer {
 
   readonly #step = (): void => {
     const leftMs = this.#dueMs - performance.now();
-    // setTimeout may fire up to a millisecond early; only the tail of a chained delay is worth another timer.
+    // setTimeout may fire up to a millisecond early; only a longer remainder needs another timer.
     if (leftMs > 1) {
       this.#handle = setTimeout(this.#step, Math.min(leftMs, MAX_TIMEOUT_MS));
       return;
@@ -31,7 +31,7 @@ class ChainedTimer implements Timer {
   }
 }
 
-/** The real clock: monotonic time from `performance.now()`, timers of any length. */
+/** Returns the real clock: monotonic time from `performance.now()`, timers of any length. */
 export function systemClock(): Clock {
   return {
     nowMs: () => performance.now(),
@@ -42,5 +42,5 @@ export function systemClock(): Clock {
 
 const ignore = (): void => {};
 
-/** A logger that says nothing. */
+/** A logger that discards everything. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };

@@ -1,55 +1,55 @@
 import type { Clock } from "./environment.js";
 
-/** Time that long work may take in one turn of the event loop, ms. */
+/** Time for long work in one turn of the event loop, ms. */
 export const TURN_BUDGET_MS = 5;
-/** How long one piece of work goes on before others have their turn, ms. */
+/** Time slice of one task before the next owner runs, ms. */
 const PIECE_MS = 2;
 
-/** A piece of work that returns at `untilMs`, by the monotonic clock, or shortly after; true: there is more of it. Must not throw. */
+/** A task that returns at `untilMs` (monotonic) or shortly after, with true when there is more to do. Must not throw. */
 export type TurnTask = (untilMs: number) => boolean;
 
 /**
- * Divides long work into turns of the event loop, so that datagrams and timers are not kept waiting. All work of a process shares
- * one queue and its budget per turn. Owners take turns: whoever has much to do does not hold up those who have little. Work begins
- * before the turn ends in which it was added, while there is time.
+ * Divides long work into turns of the event loop, so that datagrams and timers do not wait. All work of a process shares one queue
+ * and one budget per turn. Owners are served round-robin, so an owner with much work does not delay one with little. Work starts in
+ * the turn in which it was added if there is time left.
  */
 export class Turns {
   readonly #clock: Clock;
   readonly #budgetMs: number;
   readonly #tasks = new Map<string, TurnTask[]>();
   #isScheduled = false;
-  /** Start of the present turn, as far as that can be told apart from the one before. */
+  /** Estimated start of the present turn. */
   #turnStartMs = Number.NEGATIVE_INFINITY;
   #spentMs = 0;
-  /** Start of the work that is being done, whose time is not in `#spentMs` yet. */
+  /** Start of the work that is running, whose time is not in `#spentMs` yet. */
   #workStartMs: number | null = null;
 
-  /** `budgetMs`: time per turn; 0: one step of one piece of work in each, for tests. */
+  /** `budgetMs`: time per turn; 0: one step of one task per turn, for tests. */
   constructor(clock: Clock, budgetMs = TURN_BUDGET_MS) {
     this.#clock = clock;
     this.#budgetMs = budgetMs;
   }
 
-  /** Owners with work to do. */
+  /** Owners with tasks in the queue. */
   get size(): number {
     return this.#tasks.size;
   }
 
-  /** Put `task` behind whatever `owner` has to do already. */
+  /** Queues `task` behind the other tasks of `owner`. */
   add(owner: string, task: TurnTask): void {
     const tasks = this.#tasks.get(owner);
     if (tasks === undefined) this.#tasks.set(owner, [task]);
     else tasks.push(task);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    // Whatever else happens in this turn is taken into account.
+    // A microtask runs after the rest of the present job, whose time counts.
     if (this.leftMs() > 0) queueMicrotask(this.#run);
     else this.#clock.setTimer(0, this.#runNextTurn);
   }
 
   /**
-   * Do work at once: `task` has at least `leastMs`, or as much as is left of this turn. What it does not finish waits in the queue.
-   * Undefined when everything was done, else a promise of that. An error of the task is thrown or rejects the promise.
+   * Runs `task` at once, for the time left in this turn but at least `leastMs`, and queues the rest. Returns undefined when the task
+   * is done, else a promise for its end. An error of the task is thrown, or rejects the promise.
    */
   start(owner: string, task: TurnTask, leastMs = 0): undefined | Promise<void> {
     const isUnfinished = this.#spend(() => task(this.#clock.nowMs() + Math.max(leastMs, this.leftMs())));
@@ -67,7 +67,7 @@ export class Turns {
     });
   }
 
-  /** By the clock that tasks are given their time in. */
+  /** The present time on the clock of `untilMs`. */
   nowMs(): number {
     return this.#clock.nowMs();
   }
@@ -80,12 +80,12 @@ export class Turns {
     return Math.max(0, this.#budgetMs - this.#spentMs - underWayMs);
   }
 
-  /** Several messages may be received in one turn: their work is counted together. */
+  /** Several messages may arrive in one turn; their work shares its budget. */
   #isNextTurn(nowMs: number): boolean {
     return nowMs - this.#turnStartMs >= 2 * this.#budgetMs;
   }
 
-  /** Call `work`, whose time counts as spent in this turn. */
+  /** Calls `work` and charges its time to this turn. */
   #spend<T>(work: () => T): T {
     if (this.#workStartMs !== null) return work();
     const startMs = this.#clock.nowMs();
@@ -110,7 +110,7 @@ export class Turns {
     if (this.#isScheduled) this.#clock.setTimer(0, this.#runNextTurn);
   };
 
-  /** One task at least, or nothing would ever be done. */
+  /** Runs tasks until `endMs`, but at least one, so that there is always progress. */
   #work(endMs: number): void {
     let nowMs = this.#clock.nowMs();
     do {
@@ -118,7 +118,7 @@ export class Turns {
       if (next.done === true) return;
       const [owner, tasks] = next.value;
       const task = tasks.shift();
-      // Behind the others, whether or not there is more.
+      // Round-robin: the owner goes to the end of the queue.
       this.#tasks.delete(owner);
       this.#tasks.set(owner, tasks);
       if (task?.(Math.min(endMs, nowMs + PIECE_MS)) === true) tasks.push(task);
@@ -135,7 +135,7 @@ export class Turns {
 
 const TURNS = new WeakMap<Clock, Turns>();
 
-/** The turns of the event loop that a clock belongs to: the same for everybody who has the same clock. */
+/** Returns the `Turns` of a clock; always the same for the same clock. */
 export function turnsOf(clock: Clock): Turns {
   let turns = TURNS.get(clock);
   if (turns === undefined) {
@@ -145,12 +145,12 @@ export function turnsOf(clock: Clock): Turns {
   return turns;
 }
 
-/** Documents of upstreams, where nobody says whose they are. */
+/** Default owner: work on documents of upstreams. */
 const UPSTREAMS = "upstreams";
 
 /**
- * Runs `work` to its end, which yields between small steps, within the budget of each turn. Stops early when aborted. Between two
- * turns anything may happen.
+ * Runs a generator that yields between small steps to its end, within the budget of each turn. Stops early when aborted. Other code
+ * runs between two turns.
  */
 export async function inTurns<T>(
   turns: Turns,
@@ -162,7 +162,7 @@ export async function inTurns<T>(
   let isBegun = false;
   await turns.start(owner, (untilMs) => {
     do {
-      // It may have been aborted while it waited.
+      // It may have been aborted in the queue.
       if (isBegun && signal?.aborted === true) return false;
       isBegun = true;
       const step = work.next();

@@ -1,7 +1,7 @@
 import { formatConfigError, loadConfig } from "@tributary/node";
 import { type CommandIo, EXIT_USAGE } from "../command-io.js";
 
-/** `tributary check`: says OK, or every error. Returns the exit status. */
+/** `tributary check`: prints OK, or every error. Returns the exit status. */
 export function check(options: { readonly config: string }, io: CommandIo): number {
   const result = loadConfig(options.config);
   if (result.ok) {

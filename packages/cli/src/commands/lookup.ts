@@ -26,10 +26,11 @@ import { watchLookup } from "../lookup-watch.js";
 import { searchByMulticast } from "../register/directory-search.js";
 import { createEndpointClient } from "../register/endpoint-client.js";
 
+/** Arguments of `tributary lookup`. */
 export interface LookupCommandOptions {
   readonly kind: "ep" | "res";
   readonly criteria: readonly string[];
-  /** Absent: this machine, else whoever answers to multicast. */
+  /** The server to ask; absent: this machine, else a server found by multicast. */
   readonly at?: string;
   readonly json: boolean;
   readonly watch: boolean;
@@ -37,7 +38,7 @@ export interface LookupCommandOptions {
   readonly timeout: number;
 }
 
-/** `tributary lookup`: print what a lookup answers. Returns the exit status. */
+/** `tributary lookup`: prints the result of a lookup. Returns the exit status. */
 export async function lookup(options: LookupCommandOptions, io: CommandIo): Promise<number> {
   const env = systemEnvironment(silentLogger);
   const client = await openCoapClient({ env });
@@ -56,14 +57,14 @@ export async function lookup(options: LookupCommandOptions, io: CommandIo): Prom
   }
 }
 
-/** The command with its way to the network. */
+/** Runs the command with an injected network. */
 export async function runLookup(
   options: LookupCommandOptions,
   deps: {
     readonly client: CoapClient;
     readonly io: CommandIo;
     readonly clock: Parameters<typeof watchLookup>[0]["clock"];
-    /** Origins of servers with a resource of this type that answer to multicast. */
+    /** Finds the origins of servers with a resource of this type by multicast. */
     readonly search: (resourceType: string) => Promise<readonly string[]>;
   },
 ): Promise<number> {
@@ -96,14 +97,14 @@ export async function runLookup(
   }
 }
 
-/** Where is asked when nothing else is said. */
+/** The server that is asked without `--at`. */
 const THIS_MACHINE = "coap://localhost";
 
 function isNobodyThere(error: unknown): boolean {
   return error instanceof TransportError && (error.code === "UNREACHABLE" || error.code === "TIMEOUT");
 }
 
-/** The lookup interface of a server that answers to multicast (RFC 9176 section 4.1). */
+/** Finds the lookup interface of a server by multicast (RFC 9176 section 4.1). */
 async function findLookup(
   asker: Asker,
   kind: "ep" | "res",
@@ -117,17 +118,18 @@ async function findLookup(
   );
 }
 
+/** How requests are sent. */
 interface Asker {
   readonly client: CoapClient;
   readonly io: CommandIo;
   readonly timeoutMs: number;
-  /** Origin of the server that was asked last: what a failure is about. */
+  /** Origin of the server that was asked last, for error messages. */
   server: string;
 }
 
 /**
- * Where the lookup interface is (RFC 9176 section 4.3): as `/.well-known/core` says, on whatever host and path. A server
- * that does not filter, or not by prefix, is asked for everything.
+ * Discovers the lookup interface in `/.well-known/core` (RFC 9176 section 4.3); it may be on any host and path. A server that does
+ * not filter, or not by prefix, is asked for everything.
  */
 async function discoverLookup(asker: Asker, origin: string, kind: "ep" | "res"): Promise<string> {
   const uri = `${origin}/.well-known/core`;
@@ -142,7 +144,7 @@ async function discoverLookup(asker: Asker, origin: string, kind: "ep" | "res"):
   throw new LookupFailure(`${origin} advertises no ${type}: it is not an RD or lookup proxy`);
 }
 
-/** A server may name any other host, but none that only this one can reach. */
+/** A server may name another host, but none that only this machine can reach. */
 function assertFollowable(from: string, uri: string): string {
   const reason = leadsAstray(from, uri);
   if (reason === null) return uri;
@@ -160,16 +162,16 @@ function withoutFragment(uri: string): string {
   return splitUri(uri).fragment === undefined ? uri : uri.slice(0, uri.indexOf("#"));
 }
 
-/** The links of an answer; what cannot be read is told on stderr. */
+/** Reads the links of a response; parts that cannot be read are reported on stderr. */
 export function readLinks(response: ClientResponse, io: CommandIo): Link[] {
   const { contentFormat } = response;
   if (contentFormat !== undefined && contentFormat !== CONTENT_FORMAT.LINK_FORMAT) {
     throw new LookupFailure(
-      `the answer ${formatCode(response.code)} is not in link format but in format ${contentFormat}`,
+      `the response ${formatCode(response.code)} is not in link format but in format ${contentFormat}`,
     );
   }
   const { links, problems } = parseLinkFormatTolerantly(response.payload);
-  for (const { message } of problems) io.err(`tributary: part of the answer cannot be read: ${message}`);
+  for (const { message } of problems) io.err(`tributary: part of the response cannot be read: ${message}`);
   return links;
 }
 

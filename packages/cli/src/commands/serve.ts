@@ -12,10 +12,10 @@ import {
 import type { Logger } from "@tributary/runtime";
 import { aborted, type CommandIo, EXIT_FAILURE, EXIT_USAGE } from "../command-io.js";
 
-/** Time that the last log entries get when the process fails, ms. */
+/** Time to write the last log entries when the process fails, ms. */
 const LAST_WORDS_MS = 500;
 
-/** `tributary serve`: run a node until interrupted. Returns the exit status. */
+/** `tributary serve`: runs a node until interrupted. Returns the exit status. */
 export async function serve(options: { readonly config?: string }, io: CommandIo): Promise<number> {
   const result = loadConfig(options.config);
   if (!result.ok) {
@@ -50,7 +50,7 @@ async function run(config: NodeConfig, path: string | undefined, logger: Logger,
   return 0;
 }
 
-/** The running node, or why there is none. */
+/** Starts the node; returns the reason where that is impossible. */
 async function start(config: NodeConfig, logger: Logger): Promise<RunningNode | string> {
   try {
     return await startNode(config, { logger, processMetrics: true });
@@ -63,8 +63,8 @@ async function start(config: NodeConfig, logger: Logger): Promise<RunningNode | 
 }
 
 /**
- * Reads the configuration again when it is called, one time after the other. However many calls come while one is under way, the
- * file is read once more after it. What is wrong leaves the node as it is.
+ * Returns a function that reloads the configuration. Reloads do not overlap: any number of calls during one cause one more after it.
+ * A configuration with errors changes nothing.
  */
 function reloader(node: RunningNode, path: string | undefined, logger: Logger): () => void {
   let isRunning = false;
@@ -84,22 +84,22 @@ function reloader(node: RunningNode, path: string | undefined, logger: Logger): 
 }
 
 async function reload(node: RunningNode, path: string | undefined, logger: Logger): Promise<void> {
-  if (path === undefined) return logger.warn("there is no configuration file to read again");
+  if (path === undefined) return logger.warn("there is no configuration file to reload");
   const result = loadConfig(path);
   if (!result.ok) {
     for (const error of result.errors) logger.error("configuration", { error: formatConfigError(error) });
-    return logger.error("the configuration stays as it was", { file: path, errors: result.errors.length });
+    return logger.error("the configuration is unchanged", { file: path, errors: result.errors.length });
   }
   const { added, removed, changed, kept, needRestart } = await node.reload(result.config);
-  logger.info("configuration taken over", { file: path, added, removed, changed, kept });
+  logger.info("configuration reloaded", { file: path, added, removed, changed, kept });
   if (needRestart.length > 0) logger.warn("these settings take effect after a restart", { settings: needRestart });
 }
 
-/** A failure that nobody caught leaves the process in an unknown state: it is logged, and the process ends. */
+/** Logs uncaught errors and ends the process, whose state is unknown then. */
 function failOnUncaught(logger: Logger, closeLog: () => Promise<void>): () => void {
   const fail = (error: unknown): void => {
     const stack = error instanceof Error ? error.stack : undefined;
-    logger.error("uncaught failure; this is a fault of the program", { error, stack });
+    logger.error("uncaught error; this is a bug", { error, stack });
     setTimeout(() => process.exit(EXIT_FAILURE), LAST_WORDS_MS);
     void closeLog().then(() => process.exit(EXIT_FAILURE));
   };

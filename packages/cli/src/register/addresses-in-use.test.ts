@@ -2,7 +2,7 @@ import { parseCoapUri } from "@tributary/coap-transport";
 import { expect, test } from "vitest";
 import { AddressesInUse } from "./addresses-in-use.js";
 import { EndpointError, type EndpointErrorCode } from "./errors.js";
-import type { Address } from "./first-answer.js";
+import type { Address } from "./first-response.js";
 
 const URI = parseCoapUri("coap://rd.example/rd");
 const CONTROL = { timeoutMs: 4000, signal: new AbortController().signal };

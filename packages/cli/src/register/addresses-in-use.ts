@@ -1,13 +1,13 @@
 import type { ParsedCoapUri } from "@tributary/coap-transport";
 import type { EndpointRequest } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
-import { type Address, type Control, firstAnswer } from "./first-answer.js";
+import { type Address, type Control, firstResponse } from "./first-response.js";
 
 type Ask<T> = (address: Address, control: Control) => Promise<T>;
 
 /**
- * Which address of a name is talked to: the one that answered first, until it fails. Several servers may have the name, and
- * a registration is to be made at one of them.
+ * Remembers the address of each name that responded first, and uses it until it fails. Several servers may share a name, and the
+ * endpoint must register with only one of them.
  */
 export class AddressesInUse {
   readonly #addressesOf: (uri: ParsedCoapUri) => Promise<readonly Address[]>;
@@ -36,12 +36,12 @@ export class AddressesInUse {
     };
     const addresses = await this.#addressesOf(uri);
     return method === "GET"
-      ? await firstAnswer(addresses, control, remember)
+      ? await firstResponse(addresses, control, remember)
       : await inTurn(addresses, control, remember);
   }
 }
 
-/** One address after the other, so that nothing is done at two servers. */
+/** Tries one address after the other, so that nothing is changed at two servers. */
 async function inTurn<T>(addresses: readonly Address[], control: Control, ask: Ask<T>): Promise<T> {
   const each = { ...control, timeoutMs: control.timeoutMs / addresses.length };
   let failure: unknown = new EndpointError("UNREACHABLE", "the name has no address");

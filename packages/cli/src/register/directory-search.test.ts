@@ -19,14 +19,14 @@ async function search(
 ) {
   const clock = createVirtualClock();
   const asked: string[] = [];
-  const requestGroup = (uri: string, { waitMs, signal, via, onAnswer }: GroupControl): Promise<GroupResponse[]> => {
+  const requestGroup = (uri: string, { waitMs, signal, via, onResponse }: GroupControl): Promise<GroupResponse[]> => {
     asked.push(`${uri.replace(/\/\.well-known.*/, "")} ${via}`);
     if (asked.length === 1)
       for (const { atMs, address, code = "2.05", payload = "</rd>;rt=core.rd" } of answers)
         clock.setTimer(atMs, () => {
           if (signal.aborted || atMs > waitMs) return;
           const response = { code, payload: Buffer.from(payload), locationPath: [], locationQuery: [] };
-          onAnswer?.({ ...response, address, port: 5683 });
+          onResponse?.({ ...response, address, port: 5683 });
         });
     return new Promise((resolve) => {
       const timer = clock.setTimer(waitMs, () => resolve([]));

@@ -9,6 +9,7 @@ import { parseLinkFormatTolerantly, resourceTypesOf } from "@tributary/link-mode
 import type { Clock } from "@tributary/runtime";
 import type { EndpointClient, GroupResponse } from "./endpoint-client.js";
 
+/** Collaborators of `searchByMulticast`. */
 export interface DirectorySearchDeps {
   readonly client: Pick<EndpointClient, "requestGroup">;
   readonly clock: Clock;
@@ -16,26 +17,26 @@ export interface DirectorySearchDeps {
   readonly listInterfaces?: ListInterfaces;
 }
 
-/** RFC 7252 section 8.2: so long a server may take to answer multicast (DEFAULT_LEISURE), ms. */
+/** Longest delay of a response to multicast, ms (DEFAULT_LEISURE, RFC 7252 section 8.2). */
 const LEISURE_MS = 5000;
-/** The way there and back, and the server's own time, ms. */
+/** Time for the round trip and the server, ms. */
 const ROUND_TRIP_MS = 2000;
-/** Once somebody answered, others are waited for no longer than this, ms. */
+/** Time to wait for more responses after the first, ms. */
 const OTHERS_MS = 1000;
-/** Interfaces on which is searched. */
+/** Largest number of interfaces that are searched. */
 const MAX_INTERFACES = 16;
 
-/** A group as it is reached on one interface. */
+/** A multicast group on one interface. */
 interface GroupTarget {
   readonly group: string;
-  /** What `setMulticastInterface` wants. */
+  /** Argument of `setMulticastInterface`. */
   readonly via: string;
 }
 
 /**
- * Search once for servers with a resource of this type, on every interface, in the groups of all RDs and of all CoAP nodes
- * (RFC 9176 section 4.1). Gives their origins in the order in which they answered, each once; those that mean something on one
- * link only come last. Ends early after the first that means something everywhere.
+ * Searches once for servers with a resource of this type, on every interface, in the groups "All RDs" and "All CoAP nodes" (RFC 9176
+ * section 4.1). Returns their origins in the order of their responses, each once, link-local ones last. Ends early after the first
+ * origin that is not link-local.
  */
 export async function searchByMulticast(
   { client, clock, listInterfaces }: DirectorySearchDeps,
@@ -44,19 +45,19 @@ export async function searchByMulticast(
 ): Promise<string[]> {
   const enough = new AbortController();
   const found = new Set<string>();
-  const onAnswer = (answer: GroupResponse): void => {
-    if (!advertises(answer, resourceType)) return;
-    const origin = `coap://${formatAuthority(answer.address, answer.port)}`;
+  const onResponse = (response: GroupResponse): void => {
+    if (!advertises(response, resourceType)) return;
+    const origin = `coap://${formatAuthority(response.address, response.port)}`;
     found.add(origin);
     if (!isLinkLocal(origin)) clock.setTimer(OTHERS_MS, () => enough.abort());
   };
-  const control = { waitMs: LEISURE_MS + ROUND_TRIP_MS, signal: AbortSignal.any([signal, enough.signal]), onAnswer };
+  const control = { waitMs: LEISURE_MS + ROUND_TRIP_MS, signal: AbortSignal.any([signal, enough.signal]), onResponse };
   const targets = groupTargets(new HostInterfaces(clock, listInterfaces));
-  const asked = targets.map(({ group, via }) => {
+  const requests = targets.map(({ group, via }) => {
     const uri = `coap://${formatAuthority(group, 0, 0)}/.well-known/core?rt=${resourceType}`;
     return client.requestGroup(uri, { ...control, via }).catch(() => []);
   });
-  await Promise.all(asked);
+  await Promise.all(requests);
   return [...found].sort((a, b) => Number(isLinkLocal(a)) - Number(isLinkLocal(b)));
 }
 

@@ -5,38 +5,39 @@ import { Agent, type CoapRequestParams, type IncomingMessage, type OutgoingMessa
 import { AddressesInUse } from "./addresses-in-use.js";
 import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
-import type { Address, Control } from "./first-answer.js";
+import type { Address, Control } from "./first-response.js";
 import { GuardedSocket } from "./guarded-socket.js";
 import { createStreamRequests, type StreamRequests } from "./stream-requests.js";
 
-/** An answer to a multicast request, and where it came from. */
+/** A response to a multicast request, with its source. */
 export interface GroupResponse extends EndpointResponse {
-  /** Origin of the host that answered, e.g. `coap://192.0.2.7`. */
+  /** IP address of the host that responded. */
   readonly address: string;
   readonly port: number;
 }
 
+/** Control of a multicast request. */
 export interface GroupControl {
   readonly waitMs: number;
   readonly signal: AbortSignal;
-  /** The interface to send from, as `setMulticastInterface` of sockets wants it. Default: the system decides. */
+  /** The interface to send from, as for `setMulticastInterface`. Default: the system decides. */
   readonly via?: string;
-  /** Called with each answer as it comes. */
-  readonly onAnswer?: (answer: GroupResponse) => void;
+  /** Called with each response when it arrives. */
+  readonly onResponse?: (response: GroupResponse) => void;
 }
 
-/** Requests as a small endpoint makes them, all from one socket per address family. */
+/** The CoAP client of an endpoint, with one socket per address family. */
 export interface EndpointClient {
   /**
-   * One request to the address of the host that is in use; at first, and after that has failed, to whichever of its addresses
-   * answers first. An Echo challenge (RFC 9175 section 2.3) is answered.
+   * Sends a request to the address of the host that is in use; at first, and after that has failed, to the address that responds
+   * first. Repeats the request with the Echo value when the server asks for one (RFC 9175 section 2.3).
    * @throws {EndpointError}
    */
   request(
     request: EndpointRequest,
     control: { readonly timeoutMs: number; readonly signal: AbortSignal },
   ): Promise<EndpointResponse>;
-  /** GET from a multicast group; every answer that came within `waitMs`, in order. Empty when sending is impossible. */
+  /** Sends a GET to a multicast group. Returns the responses of `waitMs` in order; none when sending is impossible. */
   requestGroup(uri: string, control: GroupControl): Promise<GroupResponse[]>;
   close(): void;
 }
@@ -48,14 +49,15 @@ interface Channel {
 
 const LINK_FORMAT = 40;
 const ECHO = 252;
-/** Payloads beyond this go in blocks of this size (RFC 7959). */
+/** Larger payloads are sent in blocks of this size (RFC 7959). */
 const BLOCK_BYTES = 1024;
 const BLOCK_SIZE_EXPONENT = 6;
-/** Addresses of one name that are asked. */
+/** Addresses of one name that are tried. */
 const MAX_ADDRESSES = 16;
-/** Answers to one multicast request that are kept. */
-const MAX_GROUP_ANSWERS = 32;
+/** Responses to one multicast request that are returned. */
+const MAX_GROUP_RESPONSES = 32;
 
+/** Creates a client; sockets are opened when they are needed. */
 export function createEndpointClient(): EndpointClient {
   const channels = new Map<number, Promise<Channel>>();
   const inUse = new AddressesInUse(addressesOf);
@@ -83,7 +85,7 @@ export function createEndpointClient(): EndpointClient {
     },
     async requestGroup(text, control) {
       const uri = parseUri(text);
-      // The agent counts every answer as a request that is done: afterwards it is good for nothing else.
+      // The agent counts every response as a finished request, so it cannot be used again.
       const channel = await openChannel(uri.host.includes(":") ? 6 : 4, control.via);
       try {
         return await exchangeWithGroup(channel, uri, control);
@@ -139,7 +141,7 @@ async function addressesOf(uri: ParsedCoapUri): Promise<Address[]> {
   }
 }
 
-/** One request and its response on one channel, cleaned up whatever happens. */
+/** Performs one exchange on a channel, and cleans up in every case. */
 function exchange(
   { agent, socket }: Channel,
   uri: ParsedCoapUri,
@@ -149,7 +151,7 @@ function exchange(
   echo?: Buffer,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(new EndpointError("ABORTED", "given up"));
+    if (signal.aborted) return reject(new EndpointError("ABORTED", "aborted"));
     const message = agent.request({
       hostname: address,
       port: uri.port,
@@ -162,22 +164,22 @@ function exchange(
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
-      signal.removeEventListener("abort", giveUp);
+      signal.removeEventListener("abort", abort);
       release();
       finish();
     };
     const fail = (error: EndpointError): void =>
       settle(() => {
-        // Ends the retransmissions, which would go on for 247 s.
+        // Stops the retransmissions, which would continue for 247 s.
         agent.abort(message);
         reject(error);
       });
-    const giveUp = (): void => fail(new EndpointError("ABORTED", "given up"));
+    const abort = (): void => fail(new EndpointError("ABORTED", "aborted"));
     const timer = setTimeout(
-      () => fail(new EndpointError("TIMEOUT", `no answer within ${timeoutMs / 1000} s`)),
+      () => fail(new EndpointError("TIMEOUT", `no response within ${timeoutMs / 1000} s`)),
       timeoutMs,
     );
-    signal.addEventListener("abort", giveUp, { once: true });
+    signal.addEventListener("abort", abort, { once: true });
     message.on("error", (cause: Error) => fail(new EndpointError("UNREACHABLE", cause.message, { cause })));
     message.on("response", (response: IncomingMessage) => {
       if (response.code === "0.00") settle(() => reject(new EndpointError("RESET", "the message was rejected")));
@@ -193,7 +195,7 @@ function send(
   { query = [], payload, method }: EndpointRequest,
   echo?: Buffer,
 ): void {
-  // RFC 7252 section 6.4: a name goes along, an address does not.
+  // RFC 7252 section 6.4: Uri-Host is sent for a name, not for an address.
   if (!uri.hostIsLiteral) message.setOption("Uri-Host", Buffer.from(uri.host));
   if (uri.path.length > 0)
     message.setOption(
@@ -221,11 +223,11 @@ function send(
 function exchangeWithGroup(
   { agent, socket }: Channel,
   uri: ParsedCoapUri,
-  { waitMs, signal, onAnswer }: GroupControl,
+  { waitMs, signal, onResponse }: GroupControl,
 ): Promise<GroupResponse[]> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve([]);
-    const answers: GroupResponse[] = [];
+    const responses: GroupResponse[] = [];
     const message = agent.request({
       hostname: uri.host,
       port: uri.port,
@@ -239,17 +241,17 @@ function exchangeWithGroup(
       signal.removeEventListener("abort", finish);
       release();
       agent.abort(message);
-      resolve(answers);
+      resolve(responses);
     };
     const timer = setTimeout(finish, waitMs);
     signal.addEventListener("abort", finish, { once: true });
     message.on("error", finish);
     message.on("response", (response: IncomingMessage) => {
-      if (answers.length >= MAX_GROUP_ANSWERS || response.code === "0.00") return;
+      if (responses.length >= MAX_GROUP_RESPONSES || response.code === "0.00") return;
       const { address, port } = response.rsinfo;
-      const answer = { ...readResponse(response), address, port };
-      answers.push(answer);
-      onAnswer?.(answer);
+      const received = { ...readResponse(response), address, port };
+      responses.push(received);
+      onResponse?.(received);
     });
     send(message, uri, { method: "GET", uri: "" });
   });
@@ -264,7 +266,7 @@ function readResponse(response: IncomingMessage): EndpointResponse {
   };
 }
 
-/** Options of one name as text; `coap` has decoded them already. */
+/** Returns the options of one name as text; `coap` has decoded them already. */
 function optionTexts(response: IncomingMessage, name: string): string[] {
   return (response._packet.options ?? []).filter((option) => option.name === name).map(({ value }) => String(value));
 }

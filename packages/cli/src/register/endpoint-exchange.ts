@@ -1,3 +1,4 @@
+/** A request of an endpoint. */
 export interface EndpointRequest {
   readonly method: "GET" | "POST" | "DELETE";
   /** Absolute URI with scheme `coap` or `coap+tcp`. */
@@ -8,6 +9,7 @@ export interface EndpointRequest {
   readonly payload?: string;
 }
 
+/** A response to an endpoint. */
 export interface EndpointResponse {
   /** E.g. `2.05`. */
   readonly code: string;

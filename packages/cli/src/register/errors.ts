@@ -1,9 +1,10 @@
 /**
- * Why a request of the endpoint got no answer. `TIMEOUT` none came in time · `UNREACHABLE` the name or the network said no ·
- * `RESET` the peer rejected the message · `ABORTED` it was given up · `BAD_URI` not a URI that can be asked.
+ * Why a request of the endpoint got no response. `TIMEOUT` none arrived in time · `UNREACHABLE` the name has no address or the network
+ * reported an error · `RESET` the peer rejected the message · `ABORTED` by the caller · `BAD_URI` not a usable URI.
  */
 export type EndpointErrorCode = "TIMEOUT" | "UNREACHABLE" | "RESET" | "ABORTED" | "BAD_URI";
 
+/** A request of the endpoint without a response. */
 export class EndpointError extends Error {
   override readonly name = "EndpointError";
   readonly code: EndpointErrorCode;

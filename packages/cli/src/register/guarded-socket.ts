@@ -4,13 +4,13 @@ import { EventEmitter, once } from "node:events";
 type SendCallback = (error: Error | null, bytes: number) => void;
 
 /**
- * A UDP socket as the agent of `coap` uses it, without its hazards: datagrams from hosts that were not asked are dropped,
- * a datagram on which the agent throws is dropped too, and sending after the close does nothing instead of throwing.
+ * A UDP socket for the agent of `coap` that protects it: datagrams from unexpected hosts are dropped, as are datagrams on which the
+ * agent throws; sending after the close does nothing instead of throwing.
  */
 export class GuardedSocket extends EventEmitter {
   readonly type: "udp4" | "udp6";
   readonly #socket: Socket;
-  /** Peers with requests under way, and how many. */
+  /** Number of requests in progress by peer. */
   readonly #peers = new Map<string, number>();
   #openGroups = 0;
   #isClosed = false;
@@ -23,7 +23,7 @@ export class GuardedSocket extends EventEmitter {
     socket.on("error", (error) => this.emit("error", error));
   }
 
-  /** `via`: the interface for multicast, as `setMulticastInterface` wants it. One socket, so that renewals come from the address that the registration came from (RFC 9176 section 5.3.1). */
+  /** Opens a socket on a free port. `via`: the interface for multicast, as for `setMulticastInterface`. */
   static async open(type: "udp4" | "udp6", via?: string): Promise<GuardedSocket> {
     const socket = createSocket(type);
     try {
@@ -37,7 +37,7 @@ export class GuardedSocket extends EventEmitter {
     return new GuardedSocket(socket, type);
   }
 
-  /** Let datagrams of this peer in until the function that is returned is called. */
+  /** Accepts datagrams of this peer until the returned function is called. */
   expect(address: string, port: number): () => void {
     const key = peerKey(address, port);
     this.#peers.set(key, (this.#peers.get(key) ?? 0) + 1);
@@ -48,7 +48,7 @@ export class GuardedSocket extends EventEmitter {
     };
   }
 
-  /** Let datagrams of everybody in, as the answers to a multicast request come. */
+  /** Accepts datagrams of all peers, for the responses to a multicast request. */
   expectAnybody(): () => void {
     this.#openGroups++;
     return () => {
@@ -87,7 +87,7 @@ export class GuardedSocket extends EventEmitter {
     try {
       this.emit("message", datagram, from);
     } catch {
-      // What the agent cannot take is as good as lost on the way.
+      // A datagram that the agent cannot process counts as lost.
     }
   }
 }

@@ -57,7 +57,7 @@ function inWords(effect: KeepAliveEffect): string {
       return `${effect.kind} ${effect.location}`;
     case "wait":
       return `wait ${effect.ms}`;
-    case "tell":
+    case "report":
       return `tell ${effect.event.kind}`;
     case "finish":
       return effect.isFailure ? "fail" : "finish";

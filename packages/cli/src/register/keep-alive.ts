@@ -1,43 +1,43 @@
 /**
- * What an endpoint does to stay registered (RFC 9176 section 5.3, draft 4.4.1), as a pure state machine: discover, register,
- * renew before the lifetime ends; when the RD is gone, go on to the next. One request is under way at a time.
+ * State machine that keeps an endpoint registered (RFC 9176 section 5.3, draft 4.4.1): discover, register, renew before the lifetime
+ * ends; when the RD is gone, turn to the next. There is one request at a time. Pure.
  */
 export type KeepAliveState =
   | { readonly kind: "idle" }
-  /** Looking for RDs by multicast. */
+  /** Searching for RDs by multicast. */
   | { readonly kind: "searching"; readonly progress: Progress }
   | { readonly kind: "discovering"; readonly progress: Progress }
   | { readonly kind: "registering"; readonly progress: Progress; readonly isStopping: boolean }
   | { readonly kind: "registered"; readonly progress: Progress; readonly location: string }
   | { readonly kind: "renewing"; readonly progress: Progress; readonly location: string }
-  /** Every RD failed; another round comes after a while. */
+  /** Every RD failed; the next round starts after a pause. */
   | { readonly kind: "waiting"; readonly progress: Progress }
   | { readonly kind: "removing"; readonly location: string }
   | { readonly kind: "over" };
 
-/** Where the endpoint is in its list of RDs. */
+/** Progress of the endpoint through its list of RDs. */
 export interface Progress {
   /** Index of the RD in use. */
   readonly at: number;
-  /** RDs in the list; 0: not known yet. */
+  /** Number of RDs in the list; 0: not known yet. */
   readonly count: number;
-  /** RDs that failed since one last worked. */
+  /** RDs that failed since the last success. */
   readonly failures: number;
-  /** Whole rounds through the list that failed since one last worked. */
+  /** Complete rounds through the list that failed since the last success. */
   readonly rounds: number;
   readonly wasRegistered: boolean;
 }
 
 export type KeepAliveInput =
   | { readonly kind: "start" }
-  /** The search found so many RDs. */
+  /** The search found `count` RDs. */
   | { readonly kind: "found"; readonly count: number }
   | { readonly kind: "discovered"; readonly registration: string }
   | { readonly kind: "registered"; readonly location: string }
   | { readonly kind: "renewed" }
   | { readonly kind: "removed" }
   | { readonly kind: "failed"; readonly failure: Failure }
-  /** The time asked for with `wait` is over. */
+  /** The time of `wait` has passed. */
   | { readonly kind: "elapsed" }
   | { readonly kind: "stop" };
 
@@ -54,7 +54,7 @@ export type KeepAliveEffect =
   | { readonly kind: "renew"; readonly location: string }
   | { readonly kind: "remove"; readonly location: string }
   | { readonly kind: "wait"; readonly ms: number }
-  | { readonly kind: "tell"; readonly event: KeepAliveEvent }
+  | { readonly kind: "report"; readonly event: KeepAliveEvent }
   | { readonly kind: "finish"; readonly isFailure: boolean };
 
 /** What people want to know. */
@@ -152,7 +152,7 @@ function registering(
     if (state.isStopping) return remove(input.location);
     const { at, count } = state.progress;
     const progress = { at, count, failures: 0, rounds: 0, wasRegistered: true };
-    const told: KeepAliveEffect = { kind: "tell", event: { kind: "registered", location: input.location } };
+    const told: KeepAliveEffect = { kind: "report", event: { kind: "registered", location: input.location } };
     return {
       state: { kind: "registered", progress, location: input.location },
       effects: [told, renewal(options, random)],
@@ -173,7 +173,7 @@ function renewing(
     return { state: { kind: "registered", progress, location }, effects: [renewal(options, random)] };
   if (input.kind !== "failed") return stay(state);
   const { kind, message } = input.failure;
-  const lost: KeepAliveEffect = { kind: "tell", event: { kind: "lost", location, reason: message } };
+  const lost: KeepAliveEffect = { kind: "report", event: { kind: "lost", location, reason: message } };
   // An RD that answers is still there: it gets the new registration. A silent one is passed over (draft 4.4.1).
   const next = kind === "unavailable" ? { ...progress, at: (progress.at + 1) % Math.max(progress.count, 1) } : progress;
   const { state: begun, effects } = options.candidates === 0 ? beginRound(next, options) : discover(next);
@@ -188,7 +188,7 @@ function renewal({ ltMs }: KeepAliveOptions, random: number): KeepAliveEffect {
 function tryNext(before: Progress, failure: Failure, random: number): Step {
   const at = (before.at + 1) % Math.max(before.count, 1);
   const progress = { ...before, at, failures: before.failures + 1 };
-  const told: KeepAliveEffect = { kind: "tell", event: { kind: "failed", at: before.at, reason: failure.message } };
+  const told: KeepAliveEffect = { kind: "report", event: { kind: "failed", at: before.at, reason: failure.message } };
   if (progress.failures < progress.count) {
     const { state, effects } = discover(progress);
     return { state, effects: [told, ...effects] };
@@ -198,7 +198,7 @@ function tryNext(before: Progress, failure: Failure, random: number): Step {
   const ceiling = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** Math.min(progress.rounds, 10));
   const ms = Math.round(ceiling * (0.5 + random / 2));
   const state: KeepAliveState = { kind: "waiting", progress: { ...progress, rounds: progress.rounds + 1 } };
-  return { state, effects: [told, { kind: "tell", event: { kind: "waiting", ms } }, { kind: "wait", ms }] };
+  return { state, effects: [told, { kind: "report", event: { kind: "waiting", ms } }, { kind: "wait", ms }] };
 }
 
 function stop(state: KeepAliveState): Step {
@@ -236,7 +236,7 @@ function removing(state: KeepAliveState & { kind: "removing" }, input: KeepAlive
   return {
     state: { kind: "over" },
     effects: [
-      { kind: "tell", event },
+      { kind: "report", event },
       { kind: "finish", isFailure: false },
     ],
   };

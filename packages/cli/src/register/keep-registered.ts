@@ -20,31 +20,33 @@ import {
   sendRenewal,
 } from "./registration.js";
 
+/** Collaborators of `keepRegistered`. */
 export interface KeepRegisteredDeps {
   readonly client: EndpointClient;
   readonly env: Pick<Environment, "clock" | "random">;
   readonly io: Pick<CommandIo, "out" | "err" | "interrupt">;
 }
 
+/** Settings of `keepRegistered`. */
 export interface KeepRegisteredOptions {
   readonly registration: EndpointRegistration;
   /** Origins of the RDs in order of preference; empty: they are searched for. */
   readonly origins: readonly string[];
-  /** For one answer, ms. */
+  /** Time-out of one request, ms. */
   readonly timeoutMs: number;
 }
 
 /** Lifetime when none is given (RFC 9176 section 5), seconds. */
 const DEFAULT_LIFETIME_S = 90_000;
-/** An answer that takes longer than this part of the lifetime leaves no time for the next RD. */
+/** Longest time-out as a part of the lifetime, so that there is time left for the next RD. */
 const TIMEOUT_SHARE = 0.2;
 const MIN_TIMEOUT_MS = 250;
-/** Searches before it is given up: datagrams to groups are not repeated, and may be lost. */
+/** Number of searches: multicast requests are not retransmitted, and may be lost. */
 const SEARCHES = 2;
-/** Where an RD is looked for when nobody answers to multicast. */
+/** The RD that is tried when no server responds to multicast. */
 const FALLBACK = "coap://localhost";
 
-/** Keep an endpoint registered until interrupted. Resolves with whether that succeeded. */
+/** Keeps an endpoint registered until interrupted. Resolves with false when that failed. */
 export function keepRegistered(deps: KeepRegisteredDeps, options: KeepRegisteredOptions): Promise<boolean> {
   return new Promise((resolve, reject) => new RegistrationKeeper(deps, options, { resolve, reject }).start());
 }
@@ -59,7 +61,7 @@ class RegistrationKeeper {
   readonly #stop = (): void => this.#feed({ kind: "stop" });
   #state: KeepAliveState = IDLE;
   #origins: readonly string[];
-  /** The request under way; aborted when another takes its place, so that its outcome is not read as the other's. */
+  /** Aborts the present request when another replaces it, so that its outcome is ignored. */
   #request = new AbortController();
   #timer: Timer | null = null;
 
@@ -99,8 +101,8 @@ class RegistrationKeeper {
         this.#timer?.cancel();
         this.#timer = this.#deps.env.clock.setTimer(effect.ms, () => this.#feed({ kind: "elapsed" }));
         break;
-      case "tell":
-        this.#tell(effect.event);
+      case "report":
+        this.#report(effect.event);
         break;
       case "finish":
         this.#finish(effect.isFailure);
@@ -184,13 +186,13 @@ class RegistrationKeeper {
     return [FALLBACK];
   }
 
-  #tell(event: KeepAliveEvent): void {
+  #report(event: KeepAliveEvent): void {
     const { io } = this.#deps;
     if (event.kind === "registered" || event.kind === "removed") io.out(`${event.kind} ${event.location}`);
-    else io.err(`tributary: ${this.#inWords(event)}`);
+    else io.err(`tributary: ${this.#describe(event)}`);
   }
 
-  #inWords(event: Exclude<KeepAliveEvent, { kind: "registered" | "removed" }>): string {
+  #describe(event: Exclude<KeepAliveEvent, { kind: "registered" | "removed" }>): string {
     switch (event.kind) {
       case "not-removed":
         return `${event.location} could not be removed and ends with its lifetime: ${event.reason}`;

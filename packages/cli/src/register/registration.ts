@@ -6,18 +6,18 @@ import type { EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
 import type { Failure } from "./keep-alive.js";
 
-/** What an endpoint registers. */
+/** The registration of an endpoint. */
 export interface EndpointRegistration {
   readonly ep: string;
   readonly d?: string;
-  /** Seconds; absent: what the RD has as default, 90000 (RFC 9176 section 5). */
+  /** Lifetime, seconds; absent: the default of the RD, 90000 (RFC 9176 section 5). */
   readonly ltS?: number;
   readonly base?: string;
   /** Link format. */
   readonly links: string;
 }
 
-/** A request that did not do what it was for. */
+/** Outcome of a request: its result, or why it failed. */
 export type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
 
 interface Control {
@@ -25,12 +25,12 @@ interface Control {
   readonly signal: AbortSignal;
 }
 
-/** What stands in the place of octets that are not UTF-8. */
+/** Replacement for invalid UTF-8. */
 const NOT_UTF8 = "\ufffd";
 const UNRESERVED = /[A-Za-z0-9\-._~!$&'()*+,;=:@]/;
 
 /**
- * Find the registration interface of an RD (RFC 9176 section 4.3). `origin` is a `coap://host[:port]`. A server that does
+ * Discovers the registration interface of an RD (RFC 9176 section 4.3). `origin` is a `coap://host[:port]`. A server that does
  * not filter, or not by prefix, is asked for everything.
  */
 export async function discoverRegistration(
@@ -60,7 +60,7 @@ function findRegistration(uri: string, response: EndpointResponse): { readonly v
   return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
 }
 
-/** Register (RFC 9176 section 5). Gives the absolute URI of the registration resource. */
+/** Registers (RFC 9176 section 5). Returns the absolute URI of the registration resource. */
 export async function sendRegistration(
   client: EndpointClient,
   interfaceUri: string,
@@ -80,13 +80,13 @@ export async function sendRegistration(
   });
 }
 
-/** Renew without change (RFC 9176 section 5.3.1). */
+/** Renews a registration without changes (RFC 9176 section 5.3.1). */
 export async function sendRenewal(client: EndpointClient, location: string, control: Control): Promise<Attempt<null>> {
   const request = client.request({ method: "POST", uri: location }, control);
   return await attempt(request, (response) => (response.code === "2.04" ? { value: null } : refusal(response)));
 }
 
-/** Remove (RFC 9176 section 5.3.2). */
+/** Removes a registration (RFC 9176 section 5.3.2). */
 export async function sendRemoval(client: EndpointClient, location: string, control: Control): Promise<Attempt<null>> {
   const request = client.request({ method: "DELETE", uri: location }, control);
   return await attempt(request, (response) => (response.code === "2.02" ? { value: null } : refusal(response)));
@@ -107,7 +107,7 @@ async function attempt<T>(
   return "value" in outcome ? { ok: true, value: outcome.value } : { ok: false, failure: outcome };
 }
 
-/** An answer other than the one that was asked for. */
+/** Converts an unexpected response to a failure. */
 function refusal({ code, payload }: EndpointResponse): Failure {
   const text = diagnosticText(payload);
   const message = `it answers ${code}${text === "" ? "" : `: ${text}`}`;
@@ -116,8 +116,8 @@ function refusal({ code, payload }: EndpointResponse): Failure {
 }
 
 /**
- * The URI that Location options stand for (RFC 7252 section 6.5). They are composed, not resolved: the authority stays that of the
- * request, and an empty segment or one that looks like a host remains a segment.
+ * Composes the URI of Location options (RFC 7252 section 6.5). They are not resolved as a reference: the authority stays that of the
+ * request, and an empty segment remains a segment.
  */
 function locationUri(
   interfaceUri: string,
@@ -125,7 +125,7 @@ function locationUri(
 ): { readonly value: string } | Failure {
   const isSegment = (text: string): boolean => text !== "." && text !== ".." && !text.includes(NOT_UTF8);
   if (locationPath.length + locationQuery.length === 0) return { kind: "refused", message: "it gives no Location" };
-  // RFC 7252 section 5.10.7: `.` and `..` must not be there.
+  // RFC 7252 section 5.10.7: `.` and `..` are not allowed.
   if (!locationPath.every(isSegment) || locationQuery.some((item) => item.includes(NOT_UTF8)))
     return { kind: "refused", message: "it gives a Location that is not allowed" };
   const { scheme, authority, path } = splitUri(interfaceUri);

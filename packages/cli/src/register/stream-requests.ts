@@ -10,9 +10,9 @@ import { systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError, type EndpointErrorCode } from "./errors.js";
-import type { Address, Control } from "./first-answer.js";
+import type { Address, Control } from "./first-response.js";
 
-/** Requests over TCP (RFC 8323), from connections that are kept between them. */
+/** Requests over TCP (RFC 8323), with connections that stay open between them. */
 export interface StreamRequests {
   /** @throws {EndpointError} */
   request(request: EndpointRequest, address: Address, control: Control): Promise<EndpointResponse>;
@@ -29,7 +29,7 @@ const CODES: Readonly<Partial<Record<TransportError["code"], EndpointErrorCode>>
 
 export function createStreamRequests(): StreamRequests {
   const env = systemEnvironment(silentLogger);
-  /** One for each address: which one a name stands for is decided before. */
+  /** One client per address: the caller has resolved the name. */
   const clients = new Map<string, Promise<CoapClient>>();
   const clientAt = (address: string): Promise<CoapClient> => {
     const known = clients.get(address) ?? openCoapClient({ env, resolve: async () => [address] });

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 /*
- * The file of an LMDB environment, data version 2, read page by page without LMDB, which maps it into memory and may end the
+ * Reads the file of an LMDB environment (data version 2) page by page, without LMDB, which maps it into memory and may crash the
  * process when a page is damaged. Numbers are little endian. Offsets within a page count from the end of its header.
  */
 
@@ -16,7 +16,7 @@ const DATA_VERSION = 2;
 const NO_PAGE = 2n ** 64n - 1n;
 const FREE_TREE_FLAGS = 8;
 
-/** What is not as LMDB wrote it; the message says where. */
+/** Damage of the file; the message says where. */
 export class PageDamage extends Error {}
 
 export interface TreeRoot {
@@ -30,7 +30,7 @@ export interface TreeRoot {
   readonly root: number | null;
 }
 
-/** One of the two pages that say where the trees begin; the later one counts. */
+/** One of the two pages with the roots of the trees; the later one is valid. */
 export interface MetaPage {
   readonly slot: 0 | 1;
   readonly pageSize: number;
@@ -44,7 +44,7 @@ export interface PageHeader {
   readonly number: number;
   readonly transaction: number;
   readonly flags: number;
-  /** Ends of the list of offsets and of the free space; of an overflow page the number of its pages. */
+  /** Ends of the offset list and of the free space. */
   readonly lower: number;
   readonly upper: number;
   readonly overflowPages: number;
@@ -53,11 +53,11 @@ export interface PageHeader {
 export interface PageNode {
   readonly key: Buffer;
   readonly flags: number;
-  /** Bytes of the data, which stand behind the key or on pages of their own. */
+  /** Bytes of the data, which follow the key or are on overflow pages. */
   readonly dataLength: number;
-  /** What stands behind the key. */
+  /** The bytes after the key. */
   readonly inline: Buffer;
-  /** Of a branch: the page below. */
+  /** Of a branch: the child page. */
   readonly child: number;
   readonly start: number;
   readonly end: number;
@@ -76,7 +76,7 @@ export class PageFile {
     closeSync(this.#file);
   }
 
-  /** @throws {PageDamage} when the file ends before. */
+  /** @throws {PageDamage} when the file is too short. */
   read(offset: number, length: number): Buffer {
     if (!(offset >= 0 && length >= 0 && offset + length <= this.byteLength))
       throw new PageDamage("the file is too short");
@@ -108,7 +108,7 @@ export class PageFile {
   }
 }
 
-/** The size of pages by the first meta page that is readable, or undefined. */
+/** Returns the page size according to the first readable meta page, or undefined. */
 export function pageSizeOf(file: PageFile): number | undefined {
   for (const pageSize of [4096, 512, 1024, 2048, 8192, 16_384, 32_768, 65_536]) {
     for (const slot of [0, 1] as const) {
@@ -139,7 +139,7 @@ export function headerOf(page: Buffer): PageHeader {
   };
 }
 
-/** The node at an offset of a page, or undefined when it does not fit there. */
+/** Returns the node at an offset of a page, or undefined when it does not fit there. */
 export function nodeAt(page: Buffer, offset: number): PageNode | undefined {
   const start = PAGE_HEADER_BYTES + offset;
   if (start + NODE_HEADER_BYTES > page.length) return undefined;
@@ -164,13 +164,13 @@ export function nodeAt(page: Buffer, offset: number): PageNode | undefined {
   };
 }
 
-/** The root of a tree as it is written in a node of the main tree. */
+/** Returns the root of a tree that is stored in a node of the main tree. */
 export function treeOf(node: PageNode): TreeRoot {
   if (node.inline.length !== TREE_BYTES) throw new PageDamage("a root of another size");
   return treeAt(node.inline, 0);
 }
 
-/** Unsigned 64 bits; beyond 2^53 it is no number of a page, and too large for all that it is compared with. */
+/** Reads an unsigned 64-bit number. Beyond 2^53 it is imprecise, but larger than anything that it is compared with. */
 export function numberAt(bytes: Buffer, offset: number): number {
   return Number(bytes.readBigUInt64LE(offset));
 }

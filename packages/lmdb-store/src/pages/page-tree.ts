@@ -15,7 +15,7 @@ import {
 
 const MAX_DEPTH = 32;
 
-/** A node of a leaf with its data, wherever that stands. */
+/** A node of a leaf with its data, inline or from overflow pages. */
 export interface LeafNode {
   readonly key: Buffer;
   readonly flags: number;
@@ -36,13 +36,13 @@ interface Counts {
 }
 
 /**
- * Walks the trees of one snapshot and verifies all that LMDB takes for granted: that each page is where it says, belongs to
- * this snapshot and is reached once, that nodes lie within their page and keys are in order, and that the counts agree.
+ * Walks the trees of one snapshot and verifies what LMDB assumes: each page has its own number, belongs to this snapshot and is
+ * reached once; nodes lie within their page; keys are in order; the counts are right.
  */
 export class TreeWalk {
   readonly #file: PageFile;
   readonly #meta: MetaPage;
-  /** By page: reached already. */
+  /** Per page: 1 when it has been reached. */
   readonly #reached: Uint8Array;
 
   constructor(file: PageFile, meta: MetaPage) {
@@ -52,7 +52,7 @@ export class TreeWalk {
     this.#reached = new Uint8Array(meta.lastPage + 1);
   }
 
-  /** Every leaf node of a tree, in order. @throws {PageDamage} */
+  /** Yields every leaf node of a tree in order. @throws {PageDamage} */
   *nodes(tree: TreeRoot, compare: (a: Buffer, b: Buffer) => number = Buffer.compare): Generator<LeafNode> {
     const counts: Counts = { branch: 0, leaf: 0, overflow: 0, entries: 0 };
     if (tree.root !== null) yield* this.#below(tree.root, tree.depth, { low: null, high: null }, counts, compare);
@@ -66,14 +66,14 @@ export class TreeWalk {
       throw new PageDamage("a tree has another size than it says");
   }
 
-  /** Note that a page is free. @throws {PageDamage} when it is in use, or free twice. */
+  /** Marks a page as reached. @throws {PageDamage} when it is reached twice, or does not exist. */
   reach(page: number): void {
     if (!(page >= 2 && page <= this.#meta.lastPage) || this.#reached[page] !== 0)
       throw new PageDamage(`page ${page} is used twice, or does not exist`);
     this.#reached[page] = 1;
   }
 
-  /** Pages of the free list. @throws {PageDamage} */
+  /** Yields the pages of the free list. @throws {PageDamage} */
   *freePages(): Generator<number> {
     for (const { data } of this.nodes(this.#meta.free, compareTransactions)) yield* freeIn(data);
   }
@@ -122,7 +122,7 @@ export class TreeWalk {
       const offset = bytes.readUInt16LE(PAGE_HEADER_BYTES + slot);
       const node = offset < header.upper ? undefined : nodeAt(bytes, offset);
       if (node === undefined) return fail("a node outside of it");
-      // The first key of a branch stands for all that is smaller.
+      // The first key of a branch stands for all smaller keys.
       const previous = nodes.at(-1)?.key;
       const isFirstOfBranch = !isLeaf && slot === 0;
       if (!isFirstOfBranch) {
@@ -163,12 +163,12 @@ export class TreeWalk {
   }
 }
 
-/** Whether the list of nodes and the free space behind it are where they can be. */
+/** Whether the bounds of the offset list and the free space are plausible. */
 export function isTidy({ lower, upper }: PageHeader, pageSize: number): boolean {
   return lower % 2 === 0 && upper % 2 === 0 && lower <= upper && upper <= pageSize - PAGE_HEADER_BYTES;
 }
 
-/** One record of the free list: a count, then page numbers; a negative number says how many follow each other from the next. */
+/** Decodes a record of the free list: a count, then page numbers. A negative number is the length of a run that starts at the next. */
 function* freeIn(data: Buffer): Generator<number> {
   const count = data.length < 8 ? -1 : numberAt(data, 0);
   if (!(count >= 0 && (count + 1) * 8 <= data.length)) throw new PageDamage("a list of free pages");
@@ -183,7 +183,7 @@ function* freeIn(data: Buffer): Generator<number> {
   }
 }
 
-/** Keys of the free list are numbers of commits. */
+/** Compares keys of the free list, which are numbers of commits. */
 function compareTransactions(a: Buffer, b: Buffer): number {
   if (a.length !== 8 || b.length !== 8) throw new PageDamage("a key of the list of free pages");
   return numberAt(a, 0) - numberAt(b, 0);

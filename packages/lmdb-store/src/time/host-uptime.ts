@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { HostUptime } from "./state-clock.js";
 
-/** How long the host has run, time asleep included (Linux); null elsewhere. */
+/** Returns the uptime of the host, including suspended time (Linux); null on other systems. */
 export function hostUptime(): HostUptime | null {
   try {
     const hostStart = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();

@@ -1,13 +1,13 @@
 import type { Clock, Timer } from "@tributary/runtime";
 
-/** The clock of the host since it was started: what no correction of its wall clock changes. */
+/** Uptime of the host, which is independent of its wall clock. */
 export interface HostUptime {
-  /** Tells this start of the host from any other. */
+  /** Identifies this boot of the host. */
   readonly hostStart: string;
   readonly uptimeMs: number;
 }
 
-/** One moment, on all clocks. */
+/** The same moment on all clocks. */
 export interface ClockAnchor {
   readonly stateMs: number;
   readonly wallMs: number;
@@ -16,21 +16,21 @@ export interface ClockAnchor {
 
 export interface StateClockDeps {
   readonly clock: Clock;
-  /** Null where the host does not tell. */
+  /** Null where the host does not report it. */
   readonly hostUptime: () => HostUptime | null;
 }
 
-/** A wall clock that differs from the monotonic one by more than this was set; drift and measurement stay far below. */
+/** A larger jump between wall clock and monotonic clock means that the wall clock was set; drift stays far below. */
 const STEP_MS = 1000;
-/** How often the wall clock is looked at. */
+/** Interval between checks of the wall clock. */
 const WATCH_MS = 10_000;
-/** An anchor that is older is written with the next record. */
+/** An older anchor is replaced with the next write of a record. */
 const ANCHOR_LIFE_MS = 60_000;
 
 /**
- * The time in which records are dated: it goes on with the monotonic clock while a process runs, so that a step of the wall
- * clock changes no age, and over a restart by how long the host says that it took, or else by the wall clock. On disk it is
- * tied to the other clocks by an anchor, which is written again after each step.
+ * The clock of the times on disk. While a process runs it follows the monotonic clock, so that a step of the wall clock changes no
+ * age. Across a restart it advances by the uptime of the host, or else by the wall clock. An anchor on disk relates it to the
+ * other clocks; it is written again after each step of the wall clock.
  */
 export class StateClock {
   readonly #deps: StateClockDeps;
@@ -55,18 +55,18 @@ export class StateClock {
     this.#watch();
   }
 
-  /** The time on disk of a moment of the present wall clock. */
+  /** Converts wall-clock time to the time on disk. */
   toState(wallMs: number): number {
     this.check();
     return Math.round(wallMs - this.#deps.clock.wallMs() + this.#nowMs());
   }
 
-  /** The present wall clock's reading of a time on disk. */
+  /** Converts the time on disk to wall-clock time. */
   toWall(stateMs: number): number {
     return Math.round(stateMs - this.#nowMs() + this.#deps.clock.wallMs());
   }
 
-  /** Write the anchor when the wall clock was set, or the anchor is old. */
+  /** Writes a new anchor when the wall clock was set, or the anchor is old. */
   check(): void {
     const { clock } = this.#deps;
     const wallOffsetMs = clock.wallMs() - clock.nowMs();
@@ -74,6 +74,7 @@ export class StateClock {
     if (wasSet || clock.nowMs() - this.#anchoredAtMs > ANCHOR_LIFE_MS) this.anchor();
   }
 
+  /** Writes a new anchor. */
   anchor(): void {
     const { clock, hostUptime } = this.#deps;
     this.#wallOffsetMs = clock.wallMs() - clock.nowMs();
@@ -99,7 +100,7 @@ export class StateClock {
   }
 }
 
-/** An anchor as it was kept, or undefined when it cannot be read. */
+/** Decodes an anchor; undefined when it cannot be read. */
 export function readAnchor(value: unknown): ClockAnchor | undefined {
   if (!Array.isArray(value) || value.length !== 4) return undefined;
   const [stateMs, wallMs, hostStart, uptimeMs] = value;
@@ -108,11 +109,12 @@ export function readAnchor(value: unknown): ClockAnchor | undefined {
   return { stateMs, wallMs, host };
 }
 
+/** Encodes an anchor. */
 export function packAnchor({ stateMs, wallMs, host }: ClockAnchor): readonly unknown[] {
   return [stateMs, wallMs, host?.hostStart ?? null, host?.uptimeMs ?? null];
 }
 
-/** A wall clock that was set back does not make anything younger. */
+/** Time since the anchor, ms; 0 when the wall clock was set back. */
 function elapsedSince(anchor: ClockAnchor, wallMs: number, host: HostUptime | null): number {
   if (host !== null && anchor.host !== null && host.hostStart === anchor.host.hostStart)
     return Math.max(0, host.uptimeMs - anchor.host.uptimeMs);

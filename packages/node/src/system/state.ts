@@ -23,8 +23,8 @@ export function systemState(env: Environment, config: NodeConfig): NodeState {
       ? {}
       : {
           openReplicas: async () => {
-            const { openReplicaSnapshot } = await import("@tributary/lmdb-store");
-            return openReplicaSnapshot(deps, { path: snapshot });
+            const { openCopySnapshot } = await import("@tributary/lmdb-store");
+            return openCopySnapshot(deps, { path: snapshot });
           },
         }),
   };

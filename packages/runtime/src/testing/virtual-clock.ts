@@ -8,18 +8,18 @@ interface PendingTimer {
   isCancelled: boolean;
 }
 
-/** Time that passes only when told to. */
+/** A clock that only moves when the test advances it. */
 export interface VirtualClock extends Clock {
-  /** Let this much time pass; everything that falls due happens, in order, and what it causes. */
+  /** Advances the time by `ms` and fires all timers that fall due, in order, including those that they set. */
   advance(ms: number): Promise<void>;
   /**
-   * Let time pass, from timer to timer, until `condition` holds. False when `limitMs` passed first, or nothing was left
-   * to happen.
+   * Advances from timer to timer until `condition` holds. Resolves with false when `limitMs` passed first, or no timer was
+   * left.
    */
   runUntil(condition: () => boolean, limitMs?: number): Promise<boolean>;
-  /** Let every promise that can settle do so; no time passes. */
+  /** Lets every promise settle that can; no time passes. */
   settle(): Promise<void>;
-  /** Change what `wallMs` says, as an operator or NTP would; `nowMs` goes on undisturbed. */
+  /** Moves the wall clock, as an operator or NTP would; `nowMs` is not affected. */
   jumpWall(ms: number): void;
   /** Timers that are set. */
   readonly pending: number;
@@ -28,14 +28,14 @@ export interface VirtualClock extends Clock {
 const DEFAULT_LIMIT_MS = 86_400_000;
 const EPOCH_MS = 1_700_000_000_000;
 
-/** A clock for tests and simulations, at 0 ms; `wallMs` starts at `epochMs`. */
+/** Creates a clock for tests and simulations at 0 ms; `wallMs` starts at `epochMs`. */
 export function createVirtualClock(options: { epochMs?: number } = {}): VirtualClock {
   const heap = new TimerHeap();
   let nowMs = 0;
   let wallOffsetMs = options.epochMs ?? EPOCH_MS;
   let order = 0;
 
-  /** Fire the next timer that is due by `untilMs` and all that follows from it at once. */
+  /** Fires the next timer that is due by `untilMs`, and lets promises settle. */
   async function step(untilMs: number): Promise<boolean> {
     const timer = heap.peek();
     if (timer === undefined || timer.dueMs > untilMs) return false;
@@ -83,12 +83,12 @@ export function createVirtualClock(options: { epochMs?: number } = {}): VirtualC
   };
 }
 
-/** Let every promise that can settle do so. */
+/** Lets every promise settle that can. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Binary heap by due time; cancelled timers stay in it until they come up or are too many. */
+/** Binary heap by due time. Cancelled timers stay in it until they reach the top or are too many. */
 class TimerHeap {
   #items: PendingTimer[] = [];
   #cancelled = 0;

@@ -6,7 +6,7 @@ import { isAttributes } from "./record-format.js";
 type Replicated = KeptRegistration["registration"];
 type KeptAttributes = readonly (readonly [string, string | null])[];
 
-/** href, ep, d, base, attributes, links as target and attributes, ltMs, expiry is exact; its route, if it has one. */
+/** href, ep, d, base, attributes, links as target and attributes, ltMs, whether expiry is exact, and the route if there is one. */
 type KeptReplicated = readonly [
   string,
   string,
@@ -19,15 +19,16 @@ type KeptReplicated = readonly [
   (readonly string[])?,
 ];
 
-export function packReplicated(registration: Replicated): KeptReplicated {
+/** Encodes a copied registration. */
+export function packCopied(registration: Replicated): KeptReplicated {
   const { href, ep, d = null, base, attributes, links, ltMs = null, expiry, via } = registration;
   const pairs = links.map((link) => [link.target, link.attributes] as const);
   const packed = [href, ep, d, base, attributes, pairs, ltMs, expiry === "exact"] as const;
   return via === undefined ? packed : [...packed, via];
 }
 
-/** A registration as it was kept, or undefined when it cannot be read. */
-export function readReplicated(value: unknown): Replicated | undefined {
+/** Decodes a copied registration; undefined when it cannot be read. */
+export function readCopied(value: unknown): Replicated | undefined {
   if (!Array.isArray(value) || value.length < 8 || value.length > 9) return undefined;
   const [href, ep, d, base, attributes, links, ltMs, isExact, via] = value;
   const isReadable =
@@ -51,18 +52,19 @@ export function readReplicated(value: unknown): Replicated | undefined {
   };
 }
 
+/** Decodes the times of a registration; undefined when they cannot be read. */
 export function readTimes(value: unknown): KeptTimes | undefined {
   if (!Array.isArray(value) || value.length < 2 || value.length > 3 || !value.every(Number.isFinite)) return undefined;
   const [renewedAtWallMs, expiresAtWallMs, stampMs] = value as [number, number, number?];
   return { renewedAtWallMs, expiresAtWallMs, ...(stampMs === undefined ? {} : { stampMs }) };
 }
 
-/** An upstream as it is kept. */
+/** The record of an upstream. */
 export interface KeptUpstream extends KeptReplica {
   readonly position?: FeedPosition;
 }
 
-/** An upstream as it was kept, or undefined when it cannot be read. */
+/** Decodes the record of an upstream; undefined when it cannot be read. */
 export function readUpstream(value: unknown): KeptUpstream | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { settings, authority, isComplete, position } = value as { [name in keyof KeptUpstream]?: unknown };

@@ -6,42 +6,47 @@ import { FORMAT } from "./sealed-record.js";
 import type { StateReport } from "./state-file.js";
 
 /*
- * Format 1 had a database for each kind of record, in MessagePack without checksums. It is taken over once, at the first start
- * of a program that writes format 2.
+ * Format 1 had a database for each kind of record, in MessagePack without checksums. It is converted at the first start of a program
+ * that writes format 2.
  */
 
 const DATABASES = ["registrations", "positions", "replicas", "times", "upstreams"] as const;
-/** Decodes a key as lmdb orders it: part of the package that its types leave out. */
+/** Decodes an ordered key of lmdb; missing from the types of that package. */
 const { bufferToKeyValue } = lmdb as unknown as { readonly bufferToKeyValue: (key: Uint8Array) => unknown };
-/** Records read before those that they became are awaited. */
+/** Records converted before their writes are awaited. */
 const BATCH = 5000;
 
-export type FormerName = (typeof DATABASES)[number];
+export type Format1Table = (typeof DATABASES)[number];
 
-/** What stood in format 1: one record by its key, or nothing for a record that cannot be decoded. */
-export type FormerRecords = (name: FormerName) => Iterable<{ readonly key: unknown; readonly content: unknown }>;
+/** Reads a table of format 1; key or content is undefined where it cannot be decoded. */
+export type Format1Records = (name: Format1Table) => Iterable<{ readonly key: unknown; readonly content: unknown }>;
 
-/** A number that stood beside the records. */
-export type FormerNumber = (name: string) => number | undefined;
+/** Reads an internal number of format 1. */
+export type Format1Number = (name: string) => number | undefined;
 
-/** Makes records of the present format of what stood in the former one; each step resolves when it is written. */
-export type TakeOver = (former: FormerRecords, numberOf: FormerNumber, records: Records) => Iterable<Promise<unknown>>;
+/** Converts the records of format 1; each step resolves when its record is written. */
+export type Migration = (
+  former: Format1Records,
+  numberOf: Format1Number,
+  records: Records,
+) => Iterable<Promise<unknown>>;
 
-/** Whether a folder has contents of the former format. */
-export function isFormer({ databases, format, intact }: StateReport): boolean {
+/** Whether a folder has contents in format 1. */
+export function isFormat1({ databases, format, intact }: StateReport): boolean {
   return (format === 1 || intact === 0) && DATABASES.some((name) => databases.includes(name));
 }
 
-export async function takeOverFormer(
+/** Converts the contents of a folder from format 1 to the present format. */
+export async function migrateFormat1(
   { logger }: { readonly logger: Logger },
   environment: RootDatabase,
   records: Records,
-  { path, takeOver }: { readonly path: string; readonly takeOver: TakeOver },
+  { path, migrate }: { readonly path: string; readonly migrate: Migration },
 ): Promise<void> {
   const opened = new Map<string, Database<unknown, Buffer>>();
   let written: Promise<unknown>[] = [];
   let count = 0;
-  function* former(name: FormerName) {
+  function* former(name: Format1Table) {
     const encoding = name === "upstreams" ? "json" : "msgpack";
     const database = environment.openDB<unknown, Buffer>({ name, encoding, keyEncoding: "binary" });
     opened.set(name, database);
@@ -54,7 +59,7 @@ export async function takeOverFormer(
     const found = decoded(() => numbers.get(name));
     return typeof found === "number" && Number.isSafeInteger(found) ? found : undefined;
   };
-  for (const step of takeOver(former, numberOf, records)) {
+  for (const step of migrate(former, numberOf, records)) {
     count++;
     written.push(step);
     if (written.length < BATCH) continue;
@@ -62,13 +67,13 @@ export async function takeOverFormer(
     written = [];
   }
   await Promise.all(written);
-  // From here on the records count; what is left of the former ones after a crash is not looked at.
+  // From here on the new records are valid. Old ones that are left after a crash are ignored.
   await numbers.put("format", FORMAT);
   for (const database of opened.values()) await database.clearAsync();
-  logger.info("kept state was taken over into the present format", { path, records: count });
+  logger.info("stored state was converted from format 1", { path, records: count });
 }
 
-/** A damaged record is one without content. */
+/** Returns undefined where a record cannot be decoded. */
 function decoded(decode: () => unknown): unknown {
   try {
     return decode();

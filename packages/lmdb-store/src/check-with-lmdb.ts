@@ -2,13 +2,13 @@ import { execFile } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Reading through a very large state must not keep the start waiting for ever, ms. */
+/** Time-out of the check, ms: a very large state must not delay the start forever. */
 const READ_THROUGH_MS = 300_000;
-/** What the program that reads state through says when all of it could be read. */
+/** Output of `read-through` when all records could be read. */
 const SOUND = "sound";
 
-/** Why LMDB cannot read the state in `path`, which was found to be in order; null: it can, or is not done in time. */
-export async function secondOpinion(path: string): Promise<string | null> {
+/** Reads the state in `path` with LMDB in another process. Returns the problem; null when there is none, or at the time-out. */
+export async function checkWithLmdb(path: string): Promise<string | null> {
   const program = fileURLToPath(new URL(`./read-through${extname(import.meta.url)}`, import.meta.url));
   return new Promise((resolve) => {
     let isLate = false;
@@ -22,7 +22,7 @@ export async function secondOpinion(path: string): Promise<string | null> {
       isLate = true;
       child.kill("SIGKILL");
     }, READ_THROUGH_MS);
-    // The database may hang while the process ends. What it found is said before that, and does not depend on it.
+    // The database may hang while the process exits. The output comes before that, so the process can be killed.
     child.stdout?.on("data", (text: string) => {
       if (text.includes(SOUND)) child.kill("SIGKILL");
     });

@@ -4,8 +4,8 @@ import { createMemoryReplicaStore, type KeptRegistration, type ReplicaStore } fr
 import fc from "fast-check";
 import { open } from "lmdb";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { packReplicated } from "./replica-format.js";
-import { openReplicaSnapshot } from "./replica-snapshot.js";
+import { packCopied } from "./copy-format.js";
+import { openCopySnapshot } from "./copy-snapshot.js";
 import { listeningLogger, stoppedClock, temporaryFolder } from "./testing/temporary-folder.js";
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -16,7 +16,7 @@ afterEach(() => folder.remove());
 
 const logger = listeningLogger();
 const openSnapshot = (path = folder.path) =>
-  openReplicaSnapshot({ logger, clock: stoppedClock(0), hostUptime: () => null }, { path });
+  openCopySnapshot({ logger, clock: stoppedClock(0), hostUptime: () => null }, { path });
 
 function kept(href: string, content = 0): KeptRegistration {
   return {
@@ -127,7 +127,7 @@ describe("replicas in a folder", () => {
     const { registration, renewedAtWallMs, expiresAtWallMs } = kept("/1");
     await environment
       .openDB({ name: "replicas", encoding: "msgpack" })
-      .put(["a", "/1"], packReplicated(registration) as unknown as string);
+      .put(["a", "/1"], packCopied(registration) as unknown as string);
     await environment
       .openDB({ name: "times", encoding: "msgpack" })
       .put(["a", "/1"], [renewedAtWallMs, expiresAtWallMs]);
@@ -141,12 +141,12 @@ describe("replicas in a folder", () => {
   test("a step of the wall clock while it runs changes no age", async () => {
     const clock = stoppedClock(1_000_000);
     const deps = { logger, clock, hostUptime: () => null };
-    const before = await openReplicaSnapshot(deps, { path: folder.path });
+    const before = await openCopySnapshot(deps, { path: folder.path });
     before.open("a", replica);
     before.put("a", { ...kept("/1"), renewedAtWallMs: 1_000_000, expiresAtWallMs: 1_060_000 });
     clock.set({ wallMs: 1_002_000 + 30 * 86_400_000, nowMs: 2000 });
     await before.close();
-    const after = await openReplicaSnapshot(deps, { path: folder.path });
+    const after = await openCopySnapshot(deps, { path: folder.path });
     const [found] = [...after.registrations("a")];
     expect(clock.wallMs() - (found?.renewedAtWallMs ?? 0)).toBe(2000);
     expect((found?.expiresAtWallMs ?? 0) - (found?.renewedAtWallMs ?? 0)).toBe(60_000);

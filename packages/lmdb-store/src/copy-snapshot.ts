@@ -1,22 +1,24 @@
 import { createHash } from "node:crypto";
 import type { FeedPosition } from "@tributary/replication";
 import type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "@tributary/upstream-sync";
-import type { TakeOver } from "./former-format.js";
+import { type KeptUpstream, packCopied, readCopied, readTimes, readUpstream } from "./copy-format.js";
+import type { Migration } from "./format-1-migration.js";
 import { type OpenState, type OpenStateDeps, openState } from "./open-state.js";
 import type { Damage } from "./rebuild-state.js";
 import { RecordTable } from "./record-table.js";
-import { type KeptUpstream, packReplicated, readReplicated, readTimes, readUpstream } from "./replica-format.js";
 
-export interface ReplicaSnapshot extends ReplicaStore {
-  /** What could not be taken over, by cause. Monotonic. */
+/** The copies of an LP on disk. */
+export interface CopySnapshot extends ReplicaStore {
+  /** Records that could not be used, by cause. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
-  /** What was lost at this start; absent: nothing. Every upstream is synchronised again then. */
+  /** Damage found at this start; absent: none. With damage, every upstream is resynchronised. */
   readonly damage?: Damage;
 }
 
-export interface ReplicaSnapshotOptions {
+/** Settings of `openCopySnapshot`. */
+export interface CopySnapshotOptions {
   readonly path: string;
-  /** Key of the configuration that names the folder, for messages; default `snapshot`. */
+  /** Configuration key that names the folder, for messages. Default: `snapshot`. */
   readonly setting?: string;
 }
 
@@ -24,22 +26,22 @@ const UPSTREAMS = "upstream";
 const CONTENTS = "content";
 const TIMES = "times";
 const TABLES = [UPSTREAMS, CONTENTS, TIMES] as const;
-/** Longer references would not fit into a key. */
+/** Longest reference that fits into a key, characters. */
 const MAX_PLACE_LENGTH = 400;
-/** Between source and place in a key. */
+/** Separates source and href in a key. */
 const SEPARATOR = "\0";
 
-/** Open the replicas that an LP keeps. @throws {StateError} */
-export async function openReplicaSnapshot(
+/** Opens the copies that an LP stored. @throws {StateError} */
+export async function openCopySnapshot(
   deps: OpenStateDeps,
-  { path, setting = "snapshot" }: ReplicaSnapshotOptions,
-): Promise<ReplicaSnapshot> {
-  const state = await openState(deps, { path, setting, rescued: new Set(TABLES), takeOver: takeOverReplicas });
-  return new LmdbReplicaSnapshot(deps, path, state);
+  { path, setting = "snapshot" }: CopySnapshotOptions,
+): Promise<CopySnapshot> {
+  const state = await openState(deps, { path, setting, rescued: new Set(TABLES), migrate: migrateCopies });
+  return new LmdbCopySnapshot(deps, path, state);
 }
 
-/** A record that cannot be read leaves a gap, and is found when its upstream is brought back. */
-const takeOverReplicas: TakeOver = function* (former, _numberOf, records) {
+/** A record that cannot be read leaves a gap, which is found when its copy is loaded. */
+const migrateCopies: Migration = function* (former, _numberOf, records) {
   const into = { upstreams: UPSTREAMS, replicas: CONTENTS, times: TIMES } as const;
   for (const name of ["upstreams", "replicas", "times"] as const) {
     const table = new RecordTable(records, into[name]);
@@ -50,7 +52,7 @@ const takeOverReplicas: TakeOver = function* (former, _numberOf, records) {
   }
 };
 
-class LmdbReplicaSnapshot implements ReplicaSnapshot {
+class LmdbCopySnapshot implements CopySnapshot {
   readonly rejected = new Map<string, number>();
   readonly damage?: Damage;
   readonly #deps: OpenStateDeps;
@@ -58,9 +60,9 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
   readonly #state: OpenState;
   readonly #upstreams: RecordTable;
   readonly #contents: RecordTable;
-  /** Apart from the contents, so that a renewal writes little. */
+  /** Separate from the contents, so that a renewal writes little. */
   readonly #times: RecordTable;
-  /** Upstreams as they will be kept when all writes are at rest. */
+  /** The upstreams as they will be on disk after all pending writes. */
   readonly #latest = new Map<string, KeptUpstream>();
   #hasFailed = false;
 
@@ -73,7 +75,7 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
     this.#times = new RecordTable(state.records, TIMES);
     for (const { key, content } of this.#upstreams.entries()) {
       const upstream = readUpstream(content);
-      // Without what it was followed by, what was copied of it is of no use.
+      // Without the settings, a copy is of no use.
       if (upstream === undefined) this.#leaveOutUpstream(key);
       else this.#latest.set(key, upstream);
     }
@@ -96,7 +98,7 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
     const leftOut: string[] = [];
     for (const { key, content } of this.#contents.entries(source + SEPARATOR)) {
       const times = readTimes(this.#times.get(key));
-      const registration = readReplicated(content);
+      const registration = readCopied(content);
       if (registration === undefined || times === undefined) leftOut.push(key);
       else {
         const renewedAtWallMs = clock.toWall(times.renewedAtWallMs);
@@ -117,7 +119,7 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
   }
 
   put(source: string, { registration, ...times }: KeptRegistration): void {
-    this.#write(this.#contents.put(keyOf(source, registration.href), packReplicated(registration)));
+    this.#write(this.#contents.put(keyOf(source, registration.href), packCopied(registration)));
     this.renew(source, registration.href, times);
   }
 
@@ -142,7 +144,7 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
   forget(source: string): void {
     this.#latest.delete(source);
     this.#write(this.#upstreams.remove(source));
-    // In the order of the writes, so that what is still on its way is found as well.
+    // A transaction keeps its place among the writes, so that it also finds records that are still being written.
     const removed = this.#state.environment.transaction(() => {
       for (const table of [this.#contents, this.#times]) {
         for (const key of [...table.keys(source + SEPARATOR)]) table.removeSync(key);
@@ -163,13 +165,13 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
 
   #keepUpstream(source: string, upstream: KeptUpstream): void {
     const { position: _, ...replica } = upstream;
-    // Where something is missing, no place in the feed holds any more: after a restart all is copied again.
+    // With records missing, the cursor is not valid: after a restart the copy starts with an initial sync.
     const kept = this.#hasFailed ? { ...replica, isComplete: false } : upstream;
     this.#latest.set(source, kept);
     this.#write(this.#upstreams.put(source, kept));
   }
 
-  /** Records are missing, of whichever upstream: none is complete, and none resumes. */
+  /** Records of unknown upstreams are missing, so no copy is complete and none resumes. */
   #noteDamage(damage: Damage): void {
     Object.assign(this, { damage });
     this.#reject("snapshot-damaged");
@@ -179,7 +181,7 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
 
   #leaveOutUpstream(source: string): void {
     this.#reject("snapshot-record");
-    this.#deps.logger.warn("an upstream of the snapshot cannot be read; it is synchronised again", {
+    this.#deps.logger.warn("an upstream of the snapshot cannot be read; it is resynchronised", {
       path: this.#path,
       upstream: source,
     });
@@ -197,7 +199,7 @@ class LmdbReplicaSnapshot implements ReplicaSnapshot {
     this.#noteGap(source);
   }
 
-  /** Without one of its registrations a replica is not what its position says. */
+  /** Drops the cursor of a copy that lacks a registration. */
   #noteGap(source: string): void {
     const known = this.#latest.get(source);
     if (known === undefined) return;
@@ -223,7 +225,7 @@ function keyOf(source: string, href: string): string {
   return source + SEPARATOR + placeOf(href);
 }
 
-/** A reference, or what stands for one that is too long. */
+/** A reference, or the hash of one that is too long. */
 function placeOf(href: string): string {
   return href.length <= MAX_PLACE_LENGTH ? href : `/${createHash("sha256").update(href).digest("base64url")}`;
 }

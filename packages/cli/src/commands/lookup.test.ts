@@ -225,7 +225,7 @@ describe("failures end with status 1 and say why", () => {
       name: "another format",
       path: "rd-lookup/ep",
       answer: { contentFormat: 50 },
-      want: "the answer 2.05 is not in link format but in format 50",
+      want: "the response 2.05 is not in link format but in format 50",
     },
   ] as const)("$name", async ({ path, answer, want }) => {
     client.answers.set(`coap://localhost/${path}`, answer);

@@ -10,6 +10,7 @@ export interface MeasuredProcess {
   /** CPU time that it has used, s. */
   cpuSeconds(): number;
   residentBytes(): number;
+  signal(signal: NodeJS.Signals): void;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -24,10 +25,14 @@ process.on("exit", () => {
 });
 
 /** Start one of the servers of this folder; resolves once it says its port. */
-export function startServer(script: string, args: readonly (string | number)[] = []): Promise<MeasuredProcess> {
+export function startServer(
+  script: string,
+  args: readonly (string | number)[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<MeasuredProcess> {
   const path = fileURLToPath(new URL(script, import.meta.url));
   const words = ["--expose-gc", "--max-old-space-size=12000", path, ...args.map(String)];
-  return startProcess(process.execPath, words, /^port (\d+)$/m);
+  return startProcess(process.execPath, words, /^port (\d+)$/m, env);
 }
 
 /** Start a process; resolves once it wrote what `ready` matches, whose first group is its port; null: at once. */
@@ -35,8 +40,9 @@ export async function startProcess(
   command: string,
   args: readonly string[],
   ready: RegExp | null,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<MeasuredProcess> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   running.add(child);
   const exit = new Promise<void>((resolve) => {
     child.once("exit", () => {
@@ -72,6 +78,9 @@ export async function startProcess(
       return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
     },
     residentBytes: () => Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * PAGE_BYTES,
+    signal(signal) {
+      child.kill(signal);
+    },
     async stop(signal = "SIGTERM") {
       child.kill(signal);
       await exit;

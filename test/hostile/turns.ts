@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { type MeasuredProcess, startServer } from "../bench/measured-process.js";
 import { eventually, startTributary, type TributaryNode, temporaryFolder } from "../peers/peers.js";
 
 /**
@@ -23,16 +24,39 @@ export interface MeasuredNode extends TributaryNode {
   longest(): Promise<Longest>;
 }
 
+export interface LargeNode extends MeasuredProcess {
+  longestTurnMs(): Promise<number>;
+  /** Every address, as URIs. */
+  readonly listening: readonly string[];
+}
+
+/** Start a node with registrations of its own, renewed `ageS` seconds ago, of which every turn of the event loop is measured. */
+export async function startLargeNode(config: object, count: number, ageS = 0): Promise<LargeNode> {
+  const { env, longest } = probe();
+  const started = await startServer("../hostile/large-node.ts", [JSON.stringify(config), count, ageS], env);
+  const listening = (/^listening (\S+)$/m.exec(started.stdout())?.[1] ?? "").split(",");
+  const node = { ...started, listening, longestTurnMs: async () => (await longest(started)).longestMs };
+  // What a process does while it starts is not a peer's doing.
+  await node.longestTurnMs();
+  return node;
+}
+
 /** Start a node of which every turn of the event loop is measured. */
 export async function startMeasuredNode(config: object): Promise<MeasuredNode> {
+  const { env, longest } = probe();
+  const node = await startTributary({ config, env });
+  return { ...node, longest: () => longest(node) };
+}
+
+/** What has a process measure its turns, and tell the longest one. */
+function probe() {
   const file = join(temporaryFolder(), "turn");
-  const probe = pathToFileURL(fileURLToPath(new URL("turn-probe.mjs", import.meta.url)));
-  const node = await startTributary({ config, env: { NODE_OPTIONS: `--import ${probe}`, TURN_FILE: file } });
+  const script = pathToFileURL(fileURLToPath(new URL("turn-probe.mjs", import.meta.url)));
   return {
-    ...node,
-    async longest() {
+    env: { NODE_OPTIONS: `--import ${script}`, TURN_FILE: file },
+    async longest(measured: { signal(signal: NodeJS.Signals): void }): Promise<Longest> {
       rmSync(file, { force: true });
-      node.signal("SIGUSR2");
+      measured.signal("SIGUSR2");
       await eventually(() => existsSync(file), { what: "the longest turn" });
       return JSON.parse(readFileSync(file, "utf8")) as Longest;
     },

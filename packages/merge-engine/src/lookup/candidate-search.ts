@@ -1,6 +1,5 @@
 import type { Criterion } from "@tributary/link-model";
 import { KEYS_PER_LOOK, MARKED_SHARE, MIN_SORTED, SORTED_SHARE } from "../constants.js";
-import type { Pace } from "../pace.js";
 import type { ExpiryHeap } from "../records/expiry-heap.js";
 import type { KeyTable } from "../records/key-table.js";
 import type { SortedChunks } from "../records/sorted-chunks.js";
@@ -8,6 +7,7 @@ import type { KeyState, Source } from "../records/stored-record.js";
 import { compareKeys } from "../records/total-order.js";
 import type { AttributeIndex } from "./attribute-index.js";
 import { type Selection, selectByCriterion } from "./candidates.js";
+import type { Pace } from "./pace.js";
 
 export interface CandidateSearchDeps {
   readonly keys: KeyTable;

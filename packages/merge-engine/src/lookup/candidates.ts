@@ -1,9 +1,9 @@
 import type { Criterion } from "@tributary/link-model";
 import { ENDPOINT_RESOURCE_TYPE, KEYS_PER_LOOK } from "../constants.js";
-import type { Pace } from "../pace.js";
 import type { SortedChunks } from "../records/sorted-chunks.js";
 import type { KeyState, Source } from "../records/stored-record.js";
 import type { AttributeIndex } from "./attribute-index.js";
+import type { Pace } from "./pace.js";
 import { forEachSlot, type Posting, postingSize } from "./postings.js";
 
 /** Keys that can meet one criterion: certainly all that do, possibly others. */

@@ -273,6 +273,6 @@ describe("tributary register", () => {
     const at = `coap://127.0.0.1:${silent.address().port}`;
     const { io, done } = start("--at", at, "--timeout", "0.1");
     expect(await done).toBe(1);
-    expect(io.errors).toEqual([`tributary: no registration at ${at}: no answer within 0.1 s`]);
+    expect(io.errors).toEqual([`tributary: no registration at ${at}: no response within 0.1 s`]);
   });
 });

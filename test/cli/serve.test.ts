@@ -150,7 +150,7 @@ describe("serve", () => {
     await expect.poll(names).toEqual(["127.0.0.1:9", "new"]);
     configFile("node.yaml", `${lp}[5]\n`);
     io.hangUp();
-    await expect.poll(() => io.text).toContain("the configuration stays as it was");
+    await expect.poll(() => io.text).toContain("the configuration is unchanged");
     expect(io.text).toContain("node.yaml:5:15: an upstream is 5");
     expect(await names()).toEqual(["127.0.0.1:9", "new"]);
   });

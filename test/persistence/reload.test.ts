@@ -48,7 +48,7 @@ async function openSite({ store, snapshot }: { readonly store: string; readonly 
       const upstream = await view();
       return upstream.phase === "live" && upstream.registrations === COUNT ? upstream : undefined;
     });
-  const reloads = () => lp.stderr().split("configuration taken over").length - 1;
+  const reloads = () => lp.stderr().split("configuration reloaded").length - 1;
   /** Write a setting, and wait until it has been taken over. */
   const reload = async (setting: string) => {
     const before = reloads();

@@ -1,15 +1,15 @@
 import type { Attribute, Link } from "@tributary/link-model";
 
-/** Text; a list when the attribute is repeated; true when it has no value. */
+/** Value of an attribute: text, true when it has no value, a list when it is repeated. */
 export type AttributeValue = string | true | readonly (string | true)[];
 
-/** A link as the JSON outputs show it. */
+/** A link in JSON output. */
 export interface LinkJson {
   readonly target: string;
   readonly attributes: Readonly<Record<string, AttributeValue>>;
 }
 
-/** Attributes as members of an object, in the form of the feed (design section 3). Pure. */
+/** Converts attributes to an object, in the form of the feed (design section 3). Pure. */
 export function attributesToObject(attributes: readonly Attribute[]): Record<string, AttributeValue> {
   const members = new Map<string, (string | true)[]>();
   for (const [name, value] of attributes) {
@@ -22,7 +22,7 @@ export function attributesToObject(attributes: readonly Attribute[]): Record<str
   );
 }
 
-/** A link for JSON. Pure. */
+/** Converts a link to its JSON form. Pure. */
 export function linkToJson({ target, attributes }: Link): LinkJson {
   return { target, attributes: attributesToObject(attributes) };
 }

@@ -3,10 +3,10 @@ import type { DemoScenario } from "../demo/scenario.js";
 import { SCENARIOS } from "../demo/scenarios.js";
 import { formatTable } from "../table.js";
 
-/** Tell a scenario of the draft with real exchanges on loopback. Resolves with the exit status. */
+/** `tributary demo`: plays a scenario of the draft with real exchanges on loopback. Resolves with the exit status. */
 export async function demo(io: CommandIo, scenario: DemoScenario, paceS: number): Promise<number> {
   try {
-    await scenario.tell({ tell: (line) => io.out(line), signal: io.interrupt, paceMs: paceS * 1000 });
+    await scenario.play({ print: (line) => io.out(line), signal: io.interrupt, paceMs: paceS * 1000 });
     return 0;
   } catch (error) {
     if (io.interrupt.aborted) return 0;
@@ -15,7 +15,7 @@ export async function demo(io: CommandIo, scenario: DemoScenario, paceS: number)
   }
 }
 
-/** Print what `demo` can tell. Returns the exit status. */
+/** Lists the scenarios. Returns the exit status. */
 export function listScenarios(io: CommandIo): number {
   const rows = SCENARIOS.map(({ name, summary }) => [name, summary]);
   for (const line of formatTable(["SCENARIO", "WHAT IT SHOWS"], rows)) io.out(line);

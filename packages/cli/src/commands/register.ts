@@ -6,6 +6,7 @@ import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { createEndpointClient } from "../register/endpoint-client.js";
 import { keepRegistered } from "../register/keep-registered.js";
 
+/** Arguments of `tributary register`. */
 export interface RegisterCommandOptions {
   readonly at: readonly string[];
   readonly ep: string;
@@ -21,10 +22,10 @@ export interface RegisterCommandOptions {
 
 /** RFC 9176 section 5. */
 const MAX_NAME_BYTES = 63;
-/** Largest link document, bytes: what RDs take at most by default. */
+/** Largest link document, bytes: the default limit of RDs. */
 const MAX_LINKS_BYTES = 65_536;
 
-/** `tributary register`: keep an endpoint registered until interrupted. Returns the exit status. */
+/** `tributary register`: keeps an endpoint registered until interrupted. Returns the exit status. */
 export async function register(options: RegisterCommandOptions, io: CommandIo): Promise<number> {
   const { ep, d, lt, base } = options;
   checkName("--ep", ep);
@@ -73,7 +74,7 @@ async function readLinkDocument(links: string, io: CommandIo): Promise<string | 
   }
 }
 
-/** The links as text; what an RD would refuse is told here, with a better message. */
+/** Checks the links, with better messages than an RD has, and returns them as text. */
 function checkLinks(document: string | Uint8Array): string {
   const text = typeof document === "string" ? document : new TextDecoder().decode(document);
   const trimmed = text.trim();

@@ -87,7 +87,7 @@ describe("status", () => {
     {
       name: "silence",
       answer: () => Promise.reject(new DOMException("x", "TimeoutError")),
-      want: "no answer within 5 s",
+      want: "no response within 5 s",
     },
     {
       name: "an error",
@@ -97,7 +97,7 @@ describe("status", () => {
     {
       name: "something else",
       answer: () => Promise.resolve(Response.json({ a: 1 })),
-      want: "what answers is not a Tributary node",
+      want: "it is not a Tributary node",
     },
   ])("$name is told", async ({ answer, want }) => {
     const { code, io } = await run(answer);

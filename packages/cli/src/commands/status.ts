@@ -2,6 +2,7 @@ import type { NodeDamage, UpstreamView } from "@tributary/node";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { formatTable } from "../table.js";
 
+/** Arguments of `tributary status`. */
 export interface StatusOptions {
   readonly at: string;
   readonly json: boolean;
@@ -20,11 +21,11 @@ const HEADINGS = [
   "LAG",
   "ERROR",
 ] as const;
-/** Columns of numbers, which line up at their end. */
+/** Right-aligned columns. */
 const NUMERIC: ReadonlySet<number> = new Set([4]);
 const MAX_COVERAGE_LENGTH = 40;
 
-/** `tributary status`: the upstreams of a running node as a table. Returns the exit status. */
+/** `tributary status`: prints the upstreams of a running node as a table. Returns the exit status. */
 export async function status(
   { at, json, timeout }: StatusOptions,
   { io, fetch }: { readonly io: CommandIo; readonly fetch: typeof globalThis.fetch },
@@ -50,7 +51,7 @@ export async function status(
   return 0;
 }
 
-/** What was lost of kept state at the start of the node; nothing where it does not tell. */
+/** Describes damage of the stored state; no lines where the node does not report any. */
 async function damageLines(url: URL, timeout: number, fetch: typeof globalThis.fetch): Promise<string[]> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(timeout * 1000), redirect: "error" });
@@ -65,11 +66,11 @@ async function damageLines(url: URL, timeout: number, fetch: typeof globalThis.f
 }
 
 function readUpstreams(value: unknown): readonly UpstreamView[] {
-  if (!Array.isArray(value) || !value.every(isUpstreamView)) throw new Error("what answers is not a Tributary node");
+  if (!Array.isArray(value) || !value.every(isUpstreamView)) throw new Error("it is not a Tributary node");
   return value;
 }
 
-/** The members that every version has are enough to tell a node from something else. */
+/** Checks only the members that every version has. */
 function isUpstreamView(value: unknown): value is UpstreamView {
   if (typeof value !== "object" || value === null || !("phase" in value) || !("coverage" in value)) return false;
   return (
@@ -96,7 +97,7 @@ function row(upstream: UpstreamView): string[] {
   ];
 }
 
-/** What is left out, by cause; versions before this did not tell. */
+/** Formats what is left out, by cause; older versions do not report it. */
 function leftOutText({ leftOut = {} }: { readonly leftOut?: Readonly<Record<string, number>> }): string {
   const causes = Object.entries(leftOut).map(([cause, count]) => `${count} ${cause}`);
   return causes.length === 0 ? "-" : causes.join(", ");
@@ -109,7 +110,7 @@ function coverageText({ coverage }: UpstreamView): string {
   return text.length > MAX_COVERAGE_LENGTH ? `${text.slice(0, MAX_COVERAGE_LENGTH - 1)}…` : text;
 }
 
-/** Seconds in the largest unit of which there is at least one. */
+/** Formats seconds in the largest unit that fits. */
 function ageText(seconds: number): string {
   const unit = UNITS.find(([size]) => seconds >= size) ?? [1, "s"];
   return `${Math.floor(seconds / unit[0])}${unit[1]}`;
@@ -124,7 +125,7 @@ const UNITS: readonly (readonly [size: number, name: string])[] = [
 
 function explain(error: unknown, timeout: number): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return `no answer within ${timeout} s`;
+  if (error.name === "TimeoutError") return `no response within ${timeout} s`;
   if (error.name === "AbortError") return "interrupted";
   const cause = error.cause as NodeJS.ErrnoException | undefined;
   if (cause?.code === "ECONNREFUSED") return "nothing listens there; is the node running, with HTTP enabled?";

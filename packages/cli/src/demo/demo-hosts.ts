@@ -4,32 +4,32 @@ import type { Node } from "@tributary/node";
 import { checkConfig, createNode, secureRandom, systemEnvironment, systemNetwork } from "@tributary/node";
 import { type Environment, silentLogger } from "@tributary/runtime";
 
-/** How often other ports are tried. */
+/** Number of attempts with other ports. */
 const MAX_ATTEMPTS = 10;
 
-/** Where each host listens. */
+/** Listener URI by host. */
 export type HostUris<Host extends string> = Readonly<Record<Host, string>>;
 
-/** For each host its settings in YAML, besides `name`, `listen` and `http`. */
+/** YAML settings by host, without `name`, `listen` and `http`. */
 export type HostRoles<Host extends string> = Readonly<Record<Host, (uris: HostUris<Host>) => string>>;
 
-/** The hosts of a story in this process, each on a port of loopback. */
+/** The hosts of a scenario: nodes in this process, each on a port of loopback. */
 export interface DemoHosts<Host extends string> {
   readonly env: Environment;
   readonly uris: HostUris<Host>;
   node(host: Host): Node;
-  /** End one host without replacement. */
+  /** Stops one host. */
   stop(host: Host): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Start every host, in the order of `roles`; resolves when each is bound. */
+/** Starts every host in the order of `roles`; resolves when all are bound. */
 export async function openDemoHosts<Host extends string>(roles: HostRoles<Host>): Promise<DemoHosts<Host>> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await openOnFreePorts(roles);
     } catch (error) {
-      // Somebody else may have taken one of the ports meanwhile.
+      // Another process may have taken one of the ports meanwhile.
       if (!(error instanceof TransportError && error.code === "BIND_FAILED") || attempt === MAX_ATTEMPTS) throw error;
     }
   }
@@ -70,7 +70,7 @@ async function openHost(host: string, uri: string, role: string, env: Environmen
   );
 }
 
-/** Ports of loopback that were free a moment ago, all different. */
+/** Returns different loopback ports that were free a moment ago. */
 async function freePorts(count: number): Promise<number[]> {
   const sockets = await Promise.all(
     Array.from({ length: count }, async () => {

@@ -22,10 +22,10 @@ export const distinctRegistrationPoints = defineScenario<HostName>({
     host4: (uris) =>
       `lookup:\n  upstreams: [{ name: rd-a, uri: "${uris.host1}" }, { name: rd-b, uri: "${uris.host2}" }, { name: rd-c, uri: "${uris.host3}" }]`,
   },
-  run: (stage) => new Story(stage).run(),
+  run: (stage) => new Play(stage).run(),
 });
 
-class Story {
+class Play {
   readonly #hosts: DemoHosts<HostName>;
   readonly #narrator: Narrator;
 

@@ -11,12 +11,12 @@ const SERVERS: Readonly<Record<FigureHost, string>> = {
   host4: "LP-Z",
 };
 
-/** Say who is where. */
+/** Prints the URI and the servers of each host. */
 export function introduceHosts(narrator: Narrator, uris: HostUris<FigureHost>): void {
   for (const host of Object.keys(SERVERS) as FigureHost[]) narrator.say(`${host} ${uris[host]}  ${SERVERS[host]}`);
 }
 
-/** Wait until every upstream of these proxies is live. */
+/** Waits until every upstream of these proxies is live. */
 export async function untilFollowing(
   narrator: Narrator,
   hosts: DemoHosts<FigureHost>,

@@ -1,15 +1,15 @@
 import type { Node } from "@tributary/node";
 
-/** Lookups that a host of a story was asked since. */
+/** Number of lookups at a host since the count began. */
 export interface LookupCount {
   count(): number;
-  /** The same, in words. */
+  /** The number in words. */
   times(): string;
-  /** Begin again at nothing. */
+  /** Restarts the count at 0. */
   reset(): void;
 }
 
-/** Count what `node` is asked from now on. */
+/** Counts the lookups at `node` from now on. */
 export function countLookups(node: Node): LookupCount {
   let count = 0;
   node.onLookup(() => count++);

@@ -6,7 +6,7 @@ function narrating(paceMs = 0) {
   const clock = createVirtualClock();
   const told: string[] = [];
   const abort = new AbortController();
-  const narrator = new Narrator({ clock, tell: (line) => told.push(line), signal: abort.signal, paceMs });
+  const narrator = new Narrator({ clock, print: (line) => told.push(line), signal: abort.signal, paceMs });
   return { clock, told, abort, narrator };
 }
 

@@ -2,22 +2,23 @@ import type { Clock } from "@tributary/runtime";
 import { createEndpointClient, type EndpointClient } from "../register/endpoint-client.js";
 import type { EndpointRequest, EndpointResponse } from "../register/endpoint-exchange.js";
 
-/** A request is retransmitted for less than this (RFC 7252 section 4.8.2); on a busy machine its answer may take seconds. */
+/** Time-out of a request, ms: longer than all retransmissions (RFC 7252 section 4.8.2), because a busy machine may be slow. */
 const REQUEST_TIMEOUT_MS = 100_000;
-/** Something that takes milliseconds is said to be waited for after so long. */
+/** Time after which a wait is mentioned, ms. */
 const REMARK_MS = 10_000;
 const POLL_MS = 10;
 
+/** Collaborators and settings of a `Narrator`. */
 export interface NarratorDeps {
   readonly clock: Clock;
-  /** Takes one line of the story. */
-  readonly tell: (line: string) => void;
+  /** Prints one line. */
+  readonly print: (line: string) => void;
   readonly signal: AbortSignal;
-  /** Pause before each chapter but the first, so that the one before can be read, ms. */
+  /** Pause before each chapter but the first, ms. */
   readonly paceMs: number;
 }
 
-/** Tells a story in numbered chapters, with the exchanges that it makes. */
+/** Prints numbered chapters, and performs and prints exchanges. */
 export class Narrator {
   readonly #deps: NarratorDeps;
   readonly #client: EndpointClient = createEndpointClient();
@@ -29,15 +30,15 @@ export class Narrator {
 
   async title(text: string): Promise<void> {
     if (this.#chapter > 0) await this.#pause(this.#deps.paceMs);
-    this.#deps.tell("");
-    this.#deps.tell(`${++this.#chapter}. ${text}`);
+    this.#deps.print("");
+    this.#deps.print(`${++this.#chapter}. ${text}`);
   }
 
   say(text: string): void {
-    this.#deps.tell(`   ${text}`);
+    this.#deps.print(`   ${text}`);
   }
 
-  /** One exchange, as the draft prints them. Rejects unless its answer has the class, or the very code, of `expected`. */
+  /** Performs an exchange and prints it in the form of the draft. Rejects unless the response code starts with `expected`. */
   async show(
     method: EndpointRequest["method"],
     uri: string,
@@ -54,13 +55,13 @@ export class Narrator {
     return response;
   }
 
-  /** One exchange that is not told. */
+  /** Performs an exchange without printing it. */
   ask(method: EndpointRequest["method"], uri: string, payload?: string): Promise<EndpointResponse> {
     const request = { method, uri, ...(payload === undefined ? {} : { payload }) };
     return this.#client.request(request, { timeoutMs: REQUEST_TIMEOUT_MS, signal: this.#deps.signal });
   }
 
-  /** Waits until `isSo`, however long that takes. Rejects when the story is interrupted. */
+  /** Waits until `isSo` returns true, without a limit. Rejects when the demo is interrupted. */
   async until(what: string, isSo: () => boolean): Promise<void> {
     const { clock } = this.#deps;
     let remarkAtMs = clock.nowMs() + REMARK_MS;
@@ -88,7 +89,7 @@ export class Narrator {
     signal.throwIfAborted();
   }
 
-  /** How long something took, to be read. */
+  /** Returns the time since `startMs` as text. */
   since(startMs: number): string {
     return `${Math.max(1, Math.round(this.#deps.clock.nowMs() - startMs))} ms`;
   }

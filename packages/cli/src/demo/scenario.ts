@@ -2,26 +2,26 @@ import type { DemoHosts, HostRoles } from "./demo-hosts.js";
 import { openDemoHosts } from "./demo-hosts.js";
 import { Narrator, type NarratorDeps } from "./narrator.js";
 
-/** Deadline of lookups in a story: a busy machine is no reason for a partial answer. */
+/** Time-out of lookups in a scenario: long, so that a busy machine gives no partial results. */
 export const PATIENCE = "30s";
 
-/** What a story is told with. */
+/** Hosts and narrator of a scenario. */
 export interface Stage<Host extends string> {
   readonly hosts: DemoHosts<Host>;
   readonly narrator: Narrator;
 }
 
-/** A story that the demo can tell. */
+/** A scenario of the demo. */
 export interface DemoScenario {
-  /** Section of the draft, or another short name: what is written after `--scenario`. */
+  /** Section of the draft, or another short name: the value of `--scenario`. */
   readonly name: string;
-  /** What it shows, in one line. */
+  /** Summary in one line. */
   readonly summary: string;
-  /** Tell it from start to end. Rejects when what should happen does not. */
-  tell(deps: Omit<NarratorDeps, "clock">): Promise<void>;
+  /** Plays it from start to end. Rejects when something expected does not happen. */
+  play(deps: Omit<NarratorDeps, "clock">): Promise<void>;
 }
 
-/** A scenario over hosts of its own, which are there for the time of the story. */
+/** Defines a scenario with its own hosts, which run while it is played. */
 export function defineScenario<Host extends string>(scenario: {
   readonly name: string;
   readonly summary: string;
@@ -32,7 +32,7 @@ export function defineScenario<Host extends string>(scenario: {
   return {
     name,
     summary,
-    async tell(deps) {
+    async play(deps) {
       const hosts = await openDemoHosts(roles);
       const narrator = new Narrator({ clock: hosts.env.clock, ...deps });
       try {

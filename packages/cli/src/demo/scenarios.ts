@@ -7,7 +7,7 @@ import type { DemoScenario } from "./scenario.js";
 import { sharedAddress } from "./shared-address.js";
 import { tiers } from "./tiers.js";
 
-/** Every story, by section of the draft. */
+/** Every scenario, by section of the draft. */
 export const SCENARIOS: readonly DemoScenario[] = [
   plainCaching,
   rdAwareCaching,
@@ -17,7 +17,7 @@ export const SCENARIOS: readonly DemoScenario[] = [
   tiers,
 ];
 
-/** The scenario of that name; the one of section 6.2 when none is given. @throws {UsageError} */
+/** Returns the scenario of that name; without a name, that of section 6.2. @throws {UsageError} */
 export function findScenario(name: string | undefined): DemoScenario {
   if (name === undefined) return distinctRegistrationPoints;
   const found = SCENARIOS.find((scenario) => scenario.name === name);

@@ -17,7 +17,7 @@ export const sharedAddress = defineScenario<HostName>({
     host3: (uris) => `registration: {}\n${anycast(["host2", "host1", "host4"], uris)}`,
     host4: (uris) => `${lookup("host4", uris)}\n${anycast(["host3", "host2", "host1"], uris)}`,
   },
-  run: (stage) => new Story(stage).run(),
+  run: (stage) => new Play(stage).run(),
 });
 
 function lookup(own: HostName, uris: Readonly<Record<HostName, string>>): string {
@@ -33,7 +33,7 @@ function anycast(peers: readonly HostName[], uris: Readonly<Record<HostName, str
   return `anycast: { peers: [${entries.join(", ")}] }`;
 }
 
-class Story {
+class Play {
   readonly #hosts: DemoHosts<HostName>;
   readonly #narrator: Narrator;
 

@@ -57,7 +57,7 @@ export type KeepAliveEffect =
   | { readonly kind: "report"; readonly event: KeepAliveEvent }
   | { readonly kind: "finish"; readonly isFailure: boolean };
 
-/** What people want to know. */
+/** An event that is reported to the user. */
 export type KeepAliveEvent =
   | { readonly kind: "registered"; readonly location: string }
   | { readonly kind: "removed"; readonly location: string }
@@ -66,29 +66,32 @@ export type KeepAliveEvent =
   | { readonly kind: "failed"; readonly at: number; readonly reason: string }
   | { readonly kind: "waiting"; readonly ms: number };
 
+/** Settings of the state machine. */
 export interface KeepAliveOptions {
   /** Registration lifetime, ms. */
   readonly ltMs: number;
-  /** RDs given; 0: they are searched for at each round. */
+  /** Number of configured RDs; 0: each round searches for them. */
   readonly candidates: number;
 }
 
+/** A state transition. */
 export interface Step {
   readonly state: KeepAliveState;
   readonly effects: readonly KeepAliveEffect[];
 }
 
-/** Renewals are spread over this part of the lifetime, so that endpoints started together do not stay together. */
+/** Renewals are spread over this part of the lifetime, so that endpoints that start together do not renew together. */
 const RENEWAL_FROM = 0.7;
 const RENEWAL_SPAN = 0.1;
 const MIN_BACKOFF_MS = 1000;
 const MAX_BACKOFF_MS = 60_000;
 
+/** The initial state. */
 export const IDLE: KeepAliveState = { kind: "idle" };
 
 /**
- * The next state and what to do. `random` is uniform in [0, 1). An input that does not fit the state, such as the answer to
- * a request that was given up, changes nothing. Pure.
+ * Returns the next state and its effects. `random` is uniform in [0, 1). An input that does not fit the state, such as the response
+ * to an aborted request, changes nothing. Pure.
  */
 export function step(state: KeepAliveState, input: KeepAliveInput, options: KeepAliveOptions, random: number): Step {
   if (input.kind === "stop") return stop(state);
@@ -152,10 +155,10 @@ function registering(
     if (state.isStopping) return remove(input.location);
     const { at, count } = state.progress;
     const progress = { at, count, failures: 0, rounds: 0, wasRegistered: true };
-    const told: KeepAliveEffect = { kind: "report", event: { kind: "registered", location: input.location } };
+    const report: KeepAliveEffect = { kind: "report", event: { kind: "registered", location: input.location } };
     return {
       state: { kind: "registered", progress, location: input.location },
-      effects: [told, renewal(options, random)],
+      effects: [report, renewal(options, random)],
     };
   }
   if (input.kind !== "failed") return stay(state);
@@ -174,7 +177,7 @@ function renewing(
   if (input.kind !== "failed") return stay(state);
   const { kind, message } = input.failure;
   const lost: KeepAliveEffect = { kind: "report", event: { kind: "lost", location, reason: message } };
-  // An RD that answers is still there: it gets the new registration. A silent one is passed over (draft 4.4.1).
+  // An RD that responds gets the new registration. One that does not respond is skipped (draft 4.4.1).
   const next = kind === "unavailable" ? { ...progress, at: (progress.at + 1) % Math.max(progress.count, 1) } : progress;
   const { state: begun, effects } = options.candidates === 0 ? beginRound(next, options) : discover(next);
   return { state: begun, effects: [lost, ...effects] };
@@ -184,27 +187,27 @@ function renewal({ ltMs }: KeepAliveOptions, random: number): KeepAliveEffect {
   return { kind: "wait", ms: Math.round(ltMs * (RENEWAL_FROM + RENEWAL_SPAN * random)) };
 }
 
-/** This RD failed: the next one of the list, or after the last a pause. */
+/** Turns to the next RD of the list, or pauses after the last. */
 function tryNext(before: Progress, failure: Failure, random: number): Step {
   const at = (before.at + 1) % Math.max(before.count, 1);
   const progress = { ...before, at, failures: before.failures + 1 };
-  const told: KeepAliveEffect = { kind: "report", event: { kind: "failed", at: before.at, reason: failure.message } };
+  const report: KeepAliveEffect = { kind: "report", event: { kind: "failed", at: before.at, reason: failure.message } };
   if (progress.failures < progress.count) {
     const { state, effects } = discover(progress);
-    return { state, effects: [told, ...effects] };
+    return { state, effects: [report, ...effects] };
   }
-  // An endpoint that never was registered has nothing to keep alive: more likely the command line is wrong.
-  if (!progress.wasRegistered) return { ...finish(true), effects: [told, { kind: "finish", isFailure: true }] };
+  // If the endpoint was never registered, the command line is probably wrong.
+  if (!progress.wasRegistered) return { ...finish(true), effects: [report, { kind: "finish", isFailure: true }] };
   const ceiling = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** Math.min(progress.rounds, 10));
   const ms = Math.round(ceiling * (0.5 + random / 2));
   const state: KeepAliveState = { kind: "waiting", progress: { ...progress, rounds: progress.rounds + 1 } };
-  return { state, effects: [told, { kind: "report", event: { kind: "waiting", ms } }, { kind: "wait", ms }] };
+  return { state, effects: [report, { kind: "report", event: { kind: "waiting", ms } }, { kind: "wait", ms }] };
 }
 
 function stop(state: KeepAliveState): Step {
   switch (state.kind) {
     case "registering":
-      // The RD may have taken the registration: only its answer says where to remove it.
+      // The RD may have accepted the registration. Only its response has the location to remove.
       return stay({ ...state, isStopping: true });
     case "registered":
     case "renewing":

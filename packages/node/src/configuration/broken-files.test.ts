@@ -7,7 +7,7 @@ import { loadConfig } from "./load-configuration.js";
 const BROKEN = fileURLToPath(new URL("../../../../test/config/broken/", import.meta.url));
 
 const NOT_ROLE =
-  'neither lookup nor registration is there, so that this node would do nothing; add "registration: {}" or lookup';
+  'there is neither lookup nor registration, so this node would do nothing; add "registration: {}" or lookup';
 const EMPTY = 'the file is empty; write at least "registration: {}", or start without a file';
 const NAME = "write 1 to 63 letters, digits or one of . _ : ~ % [ ] -";
 const DURATION = "write a number with ms, s, m, h or d, such as 500ms or 2s";
@@ -143,7 +143,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   "name-number": ['1:7: name is a number; write it in quotes: "12"'],
   "no-role": [`2:1: ${NOT_ROLE}`],
-  "not-a-mapping": ['1:1: the file holds a list; write a mapping such as "registration: {}"'],
+  "not-a-mapping": ['1:1: the file contains a list; write a mapping such as "registration: {}"'],
   "not-utf8": ["1:1: the file is not UTF-8; save it in that encoding"],
   "on-partial": [
     '2:15: on-partial is "ignore"; write serve or fail',
@@ -164,7 +164,9 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '10:16: format is "yaml"; write text or json',
   ],
   "snapshot-in-store": ["3:11: state is the folder of the store; choose another"],
-  "snapshot-without-lookup": ["2:11: snapshot keeps replicas, and without lookup there are none; remove it"],
+  "snapshot-without-lookup": [
+    "2:11: snapshot stores copies of upstreams, and without lookup there are none; remove it",
+  ],
   "store-without-path": [`2:10: store is "lmdb:"; ${STORE}`],
   "store-unknown": [`2:10: store is "disk"; ${STORE}`],
   "tab-indentation": ["2:1: not YAML: tab characters must not be used in indentation; indent with spaces"],

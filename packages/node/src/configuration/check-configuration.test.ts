@@ -273,7 +273,7 @@ describe("what check passes can be asked", () => {
   test.each([
     { ready: "some", want: 'ready is "some"; write all, any, or how many' },
     { ready: "0", want: "ready is 0; write all, any, or how many" },
-    { ready: "2", want: "ready asks for 2 of 1 upstreams, so that this node is never ready; write at most 1" },
+    { ready: "2", want: "ready asks for 2 of 1 upstreams, so this node would never be ready; write at most 1" },
   ])("lookup.ready: $ready is refused", ({ ready, want }) => {
     const text = `lookup: { ready: ${ready}, upstreams: ["coap://rd.example"] }`;
     expect(messages(text)).toEqual([expect.stringContaining(want)]);

@@ -11,6 +11,7 @@ import { offsetOfKey, offsetOfValue, positionAt, type ValuePath } from "./source
 import type { NodeConfig } from "./types.js";
 import { readYaml, toPlain, type YamlNode } from "./yaml-document.js";
 
+/** A checked configuration, or everything that is wrong with it. */
 export type ConfigResult =
   | { readonly ok: true; readonly config: NodeConfig }
   | { readonly ok: false; readonly errors: readonly ConfigError[] };
@@ -21,9 +22,9 @@ interface Finding {
 }
 
 /**
- * Check the text of a configuration file and fill in every default. On failure all errors come at once, in the order of the
- * text; `file` is the name that they carry, and relative paths in the text are relative to its folder. `hostAddresses`
- * tells which upstreams are this node itself behind a listener of all addresses. Nothing is read or opened.
+ * Checks the text of a configuration file and fills in every default. Reports all errors at once, in the order of the text. `file` is
+ * their file name, and relative paths in the text are relative to its folder. With a listener on all addresses, `hostAddresses`
+ * tells which upstreams are this node itself. Nothing is read or opened.
  */
 export function checkConfig(text: string, file: string, hostAddresses: HostAddresses = () => []): ConfigResult {
   const source = text.startsWith("\ufeff") ? text.slice(1) : text;
@@ -38,7 +39,7 @@ export function checkConfig(text: string, file: string, hostAddresses: HostAddre
     issues.push(
       ...crossCheck(plain, hostAddresses).map(({ path, message }) => ({ offset: offsetOfValue(root, path), message })),
     );
-    // What is not even YAML is told once.
+    // A syntax error is reported once.
     findings.push(...issues.filter(({ offset }) => !problems.some((problem) => problem.offset === offset)));
   } else if (problems.length === 0) {
     findings.push({
@@ -63,7 +64,7 @@ function describe(issue: z.core.$ZodIssue, root: YamlNode, source: string): Find
   return issue.keys.map((key) => ({ offset: offsetOfKey(root, path, key), message: unknownKey(key, path) }));
 }
 
-/** A value without quotes as it is written: what YAML makes of it may be another text. */
+/** Returns an unquoted value as it is written; YAML may have converted it to another type. */
 function plainScalarAt(source: string, offset: number): string {
   return /^(?:[^\s,[\]{}#]|(?<=\S)#)*/.exec(source.slice(offset))?.[0] ?? "";
 }

@@ -1,8 +1,8 @@
 import { formatAuthority, parseCoapUri, TransportError } from "@tributary/coap-transport";
 
-/** The origin of a CoAP server as configured. */
+/** The origin of a configured CoAP server. */
 export interface CoapOrigin {
-  /** `scheme://host[:port]` in one spelling: lower case, addresses as RFC 5952 writes them, no default port. */
+  /** `scheme://host[:port]` in canonical form: lower case, addresses as in RFC 5952, no default port. */
   readonly uri: string;
   /** The part after `//`. */
   readonly authority: string;
@@ -12,16 +12,16 @@ export type OriginResult =
   | { readonly ok: true; readonly origin: CoapOrigin }
   | { readonly ok: false; readonly message: string };
 
-/** Schemes that a node can use today (RFC 7252 section 6.1, RFC 8323 section 8.1). */
+/** Schemes that are implemented (RFC 7252 section 6.1, RFC 8323 section 8.1). */
 const AVAILABLE_SCHEMES: ReadonlySet<string> = new Set(["coap", "coap+tcp"]);
-/** Schemes that are specified (RFC 7252 section 6.2, RFC 8323 section 8.2) but not built yet, and what to write instead. */
+/** Schemes that are specified (RFC 7252 section 6.2, RFC 8323 section 8.2) but not implemented, each with its alternative. */
 const PLANNED_SCHEMES: ReadonlyMap<string, string> = new Map([
   ["coaps", "coap"],
   ["coaps+tcp", "coap+tcp"],
 ]);
 const EXAMPLE = "coap://[2001:db8::1]:5683";
 
-/** Read a URI that names a CoAP server and nothing below it. The message says what is wrong and what would be right. Pure. */
+/** Parses a URI that names a CoAP server, without path and query. The message has the mistake and a correction. Pure. */
 export function parseCoapOrigin(text: string): OriginResult {
   const shown = JSON.stringify(text);
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();

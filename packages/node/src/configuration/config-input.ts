@@ -9,12 +9,12 @@ export type ConfigDocument = Readonly<Record<string, unknown>>;
 /** A configuration: YAML text, an object in the shape of the file, or one that `checkConfig` or `loadConfig` returned. */
 export type ConfigInput = string | ConfigDocument | NodeConfig;
 
-/** Members that every checked configuration has; `httpNames` is no key of the file. */
+/** Members of every checked configuration. `httpNames` is not a key of the file. */
 const CHECKED_MEMBERS = ["httpNames", "listen", "limits", "log", "amplification"] as const;
 
 /**
- * Checks a configuration in any of its forms. Absent: that of a node started without a file. `file` is the name that errors
- * carry, and relative paths are relative to its folder.
+ * Checks a configuration in any of its forms; undefined gives the default configuration. `file` is the file name in errors, and
+ * relative paths are relative to its folder.
  */
 export function readConfigInput(input: unknown, file: string, hostAddresses: HostAddresses): ConfigResult {
   if (input === undefined) return { ok: true, config: defaultConfig() };

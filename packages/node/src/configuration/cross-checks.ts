@@ -3,16 +3,15 @@ import { parseCoapOrigin } from "./coap-origin.js";
 import { DEFAULT_LISTEN, type HostAddresses, OwnListeners } from "./own-listeners.js";
 import type { ValuePath } from "./source-position.js";
 
-/** Something wrong between values that are each right by themselves. */
+/** A conflict between values that are valid by themselves. */
 export interface CrossIssue {
   readonly path: ValuePath;
   readonly message: string;
 }
 
 /**
- * Check what spans several values. Works on the unchecked value and passes over whatever is malformed, so that these errors
- * are found together with all others. Pure but for `hostAddresses`, which tells what is this node itself behind a listener of
- * all addresses.
+ * Checks constraints across several values. Works on the unchecked value and skips malformed parts, so that these errors are reported
+ * together with all others. Pure apart from `hostAddresses`, which returns the addresses of a listener on all addresses.
  */
 export function crossCheck(root: unknown, hostAddresses: HostAddresses): CrossIssue[] {
   if (!isMapping(root)) return [];
@@ -35,14 +34,19 @@ export function crossCheck(root: unknown, hostAddresses: HostAddresses): CrossIs
 function checkRole(root: Mapping): CrossIssue[] {
   if ("lookup" in root || "registration" in root) return [];
   const message =
-    'neither lookup nor registration is there, so that this node would do nothing; add "registration: {}" or lookup';
+    'there is neither lookup nor registration, so this node would do nothing; add "registration: {}" or lookup';
   return [{ path: [], message }];
 }
 
 function checkFolders({ snapshot, registration, lookup }: Mapping): CrossIssue[] {
   if (typeof snapshot !== "string") return [];
   if (lookup === undefined)
-    return [{ path: ["snapshot"], message: "snapshot keeps replicas, and without lookup there are none; remove it" }];
+    return [
+      {
+        path: ["snapshot"],
+        message: "snapshot stores copies of upstreams, and without lookup there are none; remove it",
+      },
+    ];
   const store = isMapping(registration) ? registration.store : undefined;
   if (typeof store !== "string" || normalize(store.replace(/^lmdb:/, "")) !== normalize(snapshot)) return [];
   return [{ path: ["snapshot"], message: `${snapshot} is the folder of the store; choose another` }];
@@ -75,7 +79,7 @@ function checkUpstreams(root: Mapping, own: OwnListeners): CrossIssue[] {
       else
         issues.push({ path: [...path, "uri"], message: `${uri} is upstream ${twin + 1} already; remove one of them` });
     }
-    // Two without name at one URI would be told twice.
+    // Two upstreams with the same URI and no names are one error, not two.
     const name =
       twin === undefined || explicitName(value) !== undefined ? (explicitName(value) ?? derivedName(uri)) : undefined;
     const namesake = name === undefined ? undefined : names.get(name);
@@ -92,7 +96,7 @@ function checkUpstreams(root: Mapping, own: OwnListeners): CrossIssue[] {
   });
 }
 
-/** Names of one RD that are those of another server would mix up the registrations of both. */
+/** An authority of one RD that belongs to another server would mix up the registrations of both. */
 function checkAuthorities(
   upstream: unknown,
   { path, index, upstreams, own }: { path: ValuePath; index: number; upstreams: readonly unknown[]; own: OwnListeners },
@@ -124,7 +128,7 @@ function checkFilters(upstream: Mapping, path: ValuePath): CrossIssue[] {
   return [{ path: [...path, "filters"], message }];
 }
 
-/** Names are paths here, and an address that is this node's own, as the shared one is, would lead back (draft 6.2.2). */
+/** Names are part of paths, so they must be unique. An address of this node, such as the shared one, would loop (draft 6.2.2). */
 function checkPeers({ name: ownName, anycast }: Mapping, own: OwnListeners): CrossIssue[] {
   const peers = isMapping(anycast) ? listOf(anycast.peers) : [];
   const names = new Map<unknown, string>([[ownName, "this node"]]);
@@ -157,7 +161,7 @@ function checkReady({ lookup, registration }: Mapping): CrossIssue[] {
   const most = listOf(lookup.upstreams).length + (registration === undefined ? 0 : 1);
   if (lookup.ready <= most) return [];
   const parts = registration === undefined ? "upstreams" : "upstreams and own registrations";
-  const message = `ready asks for ${lookup.ready} of ${most} ${parts}, so that this node is never ready; write at most ${most}`;
+  const message = `ready asks for ${lookup.ready} of ${most} ${parts}, so this node would never be ready; write at most ${most}`;
   return [{ path: ["lookup", "ready"], message }];
 }
 
@@ -167,14 +171,14 @@ function checkTier({ tier, mode = "replicate" }: Mapping, path: ValuePath): Cros
   return [{ path: [...path, "mode"], message }];
 }
 
-/** An RD says once who may replicate it, and everything that it knows. */
+/** For an RD, `registration.replicas` also applies to what it has from upstreams. */
 function checkReplicas({ lookup, registration }: Mapping): CrossIssue[] {
   if (registration === undefined || !isMapping(lookup) || lookup.replicas === undefined) return [];
   const message = "registration.replicas says who may replicate this node; remove this one";
   return [{ path: ["lookup", "replicas"], message }];
 }
 
-/** The name of an upstream that is given none: where it is. Pure. */
+/** Returns the name of an upstream without one: its authority. Pure. */
 export function derivedName(uri: string | undefined): string | undefined {
   return uri?.slice(uri.indexOf("//") + 2);
 }

@@ -19,7 +19,7 @@ const DEFAULT_HTTP = { host: "127.0.0.1", port: 8683 } as const;
 const DEFAULT_TIMEOUT_MS = 2000;
 const DEFAULT_CONCURRENCY = 16;
 const DEFAULT_POLL_MS = 30_000;
-/** Default `lt` of RFC 9176 section 5. */
+/** Default `lt` (RFC 9176 section 5), ms. */
 const DEFAULT_LIFETIME_MS = 90_000_000;
 const DEFAULT_REPLICAS = ["loopback", "private"] as const;
 /** RFC 9175 section 2.4. */
@@ -40,7 +40,7 @@ const DEFAULT_LIMITS: LimitsConfig = {
   queueBytes: DEFAULT_STREAM_LIMITS.maxQueuedBytes,
   connectionRequests: DEFAULT_STREAM_LIMITS.maxRequestsPerConnection,
 };
-/** Two retransmissions at least (RFC 7252 section 4.8). */
+/** At least two retransmissions (RFC 7252 section 4.8). */
 const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
 const DEFAULT_FAILOVER_MS = 1000;
 const DEFAULT_FORWARDING_CONCURRENCY = 256;
@@ -60,12 +60,12 @@ const DEFAULT_AUTO: AutoConfig = {
 };
 const MAX_NAME_LENGTH = 63;
 
-/** The configuration of a node that is started without a file: RD and LP in one, reachable from this machine. */
+/** Returns the configuration of a node without a file: RD and LP in one, reachable from this machine only. */
 export function defaultConfig(): NodeConfig {
   return completeConfig({ lookup: {}, registration: {} }, ".");
 }
 
-/** Fill in every default. Relative paths are relative to `folder`. */
+/** Fills in every default. Relative paths are relative to `folder`. */
 export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
   return {
     name: file.name ?? defaultName(),
@@ -92,7 +92,7 @@ function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfi
     timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
     onPartial: lookup["on-partial"] ?? "serve",
-    // Where a lookup fails without one of them, one is not enough.
+    // With `fail`, lookups need all of them.
     ready: lookup.ready ?? (lookup["on-partial"] === "fail" ? "all" : "any"),
     replicas: lookup.replicas ?? DEFAULT_REPLICAS,
     cache: completeCache(lookup.cache ?? {}),
@@ -188,7 +188,7 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
   };
 }
 
-/** The host name, with what a node name cannot hold replaced. */
+/** Returns the host name, with characters replaced that a node name cannot have. */
 function defaultName(): string {
   const name = hostname()
     .replace(/[^A-Za-z0-9._-]/g, "-")

@@ -1,16 +1,16 @@
-/** One thing that is wrong with a configuration, and what would be right. */
+/** A mistake in a configuration, with a correction. */
 export interface ConfigError {
-  /** The file as it was named; `-` for text that came from elsewhere. */
+  /** Name of the file, or of another origin of the text. */
   readonly file: string;
   /** From 1. */
   readonly line: number;
   /** From 1, in characters. */
   readonly column: number;
-  /** `what is wrong; what would be right`. */
+  /** `mistake; correction`. */
   readonly message: string;
 }
 
-/** One error as a line of text: `file:line:column: what is wrong; what would be right`. Pure. */
+/** Formats an error as `file:line:column: mistake; correction`. Pure. */
 export function formatConfigError({ file, line, column, message }: ConfigError): string {
   return `${file}:${line}:${column}: ${message}`;
 }

@@ -4,15 +4,15 @@ import { type Criterion, isAbsoluteUri, type Link, parseCriterion, parseLinkForm
 import { parseCoapOrigin } from "./coap-origin.js";
 import type { StoreConfig } from "./types.js";
 
-/** Stands in messages for the value as it is written in the file. */
+/** Placeholder in messages for the value as it is written in the file. */
 export const AS_WRITTEN = "\ue000";
 
-/** The outcome of reading one value: the value, or what is wrong with it and what would be right. */
+/** Result of parsing a value: the value, or a message `mistake; correction`. */
 export type FieldResult<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly message: string };
 
-/** Reads one value of the configuration; `name` is how messages call it. Pure. */
+/** Parses a value of the configuration; `name` is its name in messages. Pure. */
 export type FieldParser<T> = (value: unknown, name: string) => FieldResult<T>;
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -21,18 +21,20 @@ const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/;
 const MAX_SECTOR_BYTES = 63;
 const NAME = /^[\p{L}\p{N}._:~%[\]-]{1,63}$/u;
 const REPLICA_WORDS: ReadonlySet<string> = new Set(["loopback", "private", "any"]);
-/** Items of a query that are not criteria (RFC 9176 section 6.2, draft 5.1). */
+/** Query items that are not criteria (RFC 9176 section 6.2, draft 5.1). */
 const NOT_CRITERIA: ReadonlySet<string> = new Set(["page", "count", "provenance"]);
 
+/** A successful result. */
 export function ok<T>(value: T): FieldResult<T> {
   return { ok: true, value };
 }
 
+/** A failed result. */
 export function wrong(message: string): { readonly ok: false; readonly message: string } {
   return { ok: false, message };
 }
 
-/** A value as a message shows it, at most 60 characters. */
+/** Formats a value for a message, with at most 60 characters. */
 export function show(value: unknown): string {
   if (value === null || value === undefined) return "nothing";
   if (Array.isArray(value)) return "a list";
@@ -41,7 +43,7 @@ export function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
-/** A span of time within `fromMs`..`toMs`: a number with ms, s, m, h or d, or a bare number of seconds. Gives ms. */
+/** A duration within `fromMs`..`toMs`: a number with ms, s, m, h or d, or a bare number of seconds. Returns ms. */
 export function duration(fromMs: number, toMs: number): FieldParser<number> {
   return (value, name) => {
     const match = typeof value === "number" || typeof value === "string" ? DURATION.exec(String(value)) : null;
@@ -57,7 +59,7 @@ export function duration(fromMs: number, toMs: number): FieldParser<number> {
   };
 }
 
-/** A duration in the largest unit that gives a whole number, as the configuration writes it. Pure. */
+/** Formats a duration as in the configuration, in the largest unit that gives a whole number. Pure. */
 export function formatDuration(ms: number): string {
   const unit = ["d", "h", "m", "s"].find((name) => ms > 0 && ms % (UNIT_MS[name] ?? 1) === 0) ?? "ms";
   return `${ms / (UNIT_MS[unit] ?? 1)}${unit}`;
@@ -73,7 +75,7 @@ export function integer(from: number, to: number): FieldParser<number> {
       : wrong(`${name} is ${show(value)}; write a whole number from ${from} to ${to}`);
 }
 
-/** One of a few words. `planned` are words that the design has but this version does not. */
+/** One of a few words. `planned` are words that are not implemented yet. */
 export function word<const W extends string>(words: readonly W[], planned: readonly string[] = []): FieldParser<W> {
   const choice = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
   return (value, name) => {
@@ -85,7 +87,7 @@ export function word<const W extends string>(words: readonly W[], planned: reado
   };
 }
 
-/** The name of a node or an upstream: it appears in logs, metrics and paths. */
+/** The name of a node or an upstream, which appears in logs, metrics and paths. */
 export const nodeName: FieldParser<string> = (value, name) => {
   if (typeof value === "number" || typeof value === "boolean")
     return wrong(`${name} is a ${typeof value}; write it in quotes: "${AS_WRITTEN}"`);
@@ -95,22 +97,23 @@ export const nodeName: FieldParser<string> = (value, name) => {
   return ok(value);
 };
 
-/** The name of an upstream; `local` stands for the node's own registrations. */
+/** The name of an upstream; `local` is reserved for the registrations of the node itself. */
 export const upstreamName: FieldParser<string> = (value, name) =>
   value === "local"
     ? wrong(`${name} "local" is reserved for the registrations of the node itself; choose another`)
     : nodeName(value, name);
 
-/** The name of a peer with the shared address: a segment of the paths of its registrations. */
+/** The name of an anycast peer, which is a segment of the paths of its registrations. */
 export const peerName: FieldParser<string> = (value, name) =>
   value === undefined
     ? wrong(`${name} is missing; add the name that this peer gives itself in its own file`)
     : nodeName(value, name);
 
-export const yesOrNo: FieldParser<boolean> = (value, name) =>
+/** True or false. */
+export const flag: FieldParser<boolean> = (value, name) =>
   typeof value === "boolean" ? ok(value) : wrong(`${name} is ${show(value)}; write true or false`);
 
-/** A URI that names a CoAP server, in canonical spelling. */
+/** The URI of a CoAP server; returns its canonical form. */
 export const coapUri: FieldParser<string> = (value, name) => {
   if (value === undefined) return wrong(`${name} is missing; add ${name}: "coap://[2001:db8::1]"`);
   if (typeof value !== "string") return wrong(`${name} is ${show(value)}; write a URI such as coap://[2001:db8::1]`);
@@ -118,7 +121,7 @@ export const coapUri: FieldParser<string> = (value, name) => {
   return result.ok ? ok(result.origin.uri) : wrong(`${name} ${result.message}`);
 };
 
-/** The URI of a server that this node asks: one that a request can be sent to. */
+/** The URI of a server that this node sends requests to. */
 export const askedUri: FieldParser<string> = (value, name) => {
   const result = coapUri(value, name);
   if (!result.ok) return result;
@@ -142,7 +145,7 @@ export const hostName: FieldParser<string> = (value, name) =>
     ? ok(value)
     : wrong(`${name} has ${show(value)}; write a host name without scheme and port, such as "lp.example.com"`);
 
-/** Scheme and authority of URIs that a server writes for itself, in lower case. It need not be reachable by that. */
+/** Scheme and authority that a server uses in its own URIs, in lower case; it need not be reachable under them. */
 export const authority: FieldParser<string> = (value, name) => {
   const example = "coap://rd.example.com";
   if (typeof value !== "string") return wrong(`${name} has ${show(value)}; write scheme and host, such as ${example}`);
@@ -155,7 +158,7 @@ export const authority: FieldParser<string> = (value, name) => {
   return ok(origin.toLowerCase());
 };
 
-/** `host:port`, or false. */
+/** `host:port`; or false, which returns null. */
 export const httpAddress: FieldParser<{ readonly host: string; readonly port: number } | null> = (value, name) => {
   if (value === false) return ok(null);
   const match = typeof value === "string" ? /^(?:\[([^\]]+)\]|([^:[\]/@\s]+)):(\d{1,5})$/.exec(value) : null;
@@ -167,7 +170,7 @@ export const httpAddress: FieldParser<{ readonly host: string; readonly port: nu
   return port <= 65_535 ? ok({ host, port }) : wrong(`${name} has port ${port}; write a port from 0 to 65535`);
 };
 
-/** Who may replicate: `loopback`, `private`, `any`, or a CIDR block. */
+/** A rule for who may replicate: `loopback`, `private`, `any`, or a CIDR block. */
 export const replicaRule: FieldParser<string> = (value, name) => {
   if (typeof value !== "string")
     return wrong(`${name} has ${show(value)}; write loopback, private, any or a CIDR block`);
@@ -185,7 +188,7 @@ export const replicaRule: FieldParser<string> = (value, name) => {
   return ok(value);
 };
 
-/** One conjunction of criteria, written as in a URI: `d=x&rt=y*` (draft 6.2.1). */
+/** A conjunction of criteria as in a URI: `d=x&rt=y*` (draft 6.2.1). */
 export const filter: FieldParser<readonly Criterion[]> = (value, name) => {
   if (typeof value !== "string" || value === "")
     return wrong(`${name} has ${show(value)}; write criteria such as "d=x&rt=y*"`);
@@ -200,7 +203,7 @@ export const filter: FieldParser<readonly Criterion[]> = (value, name) => {
   return ok(items.map(parseCriterion));
 };
 
-/** Links in link format with absolute URIs, to be advertised beside the node's own. */
+/** Links in link format with absolute URIs, to be advertised in addition to those of the node. */
 export const advertisedLinks: FieldParser<readonly Link[]> = (value, name) => {
   const example = `'<coap://[2001:db8::1]/rd>;rt="core.rd"'`;
   if (typeof value !== "string" || value === "")
@@ -219,13 +222,13 @@ export const advertisedLinks: FieldParser<readonly Link[]> = (value, name) => {
   return ok(result.links);
 };
 
-/** The sector that an RD gives endpoints without `d`: 1 to 63 bytes without control characters (RFC 9176 section 5). */
+/** The default sector of an RD for endpoints without `d`: 1 to 63 bytes without control characters (RFC 9176 section 5). */
 export const sector: FieldParser<string> = (value, name) =>
   typeof value === "string" && /^\P{Cc}+$/u.test(value) && Buffer.byteLength(value) <= MAX_SECTOR_BYTES
     ? ok(value)
     : wrong(`${name} is ${show(value)}; write the name of a sector, 1 to ${MAX_SECTOR_BYTES} bytes`);
 
-/** Where registrations are kept; a path as it is written. */
+/** The store of registrations, with the path as written. */
 export const store: FieldParser<StoreConfig> = (value, name) => {
   if (value === "memory") return ok({ kind: "memory" });
   const path = typeof value === "string" ? /^lmdb:(.+)$/su.exec(value)?.[1] : undefined;
@@ -235,7 +238,7 @@ export const store: FieldParser<StoreConfig> = (value, name) => {
   return wrong(`${name} ${isPlanned ? `${show(value)} is not available yet` : `is ${show(value)}`}; ${expected}`);
 };
 
-/** Where replicas are kept across restarts; a path as it is written. */
+/** The folder of copies on disk, as written. */
 export const snapshot: FieldParser<string> = (value, name) =>
   typeof value === "string" && isPath(value)
     ? ok(value)
@@ -245,13 +248,7 @@ function isPath(text: string): boolean {
   return /^[^\s\p{Cc}][^\p{Cc}]*$/u.test(text) && !/^[a-z][a-z0-9+.-]*:/i.test(text);
 }
 
-/** True or false. */
-export const flag: FieldParser<boolean> = (value, name) =>
-  typeof value === "boolean"
-    ? { ok: true, value }
-    : { ok: false, message: `${name} is ${show(value)}; write true or false` };
-
-/** How many parts of a lookup make a node ready. */
+/** How many sources of lookups make a node ready. */
 export const readyPolicy: FieldParser<"all" | "any" | number> = (value, name) =>
   value === "all" || value === "any" || (typeof value === "number" && Number.isInteger(value) && value >= 1)
     ? ok(value)

@@ -10,13 +10,13 @@ const READ_PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file; check the path after -c",
   ENOTDIR: "there is no such file; check the path after -c",
   EISDIR: "it is a directory; give the path of a file",
-  EACCES: "it may not be read; give this user the right to read it",
-  EPERM: "it may not be read; give this user the right to read it",
+  EACCES: "no permission; allow this user to read it",
+  EPERM: "no permission; allow this user to read it",
 };
 
 /**
- * Read and check a configuration file; without a path, the configuration of a node that is started without one. Every
- * problem, also that of a file that cannot be read, comes back as an error with a position.
+ * Reads and checks a configuration file. Without a path, returns the default configuration. Every problem, even an unreadable file,
+ * is returned as an error with a position.
  */
 export function loadConfig(path?: string, hostAddresses: HostAddresses = systemHostAddresses): ConfigResult {
   if (path === undefined) return { ok: true, config: defaultConfig() };

@@ -1,9 +1,9 @@
-/** Edits that a typing mistake makes; beyond them nothing is suggested. */
+/** Largest edit distance of a suggestion. */
 const MAX_EDITS = 2;
 
 /**
- * The name out of `known` that `word` was probably meant to be: the fewest edits (one character inserted, deleted, replaced,
- * or two neighbours swapped), at most two and fewer than half of the word. Case and `_` for `-` cost nothing. Pure.
+ * Returns the name in `known` that `word` is probably a misspelling of: the one with the fewest edits (one character inserted, deleted
+ * or replaced, or two neighbours swapped), at most two and fewer than half of the name. Case and `_` for `-` are ignored. Pure.
  */
 export function nearestKey(word: string, known: readonly string[]): string | undefined {
   let best: { name: string; edits: number } | undefined;
@@ -17,7 +17,7 @@ export function nearestKey(word: string, known: readonly string[]): string | und
 }
 
 function normalise(word: string): string {
-  // Longer than any key plus what could still be near; keeps the comparison small.
+  // Bounds the comparison; no key is nearly as long.
   return word.slice(0, 40).toLowerCase().replaceAll("_", "-");
 }
 

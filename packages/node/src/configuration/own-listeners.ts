@@ -1,34 +1,34 @@
 import { networkInterfaces } from "node:os";
 import { parseCoapUri } from "@tributary/coap-transport";
 
-/** Where a node listens unless told otherwise: for the programs of this machine alone. */
+/** Default of `listen`: reachable from this machine only. */
 export const DEFAULT_LISTEN = ["coap://localhost"] as const;
 
-/** Lists the addresses of this host: IP literals without zone, as RFC 5952 writes them. */
+/** Returns the addresses of this host: IP literals without zone, as in RFC 5952. */
 export type HostAddresses = () => readonly string[];
 
-/** What the system says now. */
+/** Returns the present addresses from the system. */
 export function systemHostAddresses(): string[] {
   return Object.values(networkInterfaces()).flatMap((entries = []) => entries.map(({ address }) => address));
 }
 
-/** What the name of this machine stands for (RFC 6761 section 6.3), when it is listened on and when it is asked. */
+/** Addresses of `localhost` (RFC 6761 section 6.3). */
 const LOOPBACK = ["127.0.0.1", "::1"] as const;
-/** A listener of all IPv6 addresses takes IPv4 as well. */
+/** Listeners on all addresses; that of IPv6 also accepts IPv4. */
 const WILDCARDS: ReadonlyMap<string, RegExp> = new Map([
   ["::", /./],
   ["0.0.0.0", /^[0-9.]+$/],
 ]);
 
 /**
- * The CoAP servers that are listeners of this node for certain: those that it names, and behind a listener of all addresses
- * each address of this host. Names other than `localhost` are not resolved, because they may lead anywhere.
+ * The CoAP servers that are certainly listeners of this node: the configured ones, and for a listener on all addresses each address
+ * of this host. Names other than `localhost` are not resolved, because they may refer to any host.
  */
 export class OwnListeners {
-  /** URIs and places, as `placeOf` writes them. */
+  /** URIs, and results of `placeOf`. */
   readonly #own: ReadonlySet<string>;
 
-  /** `listen` are canonical URIs; `hostAddresses` is asked when one of them is a listener of all addresses. */
+  /** `listen` are canonical URIs; `hostAddresses` is called when one of them listens on all addresses. */
   constructor(listen: readonly string[], hostAddresses: HostAddresses) {
     const own = new Set(listen);
     for (const uri of listen) {
@@ -41,7 +41,7 @@ export class OwnListeners {
     this.#own = own;
   }
 
-  /** `uri` is canonical. */
+  /** Whether a canonical `uri` is a listener of this node. */
   has(uri: string): boolean {
     if (this.#own.has(uri)) return true;
     const { scheme, host, hostIsLiteral, zone, port } = parseCoapUri(uri);

@@ -21,7 +21,6 @@ import {
   store,
   upstreamName,
   word,
-  yesOrNo,
 } from "./field-parsers.js";
 
 const DAY_MS = 86_400_000;
@@ -31,7 +30,7 @@ const MAX_LIFETIME_MS = 4_294_967_295_000;
 const timeout = duration(10, 3_600_000);
 const lifetime = duration(1000, MAX_LIFETIME_MS);
 
-/** A value that must be there: the parser sees `undefined` when it is not. */
+/** A required value; the parser gets `undefined` when it is missing. */
 function required<T>(name: string, parse: FieldParser<T>) {
   return z.transform((value: unknown, context): T => {
     const result = parse(value, name);
@@ -45,12 +44,12 @@ function optional<T>(name: string, parse: FieldParser<T>) {
   return required(name, parse).optional();
 }
 
-/** A list of values; `each` names one of them in messages. */
+/** A list of values, each with the schema `each`. */
 function list<T>(name: string, each: z.ZodType<T>, example: string) {
   return z.array(each, { error: ({ input }) => `${name} is ${show(input)}; write a list: ${example}` });
 }
 
-/** A mapping without unknown keys. A key with nothing below it stands for an empty mapping. */
+/** A mapping without unknown keys. An empty value stands for an empty mapping. */
 function section<S extends z.core.$ZodLooseShape>(name: string, shape: S) {
   const strict = z.strictObject(shape, {
     error: ({ code, input }) =>
@@ -73,7 +72,7 @@ const upstreamShape = {
   "assumed-lifetime": optional("assumed-lifetime", lifetime),
 };
 
-/** An upstream, or its URI alone. */
+/** An upstream as a mapping, or only its URI. */
 const upstream = z.preprocess(
   (value) => (typeof value === "string" ? { uri: value } : value),
   z.strictObject(upstreamShape, {
@@ -121,8 +120,8 @@ const registrationShape = {
 const peerShape = {
   name: required("name", peerName),
   uri: required("uri", askedUri),
-  registration: optional("registration", yesOrNo),
-  lookup: optional("lookup", yesOrNo),
+  registration: optional("registration", flag),
+  lookup: optional("lookup", flag),
 };
 
 const peer = z.strictObject(peerShape, {
@@ -188,16 +187,18 @@ const rootShape = {
   log: section("log", logShape).optional(),
 };
 
-/** The shape of a configuration file. Messages of its issues are `what is wrong; what would be right`. */
+/** Schema of a configuration file. Messages of its issues are `mistake; correction`. */
 export const configSchema = z.strictObject(rootShape, {
   error: ({ code, input }) =>
-    code === "invalid_type" ? `the file holds ${show(input)}; write a mapping such as "registration: {}"` : undefined,
+    code === "invalid_type"
+      ? `the file contains ${show(input)}; write a mapping such as "registration: {}"`
+      : undefined,
 });
 
-/** A configuration as read: values parsed, nothing filled in. */
+/** A configuration with parsed values, without defaults. */
 export type CheckedFile = z.output<typeof configSchema>;
 
-/** The keys of every mapping, by its place; list indices are left out of the place. */
+/** Keys of every mapping by its path, without list indices. */
 export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
     "": rootShape,

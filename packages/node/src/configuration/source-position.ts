@@ -1,15 +1,15 @@
 import type { YamlNode } from "./yaml-document.js";
 
-/** A way from the root of a document to a value. */
+/** A path from the root of a document to a value. */
 export type ValuePath = readonly (string | number)[];
 
-/** A place in a text as editors count: lines and columns from 1, columns in characters. */
+/** A position in a text: line and column from 1, columns in characters. */
 export interface SourcePosition {
   readonly line: number;
   readonly column: number;
 }
 
-/** Where an offset (UTF-16 units) is. Lines end with LF, CR LF or CR, as in YAML 1.2 section 5.4. Pure. */
+/** Converts an offset (UTF-16 units) to a position. Lines end with LF, CR LF or CR, as in YAML 1.2 section 5.4. Pure. */
 export function positionAt(text: string, offset: number): SourcePosition {
   const before = text.slice(0, offset);
   const breaks = before.match(/\r\n|\n|\r(?!$)/g)?.length ?? 0;
@@ -18,8 +18,8 @@ export function positionAt(text: string, offset: number): SourcePosition {
 }
 
 /**
- * The offset of the value at a path; where the path leads to nothing, that of the deepest value on the way. An empty value
- * stands at its key. Pure.
+ * Returns the offset of the value at a path, or of the deepest existing value on the path. An empty value has the offset of its key.
+ * Pure.
  */
 export function offsetOfValue(root: YamlNode, path: ValuePath): number {
   let node = root;
@@ -31,7 +31,7 @@ export function offsetOfValue(root: YamlNode, path: ValuePath): number {
   return node.offset;
 }
 
-/** The offset of the key `name` in the mapping at `path`. Pure. */
+/** Returns the offset of the key `name` in the mapping at `path`. Pure. */
 export function offsetOfKey(root: YamlNode, path: ValuePath, name: string): number {
   let node: YamlNode | undefined = root;
   for (const step of path) node = node === undefined ? undefined : child(node, step);

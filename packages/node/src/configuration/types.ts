@@ -5,7 +5,7 @@ export interface NodeConfig {
   readonly name: string;
   /** Listener URIs, at least one. */
   readonly listen: readonly string[];
-  /** Host and port of the HTTP side, or null when disabled. */
+  /** Address of the HTTP interface; null: disabled. */
   readonly http: { readonly host: string; readonly port: number } | null;
   /** Further names by which HTTP clients may address this node, in the Host field. */
   readonly httpNames: readonly string[];
@@ -16,7 +16,7 @@ export interface NodeConfig {
   /** Present: this node shares an address with others (draft 6.2.2). */
   readonly anycast?: AnycastConfig;
   readonly advertise: readonly Link[];
-  /** Folder, absolute, in which replicas are kept across restarts; absent: they are not. */
+  /** Absolute path of the folder for copies of upstreams; absent: copies are not stored. */
   readonly snapshot?: string;
   readonly amplification: AmplificationConfig;
   readonly limits: LimitsConfig;
@@ -27,11 +27,11 @@ export interface UpstreamConfig {
   readonly name: string;
   readonly uri: string;
   readonly mode: "replicate" | "forward" | "auto";
-  /** It is a lookup proxy: all that it knows is followed. */
+  /** Whether it is a lookup proxy, of which everything is followed. */
   readonly isTier: boolean;
-  /** Other names under which it writes its own URIs: origins. */
+  /** Further origins that it uses in its own URIs. */
   readonly authorities: readonly string[];
-  /** Discovery may lead to other hosts. */
+  /** Whether discovery may lead to other hosts. */
   readonly elsewhere: boolean;
   readonly filters: readonly (readonly Criterion[])[];
   readonly timeoutMs: number;
@@ -43,12 +43,12 @@ export interface UpstreamConfig {
 export interface LookupConfig {
   readonly upstreams: readonly UpstreamConfig[];
   readonly timeoutMs: number;
-  /** Requests to upstreams under way at once, over all lookups. */
+  /** Concurrent requests to upstreams, over all lookups. */
   readonly concurrency: number;
   readonly onPartial: "serve" | "fail";
-  /** How many of the own registrations and the upstreams must be answered for. */
+  /** How many of the sources (upstreams and own registrations) must be available. */
   readonly ready: "all" | "any" | number;
-  /** Proxies that may follow this one, where it is no RD: `loopback`, `private`, `any`, or CIDR blocks. */
+  /** Proxies that may follow this one if it is not an RD: `loopback`, `private`, `any`, or CIDR blocks. */
   readonly replicas: readonly string[];
   readonly cache: CacheConfig;
   readonly auto: AutoConfig;
@@ -56,24 +56,24 @@ export interface LookupConfig {
 
 /** When upstreams in mode `auto` replicate a family of lookups (draft 4.3). */
 export interface AutoConfig {
-  /** Different lookups of a family within the window. */
+  /** Number of different lookups of a family within the window. */
   readonly threshold: number;
   readonly windowMs: number;
-  /** A family that nobody asks for is dropped after this. */
+  /** A family without lookups is dropped after this. */
   readonly coldMs: number;
-  /** Registrations held per upstream. */
+  /** Registrations per upstream. */
   readonly budget: number;
   /** Families per upstream. */
   readonly families: number;
 }
 
-/** Answers of upstreams that are only asked (draft 4.2). */
+/** The response cache for upstreams that are not replicated (draft 4.2). */
 export interface CacheConfig {
   readonly entries: number;
   readonly bytes: number;
-  /** How long past its Max-Age an answer is served while its upstream does not answer. */
+  /** How long a stale response is served while its upstream does not respond. */
   readonly staleMs: number;
-  /** Times within its Max-Age that an answer is served before it is observed; 0: none is. */
+  /** Cache hits within Max-Age after which a response is observed; 0: never. */
   readonly observeAfter: number;
   readonly observations: number;
 }
@@ -82,53 +82,53 @@ export interface RegistrationConfig {
   readonly store: StoreConfig;
   /** `loopback`, `private`, `any`, or CIDR blocks. */
   readonly replicas: readonly string[];
-  /** `echo`: changes need an Echo value made lately (RFC 9176 section 5.3.4). */
+  /** `echo`: changes need a fresh Echo value (RFC 9176 section 5.3.4). */
   readonly freshness: "none" | "echo";
 }
 
-/** The other nodes with the shared address, and how requests are forwarded to them (draft 6.2.2). */
+/** The anycast peers, and how requests are forwarded to them (draft 6.2.2). */
 export interface AnycastConfig {
-  /** In order of closeness, at least one. */
+  /** Closest first, at least one. */
   readonly peers: readonly AnycastPeerConfig[];
   readonly timeoutMs: number;
   readonly failoverMs: number;
-  /** `echo`: changes are forwarded only with an Echo value made lately (RFC 9176 section 5.3.4). */
+  /** `echo`: changes are forwarded only with a fresh Echo value (RFC 9176 section 5.3.4). */
   readonly freshness: "none" | "echo";
-  /** Forwarded requests under way at once. */
+  /** Concurrent forwarded requests. */
   readonly concurrency: number;
 }
 
 export interface AnycastPeerConfig {
   readonly name: string;
   readonly uri: string;
-  /** It is an RD. */
+  /** Whether it is an RD. */
   readonly registration: boolean;
-  /** It is a lookup proxy. */
+  /** Whether it is a lookup proxy. */
   readonly lookup: boolean;
 }
 
-/** Where registrations are kept; `path` is absolute. */
+/** The store of registrations; `path` is absolute. */
 export type StoreConfig = { readonly kind: "memory" } | { readonly kind: "lmdb"; readonly path: string };
 
-/** Answers to senders that may be others than they say (RFC 9175 section 2.4). */
+/** Amplification limit for clients with unproven source addresses (RFC 9175 section 2.4). */
 export interface AmplificationConfig {
-  /** Largest answer that anybody gets, in bytes of UDP payload. */
+  /** Largest response without proof of the source address, in bytes of UDP payload. */
   readonly freeBytes: number;
-  /** Who is asked for nothing: `loopback`, `private`, `any`, or CIDR blocks. */
+  /** Clients whose source address needs no proof: `loopback`, `private`, `any`, or CIDR blocks. */
   readonly trusted: readonly string[];
 }
 
 export interface LimitsConfig {
   readonly registrations: number;
-  /** Bytes of heap for what is kept of registrations and responses; absent: a share of the heap. */
+  /** Bytes of heap for registrations and cached responses; absent: a share of the heap. */
   readonly memory?: number;
   readonly registrationBytes: number;
   readonly observers: number;
-  /** Of these, of one IPv4 address or one /64 of IPv6. */
+  /** Observers per IPv4 address or per /64 of IPv6. */
   readonly observersPerClient: number;
   readonly exchanges: number;
   readonly transfers: number;
-  /** Answers remembered for those who ask the same again, per listener address. */
+  /** Remembered responses for repeated requests, per listener address. */
   readonly answers: number;
   readonly verifiedPeers: number;
   /** Of `coap+tcp`, per listener; see StreamLimits. */

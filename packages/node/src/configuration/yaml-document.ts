@@ -13,35 +13,37 @@ import {
   YAMLException,
 } from "js-yaml";
 
-/** A YAML value together with where it stands: offsets are UTF-16 units from the beginning of the text. */
+/** A YAML value with its offset in the text, in UTF-16 units. */
 export type YamlNode =
   | { readonly kind: "scalar"; readonly offset: number; readonly value: string | number | boolean | null }
   | { readonly kind: "sequence"; readonly offset: number; readonly items: readonly YamlNode[] }
   | { readonly kind: "mapping"; readonly offset: number; readonly entries: readonly YamlEntry[] };
 
+/** A key of a mapping, with its value. */
 export interface YamlEntry {
   readonly key: string;
   readonly keyOffset: number;
   readonly value: YamlNode;
 }
 
-/** Something wrong with the YAML itself. */
+/** An error of the YAML syntax. */
 export interface YamlProblem {
   readonly offset: number;
   readonly message: string;
 }
 
+/** A parsed document, with its problems. */
 export interface YamlDocument {
   /** Null when there is no document, or none that can be read. */
   readonly root: YamlNode | null;
   readonly problems: readonly YamlProblem[];
 }
 
-/** Values that aliases may blow a document up to. */
+/** Largest number of nodes of a document after aliases are expanded. */
 const MAX_EXPANDED_NODES = 1_000_000;
 /** YAML 1.2 core schema, section 10.3.2, in the order of its table. */
 const IMPLICIT_TAGS = [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag] as const;
-/** The tags that may be written; a value has them anyway unless it is to be text. */
+/** Tags that are accepted. */
 const KNOWN_TAGS: ReadonlySet<string> = new Set([
   "!",
   "!!str",
@@ -53,7 +55,7 @@ const KNOWN_TAGS: ReadonlySet<string> = new Set([
   "!!map",
 ]);
 
-/** What would be right, by the reason that the parser gives. */
+/** Corrections by the message of the parser. */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/tab/, "indent with spaces"],
   [/bad indentation of a mapping entry/, 'put the value in quotes when it contains ": "'],
@@ -64,7 +66,7 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/unexpected end of the (stream|document)/, "close the bracket or quote that was opened"],
 ];
 
-/** Read a YAML 1.2 text with exactly one document, keeping positions. Reports everything that is wrong after parsing. Pure. */
+/** Parses a YAML 1.2 text with exactly one document, with positions. Reports all problems that the parser accepts. Pure. */
 export function readYaml(text: string): YamlDocument {
   let events: Event[];
   try {
@@ -86,16 +88,16 @@ interface Anchored {
   readonly size: number;
 }
 
-/** Turns the flat events of the parser into a tree with positions. */
+/** Builds a tree with positions from the events of the parser. */
 class DocumentBuilder {
   readonly #text: string;
   readonly #events: readonly Event[];
   readonly #problems: YamlProblem[] = [];
   readonly #anchors = new Map<string, Anchored>();
   #next = 0;
-  /** Nodes so far, aliases counted with all that they stand for. */
+  /** Nodes so far, with expanded aliases. */
   #size = 0;
-  /** End of the last token seen: where an empty value stands. */
+  /** End of the last token: the position of an empty value. */
   #end = 0;
 
   constructor(text: string, events: readonly Event[]) {
@@ -131,7 +133,7 @@ class DocumentBuilder {
     this.#problems.push({ offset, message });
   }
 
-  /** The node that begins with the next event; `emptyOffset` is where it stands when it is an empty value. */
+  /** Reads the node that begins with the next event; `emptyOffset` is its position if it is an empty value. */
   #node(emptyOffset: number): YamlNode {
     const event = this.#take();
     switch (event.type) {
@@ -220,7 +222,7 @@ class DocumentBuilder {
     return { kind: "scalar", offset: start - 1, value: null };
   }
 
-  /** From the end of one item over white space, comments and closing marks to the dash of the next. */
+  /** Skips white space, comments and closing marks between two items. */
   #skipFiller(offset: number): number {
     FILLER.lastIndex = offset;
     FILLER.exec(this.#text);
@@ -243,7 +245,7 @@ function resolveImplicitly(source: string): string | number | boolean | null {
   return source;
 }
 
-/** The value without positions. Pure. */
+/** Converts a node to its plain value. Pure. */
 export function toPlain(node: YamlNode): unknown {
   switch (node.kind) {
     case "scalar":

@@ -1,4 +1,4 @@
-/** The address of the HTTP side cannot be bound. */
+/** The address of the HTTP interface cannot be bound. */
 export class HttpBindError extends Error {
   override readonly name = "HttpBindError";
   readonly code = "HTTP_BIND_FAILED";

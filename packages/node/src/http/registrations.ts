@@ -7,7 +7,7 @@ import { type AttributeValue, attributesToObject } from "../link-json.js";
 import { type HttpRequest, type Route, sendError } from "./router.js";
 import { toIsoTime, toSeconds } from "./upstream-view.js";
 
-/** A registration as `/api/registrations` shows it. Times are ISO 8601, ages and lifetimes seconds. */
+/** A registration in `/api/registrations`. Times are ISO 8601, ages and lifetimes seconds. */
 export interface RegistrationView {
   readonly source: string;
   readonly href: string;
@@ -20,7 +20,7 @@ export interface RegistrationView {
   readonly age: number;
   readonly lt?: number;
   readonly expiresIn: number;
-  /** `assumed`: the lifetime is a stand-in and counts only while the source is not connected. */
+  /** `assumed`: the lifetime is an assumption, and only applies while the source is not connected. */
   readonly expiry: SourcedRegistration["expiry"];
   readonly links: number;
   readonly attributes: Readonly<Record<string, AttributeValue>>;
@@ -34,22 +34,22 @@ interface Selection {
   readonly source?: string;
   readonly state?: RegistrationState;
   readonly limit: number;
-  /** The last key of the page before. */
+  /** The last key of the previous page. */
   readonly after?: Key;
 }
 
 const PARAMETERS = ["ep", "d", "source", "state", "limit", "after"] as const;
 const STATES: readonly RegistrationState[] = ["visible", "superseded", "stale"];
 const MAX_LIMIT = 1_000_000;
-/** Registrations looked at before other work gets its turn. */
+/** Registrations examined per turn of the event loop. */
 const TURN_SIZE = 1000;
-/** Characters collected before they are written. */
+/** Characters buffered before they are written. */
 const CHUNK_LENGTH = 65_536;
 
 /**
- * `GET /api/registrations?ep=&d=&source=&state=visible|superseded|stale&limit=&after=`: every record of the directory with
- * where it comes from and why it is (not) shown, written as it is read. A page ends with whole (ep, d) pairs, so that it may
- * hold a few more than `limit`; `next` is then the `after` of the page that follows.
+ * `GET /api/registrations?ep=&d=&source=&state=visible|superseded|stale&limit=&after=`: every record of the directory with its source
+ * and state, streamed. A page contains whole (ep, d) pairs, so it may have a few more records than `limit`; `next` is the `after`
+ * of the next page.
  */
 export function registrationsRoute(deps: { readonly directory: Directory; readonly clock: Clock }): Route {
   return {
@@ -77,7 +77,7 @@ function parseSelection(query: URLSearchParams): Selection | string {
   }
   const after = query.get("after");
   const key = after === null ? undefined : decodeCursor(after);
-  if (key === null) return "after is the next of an earlier answer";
+  if (key === null) return "after is not a next of an earlier response";
   const texts = (["ep", "d", "source"] as const).map((name) => [name, query.get(name)] as const);
   return {
     ...Object.fromEntries(texts.filter(([, value]) => value !== null)),
@@ -128,7 +128,7 @@ function isSelected(
   const { ep, d, source, after } = selection;
   if (after !== undefined && compareKeys(registration, after) <= 0) return false;
   if (ep !== undefined && registration.ep !== ep) return false;
-  // "d=" asks for registrations without sector: the empty sector does not exist.
+  // "d=" selects registrations without a sector: an empty sector does not exist.
   if (d !== undefined && (registration.d ?? "") !== d) return false;
   if (source !== undefined && registration.source !== source) return false;
   return selection.state === undefined || selection.state === state || (selection.state === "stale" && stale);
@@ -160,7 +160,7 @@ function viewRegistration(
   };
 }
 
-/** The order of `Directory.inspect`: endpoint name, then sector, absent first, by code units. */
+/** Compares in the order of `Directory.inspect`: by endpoint name, then by sector (absent first), in code units. */
 function compareKeys(one: Key, other: Key): number {
   if (one.ep !== other.ep) return one.ep < other.ep ? -1 : 1;
   if (one.d === other.d) return 0;

@@ -6,19 +6,19 @@ import { registrationsRoute } from "./registrations.js";
 import { type Route, send, sendJson } from "./router.js";
 import { viewUpstream } from "./upstream-view.js";
 
-/** What the HTTP side shows. */
+/** Collaborators of the HTTP routes. */
 export interface HttpSite {
   readonly node: Node;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly version: string;
-  /** What this node is: an RD, a lookup proxy, or both. */
+  /** Roles of this node: RD, lookup proxy, or both. */
   readonly roles: readonly ("rd" | "lp")[];
 }
 
 const TEXT = "text/plain; charset=utf-8";
 
-/** Every path of the HTTP side (design section 8). */
+/** Creates the routes of the HTTP interface (design section 8). */
 export function createRoutes(site: HttpSite): Route[] {
   const { node, metrics, clock } = site;
   const startedMs = clock.nowMs();
@@ -44,7 +44,7 @@ export function createRoutes(site: HttpSite): Route[] {
   ];
 }
 
-/** 200 while lookups are answered as far as `lookup.ready` asks for, else 503; with the state of each upstream. */
+/** Sends 200 while lookups are served as `lookup.ready` requires, else 503; with the state of each upstream. */
 function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): void {
   const isReady = node.isReady();
   const upstreams = node.upstreams().map(({ name, phase, mode, wasTried, isComplete, leftOut, lastError }) => ({
@@ -60,10 +60,10 @@ function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): vo
   sendJson(response, isReady ? 200 : 503, { ready: isReady, upstreams });
 }
 
-/** A node as `/api/node` shows it. */
+/** A node in `/api/node`. */
 export type NodeView = ReturnType<typeof viewNode>;
 
-/** Turns the state of a node into what is shown. `startedMs` is monotonic. */
+/** Converts the state of a node to its JSON form. `startedMs` is monotonic. */
 export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
   const peers = node.peers?.() ?? [];
   const damage = node.damage?.() ?? {};
@@ -80,7 +80,7 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
   };
 }
 
-/** Bytes; `limit` is absent where there is none. `onDisk`: registrations that are kept on disk only, for want of memory. */
+/** Memory use in bytes; `limit` is absent where there is none. `onDisk`: registrations that are only on disk, for lack of memory. */
 function viewMemory({ memory, onDisk }: Pick<Node, "onDisk"> & { memory: ReturnType<Node["memory"]> }) {
   const { total, used, accounts } = memory;
   return {
@@ -108,11 +108,11 @@ function overview({ node, version, roles }: HttpSite): string {
     ...(upstreams.length === 0 ? [] : ["", "upstreams:", ...upstreams]),
     "",
     "/healthz            the process is alive",
-    "/readyz             lookups are answered",
+    "/readyz             lookups are served",
     "/metrics            for Prometheus",
     "/api/node           this node",
-    "/api/upstreams      the RDs that it reads, with what they were found to do",
-    "/api/registrations  what it holds: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
+    "/api/upstreams      its upstream RDs, with their capabilities",
+    "/api/registrations  its records: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
     "",
   ].join("\n");
 }

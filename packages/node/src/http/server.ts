@@ -8,7 +8,7 @@ import type { HttpHandler } from "./router.js";
 export interface HttpServer {
   /** With the actual port, e.g. `http://127.0.0.1:8683`. */
   readonly uri: string;
-  /** Stop accepting, let answers under way finish for `drainMs`, then cut. Idempotent. */
+  /** Stops accepting, waits up to `drainMs` for pending responses, then closes all connections. Idempotent. */
   close(drainMs: number): Promise<void>;
 }
 
@@ -17,13 +17,13 @@ const MAX_HEADER_BYTES = 8192;
 const HEADERS_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5000;
-/** How often the two time-outs of requests are enforced; Node does so every 30 s by itself. */
+/** Interval at which the two time-outs of requests are enforced; the default of Node is 30 s. */
 const TIMEOUT_CHECK_INTERVAL_MS = 1000;
-/** A connection without any traffic, such as one whose client does not read the response, is closed after this. */
+/** Time-out of a connection without traffic, such as one whose client does not read the response. */
 const SILENCE_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 512;
 
-/** Bind and serve. @throws {HttpBindError} when the address cannot be bound. */
+/** Binds and starts an HTTP server. @throws {HttpBindError} when the address cannot be bound. */
 export async function startHttpServer(
   deps: { readonly handler: HttpHandler; readonly logger: Logger },
   options: { readonly host: string; readonly port: number },

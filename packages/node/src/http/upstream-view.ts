@@ -2,12 +2,12 @@ import { type Criterion, formatCriterion } from "@tributary/link-model";
 import type { Clock } from "@tributary/runtime";
 import type { CapabilityReport, FamilyStatus, UpstreamPhase, UpstreamStatus } from "@tributary/upstream-sync";
 
-/** An upstream as `/api/upstreams` shows it. Times are ISO 8601, ages and lags seconds; what is unknown is absent. */
+/** An upstream in `/api/upstreams`. Times are ISO 8601, ages and lags seconds; unknown values are absent. */
 export interface UpstreamView {
   readonly name: string;
   readonly uri: string;
   readonly mode: UpstreamStatus["mode"];
-  /** It is followed as a lookup proxy. */
+  /** Whether it is followed as a lookup proxy. */
   readonly tier: boolean;
   readonly phase: UpstreamPhase;
   readonly method: UpstreamStatus["method"];
@@ -19,7 +19,7 @@ export interface UpstreamView {
   /** Mode `auto`: families of lookups that are replicated, each with its filter. */
   readonly families?: readonly FamilyView[];
   readonly registrations: number;
-  /** What the upstream has and this node does not show, by cause; empty: nothing that is known of. */
+  /** Numbers of registrations and links of the upstream that lookups here leave out, by cause. */
   readonly leftOut: Readonly<Record<string, number>>;
   readonly lastChange?: string;
   readonly lastChangeAge?: number;
@@ -37,11 +37,11 @@ export interface FamilyView {
   readonly phase: UpstreamPhase;
   readonly complete: boolean;
   readonly registrations: number;
-  /** Since its last lookup. */
+  /** Time since its last lookup. */
   readonly idle: number;
 }
 
-/** Turn a status into what is shown: monotonic times become wall-clock times and ages. */
+/** Converts a status to its JSON form, with monotonic times as wall-clock times and ages. */
 export function viewUpstream(status: UpstreamStatus, clock: Clock): UpstreamView {
   return {
     name: status.name,
@@ -55,7 +55,7 @@ export function viewUpstream(status: UpstreamStatus, clock: Clock): UpstreamView
     coverage: status.coverage.map(formatConjunction),
     ...(status.families === undefined ? {} : { families: status.families.map((family) => viewFamily(family, clock)) }),
     registrations: status.registrations,
-    // The causes are this program's own words, not an upstream's.
+    // The causes come from this program, not from an upstream, so they are safe as keys.
     leftOut: Object.fromEntries(status.leftOut),
     ...timeFields("lastChange", status.lastChangeMs, clock),
     ...timeFields("lastContact", status.lastContactMs, clock),
@@ -72,18 +72,18 @@ function viewFamily({ filter, phase, isComplete, registrations, usedAtMs }: Fami
   return { filter: formatConjunction(filter), phase, complete: isComplete, registrations, idle };
 }
 
-/** Milliseconds as seconds with three digits. Pure. */
+/** Converts milliseconds to seconds with three decimals. Pure. */
 export function toSeconds(ms: number): number {
   return Math.round(ms) / 1000;
 }
 
-/** The wall-clock time of a monotonic one, ISO 8601. The result moves when the wall clock is set. */
+/** Converts a monotonic time to wall-clock time in ISO 8601. The result changes when the wall clock is set. */
 export function toIsoTime(atMs: number, clock: Clock): string {
   const wallMs = clock.wallMs() - clock.nowMs() + atMs;
   return new Date(Math.min(Math.max(wallMs, 0), MAX_DATE_MS)).toISOString();
 }
 
-/** Largest time that a Date holds (ECMA-262 section 21.4.1.1). */
+/** Largest time of a Date (ECMA-262 section 21.4.1.1). */
 const MAX_DATE_MS = 8.64e15;
 
 function timeFields(name: "lastChange" | "lastContact", atMs: number | undefined, clock: Clock): Partial<UpstreamView> {

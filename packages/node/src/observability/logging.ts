@@ -2,10 +2,10 @@ import type { Logger } from "@tributary/runtime";
 import winston from "winston";
 import type { LogConfig } from "../configuration/types.js";
 
-/** A logger together with the way to finish it. */
+/** A logger that can be closed. */
 export interface ProcessLogger {
   readonly logger: Logger;
-  /** Resolves once everything logged so far was handed to the stream. Idempotent. */
+  /** Resolves when all entries have been written to the stream. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -19,13 +19,13 @@ interface Entry {
   readonly fields: Fields;
 }
 
-/** Width of the longest level name, so that messages line up. */
+/** Width of the level column. */
 const LEVEL_WIDTH = 5;
-/** Longest value of one field in the text format; what comes from the network must not flood the log. */
+/** Longest value of a field in the text format: input from the network must not flood the log. */
 const MAX_VALUE_LENGTH = 2000;
 
 /**
- * Log to a stream, one line per entry. `nowMs` is the wall clock, ms since the epoch.
+ * Creates a logger that writes one line per entry to a stream. `nowMs` is the wall clock, ms since the epoch.
  * Text: `2026-01-01T00:00:00.000Z info  message key=value …`; JSON: one object with `time`, `level`, `message` and the fields.
  */
 export function createProcessLogger(
@@ -81,11 +81,11 @@ function formatJson({ timeMs, level, message, fields }: Entry): string {
     key,
     value instanceof Error ? describeError(value) : value,
   ]);
-  // The entry's own members come last: no field replaces them.
+  // The members of the entry come last, so that no field replaces them.
   return stringify({ ...Object.fromEntries(plain), time: new Date(timeMs).toISOString(), level, message });
 }
 
-/** An error in one line: its code when it has one, its message, and the causes. */
+/** Describes an error in one line: its code, if any, its message, and its causes. */
 function describeError(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code;
   const own = code === undefined || error.message.includes(code) ? error.message : `${code}: ${error.message}`;
@@ -108,7 +108,7 @@ function replacer(_key: string, value: unknown): unknown {
   return value;
 }
 
-/** Control characters as escapes, so that nothing from the network moves the cursor or forges a line. */
+/** Escapes control characters, so that input from the network cannot move the cursor or forge a line. */
 function escapeControl(text: string): string {
   return text.replace(/\p{Cc}|\u2028|\u2029/gu, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

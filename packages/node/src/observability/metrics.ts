@@ -1,21 +1,21 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { LookupSample, Node } from "../composition/types.js";
 
-/** The metrics of a node, in the form that Prometheus reads. */
+/** The metrics of a node in the Prometheus text format. */
 export interface Metrics {
   readonly contentType: string;
-  /** Everything as text; what the node knows is read from it now. */
+  /** Returns all metrics with their present values. */
   render(): Promise<string>;
-  /** Stop observing the node. Idempotent. */
+  /** Stops observing the node. Idempotent. */
   close(): void;
 }
 
-/** Bounds of the lookup histogram, seconds: from an answer out of the index to the timeout of a forwarded one. */
+/** Buckets of the lookup histogram, seconds: from a local index hit to the time-out of a fan-out. */
 const LOOKUP_BUCKETS_S = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const INTERFACES: readonly LookupSample["interface"][] = ["ep", "res"];
 const ANSWERS: readonly LookupSample["answer"][] = ["local", "cached", "forwarded", "partial", "error"];
 
-/** Collect the metrics of `node` (design section 8), and those of the process when `withProcess`. */
+/** Creates the metrics of `node` (design section 8), with those of the process when `withProcess`. */
 export function createMetrics(node: Node, options: { readonly withProcess: boolean }): Metrics {
   const registry = new Registry();
   if (options.withProcess) collectDefaultMetrics({ register: registry });
@@ -48,7 +48,7 @@ function addUpstreamMetrics(node: Node, registry: Registry): void {
   });
   new Gauge({
     name: "tributary_left_out",
-    help: "Registrations and links that the upstream has and this node does not show, by cause",
+    help: "Registrations and links of the upstream that lookups here leave out, by cause",
     labelNames: ["upstream", "cause"] as const,
     registers,
     collect() {
@@ -84,7 +84,7 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
   const registers = [registry];
   new Gauge({
     name: "tributary_registrations",
-    help: "Registrations held by source; stale ones are visible or superseded as well",
+    help: "Registrations by source and state; stale ones are visible or superseded as well",
     labelNames: ["source", "state"] as const,
     registers,
     collect() {
@@ -99,7 +99,7 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
   });
   new Gauge({
     name: "tributary_memory_bytes",
-    help: "Heap that registrations take, estimated, by source",
+    help: "Estimated heap used by registrations, by source",
     labelNames: ["source"] as const,
     registers,
     collect() {
@@ -109,7 +109,7 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
   });
   new Gauge({
     name: "tributary_memory_limit_bytes",
-    help: "Heap that registrations may take, see limits.memory; +Inf: not limited",
+    help: "Heap limit for registrations, see limits.memory; +Inf: no limit",
     registers,
     collect() {
       this.set(node.memory().total);
@@ -127,7 +127,7 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
   });
   new Counter({
     name: "tributary_evictions_total",
-    help: "Registrations that stopped being shown, by cause",
+    help: "Registrations that are no longer visible, by cause",
     labelNames: ["cause"] as const,
     registers,
     collect() {
@@ -137,7 +137,7 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
   });
   new Counter({
     name: "tributary_cache_total",
-    help: "Forwarded lookups and requests for them, by what became of them",
+    help: "Lookups and upstream requests of the response cache, by outcome",
     labelNames: ["outcome"] as const,
     registers,
     collect() {
@@ -147,7 +147,7 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
   });
   new Counter({
     name: "tributary_rejected_total",
-    help: "Messages, registrations and records refused, by cause",
+    help: "Rejected messages, registrations and records, by cause",
     labelNames: ["cause"] as const,
     registers,
     collect() {
@@ -157,7 +157,7 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
   });
 }
 
-/** Of nodes that share an address (draft 6.2.2); empty at others. */
+/** Metrics of nodes with a shared address (draft 6.2.2); empty for other nodes. */
 function addForwardingMetrics(node: Node, registry: Registry): void {
   const registers = [registry];
   new Counter({
@@ -173,7 +173,7 @@ function addForwardingMetrics(node: Node, registry: Registry): void {
   });
   new Gauge({
     name: "tributary_peer_up",
-    help: "0 from a forwarded request that the peer did not answer until it gives a sign of life, else 1",
+    help: "0 after a forwarded request without a response, until the peer responds again; else 1",
     labelNames: ["peer"] as const,
     registers,
     collect() {
@@ -183,18 +183,18 @@ function addForwardingMetrics(node: Node, registry: Registry): void {
   });
 }
 
-/** Returns the way to stop counting. */
+/** Returns the function that stops counting. */
 function addLookupMetrics(node: Node, registry: Registry): () => void {
   const registers = [registry];
   const total = new Counter({
     name: "tributary_lookups_total",
-    help: "Lookups answered, by interface and origin of the answer",
+    help: "Lookups by interface and origin of the result",
     labelNames: ["interface", "answer"] as const,
     registers,
   });
   const seconds = new Histogram({
     name: "tributary_lookup_seconds",
-    help: "Time from a complete lookup request to its answer",
+    help: "Time from a complete lookup request to its response",
     labelNames: ["interface"] as const,
     buckets: LOOKUP_BUCKETS_S,
     registers,

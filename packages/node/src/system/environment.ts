@@ -3,15 +3,15 @@ import { type Environment, type Logger, type Random, systemClock } from "@tribut
 
 /** Random bytes drawn at once. */
 const POOL_BYTES = 4096;
-/** A double holds 53 random bits: 27 of one word and 26 of another. */
+/** A double has 53 random bits: 27 from one word and 26 from another. */
 const LOW_SCALE = 2 ** 26;
 
-/** The real world: the clock of the system and unpredictable numbers. */
+/** Returns the environment of a real node: the system clock and secure random numbers. */
 export function systemEnvironment(logger: Logger): Environment {
   return { clock: systemClock(), random: secureRandom(), logger };
 }
 
-/** Uniform numbers in [0, 1) that nobody can foresee: tokens, message ids and Echo values are made of them (RFC 7252 section 11.4). */
+/** Creates an unpredictable Random, for tokens, message IDs and Echo values (RFC 7252 section 11.4). */
 export function secureRandom(): Random {
   const pool = new Uint32Array(POOL_BYTES / 4);
   let next = pool.length;

@@ -13,11 +13,11 @@ import type { Environment } from "@tributary/runtime";
 import type { NodeNetwork } from "../composition/types.js";
 import type { AmplificationConfig, LimitsConfig } from "../configuration/types.js";
 
-/** What a request may be larger than the registration that it carries: room for a clear refusal instead of a cut. */
+/** Bytes by which a request may exceed the limit of registrations, so that it gets a specific error response. */
 const REQUEST_ROOM_BYTES = 16_384;
 const ANY_ADDRESS: ReadonlySet<string> = new Set(["::", "0.0.0.0"]);
 
-/** Real sockets, bounded by the configured limits. Without `amplification` every source address is taken for true. */
+/** Creates a network of real sockets with the configured limits. Without `amplification` every source address is trusted. */
 export function systemNetwork(
   env: Environment,
   config: LimitsConfig,
@@ -52,12 +52,12 @@ export function systemNetwork(
   };
 }
 
-/** Upstreams are few and configured: how many clients may connect says nothing of them. */
+/** The limit of connections is for clients; the client side only connects to configured servers. */
 function clientLimits(limits: StreamLimits): StreamLimits {
   return { ...limits, maxConnections: DEFAULT_STREAM_LIMITS.maxConnections };
 }
 
-/** Whether "All CoAP Nodes" reaches this listener (RFC 7252 section 12.8): any address, default port. RFC 9176 section 4.1. */
+/** Whether the listener joins the multicast groups for discovery (RFC 7252 section 12.8, RFC 9176 section 4.1): any address, default port. */
 function isDiscoverable(uri: string): boolean {
   const { scheme, host, port } = parseCoapUri(uri);
   return scheme === "coap" && ANY_ADDRESS.has(host) && port === DEFAULT_PORT;

@@ -4,7 +4,7 @@ import { resourcePathOf } from "../composition/node-forwarding.js";
 import type { NodeState } from "../composition/types.js";
 import type { NodeConfig } from "../configuration/types.js";
 
-/** Opens what the configuration says is kept; the database is loaded only when something is. */
+/** Returns the stores that the configuration asks for. The database module is loaded only when it is needed. */
 export function systemState(env: Environment, config: NodeConfig): NodeState {
   const { registration, snapshot } = config;
   const hrefPrefix = `${pathReference(resourcePathOf(config))}/`;
@@ -30,7 +30,7 @@ export function systemState(env: Environment, config: NodeConfig): NodeState {
   };
 }
 
-/** Why kept state cannot be opened, or undefined for any other failure. */
+/** Returns the message of an error of the state folder; undefined for any other error. */
 export function stateProblem(error: unknown): string | undefined {
   const { code, message } = error as { readonly code?: unknown; readonly message?: string };
   return code === "STATE_IN_USE" || code === "STATE_UNAVAILABLE" ? message : undefined;

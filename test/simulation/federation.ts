@@ -128,6 +128,12 @@ export class Federation {
     return this.#host(name).process?.node;
   }
 
+  /** Whether a proxy that copies everything has lost an RD. */
+  hasLost(lp: string, rd: string): boolean {
+    const { plan, process } = this.#host(lp);
+    return process !== null && !process.node.directory.isConnected(nameAt(plan, rd));
+  }
+
   async start(name: string): Promise<void> {
     const host = this.#host(name);
     if (host.process !== null) return;

@@ -17,6 +17,8 @@ type Rendering = string;
 
 /** Ages on the ordinary lookups are whole seconds, and requests take their time. */
 const AGE_MS = 1_500;
+/** A registration at a lost RD counts as renewed so much earlier. */
+const LOST_PENALTY_MS = 1_000;
 /** Ends so close to the moment of asking may be seen either way. */
 const END_SLACK_MS = 2_000;
 
@@ -119,6 +121,32 @@ export class Oracle {
         );
       }),
     );
+  }
+
+  /**
+   * A registration at an RD that the proxy has lost is not shown where it knows one at another RD that was renewed as late, within what
+   * clocks may differ by (design section 5, rule 1). `settledMs`: what was renewed later may not have arrived.
+   */
+  checkTies(
+    lp: NodePlan,
+    answer: string,
+    { lost, connected }: { readonly lost: readonly string[]; readonly connected: readonly string[] },
+    nowMs: number,
+    settledMs: number,
+  ): string[] {
+    if (lp.mode !== "replicate" || lost.length === 0) return [];
+    const known = this.expectedKeys(connected, nowMs, settledMs);
+    return [...this.#placesByKey(lp, answer)].flatMap(([key, place]) => {
+      if (place === undefined || !lost.includes(place.rd)) return [];
+      const shown = this.#ledger
+        .records(place.rd)
+        .find((one) => one.href === place.href && keyOf(one.ep, one.d) === key);
+      if (shown === undefined) return [];
+      const leastMs = shown.renewedAtMs - LOST_PENALTY_MS + this.#clockErrorMs;
+      const better = known.find(({ ep, d, renewedAtMs }) => keyOf(ep, d) === key && renewedAtMs > leastMs);
+      if (better === undefined) return [];
+      return [`shows ${key} at ${place.rd}, which is lost, and not at ${better.rd}, which is not`];
+    });
   }
 
   #placesByKey(lp: NodePlan, text: string): Shown {

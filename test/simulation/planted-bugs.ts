@@ -102,6 +102,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: "",
   },
   {
+    name: "an RD that is lost wins a tie",
+    file: "merge-engine/src/records/total-order.ts",
+    find: "    lost ??= record;",
+    replace: "    return record;",
+  },
+  {
     name: "what is left out does not make answers partial",
     file: "upstream-sync/src/upstream.ts",
     find: "lossyCoverage: this.#leftOut.isEmpty ? [] : coverage,",

@@ -196,7 +196,9 @@ class Simulation {
     const askedMs = this.#federation.world.clock.nowMs();
     const undisturbed = this.#unhidden(this.#calm.undisturbed(lp, askedMs - CONVERGENCE_MS));
     const expected = this.#oracle.expectedKeys(undisturbed, askedMs, VISIBLE_MS);
+    const lost = this.#lostBy(lp);
     const answer = await this.#ask(lp, "ep", []).catch(() => null);
+    const stillLost = this.#lostBy(lp).filter((rd) => lost.includes(rd));
     // 5.04: nothing at all is known yet (design section 6).
     if (answer === null || answer.code === CODE.GATEWAY_TIMEOUT || !this.#federation.isUp(lp.name)) return;
     this.#checks++;
@@ -205,10 +207,18 @@ class Simulation {
       this.#violation(`during faults, ${lp.name} ${problem}`);
     }
     if (answer.isPartial && lp.memory !== undefined) return;
+    const federation = { lost: stillLost, connected: undisturbed };
+    for (const problem of this.#oracle.checkTies(lp, answer.text, federation, askedMs, VISIBLE_MS)) {
+      this.#violation(`during faults, ${lp.name} ${problem}`);
+    }
     for (const problem of this.#oracle.checkPresence(expected, answer.text)) {
       this.#violation(`during faults, ${lp.name} ${problem}`);
     }
     await this.#probeAgreement(lp, answer.text, undisturbed, askedMs);
+  }
+
+  #lostBy({ name, upstreams }: NodePlan): string[] {
+    return (upstreams ?? []).filter((rd) => this.#federation.hasLost(name, rd));
   }
 
   /** Whoever is undisturbed agrees with the others about what changed some seconds ago. */

@@ -120,6 +120,8 @@ export function createPlan(seed: number, size: ScenarioSize = SMALL, scheme: Sch
   const episodes = Array.from({ length: dice.within(size.episodes) }, () =>
     planEpisode(dice, planned, endpoints, revision),
   );
+  const ambush = planAmbush(new Dice(seededRandom(seed * 15_485_863 + 3)), planned, revision);
+  if (ambush !== null) episodes.push(ambush);
   // Dice of their own: what happens besides is the same with and without budgets.
   const nodes = planBudgets(new Dice(seededRandom(seed * 104_729 + 5)), planned, endpoints.length);
   const wallErrors = planned.map(({ wallErrorMs }) => wallErrorMs);
@@ -234,6 +236,32 @@ function planEpisode(
     ...planProbes(dice, nodes, lengthMs),
   ];
   return { lengthMs, deeds: deeds.sort((a, b) => a.atMs - b.atMs) };
+}
+
+/** In some federations: an endpoint moves within milliseconds, and where it moved to is lost soon after. */
+function planAmbush(dice: Dice, nodes: readonly NodePlan[], revision: { next: number }): Episode | null {
+  if (!dice.chance(0.2)) return null;
+  const rds = nodes.filter(({ isRd }) => isRd).map(({ name }) => name);
+  const lps = nodes.filter(({ upstreams }) => upstreams !== null).map(({ name }) => name);
+  const [from, to] = dice.chance(0.5) ? [rds[0], rds[1]] : [rds[1], rds[0]];
+  const register = (rd: string): Deed => {
+    const et = dice.pick(ENDPOINT_TYPES);
+    return { kind: "register", endpoint: 0, rd, ltS: 90_000, et, links: planLinks(dice, revision.next++) };
+  };
+  const movedMs = 1_000 + dice.pick(HASTY_MOVES_MS);
+  const lostMs = movedMs + dice.within([10_000, 30_000]);
+  const deeds: TimedDeed[] = [
+    { atMs: 1_000, deed: register(from as string) },
+    { atMs: movedMs, deed: register(to as string) },
+    {
+      atMs: lostMs,
+      deed: { kind: "partition", sides: [[to as string], nodes.map(({ name }) => name).filter((name) => name !== to)] },
+    },
+    { atMs: lostMs + 150_000, deed: { kind: "heal" } },
+  ];
+  for (let atMs = lostMs; atMs < lostMs + 150_000; atMs += 10_000)
+    for (const lp of lps) deeds.push({ atMs, deed: { kind: "probe", lp } });
+  return { lengthMs: lostMs + 160_000, deeds: deeds.sort((a, b) => a.atMs - b.atMs) };
 }
 
 /** An endpoint registers, roams, renews, removes, or just falls silent. */

@@ -62,6 +62,7 @@ export class ForeignReplica {
   readonly #withoutRoom: WithoutRoom;
   /** Bytes that all records take here. */
   #weight = 0;
+  #isClosed = false;
 
   constructor(directory: Directory, options: ForeignReplicaOptions, leftOut: LeftOut, clock: Clock) {
     this.#directory = directory;
@@ -82,6 +83,7 @@ export class ForeignReplica {
     this.#withoutRoom.stop();
     this.#directory.limits.memory.add(this.#options.account, -this.#weight);
     this.#weight = 0;
+    this.#isClosed = true;
   }
 
   /** Some of what the RD holds has no room here: its links are not known, and no comparison of all links can come out even. */
@@ -343,6 +345,8 @@ export class ForeignReplica {
   #setWeight(record: Record, weight: number): void {
     const growth = weight - record.weight;
     record.weight = weight;
+    // It may be closed in the middle of a pass, by what that leaves out.
+    if (this.#isClosed) return;
     this.#weight += growth;
     this.#directory.limits.memory.add(this.#options.account, growth);
   }
@@ -366,6 +370,7 @@ export class ForeignReplica {
   }
 
   #show(record: Record, nowMs: number): void {
+    if (this.#isClosed) return;
     const { href } = record.endpoint;
     const { links, fault } = record.taken;
     if (fault === undefined) this.#leftOut.taken(LINKS, href);

@@ -38,6 +38,7 @@ const PARTIAL_MAX_AGE_S = 5;
 /** After registrations were removed: what was left out comes back, the longest pause between two attempts included. */
 /** Endpoints that keep one registration then. */
 const KEPT_ENDPOINTS = 3;
+const FEW_LINKS = 5;
 const RELIEF_MS = 1_300_000;
 
 export interface SimulationOptions {
@@ -123,7 +124,7 @@ class Simulation {
     const rds = this.#plan.nodes.filter(({ isRd }) => isRd);
     for (const [endpoint, simulated] of this.#endpoints.entries()) {
       for (const [index, { name: rd }] of rds.entries()) {
-        const isKept = endpoint < KEPT_ENDPOINTS && index === endpoint % rds.length;
+        const isKept = endpoint < KEPT_ENDPOINTS && index === endpoint % rds.length && this.#isSmallAt(endpoint, rd);
         if (!isKept) await this.#federation.settled(simulated.do({ kind: "remove", endpoint, rd }));
       }
     }
@@ -136,6 +137,13 @@ class Simulation {
           this.#violation(`${name} has room and leaves ${[...upstream.leftOut]} of ${upstream.name} out`);
     }
     await this.#checkAll();
+  }
+
+  /** Whether the registration of an endpoint, if it has one there, has room wherever there is room for something. */
+  #isSmallAt(endpoint: number, rd: string): boolean {
+    const { ep, d } = this.#plan.endpoints[endpoint] as EndpointPlan;
+    const records = this.#federation.ledger.records(rd).filter((record) => record.ep === ep && record.d === d);
+    return records.every(({ links }) => links.length <= FEW_LINKS);
   }
 
   async #close(): Promise<void> {

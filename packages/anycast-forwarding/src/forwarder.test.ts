@@ -82,18 +82,18 @@ describe("draft 6.2.2: /rd", () => {
   test("5.03 of one RD leads to the next; the last word counts when all say so", async () => {
     const group = open();
     const full: ServerResponse = { code: CODE.UNAVAILABLE, maxAgeS: 30, payload: Buffer.from("full") };
-    group.node("host3").answer(full);
+    group.node("host3").respondWith(full);
     expect((await group.ask("host4", "POST /rd?ep=a")).response.locationPath).toEqual(["reg", "host2", "1"]);
     expect(outcomes(group, "host4", "host3")).toMatchObject({ isUp: true, outcomes: { answered: 1 } });
-    group.node("host2").answer(full);
-    group.node("host1").answer(full);
+    group.node("host2").respondWith(full);
+    group.node("host1").respondWith(full);
     const { code, text, response } = await group.ask("host4", "POST /rd?ep=a");
     expect({ code, text, maxAgeS: response.maxAgeS }).toEqual({ code: "5.03", text: "full", maxAgeS: 30 });
   });
 
   test("other refusals of the RD are the answer", async () => {
     const group = open();
-    group.node("host3").answer({ code: CODE.BAD_REQUEST, payload: Buffer.from("ep is missing") });
+    group.node("host3").respondWith({ code: CODE.BAD_REQUEST, payload: Buffer.from("ep is missing") });
     expect(await group.ask("host4", "POST /rd")).toMatchObject({ code: "4.00", text: "ep is missing" });
     expect(group.node("host2").served).toEqual([]);
   });
@@ -107,7 +107,7 @@ describe("draft 6.2.2: /rd", () => {
 
   test("an RD that rejects the message or answers nonsense is passed over, and is not down", async () => {
     const group = open();
-    group.node("host3").answer({ code: CODE.CREATED, options: [{ number: 2051, value: new Uint8Array() }] });
+    group.node("host3").respondWith({ code: CODE.CREATED, options: [{ number: 2051, value: new Uint8Array() }] });
     expect((await group.ask("host4", "POST /rd?ep=a")).response.locationPath).toEqual(["reg", "host2", "1"]);
     expect(outcomes(group, "host4", "host3")).toMatchObject({ isUp: true, outcomes: { failed: 1 } });
     expect((await group.ask("host4", "GET /reg/host3/1")).code, "nobody else has that").toBe("5.02");
@@ -134,7 +134,7 @@ describe("draft 6.2.2: /reg/…", () => {
     "%s goes there as it is, and its owner decides",
     async (method) => {
       const group = open();
-      group.node("host3").answer({ code: CODE.METHOD_NOT_ALLOWED, payload: Buffer.from("not here") });
+      group.node("host3").respondWith({ code: CODE.METHOD_NOT_ALLOWED, payload: Buffer.from("not here") });
       const body = { contentFormat: 40, payload: new TextEncoder().encode("</new>") };
       expect(await group.ask("host4", `${method} /reg/host3/42`, body)).toMatchObject({
         code: "4.05",
@@ -195,7 +195,7 @@ describe("draft 6.2.2: lookups", () => {
   test("ETag and Max-Age are those of the peer", async () => {
     const group = open();
     const etag = Uint8Array.of(1, 2, 3);
-    group.node("host1").answer({ code: CODE.VALID, etag, maxAgeS: 7 });
+    group.node("host1").respondWith({ code: CODE.VALID, etag, maxAgeS: 7 });
     const { code, response } = await group.ask("host2", "GET /rd-lookup/ep", { etags: [etag] });
     expect({ code, etag: response.etag, maxAgeS: response.maxAgeS }).toEqual({ code: "2.03", etag, maxAgeS: 7 });
     expect(group.node("host1").served[0]?.etags).toEqual([etag]);
@@ -206,7 +206,7 @@ describe("draft 6.2.2: lookups", () => {
     const guard = createAmplificationGuard(world.env, { freeBytes: 136 });
     const group = openGroup(world, { host1: { lp: true, guard }, host2: { rd: true } });
     const body = Buffer.alloc(5000, "</x>;");
-    group.node("host1").answer({ code: CODE.CONTENT, contentFormat: 40, payload: body });
+    group.node("host1").respondWith({ code: CODE.CONTENT, contentFormat: 40, payload: body });
     const { code, text } = await group.ask("host2", "GET /rd-lookup/ep");
     expect(code).toBe("2.05");
     expect(text).toBe(body.toString());

@@ -27,7 +27,7 @@ const state = (text: string, more: Partial<ServerResponse> = {}): ServerResponse
 function open(options: Partial<ForwardingOptions> = {}) {
   const world = createVirtualWorld();
   const group = openGroup(world, { host1: { lp: true }, host2: { rd: true, options } });
-  group.node("host1").answer(state("one"));
+  group.node("host1").respondWith(state("one"));
   const observe = (query = "ep=a", etags: readonly Uint8Array[] = []) => {
     const heard: string[] = [];
     const responses: ClientResponse[] = [];
@@ -55,9 +55,9 @@ describe("RFC 7641 section 5: observing through a node", () => {
     const { world, observe, lp } = open();
     const { heard } = observe();
     await world.clock.advance(100);
-    lp.answer(state("two"));
+    lp.respondWith(state("two"));
     await world.clock.advance(100);
-    lp.answer(state("three"));
+    lp.respondWith(state("three"));
     await world.clock.advance(100);
     expect(heard).toEqual(["one", "two", "three"]);
   });
@@ -66,14 +66,14 @@ describe("RFC 7641 section 5: observing through a node", () => {
     const { world, observe, lp, tables } = open();
     const first = observe();
     await world.clock.advance(100);
-    lp.answer(state("two"));
+    lp.respondWith(state("two"));
     await world.clock.advance(100);
     const others = [observe(), observe(), observe("ep=b")];
     await world.clock.advance(100);
     expect(others.map(({ heard }) => heard)).toEqual([["two"], ["two"], ["two"]]);
     expect(lp.observers.size).toBe(2);
     expect(tables()).toMatchObject({ "forwarded-observations": 2, forwarded: 0 });
-    lp.answer(state("three"));
+    lp.respondWith(state("three"));
     await world.clock.advance(100);
     expect(first.heard).toEqual(["one", "two", "three"]);
     for (const { heard } of others) expect(heard).toEqual(["two", "three"]);
@@ -105,10 +105,10 @@ describe("RFC 7641 section 5: observing through a node", () => {
   test("who holds the state already gets 2.03, and the next one in full", async () => {
     const { world, observe, lp } = open();
     const etag = Uint8Array.of(7);
-    lp.answer(state("one", { etag }));
+    lp.respondWith(state("one", { etag }));
     const { heard } = observe("ep=a", [etag]);
     await world.clock.advance(100);
-    lp.answer(state("two"));
+    lp.respondWith(state("two"));
     await world.clock.advance(100);
     expect(heard).toEqual(["2.03", "two"]);
     expect(lp.served[0]?.etags, "others share the answer").toEqual([]);
@@ -117,7 +117,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
   test("a state that was not confirmed within its Max-Age is asked for again, by its tag", async () => {
     const { world, observe, lp } = open();
     const etag = Uint8Array.of(7);
-    lp.answer(state("one", { etag }));
+    lp.respondWith(state("one", { etag }));
     const { heard } = observe();
     await world.clock.advance(59_000);
     expect(lp.served).toHaveLength(1);
@@ -138,7 +138,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
     world.network.filter = (from) => from.address !== addressOf("host2") || lost++ > 1;
     await world.clock.advance(10_000);
     expect(lost).toBeGreaterThan(2);
-    lp.answer(state("two"));
+    lp.respondWith(state("two"));
     await world.clock.advance(100);
     expect(heard.at(-1)).toBe("two");
     expect(ends).toEqual([]);
@@ -157,7 +157,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
     await world.clock.advance(1500);
     expect(heard).toEqual(["host4 ep=a"]);
     expect(group.node("host2").forwarding.tableSizes()).toMatchObject({ "forwarded-observations": 1 });
-    group.node("host4").answer(state("later"));
+    group.node("host4").respondWith(state("later"));
     await world.clock.advance(100);
     expect(heard).toEqual(["host4 ep=a", "later"]);
   });
@@ -202,7 +202,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
     const { world, observe, lp } = open();
     const both = [observe(), observe()];
     await world.clock.advance(100);
-    lp.answer({ code: CODE.UNAVAILABLE, payload: Buffer.from("the end") });
+    lp.respondWith({ code: CODE.UNAVAILABLE, payload: Buffer.from("the end") });
     await world.clock.advance(100);
     for (const { heard, ends } of both) {
       expect(heard).toEqual(["one", "5.03 the end"]);
@@ -235,7 +235,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
 
   test("what is observed has a bound in bytes: beyond it answers come without, and there is room again when one leaves", async () => {
     const { world, observe, node, lp, tables } = open({ observedBytes: 2000 });
-    lp.answer(state("x".repeat(700)));
+    lp.respondWith(state("x".repeat(700)));
     const first = observe("ep=1");
     const second = observe("ep=2");
     await world.clock.advance(500);
@@ -258,7 +258,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
     const { heard, ends } = observe();
     await world.clock.advance(100);
     for (const size of [400, 600, 1200, 600]) {
-      lp.answer(state("x".repeat(size)));
+      lp.respondWith(state("x".repeat(size)));
       await world.clock.advance(500);
     }
     expect(heard.map((text) => text.slice(0, 4))).toEqual(["one", "xxxx", "xxxx", "5.03"]);
@@ -285,7 +285,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
     node("host2").forwarding.close();
     await world.clock.advance(100);
     expect(heard.at(-1)).toBe("5.03 shutting down");
-    lp.answer(state("two"));
+    lp.respondWith(state("two"));
     await world.clock.advance(100);
     expect(heard).toHaveLength(2);
     expect(lp.observers.size, "the peer was told by RST").toBe(0);

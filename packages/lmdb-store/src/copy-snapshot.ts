@@ -113,9 +113,9 @@ class LmdbCopySnapshot implements CopySnapshot {
     return this.#latest.get(source)?.position;
   }
 
-  open(source: string, replica: KeptReplica): void {
+  open(source: string, copy: KeptReplica): void {
     const position = this.position(source);
-    this.#keepUpstream(source, { ...replica, ...(position === undefined ? {} : { position }) });
+    this.#keepUpstream(source, { ...copy, ...(position === undefined ? {} : { position }) });
   }
 
   put(source: string, { registration, ...times }: KeptRegistration): void {
@@ -137,8 +137,8 @@ class LmdbCopySnapshot implements CopySnapshot {
   setPosition(source: string, position: FeedPosition | undefined): void {
     const known = this.#latest.get(source);
     if (known === undefined) return;
-    const { position: _, ...replica } = known;
-    this.#keepUpstream(source, position === undefined ? replica : { ...replica, position });
+    const { position: _, ...copy } = known;
+    this.#keepUpstream(source, position === undefined ? copy : { ...copy, position });
   }
 
   forget(source: string): void {
@@ -164,11 +164,11 @@ class LmdbCopySnapshot implements CopySnapshot {
   }
 
   #keepUpstream(source: string, upstream: KeptUpstream): void {
-    const { position: _, ...replica } = upstream;
+    const { position: _, ...copy } = upstream;
     // With records missing, the cursor is not valid: after a restart the copy starts with an initial sync.
-    const kept = this.#hasFailed ? { ...replica, isComplete: false } : upstream;
-    this.#latest.set(source, kept);
-    this.#write(this.#upstreams.put(source, kept));
+    const record = this.#hasFailed ? { ...copy, isComplete: false } : upstream;
+    this.#latest.set(source, record);
+    this.#write(this.#upstreams.put(source, record));
   }
 
   /** Records of unknown upstreams are missing, so no copy is complete and none resumes. */
@@ -203,8 +203,8 @@ class LmdbCopySnapshot implements CopySnapshot {
   #noteGap(source: string): void {
     const known = this.#latest.get(source);
     if (known === undefined) return;
-    const { position: _, ...replica } = known;
-    this.#keepUpstream(source, { ...replica, isComplete: false });
+    const { position: _, ...copy } = known;
+    this.#keepUpstream(source, { ...copy, isComplete: false });
   }
 
   #reject(cause: string, count = 1): void {

@@ -356,7 +356,7 @@ describe("one process at a time", () => {
     writeFileSync(folder.path, "a file");
     await expect(openState(join(folder.path, "below"))).rejects.toMatchObject({
       code: "STATE_UNAVAILABLE",
-      message: expect.stringMatching(/^registration\.store: state cannot be kept in .*below: .*; name a folder/),
+      message: expect.stringMatching(/^registration\.store: state cannot be stored in .*below: .*; name a folder/),
     });
     expect(existsSync(join(folder.path, "below"))).toBe(false);
   });
@@ -366,7 +366,7 @@ describe("one process at a time", () => {
     async (path) => {
       await expect(openState(path)).rejects.toMatchObject({
         code: "STATE_UNAVAILABLE",
-        message: expect.stringMatching(/^registration\.store: state cannot be kept in \/.*; /),
+        message: expect.stringMatching(/^registration\.store: state cannot be stored in \/.*; /),
       });
     },
   );

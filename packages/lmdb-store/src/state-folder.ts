@@ -38,7 +38,7 @@ export function stateUnavailable({ path, setting }: StatePlace, error: unknown):
   const remedy = (code !== undefined && REMEDIES[code]) || "name a folder on a disk that this user may write to";
   return new StateError(
     "STATE_UNAVAILABLE",
-    `${setting}: state cannot be kept in ${resolve(path)}: ${cause}; ${remedy}`,
+    `${setting}: state cannot be stored in ${resolve(path)}: ${cause}; ${remedy}`,
   );
 }
 

@@ -56,8 +56,8 @@ const NODE_ID_BYTES = 8;
 
 /**
  * Starts a node as `tributary serve` does: RD, lookup proxy or both, on real sockets, with its HTTP interface. Without
- * `config` it is a node with all defaults. Resolves when every address is bound and kept registrations are loaded. Only
- * one-process concerns are left to the caller: signals, and reading the file again.
+ * `config` it is a node with all defaults. Resolves when every address is bound and stored registrations are
+ * loaded. Signals and reloading a file are left to the caller.
  * @throws {NodeError} `CONFIG_INVALID`, `BAD_ARGUMENT`
  * @throws {TransportError} `BIND_FAILED`
  * @throws {HttpBindError} `HTTP_BIND_FAILED`

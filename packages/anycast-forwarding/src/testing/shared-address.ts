@@ -21,7 +21,7 @@ import { createRequestForwarding } from "../anycast-forwarding.js";
 import { registrationPathOf } from "../routing-table.js";
 import type { ForwardingOptions, ForwardingPeer, RequestForwarding } from "../types.js";
 
-/** What tests give: virtual time and network. */
+/** Virtual time and network of a test. */
 export interface TestWorld {
   readonly env: Environment;
   readonly clock: { runUntil(condition: () => boolean, limitMs?: number): Promise<boolean> };
@@ -31,11 +31,11 @@ export interface TestWorld {
   };
 }
 
-/** Nodes of a group by name; the digit at the end of the name is that of the address. */
+/** Nodes of a group by name; the digit at the end of the name is the last digit of the address. */
 export interface NodePlan {
   readonly rd?: boolean;
   readonly lp?: boolean;
-  /** Names, closest first; `{ lp: false }` as told of in the configuration. Default: all others, as they are. */
+  /** Peers, closest first; `{ lp: false }` overrides the roles in the configuration. Default: all others with their roles. */
   readonly peers?: readonly (string | { readonly name: string; readonly rd?: boolean; readonly lp?: boolean })[];
   readonly options?: Partial<ForwardingOptions>;
   readonly guard?: AmplificationGuard;
@@ -44,20 +44,20 @@ export interface NodePlan {
 export interface GroupNode {
   readonly forwarding: RequestForwarding;
   readonly endpoint: CoapEndpoint;
-  /** Requests that this node answered itself, as its RD or lookup proxy. */
+  /** Requests that this node served itself, as RD or lookup proxy. */
   readonly served: ServerRequest[];
-  /** Answer these instead, also to observers, who are told. */
-  answer(response: ServerResponse | null): void;
+  /** Replaces all responses of this node, and notifies observers; null: the usual ones. */
+  respondWith(response: ServerResponse | null): void;
   /** Observers of this node's own lookups. */
   readonly observers: ReadonlySet<Observer>;
 }
 
 export interface Group {
   node(name: string): GroupNode;
-  /** Nobody reaches it any more, and it reaches nobody. */
+  /** Disconnects the node from the network. */
   silence(name: string): void;
   heal(): void;
-  /** Ask a node as a client at 2001:db8::c:1. `GET /path?query`. */
+  /** Sends a request to a node from a client at 2001:db8::c:1. Form: `GET /path?query`. */
   ask(name: string, what: string, more?: Partial<ClientRequest>): Promise<Answer>;
   readonly client: CoapEndpoint;
 }
@@ -82,7 +82,7 @@ export function addressOf(name: string): string {
   return `2001:db8:23::${name.at(-1)}`;
 }
 
-/** Nodes with forwarding in a virtual world; what they serve themselves is made up and recorded. */
+/** Creates nodes with forwarding on a virtual network. What they serve themselves is simulated and recorded. */
 export function openGroup(world: TestWorld, plans: Readonly<Record<string, NodePlan>>): Group {
   const nodes = new Map(Object.keys(plans).map((name) => [name, openNode(world, name, plans)]));
   const client = createCoapEndpoint({ socket: world.network.open(CLIENT, 40_000), env: world.env });
@@ -113,7 +113,7 @@ export function openGroup(world: TestWorld, plans: Readonly<Record<string, NodeP
   };
 }
 
-/** Let time pass until `promise` is settled. */
+/** Advances the time until `promise` is settled. */
 export async function settled<T>(world: TestWorld, promise: Promise<T>): Promise<T> {
   let isSettled = false;
   const settle = (): void => {
@@ -128,12 +128,12 @@ function openNode(world: TestWorld, name: string, plans: Readonly<Record<string,
   const plan = plans[name] as NodePlan;
   const served: ServerRequest[] = [];
   const observers = new Set<Observer>();
-  let told: ServerResponse | null = null;
+  let replacement: ServerResponse | null = null;
   const serve =
     (usual: (request: ServerRequest) => ServerResponse): RequestHandler =>
     (request) => {
       served.push(request);
-      return told ?? usual(request);
+      return replacement ?? usual(request);
     };
   const lookup = serve((request) => ({
     code: CODE.CONTENT,
@@ -143,13 +143,13 @@ function openNode(world: TestWorld, name: string, plans: Readonly<Record<string,
   const observable: RequestHandler = async (request) => {
     const response = await lookup(request);
     if (request.observe !== 0) return response;
-    let sent = told;
+    let sent = replacement;
     const attach = (observer: Observer): ObservedResource => {
       observers.add(observer);
       return {
         next() {
-          if (told === sent) return null;
-          sent = told;
+          if (replacement === sent) return null;
+          sent = replacement;
           return sent;
         },
         closed: () => observers.delete(observer),
@@ -195,8 +195,8 @@ function openNode(world: TestWorld, name: string, plans: Readonly<Record<string,
     endpoint,
     served,
     observers,
-    answer(response) {
-      told = response;
+    respondWith(response) {
+      replacement = response;
       for (const observer of observers) observer.wake();
     },
   };

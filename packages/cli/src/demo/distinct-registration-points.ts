@@ -78,7 +78,7 @@ class Play {
     await narrator.title(`Every proxy shows ${endpoint}`);
     const startMs = this.#hosts.env.clock.nowMs();
     await this.#untilEverywhere(endpoint, location);
-    narrator.say(`All three knew ${narrator.since(startMs)} after the answer to the endpoint.`);
+    narrator.say(`All three knew ${narrator.since(startMs)} after the response to the endpoint.`);
     await narrator.show("GET", `${this.#hosts.uris.host4}/rd-lookup/ep?ep=${endpoint}&d=${SECTOR}`);
   }
 
@@ -96,7 +96,7 @@ class Play {
       PROXY_NAMES.every((proxy) => this.#upstreams(proxy).find(({ name }) => name === "rd-c")?.phase === "stale"),
     );
     const left = PROXY_NAMES.filter((proxy) => this.#shown(proxy, "endpoint1") === location);
-    narrator.say(`${left.join(", ")} noticed, and keep what RD-C told until its lifetime ends.`);
+    narrator.say(`${left.join(", ")} noticed, and keep the registrations of RD-C until their lifetimes end.`);
     await narrator.show("GET", `${this.#hosts.uris.host4}/rd-lookup/res?if=core.s&d=${SECTOR}&provenance`);
   }
 
@@ -112,7 +112,7 @@ class Play {
     await narrator.show("GET", `${this.#hosts.uris.host4}/rd-lookup/res?if=core.s&ep=endpoint1&provenance`);
     const { superseded } = this.#hosts.node("host4").directory.counts();
     narrator.say(
-      `LP-Z keeps ${superseded} superseded registrations of RD-C aside; they would show again if the new ones went.`,
+      `LP-Z still has ${superseded} superseded registrations of RD-C; they would be visible again if the new ones went away.`,
     );
   }
 
@@ -120,7 +120,7 @@ class Play {
     return this.#hosts.node(PROXIES[proxy]).upstreams();
   }
 
-  /** Absolute URI of the registration that a proxy shows for an endpoint. */
+  /** Returns the absolute URI of the registration that lookups at a proxy list for an endpoint. */
   #shown(proxy: ProxyName, endpoint: string): string | undefined {
     const host = PROXIES[proxy];
     const href = this.#hosts.node(host).directory.winner(endpoint, SECTOR)?.shownHref;

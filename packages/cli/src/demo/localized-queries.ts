@@ -6,10 +6,10 @@ type HostName = "europe" | "america" | "proxy";
 const HERE = "facility23.eu.example.com";
 const ELSEWHERE = "facility7.us.example.com";
 
-/** Draft 6.2.1: a proxy that keeps what concerns its own facility, and asks for the rest. */
+/** Draft 6.2.1: a proxy replicates the registrations of its own facility, and asks the RDs for the rest. */
 export const localizedQueries = defineScenario<HostName>({
   name: "6.2.1",
-  summary: "localized queries: what concerns this facility is kept here, the rest is asked of every RD",
+  summary: "localized queries: registrations of this facility are replicated, all other lookups go to every RD",
   roles: {
     europe: () => "registration: {}",
     america: () => "registration: {}",
@@ -46,14 +46,14 @@ export const localizedQueries = defineScenario<HostName>({
     tell();
     if (asked.europe.count() + asked.america.count() > 0) throw new Error("a covered lookup was forwarded");
 
-    await narrator.title("Any other is put to every RD, once");
+    await narrator.title("Any other lookup is sent to every RD, once");
     await narrator.show("GET", `${uris.proxy}/rd-lookup/res?rt=temperature`);
     tell();
 
-    await narrator.title("The line to the RDs is lost");
+    await narrator.title("The connection to the RDs is lost");
     await hosts.stop("europe");
     await hosts.stop("america");
     await narrator.show("GET", `${uris.proxy}/rd-lookup/res?d=${HERE}&rt=temperature`);
-    narrator.say("The facility goes on as before.");
+    narrator.say("Lookups within the facility work as before.");
   },
 });

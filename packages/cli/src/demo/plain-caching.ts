@@ -2,14 +2,14 @@ import { countLookups } from "./lookup-count.js";
 import { defineScenario, PATIENCE } from "./scenario.js";
 
 const LOOKUPS = 1000;
-/** Max-Age of an answer. */
+/** Max-Age of a response, ms. */
 const FRESH_MS = 60_000;
 const SECTOR = "d=facility23.eu.example.com";
 
 /** Draft 4.2: a border router answers the lookups of its site for the central RD. */
 export const plainCaching = defineScenario<"central" | "border">({
   name: "4.2",
-  summary: "plain caching: a border router before a central RD answers a thousand lookups with one request",
+  summary: "plain caching: a border router in front of a central RD serves a thousand lookups with one request",
   roles: {
     central: () => "registration: {}",
     border: (uris) =>
@@ -21,7 +21,7 @@ export const plainCaching = defineScenario<"central" | "border">({
 
     await narrator.title("A central RD, and a border router that caches (draft 4.2)");
     narrator.say(`central ${uris.central}  RD`);
-    narrator.say(`border  ${uris.border}  caching proxy, holds no registrations`);
+    narrator.say(`border  ${uris.border}  caching proxy, without registrations`);
     await narrator.until("the border router to find the RD", () =>
       hosts
         .node("border")
@@ -46,13 +46,13 @@ export const plainCaching = defineScenario<"central" | "border">({
     let count = 0;
     // Well before the end of Max-Age, however slow this machine is.
     for (; count < LOOKUPS && env.clock.nowMs() - startMs < FRESH_MS / 3; count++) await narrator.ask("GET", lookup);
-    narrator.say(`${count} were answered in ${narrator.since(startMs)}. The central RD was asked ${asked.times()}.`);
-    if (asked.count() !== 1) throw new Error("the cache did not answer");
+    narrator.say(`${count} were served in ${narrator.since(startMs)}. The central RD was asked ${asked.times()}.`);
+    if (asked.count() !== 1) throw new Error("the cache was not used");
 
     await narrator.title("The central RD goes away");
     await hosts.stop("central");
     await narrator.show("GET", lookup);
-    narrator.say("What is fresh is answered for as long as its Max-Age lasts, a minute; something else is not there:");
+    narrator.say("A fresh response is served until its Max-Age ends, here a minute. Anything else is not available:");
     await narrator.show("GET", `${uris.border}/rd-lookup/res?rt=humidity`, { expected: "5.04" });
   },
 });

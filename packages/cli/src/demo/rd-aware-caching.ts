@@ -4,7 +4,7 @@ import { defineScenario, PATIENCE } from "./scenario.js";
 const FAMILY = "rt=core.s&rt=ex.temperature&ex.building=8341";
 const TITLES = 1000;
 
-/** Draft 4.3: a proxy notices what its lookups have in common, and replicates that. */
+/** Draft 4.3: a proxy detects what its lookups have in common, and replicates that. */
 export const rdAwareCaching = defineScenario<"central" | "proxy">({
   name: "4.3",
   summary: "RD-aware caching: a thousand different lookups of one shape cost a handful of requests",
@@ -19,7 +19,7 @@ export const rdAwareCaching = defineScenario<"central" | "proxy">({
 
     await narrator.title("An RD with the sensors of two buildings, and a proxy in mode auto (draft 4.3)");
     narrator.say(`central ${uris.central}  RD`);
-    narrator.say(`proxy   ${uris.proxy}  asks, and watches what it is asked`);
+    narrator.say(`proxy   ${uris.proxy}  forwards lookups, and looks for families of them`);
     await narrator.until("the proxy to find the RD", () => status()?.phase === "live");
     for (let index = 0; index < 200; index++) {
       const building = index % 2 === 0 ? "8341" : "8342";
@@ -35,22 +35,24 @@ export const rdAwareCaching = defineScenario<"central" | "proxy">({
     await narrator.title("Lookups of one shape, each for another title");
     const lookup = (title: number) => `${uris.proxy}/rd-lookup/res?${FAMILY}&title=T${title}`;
     for (let title = 0; title < 6; title += 2) await narrator.show("GET", lookup(title));
-    narrator.say(`The RD was asked ${asked.times()}. The proxy begins to see a family:`);
+    narrator.say(`The RD was asked ${asked.times()}. The proxy begins to detect a family:`);
     for (let title = 6; status()?.isComplete !== true; title += 2) await narrator.ask("GET", lookup(title));
     const { coverage = [], registrations = 0 } = status() ?? {};
     const filter = coverage.map((one) => one.map(({ name, value }) => `${name}=${value}`).join("&"));
     narrator.say(
-      `it has replicated ${filter.join(" and ")}, ${registrations} registrations, and goes on following that.`,
+      `It has replicated ${filter.join(" and ")}, ${registrations} registrations, and keeps following them.`,
     );
 
     await narrator.title(`${TITLES} more, most of them for titles that nobody has asked for yet`);
     asked.reset();
     const startMs = env.clock.nowMs();
     for (let title = 0; title < TITLES; title++) await narrator.ask("GET", lookup(title));
-    narrator.say(`Answered in ${narrator.since(startMs)}. The RD was asked ${asked.times()}.`);
+    narrator.say(`They took ${narrator.since(startMs)}. The RD was asked ${asked.times()}.`);
     if (asked.count() > 0) throw new Error("the RD was asked");
 
-    await narrator.title("A title may be an attribute of the endpoint, too: the answer is the RD's own (draft 4.3.1)");
+    await narrator.title(
+      "The title may also be an attribute of the endpoint: the result is that of the RD (draft 4.3.1)",
+    );
     await narrator.ask(
       "POST",
       `${uris.central}/rd?ep=panel&ex.building=8341&title=T1&base=coap://panel.example`,

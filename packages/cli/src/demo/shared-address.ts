@@ -7,7 +7,7 @@ const ENDPOINT = "ep=endpoint1&d=facility23.eu.example.com";
 const RDS: readonly HostName[] = ["host1", "host2", "host3"];
 const PROXIES: readonly HostName[] = ["host1", "host2", "host4"];
 
-/** Draft 6.2.2: every node is reached at one address, and does for the others what they cannot. */
+/** Draft 6.2.2: all nodes share one address, and forward requests that another node has to serve. */
 export const sharedAddress = defineScenario<HostName>({
   name: "6.2.2",
   summary: "one shared address: a registration is renewed, read and removed through any node",
@@ -52,7 +52,7 @@ class Play {
     await this.#seeIt(atB, ["host4"]);
     await this.#remove(atB);
     await this.#narrator.title("That is all");
-    this.#narrator.say("To its clients the group was one server, which lost a quarter of itself.");
+    this.#narrator.say("To its clients the group was one server, which lost one of its four hosts.");
   }
 
   async #meet(): Promise<void> {
@@ -67,12 +67,12 @@ class Play {
   }
 
   async #discover(): Promise<void> {
-    await this.#narrator.title("Every node offers everything, whatever it is itself");
+    await this.#narrator.title("Every node offers every interface, whatever its own role");
     for (const host of ["host3", "host4"] as const)
       await this.#narrator.show("GET", `${this.#hosts.uris[host]}/.well-known/core?rt=core.rd*`);
   }
 
-  /** The path of the registration, which means the same everywhere. */
+  /** Registers, and returns the path of the registration, which is the same at every node. */
   async #register(at: HostName, owner: HostName): Promise<string> {
     const narrator = this.#narrator;
     await narrator.title(`An endpoint near ${at} registers there, and ${owner} is the closest RD`);
@@ -81,7 +81,7 @@ class Play {
     const response = await narrator.show("POST", uri, { payload: '</sensors/temp>;if="core.s"' });
     const path = `/${response.locationPath.join("/")}`;
     if (!path.startsWith(`/reg/${owner}/`)) throw new Error(`${path} is not of ${owner}`);
-    narrator.say(`The name in the path says who has it. That took ${narrator.since(startMs)}.`);
+    narrator.say(`The name in the path says which RD has it. That took ${narrator.since(startMs)}.`);
     return path;
   }
 
@@ -107,7 +107,7 @@ class Play {
     await this.#narrator.title("host3 becomes unavailable, and with it the registration");
     await this.#hosts.stop("host3");
     await this.#narrator.show("POST", `${this.#hosts.uris.host1}${path}`, { expected: "5.04" });
-    this.#narrator.say("5.04 tells the endpoint to register anew, which it does at the same address.");
+    this.#narrator.say("After the 5.04 the endpoint registers again, at the same address.");
   }
 
   async #remove(path: string): Promise<void> {

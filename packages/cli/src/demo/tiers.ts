@@ -24,7 +24,7 @@ export const tiers = defineScenario<HostName>({
     narrator.say(`north  RD ${uris.rdNorth}, proxy ${uris.siteNorth}`);
     narrator.say(`south  RD ${uris.rdSouth}, proxy ${uris.siteSouth}`);
     narrator.say(`region    proxy ${uris.region}, which follows both proxies (tier: true)`);
-    narrator.say("The northern proxy follows the region in turn: there is a loop, and nothing goes round in it.");
+    narrator.say("The northern proxy also follows the region. This is a loop, but no registration circulates in it.");
     await narrator.until("every proxy to follow its upstreams", () =>
       (["siteNorth", "siteSouth", "region"] as const).every((host) =>
         hosts
@@ -44,7 +44,7 @@ export const tiers = defineScenario<HostName>({
     }
     await narrator.until("both in the region", () => hosts.node("region").directory.counts().visible === 2);
 
-    await narrator.title("The region shows both, each under the URI that it has at its RD");
+    await narrator.title("The region lists both, each with its URI at its RD");
     await narrator.show("GET", `${uris.region}/rd-lookup/ep`);
     await narrator.show("GET", `${uris.region}/rd-lookup/res?rt=temperature&provenance`);
     narrator.say(`The RDs were asked ${asked.reduce((sum, one) => sum + one.count(), 0)} times.`);
@@ -53,7 +53,7 @@ export const tiers = defineScenario<HostName>({
     await narrator.until("it in the north", () => hosts.node("siteNorth").directory.counts().visible === 2);
     await narrator.show("GET", `${uris.siteNorth}/rd-lookup/ep?ep=sensor-s`);
 
-    await narrator.title("The sensor of the south is carried to the north, and registers there");
+    await narrator.title("The sensor of the south moves to the north, and registers there");
     await narrator.show("POST", `${uris.rdNorth}/rd?ep=sensor-s&base=coap://sensor-s.example`, {
       payload: '</t>;rt="temperature"',
     });
@@ -63,7 +63,7 @@ export const tiers = defineScenario<HostName>({
     );
     await narrator.show("GET", `${uris.region}/rd-lookup/ep?ep=sensor-s`);
 
-    await narrator.title("The RD of the south dies, and its proxy with it");
+    await narrator.title("The RD and the proxy of the south fail");
     await narrator.ask("POST", `${uris.rdSouth}/rd?ep=lamp&base=coap://lamp.example`, '</l>;rt="light"');
     await narrator.until(
       "the lamp in the region",
@@ -72,6 +72,6 @@ export const tiers = defineScenario<HostName>({
     await hosts.stop("rdSouth");
     await hosts.stop("siteSouth");
     await narrator.show("GET", `${uris.region}/rd-lookup/res?rt=light`);
-    narrator.say("What is known of it is shown until its lifetime ends, as everywhere.");
+    narrator.say("The copy of its registration is used until its lifetime ends, as at every proxy.");
   },
 });

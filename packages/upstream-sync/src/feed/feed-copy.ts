@@ -402,6 +402,8 @@ export class FeedReplica {
       this.#leftOut.taken(RECORDS, href);
     } catch (error) {
       if (!(error instanceof MergeError)) throw error;
+      // The copy was given up because of what came before in the same patch: nothing is held of the upstream any more.
+      if (error.code === "UNKNOWN_SOURCE") return;
       const cause = noRoomCause(error);
       // What is shown is not true any more, whatever it was.
       this.#directory.remove(source, href, nowMs);

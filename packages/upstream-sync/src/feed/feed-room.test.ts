@@ -239,3 +239,14 @@ describe("one feed that is ahead of the other", () => {
     expect([...outcomes]).toEqual(["applied"]);
   });
 });
+
+test("a copy that is given up for lack of memory counts nothing of the rest as malformed", () => {
+  const site = follow(3 * WEIGHT, { onLeftOut: () => site.directory.closeSource("rd", 0) });
+  for (let at = 0; at < 40; at++) site.register(`n${at}`, 1);
+  for (let rounds = 0; rounds < 80 && site.directory.sources().length > 0; rounds++) {
+    site.deliverOne("ep");
+    site.deliverOne("res");
+  }
+  expect(site.directory.sources()).toEqual([]);
+  expect(site.leftOut.counts().get("malformed") ?? 0).toBe(0);
+});

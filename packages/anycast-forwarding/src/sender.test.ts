@@ -17,7 +17,7 @@ test.each([
   expect(peersExceptSender(request, [B, C])).toEqual(want);
 });
 
-test("of several peers with one address none can be told to be the sender", () => {
+test("the sender is ambiguous when several peers share an address", () => {
   const sender = { key: "", transport: "udp", address: "2001:db8::c", port: 40_000 } as const;
   expect(peersExceptSender({ peer: sender, hopLimit: 16 }, [B, C, ON_C])).toEqual([B, C, ON_C]);
 });

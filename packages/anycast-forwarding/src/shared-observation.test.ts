@@ -177,7 +177,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
   test.each([
     { name: "silence", code: "TIMEOUT", end: CODE.GATEWAY_TIMEOUT },
     { name: "an answer that cannot be passed on", code: "TOO_LARGE", end: CODE.UNAVAILABLE },
-  ] as const)("it ends by $name, and observers are told which", ({ code, end }) => {
+  ] as const)("it ends by $name, and observers get the reason", ({ code, end }) => {
     const noted: Error[] = [];
     const shared = new SharedObservation(createVirtualWorld().env, {
       name: "host2",
@@ -288,6 +288,6 @@ describe("RFC 7641 section 5: observing through a node", () => {
     lp.respondWith(state("two"));
     await world.clock.advance(100);
     expect(heard).toHaveLength(2);
-    expect(lp.observers.size, "the peer was told by RST").toBe(0);
+    expect(lp.observers.size, "the peer got a RST").toBe(0);
   });
 });

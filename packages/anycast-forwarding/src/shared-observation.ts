@@ -16,7 +16,7 @@ import { LINGER_MS, MAX_FRESH_MS, MIN_FRESH_MS } from "./constants.js";
 import { withNameInFront } from "./hop-limit.js";
 import { forwardedResponse } from "./option-translation.js";
 
-const SILENT = errorResponse(CODE.GATEWAY_TIMEOUT, "the node that was observed does not answer");
+const SILENT = errorResponse(CODE.GATEWAY_TIMEOUT, "the observed node does not respond");
 const NOT_OBSERVABLE = errorResponse(CODE.UNAVAILABLE, "this can no longer be observed");
 
 /** Settings and callbacks of a `SharedObservation`. */

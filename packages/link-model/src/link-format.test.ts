@@ -145,7 +145,7 @@ describe("attributes that stand more than once", () => {
     expect([firstValue(link, "obs"), firstValue(link, "no")]).toEqual([null, undefined]));
 });
 
-describe("reading what foreign directories write", () => {
+describe("reading what other RDs write", () => {
   test.each([
     {
       name: "a value with blanks",

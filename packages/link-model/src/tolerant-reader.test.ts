@@ -55,7 +55,7 @@ describe("one link never becomes part of another", () => {
       ],
     },
     {
-      name: "no comma after an unquoted value: its end cannot be told",
+      name: "no comma after an unquoted value: its end is ambiguous",
       text: '</a>;rt=temp</b>;rt="secret",</c>',
       links: [["/c", {}]],
       leftOut: 1,
@@ -81,7 +81,7 @@ describe("one link never becomes part of another", () => {
       leftOut: 1,
     },
     {
-      name: "a quotation mark within a value: inside and outside of quotes cannot be told any more",
+      name: "a quotation mark within a value: inside and outside of quotes are ambiguous",
       text: '</z>,</a>;t=5" ,</b>;t="x,</evil>;rt=y,",</c>',
       links: [["/z", {}]],
       leftOut: 1,

@@ -97,7 +97,7 @@ describe("replicas in a folder", () => {
     );
   });
 
-  test("a registration that cannot be read takes the position with it: the rest is shown, and copied anew", async () => {
+  test("a registration that cannot be read drops the cursor: the rest is used, and the copy resynchronised", async () => {
     const before = await openSnapshot();
     before.open("a", replica);
     before.put("a", kept("/1"));

@@ -173,7 +173,7 @@ describe("damage never prevents the start", () => {
     await state.store.close();
   });
 
-  test("one record that is not what it was is left out, counted and told once; the history is another one", async () => {
+  test("a damaged record is left out, counted and logged once; the history gets a new epoch", async () => {
     await fill(3);
     const before = await openState();
     const position = { href: "/reg/0", created: 3, ep: 7, res: 7, renewed: 0, isRemoved: false, cameBack: false };
@@ -388,7 +388,7 @@ describe("one process at a time", () => {
 });
 
 test("what was confirmed survives SIGKILL", async () => {
-  // Plain lmdb with the same settings, in a process that can be killed; every confirmed key is told at once.
+  // Plain lmdb with the same settings, in a process that can be killed; every confirmed key is printed at once.
   const lmdb = fileURLToPath(import.meta.resolve("lmdb"));
   const program = `
     import { open } from ${JSON.stringify(lmdb)};
@@ -400,15 +400,15 @@ test("what was confirmed survives SIGKILL", async () => {
     "for (let at = 0; at < 1e6; at += 1, at % 100 === 0 && await 0, at % 500 === 0 && await new Promise((r) => setTimeout(r, 1)))",
   );
   const child = spawn(process.execPath, ["--input-type=module", "-e", program]);
-  let told = "";
+  let printed = "";
   await new Promise<void>((resolve) => {
     child.stdout.on("data", (chunk: Buffer) => {
-      told += chunk;
-      if (told.length > 20_000) child.kill("SIGKILL");
+      printed += chunk;
+      if (printed.length > 20_000) child.kill("SIGKILL");
     });
     child.on("close", () => resolve());
   });
-  const confirmed = told.split("\n").slice(0, -1);
+  const confirmed = printed.split("\n").slice(0, -1);
   const environment = open({ path: folder.path, maxDbs: 8, overlappingSync: false });
   const database = environment.openDB({ name: "registrations", encoding: "msgpack" });
   expect(confirmed.length).toBeGreaterThan(100);

@@ -151,7 +151,7 @@ async function openHistory(
   // Without its position, a registration is sent to proxies again after a restart.
   const failed = () => undefined;
 
-  function* kept(): Generator<LogPosition> {
+  function* storedPositions(): Generator<LogPosition> {
     for (const { key, content } of positions.entries()) {
       const position = readPosition(key, content);
       if (position !== undefined) yield position;
@@ -162,7 +162,7 @@ async function openHistory(
     epoch,
     counter,
     horizon,
-    positions: { [Symbol.iterator]: kept },
+    positions: { [Symbol.iterator]: storedPositions },
     keep(position) {
       positions.put(position.href, packPosition(position)).catch(failed);
       if (Math.max(position.ep, position.renewed) + RESERVED_COUNTERS / 2 < reserved) return;

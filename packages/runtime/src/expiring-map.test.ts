@@ -42,7 +42,7 @@ test("too heavy: likewise; a single one may be heavier than allowed", () => {
   expect(entries.size).toBe(1);
 });
 
-test("whoever holds most loses first, and what it used least recently", () => {
+test("the largest holder loses its least recently used entry", () => {
   const clock = createVirtualClock();
   const map = new ExpiringMap<string>({ clock }, { lifetimeMs: 1000, maxEntries: 5 });
   map.set("modest", "x", { holder: "b" });
@@ -61,7 +61,7 @@ test("whoever holds most loses first, and what it used least recently", () => {
   expect([map.get("modest"), map.get("newcomer"), map.size]).toEqual(["x", "y", 5]);
 });
 
-test("where bytes are scarce, whoever holds most bytes loses first", () => {
+test("where bytes are scarce, the holder of most bytes loses first", () => {
   const clock = createVirtualClock();
   const map = new ExpiringMap<string>({ clock }, { lifetimeMs: 1000, maxEntries: 100, maxWeight: 10 });
   map.set("many", "1", { holder: "a", weight: 1 });

@@ -120,10 +120,10 @@ export class ExpiringMap<V> {
     let found: string | undefined;
     let most = Number.NEGATIVE_INFINITY;
     for (const [key, { holder }] of this.#entries) {
-      const held = this.#holdings.get(holder)?.[measure] ?? 0;
-      if (key === added || held <= most) continue;
+      const share = this.#holdings.get(holder)?.[measure] ?? 0;
+      if (key === added || share <= most) continue;
       found = key;
-      most = held;
+      most = share;
     }
     return found ?? (this.#options.maxEntries < 1 ? added : undefined);
   }

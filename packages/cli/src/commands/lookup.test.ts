@@ -141,7 +141,7 @@ describe("without --at", () => {
     expect([io.lines, searched]).toEqual([['</reg/1>;ep="here"'], []]);
   });
 
-  test("else whoever answers to multicast (RFC 9176 section 4.1)", async () => {
+  test("else a server found by multicast (RFC 9176 section 4.1)", async () => {
     client.answers.set("coap://localhost/.well-known/core?rt=core.rd-lookup*", nobody);
     client.answers.set("coap://[fe80::1%25eth0]/.well-known/core?rt=core.rd-lookup*", DISCOVERY);
     client.answers.set("coap://[fe80::1%25eth0]/rd-lookup/ep", '</reg/1>;ep="there"');
@@ -232,7 +232,7 @@ describe("failures end with status 1 and say why", () => {
     expect([await run(), io.errors]).toEqual([1, [`tributary: ${want}`]]);
   });
 
-  test("a server without lookup is told from one that is down", async () => {
+  test("a server without lookup is distinguished from one that is down", async () => {
     client.answers.set("coap://localhost/.well-known/core?rt=core.rd-lookup*", "");
     client.answers.set("coap://localhost/.well-known/core", "</hello>");
     expect([await run(), io.errors[0]]).toEqual([

@@ -99,7 +99,7 @@ describe("status", () => {
       answer: () => Promise.resolve(Response.json({ a: 1 })),
       want: "it is not a Tributary node",
     },
-  ])("$name is told", async ({ answer, want }) => {
+  ])("$name is reported", async ({ answer, want }) => {
     const { code, io } = await run(answer);
     expect([code, io.errors]).toEqual([1, [`tributary: no status from http://127.0.0.1:8683: ${want}`]]);
   });

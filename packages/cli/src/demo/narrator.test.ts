@@ -4,14 +4,14 @@ import { Narrator } from "./narrator.js";
 
 function narrating(paceMs = 0) {
   const clock = createVirtualClock();
-  const told: string[] = [];
+  const lines: string[] = [];
   const abort = new AbortController();
-  const narrator = new Narrator({ clock, print: (line) => told.push(line), signal: abort.signal, paceMs });
-  return { clock, told, abort, narrator };
+  const narrator = new Narrator({ clock, print: (line) => lines.push(line), signal: abort.signal, paceMs });
+  return { clock, lines, abort, narrator };
 }
 
 test("a story waits for what has to happen, however long that takes, and says what for", async () => {
-  const { clock, told, narrator } = narrating();
+  const { clock, lines, narrator } = narrating();
   let isSo = false;
   let isOver = false;
   const waiting = narrator
@@ -21,20 +21,20 @@ test("a story waits for what has to happen, however long that takes, and says wh
     });
   await clock.advance(3_600_000);
   expect(isOver).toBe(false);
-  expect(new Set(told)).toEqual(new Set(["   (waiting for the impossible)"]));
+  expect(new Set(lines)).toEqual(new Set(["   (waiting for the impossible)"]));
   isSo = true;
   await clock.advance(100);
   await waiting;
 });
 
 test("each chapter but the first comes after a pause", async () => {
-  const { clock, told, narrator } = narrating(1000);
+  const { clock, lines, narrator } = narrating(1000);
   const story = narrator.title("one").then(() => narrator.title("two"));
   await clock.advance(999);
-  expect(told).toEqual(["", "1. one"]);
+  expect(lines).toEqual(["", "1. one"]);
   await clock.advance(1);
   await story;
-  expect(told).toEqual(["", "1. one", "", "2. two"]);
+  expect(lines).toEqual(["", "1. one", "", "2. two"]);
 });
 
 test("an interrupted story ends at once, in a pause and while it waits", async () => {

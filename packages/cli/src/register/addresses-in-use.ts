@@ -30,9 +30,9 @@ export class AddressesInUse {
       }
     }
     const remember: Ask<T> = async (address, each) => {
-      const answer = await ask(address, each);
+      const response = await ask(address, each);
       if (!this.#known.has(key)) this.#known.set(key, address);
-      return answer;
+      return response;
     };
     const addresses = await this.#addressesOf(uri);
     return method === "GET"

@@ -147,7 +147,7 @@ describe("draft 4.4.1: the RD is gone", () => {
     expect(endpoint.registerAt(1)).toContain("tell registered");
   });
 
-  test("without a list the search begins anew", () => {
+  test("without a list the search starts again", () => {
     const endpoint = new Endpoint(0);
     endpoint.feed({ kind: "start" }, { kind: "found", count: 1 });
     endpoint.registerAt(0);
@@ -178,7 +178,7 @@ describe("interruption", () => {
 
   test.each([
     { name: "4.04 to the removal counts as removed", failure: GONE, want: ["tell removed", "finish"] },
-    { name: "silence is told, and is no failure", failure: SILENCE, want: ["tell not-removed", "finish"] },
+    { name: "no response is reported, and is not a failure", failure: SILENCE, want: ["tell not-removed", "finish"] },
   ])("$name", ({ failure, want }) => {
     const endpoint = registered(1);
     endpoint.feed({ kind: "stop" });

@@ -42,7 +42,7 @@ export type KeepAliveInput =
   | { readonly kind: "stop" };
 
 export interface Failure {
-  /** `gone`: the RD answers but does not know the registration (4.04). `refused`: another 4.xx. `unavailable`: 5.xx or silence. */
+  /** `gone`: the RD responds but does not know the registration (4.04). `refused`: another 4.xx. `unavailable`: 5.xx or no response. */
   readonly kind: "gone" | "refused" | "unavailable";
   readonly message: string;
 }

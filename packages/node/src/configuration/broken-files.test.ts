@@ -204,7 +204,7 @@ describe("broken configuration files", () => {
     );
   });
 
-  test.each(Object.entries(ROWS))("%s is told with place and remedy", (name, expected) => {
+  test.each(Object.entries(ROWS))("%s is reported with position and correction", (name, expected) => {
     const path = `${BROKEN}${name}.yaml`;
     expect(errorsOf(path)).toEqual(expected.map((line) => `${path}:${line}`));
   });
@@ -217,7 +217,7 @@ describe("broken configuration files", () => {
       message: "there is no such file; check the path after -c",
     },
     { name: "a directory", path: BROKEN, message: "it is a directory; give the path of a file" },
-  ])("$name is told", ({ path, message }) => {
+  ])("$name is reported", ({ path, message }) => {
     expect(errorsOf(path)).toEqual([`${path}:1:1: the file cannot be read: ${message}`]);
   });
 });

@@ -42,7 +42,7 @@ describe("an upstream that is this node itself", () => {
     expect(found).toEqual(isOwn ? [expect.stringContaining("is this node itself; remove it")] : []);
   });
 
-  test("the place in the file is told", () => {
+  test("the position in the file is reported", () => {
     expect(messages('"coap://[::]"', '{ name: a, uri: "coap://192.0.2.7" }')).toEqual([
       "4:23: coap://192.0.2.7 is this node itself; remove it",
     ]);

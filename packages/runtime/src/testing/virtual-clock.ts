@@ -145,10 +145,10 @@ class TimerHeap {
   }
 
   #compact(): void {
-    const kept = this.#items.filter((timer) => !timer.isCancelled);
+    const pending = this.#items.filter((timer) => !timer.isCancelled);
     this.#items = [];
     this.#cancelled = 0;
-    for (const timer of kept) this.push(timer);
+    for (const timer of pending) this.push(timer);
   }
 }
 

@@ -46,7 +46,9 @@ async function openBounded(limits: Record<string, number>, more: object = {}) {
     settled(world, client.request({ method: METHOD.GET, uri: `${URI}${path}`, query }));
   const rejected = (cause: string) => node.counters.rejected().get(cause) ?? 0;
   const peer = (port: number) => createRawPeer(world.network.open("2001:db8::8", port), NODE);
-  return { world, clock: world.clock, node, client, register, get, rejected, peer };
+  /** A peer in a network of its own: places are shared among those. */
+  const stranger = (index: number) => createRawPeer(world.network.open(`2001:db8:${index}::8`, 5683), NODE);
+  return { world, clock: world.clock, node, client, register, get, rejected, peer, stranger };
 }
 
 const codeAndAge = ({ code, options }: ClientResponse) => [
@@ -93,9 +95,9 @@ describe("SEC-12 what is reached is told, counted, and over when there is room a
   });
 
   test("limits.exchanges: 5.03 with Max-Age while as many requests wait, and served afterwards", async () => {
-    const { peer, clock, rejected, node, get } = await openBounded({ exchanges: 4 });
+    const { stranger, clock, rejected, node, get } = await openBounded({ exchanges: 4 });
     // Simple registrations of endpoints that say nothing take 15 s each.
-    const silent = [1, 2, 3, 4].map(peer);
+    const silent = [1, 2, 3, 4].map(stranger);
     for (const [index, one] of silent.entries())
       one.send({ code: METHOD.POST, path: "/.well-known/rd", query: [`ep=silent${index}`] });
     await clock.advance(SECOND_MS);

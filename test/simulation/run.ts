@@ -52,6 +52,13 @@ interface Answer {
   readonly isPartial: boolean;
 }
 
+/** What a proxy shows, and the RDs that it is certain to follow. */
+interface ProbedAnswer {
+  readonly lp: NodePlan;
+  readonly text: string;
+  readonly followed: readonly string[];
+}
+
 /** Play the scenario of a seed. */
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<Outcome> {
   return new Simulation(createPlan(seed, options.size, options.scheme)).run();
@@ -200,6 +207,7 @@ class Simulation {
     const undisturbed = this.#unhidden(this.#calm.undisturbed(lp, askedMs - CONVERGENCE_MS));
     const expected = this.#oracle.expectedKeys(undisturbed, askedMs, VISIBLE_MS);
     const lost = this.#lostBy(lp);
+    const others = this.#askOthers(lp, askedMs);
     const answer = await this.#ask(lp, "ep", []).catch(() => null);
     const stillLost = this.#lostBy(lp).filter((rd) => lost.includes(rd));
     // 5.04: nothing at all is known yet (design section 6).
@@ -217,23 +225,33 @@ class Simulation {
     for (const problem of this.#oracle.checkPresence(expected, answer.text)) {
       this.#violation(`during faults, ${lp.name} ${problem}`);
     }
-    await this.#probeAgreement(lp, answer.text, undisturbed, askedMs);
+    const own = { lp, text: answer.text, followed: this.#withOwn(lp, undisturbed) };
+    this.#checkProbedAgreement([own, ...(await others)], askedMs);
   }
 
   #lostBy({ name, upstreams }: NodePlan): string[] {
     return (upstreams ?? []).filter((rd) => this.#federation.hasLost(name, rd));
   }
 
-  /** Whoever is undisturbed agrees with the others about what changed some seconds ago. */
-  async #probeAgreement(lp: NodePlan, text: string, undisturbed: readonly string[], askedMs: number): Promise<void> {
-    const answers = [{ lp, text, followed: this.#withOwn(lp, undisturbed) }];
-    for (const other of this.#plan.nodes) {
-      if (other === lp || other.upstreams === null || !this.#federation.isUp(other.name)) continue;
+  /**
+   * What the other proxies answer to the question that `lp` is asked, at the same moment: one of them may take seconds, in which
+   * the order of renewals changes at all of them.
+   */
+  async #askOthers(lp: NodePlan, askedMs: number): Promise<ProbedAnswer[]> {
+    const others = this.#plan.nodes.filter(
+      (other) => other !== lp && other.upstreams !== null && this.#federation.isUp(other.name),
+    );
+    const probed = others.map(async (other): Promise<ProbedAnswer[]> => {
       const rds = this.#unhidden(this.#calm.undisturbed(other, askedMs - CONVERGENCE_MS));
       const answer = await this.#ask(other, "ep", []).catch(() => null);
-      if (answer?.code === CODE.CONTENT && !(answer.isPartial && other.memory !== undefined))
-        answers.push({ lp: other, text: answer.text, followed: this.#withOwn(other, rds) });
-    }
+      if (answer?.code !== CODE.CONTENT || (answer.isPartial && other.memory !== undefined)) return [];
+      return [{ lp: other, text: answer.text, followed: this.#withOwn(other, rds) }];
+    });
+    return (await Promise.all(probed)).flat();
+  }
+
+  /** Whoever is undisturbed agrees with the others about what changed some seconds before `askedMs`. */
+  #checkProbedAgreement(answers: readonly ProbedAnswer[], askedMs: number): void {
     const { clock } = this.#federation.world;
     const settledMs = VISIBLE_MS + clock.nowMs() - askedMs;
     for (const problem of this.#oracle.checkAgreement(answers, clock.nowMs(), settledMs)) {

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { CountingRelay } from "../harness/counting-relay.js";
 import { openNode, openTestClient } from "../harness/nodes.js";
 import { eventually, freePort, runTributary, startTributary, temporaryFolder } from "../peers/peers.js";
 
@@ -8,10 +9,13 @@ describe("draft 4.4.2, loops", () => {
   test("LPX-23 a node with its own address as upstream refuses it, says so, and answers all the same", async () => {
     const port = await freePort();
     const text = (upstream: string) =>
-      `name: me\nlisten: ["coap://localhost:${port}"]\nhttp: "127.0.0.1:0"\nregistration: {}\nlookup:\n  upstreams:\n    - { name: itself, uri: "${upstream}:${port}" }\n`;
+      `name: me\nlisten: ["coap://localhost:${port}"]\nhttp: "127.0.0.1:0"\nregistration: {}\nlookup:\n  upstreams:\n    - { name: itself, uri: "${upstream}" }\n`;
     // Where the configuration alone shows it, the node does not even start.
-    await expect(startTributary({ config: text("coap://localhost") })).rejects.toThrow(/:7:\d+: .*this node itself/);
-    const node = await startTributary({ config: text("coap://[::1]") });
+    for (const own of [`coap://localhost:${port}`, `coap://[::1]:${port}`])
+      await expect(startTributary({ config: text(own) })).rejects.toThrow(/:7:\d+: .*this node itself/);
+    // Behind another address only what it responds shows it.
+    const relay = await CountingRelay.open(`coap://[::1]:${port}`);
+    const node = await startTributary({ config: text(relay.uri) });
     await eventually(() => node.stderr().includes("it is this node itself"), { what: "the refusal in the log" });
     const client = await openTestClient();
     const path = await client.register(`coap://[::1]:${port}`, ["ep=n"]);

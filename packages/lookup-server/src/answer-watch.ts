@@ -1,6 +1,6 @@
 import type { LookupInterface } from "@tributary/merge-engine";
 import type { Clock, Timer } from "@tributary/runtime";
-import type { ForwardedAnswer, ForwardedObservation, UnchangedAnswer, Upstream } from "@tributary/upstream-sync";
+import type { AskedObservation, AskedResult, UnchangedResult, Upstream } from "@tributary/upstream-sync";
 import { COLD_CHECK_MS } from "./constants.js";
 
 export interface AnswerWatchOptions {
@@ -8,7 +8,7 @@ export interface AnswerWatchOptions {
   readonly kind: LookupInterface;
   readonly items: readonly string[];
   /** Notifications, besides what `ask` resolves with. */
-  readonly onAnswer: (answer: ForwardedAnswer) => void;
+  readonly onResult: (answer: AskedResult) => void;
   /** Whether nobody asks any more. */
   readonly isCold: (nowMs: number) => boolean;
   /** Once, when it is over, for whatever reason. */
@@ -22,11 +22,11 @@ export interface AnswerWatchOptions {
 export class AnswerWatch {
   readonly #clock: Clock;
   readonly #options: AnswerWatchOptions;
-  #observation: ForwardedObservation | null = null;
+  #observation: AskedObservation | null = null;
   /** What the upstream was told to be held: what 2.03 is about. */
-  #held: ForwardedAnswer | undefined;
+  #held: AskedResult | undefined;
   /** Waits for the answer to a registration. */
-  #asked: { resolve(answer: ForwardedAnswer): void; reject(error: unknown): void } | null = null;
+  #asked: { resolve(answer: AskedResult): void; reject(error: unknown): void } | null = null;
   #isClosed = false;
   #timer: Timer;
 
@@ -44,8 +44,8 @@ export class AnswerWatch {
    * Register, or register again (RFC 7641 section 3.3.1). Resolves with the answer to that. Rejects, and closes, when there is
    * none, or when `signal` aborts before.
    */
-  async ask(held: ForwardedAnswer | undefined, signal: AbortSignal): Promise<ForwardedAnswer> {
-    const answer = new Promise<ForwardedAnswer>((resolve, reject) => {
+  async ask(held: AskedResult | undefined, signal: AbortSignal): Promise<AskedResult> {
+    const answer = new Promise<AskedResult>((resolve, reject) => {
       this.#asked = { resolve, reject };
     });
     const abort = (): void => this.#over(signal.reason);
@@ -65,7 +65,7 @@ export class AnswerWatch {
     this.#over(new Error("the answer is no longer observed"));
   }
 
-  #register(held: ForwardedAnswer | undefined): void {
+  #register(held: AskedResult | undefined): void {
     this.#held = held?.etag === undefined ? undefined : held;
     if (this.#observation !== null) {
       this.#observation.refresh(held?.etag);
@@ -73,13 +73,13 @@ export class AnswerWatch {
     }
     const { upstream, kind, items } = this.#options;
     const listener = {
-      onAnswer: (answer: ForwardedAnswer | UnchangedAnswer) => this.#answered(answer),
+      onResult: (answer: AskedResult | UnchangedResult) => this.#answered(answer),
       onEnd: (error: unknown) => this.#over(error),
     };
     this.#observation = upstream.observe(kind, items, listener, held?.etag === undefined ? {} : { etag: held.etag });
   }
 
-  #answered(received: ForwardedAnswer | UnchangedAnswer): void {
+  #answered(received: AskedResult | UnchangedResult): void {
     if (this.#isClosed) return;
     const answer = "isUnchanged" in received ? this.#unchanged(received) : received;
     if (answer === undefined) {
@@ -88,11 +88,11 @@ export class AnswerWatch {
     }
     const asked = this.#asked;
     this.#asked = null;
-    if (asked === null) this.#options.onAnswer(answer);
+    if (asked === null) this.#options.onResult(answer);
     else asked.resolve(answer);
   }
 
-  #unchanged({ maxAgeS }: UnchangedAnswer): ForwardedAnswer | undefined {
+  #unchanged({ maxAgeS }: UnchangedResult): AskedResult | undefined {
     return this.#held === undefined ? undefined : { ...this.#held, maxAgeS };
   }
 

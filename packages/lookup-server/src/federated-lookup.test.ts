@@ -71,7 +71,7 @@ class AskedUpstream implements Upstream {
     return { name: this.name, capabilities: this.capabilities, ...this.state } as UpstreamStatus;
   }
 
-  async forward(kind: LookupInterface, items: readonly string[], _control: { readonly signal?: AbortSignal } = {}) {
+  async ask(kind: LookupInterface, items: readonly string[], _control: { readonly signal?: AbortSignal } = {}) {
     this.asked.push([...items]);
     if (this.isDown) throw new Error("timed out");
     const parsed = parseLookupQuery(items.filter((item) => item !== "lt-age"));
@@ -518,17 +518,17 @@ describe("draft 6.2, one answer per endpoint", () => {
   test("an RD that does not answer for its endpoints makes the answer partial, one that refuses does not", async () => {
     const { upstreams, directory } = federation({}, {});
     const [a] = upstreams as [AskedUpstream];
-    const forward = a.forward.bind(a);
+    const ask = a.ask.bind(a);
     const failing = (error: Error) => async (kind: LookupInterface, items: readonly string[]) => {
       if (kind === "ep") throw error;
-      return forward(kind, items);
+      return ask(kind, items);
     };
-    a.forward = failing(new UpstreamError("UPSTREAM_TIMEOUT", "silence"));
+    a.ask = failing(new UpstreamError("UPSTREAM_TIMEOUT", "silence"));
     expect(answered(await proxy(upstreams, directory)("res", "rt=t"))).toMatchObject({
       missing: ["a"],
       targets: ["coap://n/s"],
     });
-    a.forward = failing(new UpstreamError("UPSTREAM_REFUSED", "4.00"));
+    a.ask = failing(new UpstreamError("UPSTREAM_REFUSED", "4.00"));
     const unattributed = answered(await proxy(upstreams, directory)("res", "rt=t"));
     expect([unattributed.origin, unattributed.missing]).toEqual(["forwarded", undefined]);
   });
@@ -596,7 +596,7 @@ describe("parts that are missing", () => {
     };
     let asked = 0;
     const silent = new AskedUpstream("silent", []);
-    silent.forward = (_kind, _items, { signal } = {}) => {
+    silent.ask = (_kind, _items, { signal } = {}) => {
       asked++;
       return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("given up"))));
     };
@@ -619,7 +619,7 @@ describe("parts that are missing", () => {
     let most = 0;
     const upstreams = Array.from({ length: 8 }, (_, index) => {
       const upstream = new AskedUpstream(`u${index}`, []);
-      upstream.forward = async () => {
+      upstream.ask = async () => {
         most = Math.max(most, ++running);
         await Promise.resolve();
         running--;

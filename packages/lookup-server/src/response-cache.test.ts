@@ -1,13 +1,7 @@
 import type { LookupInterface } from "@tributary/merge-engine";
 import { silentLogger } from "@tributary/runtime";
 import { createVirtualClock } from "@tributary/runtime/testing";
-import type {
-  ForwardedAnswer,
-  ForwardedListener,
-  UnchangedAnswer,
-  Upstream,
-  UpstreamStatus,
-} from "@tributary/upstream-sync";
+import type { AskedListener, AskedResult, UnchangedResult, Upstream, UpstreamStatus } from "@tributary/upstream-sync";
 import { UpstreamError } from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { ResponseCache, type ResponseCacheOptions } from "./response-cache.js";
@@ -22,7 +16,7 @@ const OPTIONS: ResponseCacheOptions = {
 };
 
 interface Registration {
-  readonly listener: ForwardedListener;
+  readonly listener: AskedListener;
   /** Entity tag that came along with each registration for it, as a number. */
   readonly etags: (number | undefined)[];
   isClosed: boolean;
@@ -52,11 +46,11 @@ class VersionedUpstream implements Upstream {
     return { name: this.name, replicates: this.coverage } as UpstreamStatus;
   }
 
-  async forward(
+  async ask(
     _kind: LookupInterface,
     items: readonly string[],
     { signal, etag }: { readonly signal?: AbortSignal; readonly etag?: Uint8Array },
-  ): Promise<ForwardedAnswer | UnchangedAnswer> {
+  ): Promise<AskedResult | UnchangedResult> {
     this.asked.push({ items, etag: etag?.[0] });
     const aborted = new Promise<never>((_, reject) => {
       signal?.addEventListener("abort", () => reject(new UpstreamError("UPSTREAM_TIMEOUT", "given up")));
@@ -69,7 +63,7 @@ class VersionedUpstream implements Upstream {
   observe(
     _kind: LookupInterface,
     _items: readonly string[],
-    listener: ForwardedListener,
+    listener: AskedListener,
     { etag }: { readonly etag?: Uint8Array } = {},
   ) {
     const registration: Registration = { listener, etags: [], isClosed: false };
@@ -78,7 +72,7 @@ class VersionedUpstream implements Upstream {
       queueMicrotask(() => {
         if (registration.isClosed) return;
         if (this.isDown) return listener.onEnd(new UpstreamError("UPSTREAM_TIMEOUT", "no answer"));
-        listener.onAnswer(this.answerTo(held?.[0]));
+        listener.onResult(this.answerTo(held?.[0]));
         if (!this.isObservable) listener.onEnd(new UpstreamError("UPSTREAM_REFUSED", "not-observable"));
       });
     };
@@ -92,7 +86,7 @@ class VersionedUpstream implements Upstream {
     };
   }
 
-  answerTo(held: number | undefined): ForwardedAnswer | UnchangedAnswer {
+  answerTo(held: number | undefined): AskedResult | UnchangedResult {
     if (held === this.version) return { isUnchanged: true, maxAgeS: this.maxAgeS };
     const answer = {
       links: [{ target: `coap://a/${this.version}`, attributes: [] }],
@@ -307,7 +301,7 @@ describe("what is asked for often is observed (RFC 7641)", () => {
   test("a change is answered at once, without a request", async () => {
     const { cache, upstream, ask, registration } = await observed();
     upstream.version = 2;
-    registration.listener.onAnswer(upstream.answerTo(undefined));
+    registration.listener.onResult(upstream.answerTo(undefined));
     expect(await ask()).toMatchObject({ target: "coap://a/2", origin: "cached" });
     expect(upstream.asked).toHaveLength(1);
     expect(cache.outcomes.get("notified")).toBe(1);

@@ -1,6 +1,6 @@
 import type { LookupInterface } from "@tributary/merge-engine";
 import type { Environment } from "@tributary/runtime";
-import type { ForwardedAnswer, Upstream } from "@tributary/upstream-sync";
+import type { AskedResult, Upstream } from "@tributary/upstream-sync";
 import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";
 import { AnswerWatch } from "./answer-watch.js";
@@ -26,7 +26,7 @@ export interface ResponseCacheOptions {
 
 /** What one lookup got out of the cache. */
 export interface CacheAnswer {
-  readonly answer: ForwardedAnswer;
+  readonly answer: AskedResult;
   /** Time since it was got or confirmed, s. */
   readonly ageS: number;
   /** What is left of its Max-Age, s (RFC 7252 section 5.6.1). */
@@ -49,7 +49,7 @@ export type CacheOutcome = "hit" | "shared" | "stale" | "fetched" | "revalidated
 
 interface Entry {
   readonly upstream: Upstream;
-  answer: ForwardedAnswer;
+  answer: AskedResult;
   freshUntilMs: number;
   /** Times that it was served since it was got. */
   hits: number;
@@ -198,10 +198,10 @@ export class ResponseCache {
     return observeAfter > 0 && observations > 0 && hits >= observeAfter;
   }
 
-  async #get({ upstream, kind, items, held }: AskedOfUpstream, signal: AbortSignal): Promise<ForwardedAnswer> {
+  async #get({ upstream, kind, items, held }: AskedOfUpstream, signal: AbortSignal): Promise<AskedResult> {
     held?.watch?.close();
     const etag = held?.answer.etag;
-    const received = await upstream.forward(kind, items, { signal, ...(etag === undefined ? {} : { etag }) });
+    const received = await upstream.ask(kind, items, { signal, ...(etag === undefined ? {} : { etag }) });
     if (!("isUnchanged" in received)) return received;
     if (held === undefined) throw new Error("what is not held cannot be unchanged");
     return { ...held.answer, maxAgeS: received.maxAgeS };
@@ -214,7 +214,7 @@ export class ResponseCache {
     oldest?.close();
     const watch: AnswerWatch = new AnswerWatch(this.#env.clock, {
       ...asked,
-      onAnswer: (answer) => {
+      onResult: (answer) => {
         this.#count("notified");
         this.#keep(key, asked, answer);
       },
@@ -234,7 +234,7 @@ export class ResponseCache {
     return entry === undefined || nowMs - entry.lastHitMs > entry.answer.maxAgeS * 1000;
   }
 
-  #keep(key: string, { upstream, held }: AskedOfUpstream, answer: ForwardedAnswer): Entry {
+  #keep(key: string, { upstream, held }: AskedOfUpstream, answer: AskedResult): Entry {
     const nowMs = this.#env.clock.nowMs();
     const before = this.#entries?.peek(key) ?? held;
     const entry: Entry = {
@@ -275,6 +275,6 @@ function keyOf(upstream: string, kind: LookupInterface, items: readonly string[]
   return `${kind} ${upstream} ${items.map((item) => `${item.length}:${item}`).join("")}`;
 }
 
-function weightOf({ bytes, received }: ForwardedAnswer, key: string): number {
+function weightOf({ bytes, received }: AskedResult, key: string): number {
   return 2 * key.length + LINK_WEIGHT_FACTOR * (bytes + 64 * (received + 1));
 }

@@ -8,14 +8,14 @@ export { UpstreamError } from "./errors.js";
 export type { LeftOutCause, Losses } from "./left-out.js";
 export { createMemoryReplicaStore } from "./persistence/memory-copy-store.js";
 export type {
+  AskedListener,
+  AskedObservation,
+  AskedResult,
   Capability,
   CapabilityReport,
   FamilyStatus,
-  ForwardedAnswer,
-  ForwardedListener,
-  ForwardedObservation,
   Handover,
-  UnchangedAnswer,
+  UnchangedResult,
   Upstream,
   UpstreamDeps,
   UpstreamMode,

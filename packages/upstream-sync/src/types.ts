@@ -172,7 +172,7 @@ export interface UpstreamDeps {
 }
 
 /** Answer of an upstream to a forwarded lookup. Links are absolute, as from a replica. */
-export interface ForwardedAnswer {
+export interface AskedResult {
   readonly links: readonly Link[];
   /** Links that the upstream sent; more than `links` when it shows registrations of others as well. */
   readonly received: number;
@@ -187,21 +187,21 @@ export interface ForwardedAnswer {
 }
 
 /** The upstream says that what is held under the entity tag is what it would answer (2.03, RFC 7252 section 5.9.1.3). */
-export interface UnchangedAnswer {
+export interface UnchangedResult {
   readonly isUnchanged: true;
   /** Seconds. */
   readonly maxAgeS: number;
 }
 
 /** Takes what a lookup is answered with from now on. */
-export interface ForwardedListener {
-  onAnswer(answer: ForwardedAnswer | UnchangedAnswer): void;
+export interface AskedListener {
+  onResult(answer: AskedResult | UnchangedResult): void;
   /** It ended without being closed: the upstream does not observe it, or ended it, or is lost. */
   onEnd(error: UpstreamError): void;
 }
 
 /** A lookup that is observed at the upstream. */
-export interface ForwardedObservation {
+export interface AskedObservation {
   /** Ask again, and go on observing (RFC 7641 section 3.3.1); `etag` names what is held by then. */
   refresh(etag?: Uint8Array): void;
   /** Nothing is told any more. */
@@ -214,18 +214,18 @@ export interface Upstream {
   start(): void;
   status(): UpstreamStatus;
   /** Ask the RD directly (mode forward, or outside the coverage), unless it still is what `etag` names. @throws {UpstreamError} */
-  forward(
+  ask(
     kind: LookupInterface,
     items: readonly string[],
     control: { readonly signal?: AbortSignal; readonly etag?: Uint8Array },
-  ): Promise<ForwardedAnswer | UnchangedAnswer>;
+  ): Promise<AskedResult | UnchangedResult>;
   /** The same with an observation (RFC 7641). */
   observe(
     kind: LookupInterface,
     items: readonly string[],
-    listener: ForwardedListener,
+    listener: AskedListener,
     control?: { readonly etag?: Uint8Array },
-  ): ForwardedObservation;
+  ): AskedObservation;
   /**
    * Resolves when the copy that will cover these criteria is complete or given up; undefined when there is none under way that
    * is worth waiting for.

@@ -4,7 +4,7 @@ import type { RestoredReplica } from "./copy-store.js";
 import { FeedReplica } from "./feed/feed-copy.js";
 import { type LeftOut, LossCount } from "./left-out.js";
 import { ReplicaRecorder } from "./persistence/copy-recorder.js";
-import { ForeignReplica } from "./plain-rd/plain-rd-copy.js";
+import { PlainRdCopy } from "./plain-rd/plain-rd-copy.js";
 import type { UpstreamDeps, UpstreamOptions } from "./types.js";
 
 /** What is held of one upstream, in the way in which it is followed at present, and kept across restarts where that is wanted. */
@@ -16,7 +16,7 @@ export class UpstreamReplica {
   /** What was there before a restart, until the RD is followed again. */
   #restored: RestoredReplica | null = null;
   #ofFeed: FeedReplica | null = null;
-  #ofLookups: ForeignReplica | null = null;
+  #ofLookups: PlainRdCopy | null = null;
 
   constructor(deps: UpstreamDeps, options: UpstreamOptions, leftOut: LeftOut) {
     const { replicas: store, directory, env } = deps;
@@ -86,7 +86,7 @@ export class UpstreamReplica {
   }
 
   /** The RD is followed by its lookups from now on. */
-  openForLookups(): ForeignReplica {
+  openForLookups(): PlainRdCopy {
     const { name: source, filters, assumedLifetimeMs } = this.#options;
     this.#ofFeed?.close();
     this.#ofFeed = null;
@@ -95,7 +95,7 @@ export class UpstreamReplica {
     const account = accountOf(this.#options);
     const limits = this.#deps.recordLimits ?? DEFAULT_RECORD_LIMITS;
     const options = { source, account, filters, assumedLifetimeMs, limits };
-    this.#ofLookups ??= new ForeignReplica(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
+    this.#ofLookups ??= new PlainRdCopy(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
     return this.#ofLookups;
   }
 

@@ -1,8 +1,8 @@
 import { CODE, DEFAULT_MAX_AGE_S } from "@tributary/coap-transport";
 import { DEFAULT_RECORD_LIMITS, type LookupInterface, type RecordLimits } from "@tributary/merge-engine";
 import { type Timer, turnsOf } from "@tributary/runtime";
+import { type AskDeps, askLookup, observeLookup } from "./ask/ask-lookup.js";
 import { AskedLosses } from "./ask/asked-losses.js";
-import { type ForwardingDeps, forwardLookup, observeLookup } from "./ask/forwarding.js";
 import { hopLimitedClient } from "./ask/hop-limited-client.js";
 import { MAX_EXAMPLE_LENGTH, RECENT_DISCOVERY_MS } from "./constants.js";
 import {
@@ -24,17 +24,17 @@ import type { Follower, FollowerDeps } from "./follower.js";
 import { feedToResume, filtersAsText, isCompleteFor, readingOf } from "./handover.js";
 import { LeftOut, type LeftOutCause, type Loss, NO_LOSSES } from "./left-out.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
-import { LinkFollower } from "./plain-rd/lookup-follower.js";
+import { PlainRdFollower } from "./plain-rd/plain-rd-follower.js";
 import { Remarks } from "./remarks.js";
 import { shownPhase } from "./shown-phase.js";
 import type {
+  AskedListener,
+  AskedObservation,
+  AskedResult,
   CapabilityReport,
   FeedHandover,
-  ForwardedAnswer,
-  ForwardedListener,
-  ForwardedObservation,
   Handover,
-  UnchangedAnswer,
+  UnchangedResult,
   Upstream,
   UpstreamDeps,
   UpstreamOptions,
@@ -154,14 +154,14 @@ class UpstreamShell implements Upstream {
     return () => this.#listeners.delete(listener);
   }
 
-  async forward(
+  async ask(
     kind: LookupInterface,
     items: readonly string[],
     { signal, etag }: { readonly signal?: AbortSignal; readonly etag?: Uint8Array } = {},
-  ): Promise<ForwardedAnswer | UnchangedAnswer> {
+  ): Promise<AskedResult | UnchangedResult> {
     const startMs = this.#now();
     try {
-      const answer = await forwardLookup(this.#forwardingDeps(signal), kind, items, { etag });
+      const answer = await askLookup(this.#askDeps(signal), kind, items, { etag });
       if ("losses" in answer) this.#asked.note(kind, items, answer.losses, this.#now());
       return answer;
     } catch (error) {
@@ -182,8 +182,8 @@ class UpstreamShell implements Upstream {
     items: readonly string[],
     error: UpstreamError,
     signal?: AbortSignal,
-  ): Promise<ForwardedAnswer> {
-    const { client, found, ...control } = this.#forwardingDeps(signal);
+  ): Promise<AskedResult> {
+    const { client, found, ...control } = this.#askDeps(signal);
     const isThere = await this.#notFound.isThere(lookupUri(found, kind), { client, ...control });
     if (isThere && items.length > 0) this.#notFound.noteProof();
     if (isThere || (this.#notFound.isNothing && (await this.#isStillAdvertised(found))))
@@ -196,26 +196,26 @@ class UpstreamShell implements Upstream {
   observe(
     kind: LookupInterface,
     items: readonly string[],
-    listener: ForwardedListener,
+    listener: AskedListener,
     { etag }: { readonly etag?: Uint8Array } = {},
-  ): ForwardedObservation {
-    const noting: ForwardedListener = {
-      onAnswer: (answer) => {
+  ): AskedObservation {
+    const noting: AskedListener = {
+      onResult: (answer) => {
         if ("losses" in answer) this.#asked.note(kind, items, answer.losses, this.#now());
-        listener.onAnswer(answer);
+        listener.onResult(answer);
       },
       onEnd: (error) => listener.onEnd(error),
     };
     if (this.#state.kind === "closed")
       throw new UpstreamError("UPSTREAM_CLOSED", `${this.name} is not followed any more`);
-    return observeLookup(this.#forwardingDeps(this.#abort.signal), kind, items, noting, { etag });
+    return observeLookup(this.#askDeps(this.#abort.signal), kind, items, noting, { etag });
   }
 
   /**
    * A lookup that is under way when another upstream takes the place of this one is answered all the same: only `signal` and its
    * deadline end it. @throws {UpstreamError}
    */
-  #forwardingDeps(signal?: AbortSignal): ForwardingDeps {
+  #askDeps(signal?: AbortSignal): AskDeps {
     const found = this.#found;
     if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
     return {
@@ -500,7 +500,7 @@ class UpstreamShell implements Upstream {
     this.#follower =
       method === "feed"
         ? new FeedFollower(deps, this.#replica.openForFeed())
-        : new LinkFollower(deps, this.#replica.openForLookups());
+        : new PlainRdFollower(deps, this.#replica.openForLookups());
     // The last one may still be taking its leave; both talk about the same records.
     const follower = this.#follower;
     void this.#stopping.then(() => {

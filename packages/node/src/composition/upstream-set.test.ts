@@ -4,7 +4,7 @@ import { parseLookupQuery } from "@tributary/link-model";
 import type { LookupContext } from "@tributary/lookup-interface";
 import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
 import { createDirectory } from "@tributary/merge-engine";
-import { FOREIGN_URI, ForeignRd } from "@tributary/upstream-sync/testing";
+import { PLAIN_RD_URI, PlainRd } from "@tributary/upstream-sync/testing";
 import { expect, test } from "vitest";
 import { checkConfig } from "../configuration/check-configuration.js";
 import type { UpstreamConfig } from "../configuration/types.js";
@@ -19,24 +19,24 @@ function upstreamsOf(configuration: string): readonly UpstreamConfig[] {
 test("what an upstream was found to reject stays counted when it is followed no more", async () => {
   const world = createVirtualWorld();
   const unreadable = { code: CODE.CONTENT, contentFormat: CONTENT_FORMAT.LINK_FORMAT, payload: Buffer.from("<") };
-  new ForeignRd(world, { answer: () => unreadable });
+  new PlainRd(world, { answer: () => unreadable });
   const client = createCoapEndpoint({ socket: world.network.open("2001:db8::1", 5683), env: world.env });
   const auto = { threshold: 3, windowMs: 60_000, coldMs: 30_000, budget: 1000, families: 4 };
   const deps = { client, directory: createDirectory(), env: world.env, nodeId: "me", auto, onCoverageChange() {} };
   const set = new UpstreamSet(deps);
   const count = () => set.rejected().get("upstream-malformed") ?? 0;
-  await set.follow(upstreamsOf(`"${FOREIGN_URI}"`));
+  await set.follow(upstreamsOf(`"${PLAIN_RD_URI}"`));
   await world.clock.runUntil(() => count() >= 2, 300_000);
   const before = count();
   expect(before).toBeGreaterThanOrEqual(2);
-  await set.follow(upstreamsOf(`{ uri: "${FOREIGN_URI}", timeout: 1s }`));
+  await set.follow(upstreamsOf(`{ uri: "${PLAIN_RD_URI}", timeout: 1s }`));
   expect(set.list()).toHaveLength(1);
   expect(count()).toBe(before);
   await set.follow([]);
   expect(count()).toBe(before);
 });
 
-const LP_DEFAULTS = `uri: "${FOREIGN_URI}", name: rd`;
+const LP_DEFAULTS = `uri: "${PLAIN_RD_URI}", name: rd`;
 const SETTINGS = {
   "the deadline": ["timeout: 2s", "timeout: 3s"],
   "the mode": ["mode: replicate", "mode: forward", "mode: auto"],
@@ -49,7 +49,7 @@ test.each(Object.entries(SETTINGS))(
   async (_, settings) => {
     const COUNT = 24;
     const world = createVirtualWorld();
-    const rd = new ForeignRd(world, {});
+    const rd = new PlainRd(world, {});
     for (let index = 0; index < COUNT; index++) rd.register(`n${index}`);
     const client = createCoapEndpoint({ socket: world.network.open("2001:db8::1", 5683), env: world.env });
     const auto = { threshold: 3, windowMs: 60_000, coldMs: 30_000, budget: 1000, families: 4 };

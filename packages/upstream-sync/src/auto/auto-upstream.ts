@@ -3,13 +3,13 @@ import { covers, type LookupInterface } from "@tributary/merge-engine";
 import type { Timer } from "@tributary/runtime";
 import { COPY_PATIENCE_MS, MAX_TOO_LARGE, TOO_LARGE_PAUSE_MS } from "../constants.js";
 import type {
+  AskedListener,
+  AskedObservation,
+  AskedResult,
   CapabilityReport,
   FamilyStatus,
-  ForwardedAnswer,
-  ForwardedListener,
-  ForwardedObservation,
   Handover,
-  UnchangedAnswer,
+  UnchangedResult,
   Upstream,
   UpstreamDeps,
   UpstreamOptions,
@@ -109,20 +109,20 @@ class AutoUpstream implements Upstream {
     return undefined;
   }
 
-  forward(
+  ask(
     kind: LookupInterface,
     items: readonly string[],
     control: { readonly signal?: AbortSignal; readonly etag?: Uint8Array },
-  ): Promise<ForwardedAnswer | UnchangedAnswer> {
-    return this.#asked.forward(kind, items, control);
+  ): Promise<AskedResult | UnchangedResult> {
+    return this.#asked.ask(kind, items, control);
   }
 
   observe(
     kind: LookupInterface,
     items: readonly string[],
-    listener: ForwardedListener,
+    listener: AskedListener,
     control?: { readonly etag?: Uint8Array },
-  ): ForwardedObservation {
+  ): AskedObservation {
     return this.#asked.observe(kind, items, listener, control);
   }
 

@@ -4,7 +4,7 @@ import { createDirectory, SharedLimit } from "@tributary/merge-engine";
 import { silentLogger } from "@tributary/runtime";
 import { expect, test } from "vitest";
 import { DEFAULTS } from "../testing/following.js";
-import { FOREIGN_URI, ForeignRd } from "../testing/foreign-rd.js";
+import { PLAIN_RD_URI, PlainRd } from "../testing/plain-rd.js";
 import { createAutoUpstream } from "./auto-upstream.js";
 
 const COUNT = 10;
@@ -16,7 +16,7 @@ async function followFamily(bytes: number) {
     if (message.startsWith("family")) said.push(message);
   };
   const world = createVirtualWorld({ logger: { ...silentLogger, info } });
-  const rd = new ForeignRd(world, { observe: "ignored" });
+  const rd = new PlainRd(world, { observe: "ignored" });
   const links = Array.from({ length: 30 }, (_, at) => `/x${at}>;title="${at}${"t".repeat(40)}"`);
   for (let at = 0; at < COUNT; at++) rd.register(`e${at}`, { links });
   const memory = new SharedLimit(2_000_000);
@@ -25,13 +25,13 @@ async function followFamily(bytes: number) {
   const client = createCoapEndpoint({ socket: world.network.open("2001:db8::1", 5683), env: world.env });
   const upstream = createAutoUpstream(
     { client, directory, env: world.env, nodeId: "me", isConfigured: () => false },
-    { ...DEFAULTS, mode: "forward", uri: FOREIGN_URI },
+    { ...DEFAULTS, mode: "forward", uri: PLAIN_RD_URI },
     { threshold: 2, windowMs: 60_000, budget: 1000, families: 4, coldMs: 600_000 },
   );
   upstream.start();
   await world.clock.runUntil(() => upstream.status().phase === "live", 60_000);
   const ask = async (item: string) => {
-    const answer = upstream.forward("ep", [item], {});
+    const answer = upstream.ask("ep", [item], {});
     await world.clock.advance(2000);
     const result = await answer;
     return "links" in result ? result.links.length : -1;

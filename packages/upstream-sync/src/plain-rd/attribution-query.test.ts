@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { attributionQuery, planQueries, reaches } from "./attribution-query.js";
-import type { ForeignEndpoint } from "./lookup-documents.js";
+import type { EndpointEntry } from "./lookup-documents.js";
 
 const endpoint = (
   ep: string,
   d?: string,
   href = d === undefined ? `/reg/${ep}` : `/reg/${ep}/${d}`,
-): ForeignEndpoint => ({
+): EndpointEntry => ({
   href,
   ep,
   ...(d === undefined ? {} : { d }),

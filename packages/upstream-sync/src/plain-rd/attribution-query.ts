@@ -1,5 +1,5 @@
 import { type Criterion, exactItem, isPathAbsolute, matchesValue, parseCriterion } from "@tributary/link-model";
-import { ENTRIES_PER_STEP, type ForeignEndpoint } from "./lookup-documents.js";
+import { ENTRIES_PER_STEP, type EndpointEntry } from "./lookup-documents.js";
 
 /** A way to ask a resource lookup for the links of one registration. */
 export type AskedMethod = "href" | "ep";
@@ -15,7 +15,7 @@ export interface AttributionQuery {
 const MAX_ITEM_BYTES = 255;
 
 /** The query by which `method` asks for the links of a registration; undefined when no query can tell it from others. Pure. */
-export function attributionQuery(method: AskedMethod, endpoint: ForeignEndpoint): AttributionQuery | undefined {
+export function attributionQuery(method: AskedMethod, endpoint: EndpointEntry): AttributionQuery | undefined {
   const { href, ep, d } = endpoint;
   const sector = endpoint.shownSector ?? d;
   if (method === "href" && !isPathAbsolute(href)) return undefined;
@@ -36,7 +36,7 @@ export function attributionQuery(method: AskedMethod, endpoint: ForeignEndpoint)
 }
 
 /** Whether a query that asks for one registration matches another one as well. Pure. */
-export function reaches({ criteria }: AttributionQuery, { href, ep, d, shownSector }: ForeignEndpoint): boolean {
+export function reaches({ criteria }: AttributionQuery, { href, ep, d, shownSector }: EndpointEntry): boolean {
   return criteria.every((criterion) => {
     const value = { href, ep, d: shownSector ?? d }[criterion.name as "href" | "ep" | "d"];
     return value !== undefined && matchesValue(criterion, value);
@@ -45,9 +45,9 @@ export function reaches({ criteria }: AttributionQuery, { href, ep, d, shownSect
 
 /** One registration with the query for its links, and the other registrations that the query matches too. */
 export interface QueryPlan {
-  readonly endpoint: ForeignEndpoint;
+  readonly endpoint: EndpointEntry;
   readonly query: AttributionQuery;
-  readonly others: readonly ForeignEndpoint[];
+  readonly others: readonly EndpointEntry[];
 }
 
 /**
@@ -56,8 +56,8 @@ export interface QueryPlan {
  */
 export function planQueries(
   method: AskedMethod,
-  endpoints: readonly ForeignEndpoint[],
-  all: readonly ForeignEndpoint[],
+  endpoints: readonly EndpointEntry[],
+  all: readonly EndpointEntry[],
   maxShared: number,
 ): QueryPlans {
   const steps = planQueriesInSteps(method, endpoints, all, maxShared);
@@ -75,8 +75,8 @@ export interface QueryPlans {
 /** The same in small steps. Pure. */
 export function* planQueriesInSteps(
   method: AskedMethod,
-  endpoints: readonly ForeignEndpoint[],
-  all: readonly ForeignEndpoint[],
+  endpoints: readonly EndpointEntry[],
+  all: readonly EndpointEntry[],
   maxShared: number,
 ): Generator<void, QueryPlans> {
   let looked = 0;

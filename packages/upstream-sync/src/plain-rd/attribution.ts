@@ -14,7 +14,7 @@ import { assertContent, get, isMereRefusal, normalOrigin } from "../discovery/di
 import type { OwnNames } from "../discovery/own-names.js";
 import { UpstreamError } from "../errors.js";
 import { type AskedMethod, planQueriesInSteps, type QueryPlan } from "./attribution-query.js";
-import { type ForeignEndpoint, LinkCounts, mapped, replicatedLink } from "./lookup-documents.js";
+import { type EndpointEntry, LinkCounts, mapped, replicatedLink } from "./lookup-documents.js";
 
 /** Ways to find out which links belong to a registration, best first. */
 export const ATTRIBUTION_METHODS = ["provenance", "href", "ep", "resource"] as const;
@@ -34,7 +34,7 @@ export interface AttributionDeps {
   /** Whether 4.04 to a query means, at this RD, that nothing matches. Never rejects. */
   readonly isNotFoundNothing: () => Promise<boolean>;
   /** Every registration of the RD. */
-  readonly endpoints: () => readonly ForeignEndpoint[];
+  readonly endpoints: () => readonly EndpointEntry[];
   /** The links that a registration is known to have, if they are known. */
   readonly knownLinks: (href: string) => readonly Link[] | undefined;
 }
@@ -59,7 +59,7 @@ export class Attribution {
    * The links of each of `endpoints`; those that could not be asked for are missing. Bounded concurrency.
    * @throws {UpstreamError} `UPSTREAM_TIMEOUT` when the RD does not answer any more.
    */
-  async linksOf(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
+  async linksOf(endpoints: readonly EndpointEntry[]): Promise<Map<string, readonly Link[]>> {
     if (endpoints.length === 0) return new Map();
     this.#method ??= await this.#choose(endpoints);
     switch (this.#method) {
@@ -73,7 +73,7 @@ export class Attribution {
   }
 
   /** Ask by `method`; what that cannot tell from other registrations is read from the registration itself. */
-  async #query(endpoints: readonly ForeignEndpoint[], method: AskedMethod): Promise<Map<string, readonly Link[]>> {
+  async #query(endpoints: readonly EndpointEntry[], method: AskedMethod): Promise<Map<string, readonly Link[]>> {
     const plans = await this.#inTurns(
       planQueriesInSteps(method, endpoints, this.#deps.endpoints(), MAX_SHARED_QUERIES),
     );
@@ -86,8 +86,8 @@ export class Attribution {
     }
     const asked = new Set<string>();
     await this.#inTurns(mapped(alone, ({ endpoint }) => asked.add(endpoint.href)));
-    const unclear: ForeignEndpoint[] = [];
-    const noteUnclear = (endpoint: ForeignEndpoint): void => {
+    const unclear: EndpointEntry[] = [];
+    const noteUnclear = (endpoint: EndpointEntry): void => {
       if (!found.has(endpoint.href) && !asked.has(endpoint.href)) unclear.push(endpoint);
     };
     await this.#inTurns(mapped(endpoints, noteUnclear));
@@ -116,7 +116,7 @@ export class Attribution {
    * What was attributed does not add up to what the RD shows: either it changed meanwhile, or this way of asking is wrong.
    * Try it out anew on some of those concerned; true when it is wrong and another one will be taken from now on.
    */
-  async reconsider(endpoints: readonly ForeignEndpoint[]): Promise<boolean> {
+  async reconsider(endpoints: readonly EndpointEntry[]): Promise<boolean> {
     const method = this.#method;
     if (method === null || method === "resource" || endpoints.length === 0) return false;
     const whole = await this.#deps.readWhole();
@@ -126,7 +126,7 @@ export class Attribution {
     return true;
   }
 
-  async #choose(endpoints: readonly ForeignEndpoint[]): Promise<AttributionMethod> {
+  async #choose(endpoints: readonly EndpointEntry[]): Promise<AttributionMethod> {
     const whole = await this.#deps.readWhole();
     for (const method of ATTRIBUTION_METHODS) {
       if (method === "resource" || this.#disproved.has(method)) continue;
@@ -142,7 +142,7 @@ export class Attribution {
 
   async #isRight(
     method: AttributionMethod,
-    endpoints: readonly ForeignEndpoint[],
+    endpoints: readonly EndpointEntry[],
     whole: readonly Link[] | null,
   ): Promise<boolean> {
     if (method === "resource") return true;
@@ -157,7 +157,7 @@ export class Attribution {
    */
   async #isPlausible(
     method: AskedMethod,
-    endpoints: readonly ForeignEndpoint[],
+    endpoints: readonly EndpointEntry[],
     whole: readonly Link[] | null,
   ): Promise<boolean> {
     const steps = planQueriesInSteps(method, endpoints, this.#deps.endpoints(), MAX_ATTRIBUTION_SAMPLES);
@@ -182,7 +182,7 @@ export class Attribution {
    * The links are among those of the RD, and nothing is left that belongs to a registration in `asked`. What else is left says
    * nothing about a method: an RD may show links of registrations that it does not list, or no longer has.
    */
-  async #isPartOf(whole: readonly Link[], links: readonly Link[], asked: readonly ForeignEndpoint[]): Promise<boolean> {
+  async #isPartOf(whole: readonly Link[], links: readonly Link[], asked: readonly EndpointEntry[]): Promise<boolean> {
     const rest = new LinkCounts();
     await this.#inTurns(rest.addAll(whole));
     for (const link of links) rest.add(link, -1);
@@ -193,7 +193,7 @@ export class Attribution {
   }
 
   /** Origins of the bases of `asked`, which no other registration has. */
-  #originsOfOnly(asked: readonly ForeignEndpoint[]): ReadonlySet<string> {
+  #originsOfOnly(asked: readonly EndpointEntry[]): ReadonlySet<string> {
     const origins = new Set(asked.map(({ base }) => normalOrigin(base)));
     const hrefs = new Set(asked.map(({ href }) => href));
     for (const { href, base } of this.#deps.endpoints()) if (!hrefs.has(href)) origins.delete(normalOrigin(base));
@@ -204,7 +204,7 @@ export class Attribution {
    * Provenance that the RD generates names a registration on every link and comes only when asked for (draft 5.1); what it
    * merely stored of its clients is shown always, and who knows whom it names (PRV-06).
    */
-  async #isProvenanceGenerated(endpoints: readonly ForeignEndpoint[]): Promise<boolean> {
+  async #isProvenanceGenerated(endpoints: readonly EndpointEntry[]): Promise<boolean> {
     const { resourceLookup } = this.#deps;
     try {
       const links = await this.#get(resourceLookup, ["provenance"]);
@@ -225,7 +225,7 @@ export class Attribution {
     return typeof provenance === "string" ? this.#deps.names.pathOf(provenance, this.#deps.resourceLookup) : null;
   }
 
-  async #byProvenance(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
+  async #byProvenance(endpoints: readonly EndpointEntry[]): Promise<Map<string, readonly Link[]>> {
     const { resourceLookup } = this.#deps;
     const found = new Map<string, Link[]>();
     await this.#inTurns(mapped(endpoints, ({ href }) => found.set(href, [])));
@@ -244,7 +244,7 @@ export class Attribution {
     });
   }
 
-  #readEach(endpoints: readonly ForeignEndpoint[]): Promise<Map<string, readonly Link[]>> {
+  #readEach(endpoints: readonly EndpointEntry[]): Promise<Map<string, readonly Link[]>> {
     const origin = originOf(this.#deps.endpointLookup) ?? "";
     // One that is listed by its base has no resource at the RD.
     const atRd = endpoints.filter(({ href }) => isPathAbsolute(href));

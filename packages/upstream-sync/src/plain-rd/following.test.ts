@@ -2,7 +2,7 @@ import { CODE } from "@tributary/coap-transport";
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { describe, expect, test } from "vitest";
 import { DEFAULTS, type Following, follow } from "../testing/following.js";
-import { FOREIGN_URI, ForeignRd, type Quirks } from "../testing/foreign-rd.js";
+import { PLAIN_RD_URI, PlainRd, type Quirks } from "../testing/plain-rd.js";
 import type { UpstreamOptions } from "../types.js";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -11,8 +11,8 @@ function setUp(quirks: Quirks = {}, options: Partial<UpstreamOptions> = {}) {
   const log: string[] = [];
   const say = (message: string) => log.push(message);
   const world = createVirtualWorld({ logger: { debug() {}, info: say, warn: say, error: say } });
-  const rd = new ForeignRd(world, quirks);
-  return { rd, world, log, follow: () => follow(world, { uri: FOREIGN_URI, ...options }) };
+  const rd = new PlainRd(world, quirks);
+  return { rd, world, log, follow: () => follow(world, { uri: PLAIN_RD_URI, ...options }) };
 }
 
 const targets = (links: readonly { target: string }[] | undefined) => links?.map(({ target }) => target).sort();
@@ -28,7 +28,7 @@ describe("an RD like aiocoap's", () => {
     expect(lp.endpoints()).toEqual(["n1", "n2", "n3"]);
     expect(lp.held("n1")).toMatchObject({
       href: "/reg/1/",
-      shownHref: `${FOREIGN_URI}/reg/1/`,
+      shownHref: `${PLAIN_RD_URI}/reg/1/`,
       base: "coap://n1.example",
       attributes: [["et", "oic.d"]],
       expiry: "assumed",
@@ -253,7 +253,7 @@ describe("an RD like aiocoap's", () => {
       if (kind === "removed") removed++;
     });
     rd.quirks = { epPath: ["e"], resPath: ["r"] };
-    await lp.until(() => lp.upstream.status().capabilities.endpointLookup === `${FOREIGN_URI}/e`, 120_000);
+    await lp.until(() => lp.upstream.status().capabilities.endpointLookup === `${PLAIN_RD_URI}/e`, 120_000);
     await lp.untilLive();
     expect([removed, lp.endpoints()]).toEqual([0, ["n1"]]);
   });
@@ -553,7 +553,7 @@ describe("an RD that changes while it is followed", () => {
     await lp.untilLive();
     // As after a garbled discovery: what is followed answers, and holds nothing new.
     rd.quirks = { ...rd.quirks, epPath: ["e"], resPath: ["r"], alsoAt: ["endpoint-lookup", "resource-lookup"] };
-    await lp.until(() => lp.upstream.status().capabilities.endpointLookup === `${FOREIGN_URI}/e`, 1_200_000);
+    await lp.until(() => lp.upstream.status().capabilities.endpointLookup === `${PLAIN_RD_URI}/e`, 1_200_000);
     await lp.untilLive();
     expect(lp.endpoints()).toEqual(["n1"]);
   });

@@ -3,8 +3,8 @@ import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { firstValue, type Link, parseLookupQuery } from "@tributary/link-model";
 import { describe, expect, test } from "vitest";
 import { DEFAULTS, type Following, follow } from "../testing/following.js";
-import { FOREIGN_URI, ForeignRd, type Quirks } from "../testing/foreign-rd.js";
-import type { ForwardedAnswer, UpstreamOptions } from "../types.js";
+import { PLAIN_RD_URI, PlainRd, type Quirks } from "../testing/plain-rd.js";
+import type { AskedResult, UpstreamOptions } from "../types.js";
 
 interface Kind {
   readonly name: string;
@@ -52,8 +52,8 @@ const KINDS: readonly Kind[] = [
   { name: "empty attributes", quirks: { write: (text) => text.replaceAll(";rt", ";;rt") } },
   { name: "unquoted values", quirks: { write: (text) => text.replaceAll('"', "") } },
   { name: "con instead of base", quirks: { write: (text) => text.replaceAll("base=", "con=") } },
-  { name: "full URIs under the name that it is asked by", quirks: { authority: FOREIGN_URI } },
-  { name: "full URIs with the default port", quirks: { authority: `${FOREIGN_URI}:5683` } },
+  { name: "full URIs under the name that it is asked by", quirks: { authority: PLAIN_RD_URI } },
+  { name: "full URIs with the default port", quirks: { authority: `${PLAIN_RD_URI}:5683` } },
   { name: "full URIs under another name", quirks: { authority: RD_NAME } },
   {
     name: "full URIs under another name, which is configured",
@@ -79,19 +79,19 @@ const ENDPOINTS = ["n1", "n2", "n3"];
 
 function setUp({ quirks, options = {} }: Kind, mode: "replicate" | "forward") {
   const world = createVirtualWorld();
-  const rd = new ForeignRd(world, quirks);
+  const rd = new PlainRd(world, quirks);
   const hrefs = new Map(ENDPOINTS.map((ep) => [ep, rd.register(ep, { links: ['/t>;rt="temp"', `/${ep}>;if="x"`] })]));
-  const lp = follow(world, { uri: FOREIGN_URI, mode, ...options });
+  const lp = follow(world, { uri: PLAIN_RD_URI, mode, ...options });
   return { rd, hrefs, lp, world };
 }
 
 /** A lookup as it is answered from the copy, or by the RD. */
 async function lookup(lp: Following, mode: string, kind: "ep" | "res", items: readonly string[] = []): Promise<Link[]> {
   if (mode === "forward") {
-    const answer = lp.upstream.forward(kind, items, {});
+    const answer = lp.upstream.ask(kind, items, {});
     answer.catch(() => undefined);
     await lp.world.clock.advance(3 * DEFAULTS.timeoutMs);
-    return [...((await answer) as ForwardedAnswer).links];
+    return [...((await answer) as AskedResult).links];
   }
   const query = parseLookupQuery(items);
   if (!query.ok) throw new Error(query.message);
@@ -101,9 +101,9 @@ async function lookup(lp: Following, mode: string, kind: "ep" | "res", items: re
 /** What the copy, or the whole endpoint lookup of the RD, leaves out. */
 async function lossesOf(lp: Following, mode: "replicate" | "forward"): Promise<ReadonlyMap<string, unknown>> {
   if (mode === "replicate") return lp.upstream.status().leftOut;
-  const answer = lp.upstream.forward("ep", [], {});
+  const answer = lp.upstream.ask("ep", [], {});
   await lp.world.clock.advance(3 * DEFAULTS.timeoutMs);
-  return ((await answer) as ForwardedAnswer).losses;
+  return ((await answer) as AskedResult).losses;
 }
 
 describe("RDs of many kinds are followed and asked", () => {
@@ -113,7 +113,7 @@ describe("RDs of many kinds are followed and asked", () => {
     const { lp, rd, hrefs, world } = setUp({ ...kind }, mode);
     await lp.untilLive(120_000);
     const expected = (eps: readonly string[]) =>
-      eps.map((ep) => [ep, shown?.(ep, hrefs.get(ep) ?? "") ?? `${FOREIGN_URI}${hrefs.get(ep)}`]).sort();
+      eps.map((ep) => [ep, shown?.(ep, hrefs.get(ep) ?? "") ?? `${PLAIN_RD_URI}${hrefs.get(ep)}`]).sort();
     const found = async () =>
       (await lookup(lp, mode, "ep")).map((link) => [firstValue(link, "ep"), link.target]).sort();
     expect(await found()).toEqual(expected(ENDPOINTS));
@@ -224,9 +224,9 @@ describe("entries that may be registered elsewhere", () => {
 
   test("the name of another upstream is not taken for its own", async () => {
     const world = createVirtualWorld();
-    const rd = new ForeignRd(world, { authority: RD_NAME });
+    const rd = new PlainRd(world, { authority: RD_NAME });
     rd.register("n1");
-    const lp = follow(world, { uri: FOREIGN_URI }, { isConfigured: (origin) => origin === RD_NAME });
+    const lp = follow(world, { uri: PLAIN_RD_URI }, { isConfigured: (origin) => origin === RD_NAME });
     await lp.untilLive();
     expect(lp.endpoints()).toEqual([]);
     const { leftOut, capabilities } = lp.upstream.status();
@@ -254,10 +254,10 @@ describe("entries that may be registered elsewhere", () => {
     "$mode: a registration of another RD is left out unless that is an upstream ($isConfigured)",
     async ({ mode, isConfigured, leftOut }) => {
       const world = createVirtualWorld();
-      const rd = new ForeignRd(world, showsOneOfOther);
+      const rd = new PlainRd(world, showsOneOfOther);
       for (const ep of ENDPOINTS) rd.register(ep, { links: [`/${ep}>;if="x"`] });
       const rules = { isConfigured: (origin: string) => isConfigured && origin === "coap://other.example" };
-      const lp = follow(world, { uri: FOREIGN_URI, mode }, rules);
+      const lp = follow(world, { uri: PLAIN_RD_URI, mode }, rules);
       await lp.untilLive();
       const found = await lookup(lp, mode, "ep");
       expect(found.map((link) => firstValue(link, "ep")).sort()).toEqual(ENDPOINTS);

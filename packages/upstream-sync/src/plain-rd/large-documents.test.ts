@@ -3,7 +3,7 @@ import { SharedLimit } from "@tributary/merge-engine";
 import { describe, expect, test } from "vitest";
 import { checkDocumentWeight, documentLimit } from "../document-size.js";
 import { follow } from "../testing/following.js";
-import { FOREIGN_URI, ForeignRd } from "../testing/foreign-rd.js";
+import { PLAIN_RD_URI, PlainRd } from "../testing/plain-rd.js";
 
 const MEMORY_BYTES = 400_000;
 const padding = (count: number) => Array.from({ length: count }, (_, at) => `/x${at}>;title="${"t".repeat(50)}"`);
@@ -37,10 +37,10 @@ describe("the largest document", () => {
 describe("a plain RD whose documents are too large", () => {
   test("an endpoint document beyond the limit: what was copied stays, and it is said that something is left out", async () => {
     const world = createVirtualWorld();
-    const rd = new ForeignRd(world, { observe: "ignored" });
+    const rd = new PlainRd(world, { observe: "ignored" });
     rd.register("small");
     const memory = new SharedLimit(MEMORY_BYTES);
-    const { upstream, endpoints, untilLive, until } = follow(world, { uri: FOREIGN_URI }, { memory });
+    const { upstream, endpoints, untilLive, until } = follow(world, { uri: PLAIN_RD_URI }, { memory });
     await untilLive();
     expect(endpoints()).toEqual(["small"]);
     rd.quirks = {
@@ -76,7 +76,7 @@ describe("a plain RD whose documents are too large", () => {
         .map((link) => `<${link}`)
         .join(","),
     );
-    const rd = new ForeignRd(world, {
+    const rd = new PlainRd(world, {
       observe: "ignored",
       answer: (kind, query) =>
         kind === "res" && query.length === 0 ? { code: 69, contentFormat: 40, payload: document } : undefined,
@@ -84,7 +84,7 @@ describe("a plain RD whose documents are too large", () => {
     for (let at = 0; at < 4; at++) rd.register(`e${at}`, { links: padding(3) });
     const memory = new SharedLimit(MEMORY_BYTES);
     expect(document.length).toBeGreaterThan(documentLimit(memory));
-    const { upstream, held, untilLive } = follow(world, { uri: FOREIGN_URI }, { memory });
+    const { upstream, held, untilLive } = follow(world, { uri: PLAIN_RD_URI }, { memory });
     await untilLive(300_000);
     expect(upstream.status().capabilities.remarks.join()).toContain("resource lookup cannot be read");
     expect(["e0", "e3"].map((ep) => held(ep)?.links.length)).toEqual([3, 3]);
@@ -95,11 +95,11 @@ describe("a plain RD whose documents are too large", () => {
 describe("a plain RD for whose copy there is no room", () => {
   test("what has none is left out and counted, and copied once there is", async () => {
     const world = createVirtualWorld();
-    const rd = new ForeignRd(world, { observe: "ignored" });
+    const rd = new PlainRd(world, { observe: "ignored" });
     for (let at = 0; at < 6; at++) rd.register(`e${at}`, { links: padding(40) });
     const memory = new SharedLimit(MEMORY_BYTES);
     memory.add("others", MEMORY_BYTES - 90_000);
-    const { upstream, endpoints, untilLive, until } = follow(world, { uri: FOREIGN_URI }, { memory });
+    const { upstream, endpoints, untilLive, until } = follow(world, { uri: PLAIN_RD_URI }, { memory });
     await untilLive(300_000);
     const copied = endpoints().length;
     expect(copied).toBeGreaterThan(0);

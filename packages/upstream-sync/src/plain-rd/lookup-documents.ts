@@ -12,7 +12,7 @@ import type { OwnNames } from "../discovery/own-names.js";
 import { type LeftOutCause, LossCount, type Losses } from "../left-out.js";
 
 /** An entry of an endpoint lookup of an RD that was not written for replication. */
-export interface ForeignEndpoint {
+export interface EndpointEntry {
   /** Registration resource, a path on the RD. */
   readonly href: string;
   readonly ep: string;
@@ -27,7 +27,7 @@ export interface ForeignEndpoint {
 }
 
 export interface EndpointDocument {
-  readonly endpoints: ReadonlyMap<string, ForeignEndpoint>;
+  readonly endpoints: ReadonlyMap<string, EndpointEntry>;
   readonly leftOut: Losses;
   /** Entries that come from the server that they are registered at, which is known here: nothing is missing without them. */
   readonly fromElsewhere: number;
@@ -85,9 +85,9 @@ export function* readEndpointDocumentInSteps(
   links: readonly Link[],
   context: DocumentContext,
 ): Generator<void, EndpointDocument> {
-  const endpoints = new Map<string, ForeignEndpoint>();
+  const endpoints = new Map<string, EndpointEntry>();
   const leftOut = new LossCount();
-  const byBase: ForeignEndpoint[] = [];
+  const byBase: EndpointEntry[] = [];
   let fromElsewhere = 0;
   let looked = 0;
   for (const link of links) {
@@ -110,7 +110,7 @@ interface Refusal {
   readonly isKnownServer?: boolean;
 }
 
-function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | Refusal {
+function readEndpoint(link: Link, context: DocumentContext): EndpointEntry | Refusal {
   const place = context.names.placeOf(link, context.uri);
   if (place.kind === "elsewhere") return { cause: "other-authority", ...place };
   const ep = firstValue(link, "ep");
@@ -148,7 +148,7 @@ function readEndpoint(link: Link, context: DocumentContext): ForeignEndpoint | R
 }
 
 /** Endpoints that are listed by their base, which several may share: then name and sector tell them apart. */
-function withOwnHrefs(endpoints: readonly ForeignEndpoint[]): ForeignEndpoint[] {
+function withOwnHrefs(endpoints: readonly EndpointEntry[]): EndpointEntry[] {
   const counts = new Map<string, number>();
   for (const { href } of endpoints) counts.set(href, (counts.get(href) ?? 0) + 1);
   return endpoints.map((endpoint) => {

@@ -2,13 +2,13 @@ import { CODE, CONTENT_FORMAT } from "@tributary/coap-transport";
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { describe, expect, test } from "vitest";
 import { DEFAULTS, type Following, follow } from "../testing/following.js";
-import { FOREIGN_URI, ForeignRd, type Quirks } from "../testing/foreign-rd.js";
-import type { ForwardedAnswer, UpstreamOptions } from "../types.js";
+import { PLAIN_RD_URI, PlainRd, type Quirks } from "../testing/plain-rd.js";
+import type { AskedResult, UpstreamOptions } from "../types.js";
 
 function setUp(quirks: Quirks = {}, options: Partial<UpstreamOptions> = {}) {
   const world = createVirtualWorld();
-  const rd = new ForeignRd(world, quirks);
-  return { rd, world, follow: () => follow(world, { uri: FOREIGN_URI, ...options }) };
+  const rd = new PlainRd(world, quirks);
+  return { rd, world, follow: () => follow(world, { uri: PLAIN_RD_URI, ...options }) };
 }
 
 /** Phases that an upstream went through, and whether anything was removed on the way. */
@@ -22,8 +22,8 @@ function watch(lp: Following) {
 }
 
 async function ask(lp: Following, items: readonly string[], kind: "ep" | "res" = "ep"): Promise<string[] | string> {
-  const answer = lp.upstream.forward(kind, items, {}).then(
-    (given) => (given as ForwardedAnswer).links.map(({ target }) => target),
+  const answer = lp.upstream.ask(kind, items, {}).then(
+    (given) => (given as AskedResult).links.map(({ target }) => target),
     (error: { code: string }) => error.code,
   );
   await lp.world.clock.advance(3 * DEFAULTS.timeoutMs);
@@ -90,7 +90,7 @@ describe("lookups that were advertised and are not there: the last good state st
     expect([seen.removed, lp.endpoints()]).toEqual([[], ["old"]]);
     rd.register("new");
     await lp.until(() => lp.endpoints().join() === "new", 30_000);
-    expect(lp.upstream.status().capabilities.endpointLookup).toBe(`${FOREIGN_URI}/e`);
+    expect(lp.upstream.status().capabilities.endpointLookup).toBe(`${PLAIN_RD_URI}/e`);
   });
 
   test("another RD whose empty lookups are at the old paths too: discovery says where to look", async () => {
@@ -104,7 +104,7 @@ describe("lookups that were advertised and are not there: the last good state st
     const at = (path: string) => ({ epPath: [path === "old" ? "endpoint-lookup" : "e"], resPath: ["r"] });
     rd.quirks = { ...at("new"), discovery, alsoAt: ["endpoint-lookup", "resource-lookup"] };
     rd.shuffle();
-    await lp.until(() => lp.upstream.status().capabilities.endpointLookup === `${FOREIGN_URI}/e`, 30_000);
+    await lp.until(() => lp.upstream.status().capabilities.endpointLookup === `${PLAIN_RD_URI}/e`, 30_000);
   });
 });
 
@@ -166,7 +166,7 @@ describe("mode forward", () => {
       expect(lp.upstream.status()).toMatchObject({ phase: "stale", lastError: expect.stringContaining("lookup") });
       rd.quirks = { epPath: ["e"], resPath: ["r"] };
       await lp.untilLive(30_000);
-      expect(await ask(lp, ["ep=n1"])).toEqual([`${FOREIGN_URI}/reg/1/`]);
+      expect(await ask(lp, ["ep=n1"])).toEqual([`${PLAIN_RD_URI}/reg/1/`]);
     },
   );
 

@@ -14,9 +14,9 @@ import { AGE_PROOF_MS, AGE_TOLERANCE_MS, EXTENSION_SHARE, UNPACKED_FACTOR } from
 import { RECORDS } from "../feed/feed-copy.js";
 import type { LeftOut } from "../left-out.js";
 import { type NoRoomCause, noRoomCause, WithoutRoom } from "../without-room.js";
-import { ENTRIES_PER_STEP, type ForeignEndpoint, LinkCounts } from "./lookup-documents.js";
+import { ENTRIES_PER_STEP, type EndpointEntry, LinkCounts } from "./lookup-documents.js";
 
-export interface ForeignReplicaOptions {
+export interface PlainRdCopyOptions {
   readonly source: string;
   /** Who its records count for in the limits of the directory. */
   readonly account: string;
@@ -30,7 +30,7 @@ const LINKS = "links of registrations";
 const NO_LINKS: TakenLinks = { links: [] };
 
 interface Record {
-  endpoint: ForeignEndpoint;
+  endpoint: EndpointEntry;
   /** null until they were asked for. */
   links: readonly Link[] | null;
   /** What of them is shown. */
@@ -47,9 +47,9 @@ interface Record {
 }
 
 /** What an LP holds of an RD that it follows by its lookups. */
-export class ForeignReplica {
+export class PlainRdCopy {
   readonly #directory: Directory;
-  readonly #options: ForeignReplicaOptions;
+  readonly #options: PlainRdCopyOptions;
   readonly #leftOut: LeftOut;
   readonly #records = new Map<string, Record>();
   /** An age was seen to advance as time does: it is the RD's own, not something that a client stored. */
@@ -64,7 +64,7 @@ export class ForeignReplica {
   #weight = 0;
   #isClosed = false;
 
-  constructor(directory: Directory, options: ForeignReplicaOptions, leftOut: LeftOut, clock: Clock) {
+  constructor(directory: Directory, options: PlainRdCopyOptions, leftOut: LeftOut, clock: Clock) {
     this.#directory = directory;
     this.#options = options;
     this.#leftOut = leftOut;
@@ -96,7 +96,7 @@ export class ForeignReplica {
   }
 
   /** Whether any registration that is held stands in a document as the registration of the same endpoint. */
-  hasAnyOf(endpoints: ReadonlyMap<string, ForeignEndpoint>): boolean {
+  hasAnyOf(endpoints: ReadonlyMap<string, EndpointEntry>): boolean {
     for (const { href, ep, d } of endpoints.values()) {
       const held = this.#records.get(href)?.endpoint;
       if (held !== undefined && held.ep === ep && held.d === d) return true;
@@ -109,10 +109,10 @@ export class ForeignReplica {
    * whole does not show stays.
    */
   *takeEndpoints(
-    endpoints: ReadonlyMap<string, ForeignEndpoint>,
+    endpoints: ReadonlyMap<string, EndpointEntry>,
     isWhole: boolean,
     nowMs: number,
-  ): Generator<void, { toAttribute: ForeignEndpoint[]; changes: number }> {
+  ): Generator<void, { toAttribute: EndpointEntry[]; changes: number }> {
     let changes = isWhole ? yield* this.forgetOthers(endpoints, nowMs) : 0;
     let looked = 0;
     if (isWhole) this.#withoutRoom.forgetUnnamed();
@@ -128,7 +128,7 @@ export class ForeignReplica {
    * Forget whatever is not among `endpoints`; how many there were. What the directory holds besides comes from an earlier
    * configuration of this upstream.
    */
-  *forgetOthers(endpoints: ReadonlyMap<string, ForeignEndpoint>, nowMs: number): Generator<void, number> {
+  *forgetOthers(endpoints: ReadonlyMap<string, EndpointEntry>, nowMs: number): Generator<void, number> {
     let forgotten = 0;
     let looked = 0;
     for (const hrefs of [this.#records.keys(), this.#directory.hrefs(this.#options.source)]) {
@@ -158,7 +158,7 @@ export class ForeignReplica {
    * the rest is forgotten last.
    */
   *replace(
-    endpoints: ReadonlyMap<string, ForeignEndpoint>,
+    endpoints: ReadonlyMap<string, EndpointEntry>,
     links: ReadonlyMap<string, readonly Link[]>,
     nowMs: number,
   ): Generator<void, void> {
@@ -193,7 +193,7 @@ export class ForeignReplica {
    * Compare with the whole resource document: undefined when both say the same, else the registrations to ask for again:
    * those with a link that is gone, and those from whose base a new link comes. None when nothing points anywhere.
    */
-  *suspects(whole: readonly Link[]): Generator<void, ForeignEndpoint[] | undefined> {
+  *suspects(whole: readonly Link[]): Generator<void, EndpointEntry[] | undefined> {
     const rest = yield* this.#remainder(whole);
     yield* rest.subtract(this.#orphans);
     if (rest.isEmpty) return undefined;
@@ -203,7 +203,7 @@ export class ForeignReplica {
       if (++looked % ENTRIES_PER_STEP === 0) yield;
       if (rest.count(link) > 0) added.add(originOf(link.target));
     }
-    const suspects: ForeignEndpoint[] = [];
+    const suspects: EndpointEntry[] = [];
     for (const { endpoint, links } of this.#records.values()) {
       if (++looked % ENTRIES_PER_STEP === 0) yield;
       const isSuspect = added.has(originOf(endpoint.base)) || links?.some((link) => rest.count(link) < 0) === true;
@@ -255,13 +255,13 @@ export class ForeignReplica {
     }
   }
 
-  endpoints(): ForeignEndpoint[] {
+  endpoints(): EndpointEntry[] {
     return [...this.#records.values()].map(({ endpoint }) => endpoint);
   }
 
   /** Registrations whose links could not be read yet. */
-  *unattributed(): Generator<void, ForeignEndpoint[]> {
-    const found: ForeignEndpoint[] = [];
+  *unattributed(): Generator<void, EndpointEntry[]> {
+    const found: EndpointEntry[] = [];
     let looked = 0;
     for (const { endpoint, links, hasNoRoom } of this.#records.values()) {
       if (++looked % ENTRIES_PER_STEP === 0) yield;
@@ -271,7 +271,7 @@ export class ForeignReplica {
   }
 
   /** True when the entry is new or different. */
-  #takeEndpoint(endpoint: ForeignEndpoint, nowMs: number): boolean {
+  #takeEndpoint(endpoint: EndpointEntry, nowMs: number): boolean {
     const known = this.#records.get(endpoint.href);
     if (known !== undefined && known.endpoint.ep === endpoint.ep && known.endpoint.d === endpoint.d) {
       const isChanged = !isSameEndpoint(known.endpoint, endpoint);
@@ -308,7 +308,7 @@ export class ForeignReplica {
     return true;
   }
 
-  #noteAge(record: Record, { ageS }: ForeignEndpoint, nowMs: number): void {
+  #noteAge(record: Record, { ageS }: EndpointEntry, nowMs: number): void {
     if (ageS === undefined) {
       record.firstAge = null;
       return;
@@ -458,7 +458,7 @@ function isSameContent(a: Registration, b: Registration): boolean {
   );
 }
 
-function isSameEndpoint(a: ForeignEndpoint, b: ForeignEndpoint): boolean {
+function isSameEndpoint(a: EndpointEntry, b: EndpointEntry): boolean {
   return a.base === b.base && a.ltS === b.ltS && JSON.stringify(a.attributes) === JSON.stringify(b.attributes);
 }
 

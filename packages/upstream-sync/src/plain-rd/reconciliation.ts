@@ -4,25 +4,25 @@ import { BLIND_CHECKS } from "../constants.js";
 import type { FollowerDeps } from "../follower.js";
 import { LossCount, NO_LOSSES } from "../left-out.js";
 import type { Attribution } from "./attribution.js";
-import { type EndpointDocument, type ForeignEndpoint, readEndpointDocumentInSteps } from "./lookup-documents.js";
+import { type EndpointDocument, type EndpointEntry, readEndpointDocumentInSteps } from "./lookup-documents.js";
 import type { LookupDocument, LookupReader } from "./lookup-reader.js";
-import type { ForeignReplica } from "./plain-rd-copy.js";
+import type { PlainRdCopy } from "./plain-rd-copy.js";
 
-export interface LinkCheckParts {
-  readonly replica: ForeignReplica;
+export interface ReconciliationParts {
+  readonly replica: PlainRdCopy;
   readonly reader: LookupReader;
   readonly attribution: Attribution;
   readonly signal: AbortSignal;
 }
 
 /** Brings documents into the replica, and sees to it that the links of its registrations add up to what the RD shows. */
-export class LinkCheck {
+export class Reconciliation {
   readonly #deps: FollowerDeps;
-  readonly #parts: LinkCheckParts;
+  readonly #parts: ReconciliationParts;
   #nextBlindCheck = 0;
   #hasEntriesNotTaken = false;
 
-  constructor(deps: FollowerDeps, parts: LinkCheckParts) {
+  constructor(deps: FollowerDeps, parts: ReconciliationParts) {
     this.#deps = deps;
     this.#parts = parts;
   }
@@ -56,7 +56,7 @@ export class LinkCheck {
   }
 
   /** What takes the place of all that was there is shown with its links before the others go: no empty directory in between. */
-  async #replace(endpoints: ReadonlyMap<string, ForeignEndpoint>, nowMs: number): Promise<boolean> {
+  async #replace(endpoints: ReadonlyMap<string, EndpointEntry>, nowMs: number): Promise<boolean> {
     const { replica } = this.#parts;
     const links = await this.#linksOf([...endpoints.values()]);
     if (this.#isStopped) return false;
@@ -140,7 +140,7 @@ export class LinkCheck {
     return this.#attribute(some);
   }
 
-  async #attribute(endpoints: readonly ForeignEndpoint[]): Promise<boolean> {
+  async #attribute(endpoints: readonly EndpointEntry[]): Promise<boolean> {
     const links = await this.#linksOf(endpoints);
     if (this.#isStopped) return false;
     return this.#takeLinks(links);
@@ -160,7 +160,7 @@ export class LinkCheck {
     return isChanged;
   }
 
-  async #linksOf(endpoints: readonly ForeignEndpoint[]): Promise<Awaited<ReturnType<Attribution["linksOf"]>>> {
+  async #linksOf(endpoints: readonly EndpointEntry[]): Promise<Awaited<ReturnType<Attribution["linksOf"]>>> {
     const { attribution } = this.#parts;
     const links = await attribution.linksOf(endpoints);
     const { method } = attribution;

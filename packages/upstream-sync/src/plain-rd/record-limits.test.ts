@@ -1,7 +1,7 @@
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { describe, expect, test } from "vitest";
 import { follow } from "../testing/following.js";
-import { FOREIGN_URI, ForeignRd, type Quirks } from "../testing/foreign-rd.js";
+import { PLAIN_RD_URI, PlainRd, type Quirks } from "../testing/plain-rd.js";
 
 const many = <T>(count: number, item: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => item(at));
 const FINE = { href: "/reg/x/", links: ["/t>"] };
@@ -27,10 +27,10 @@ const WAYS: Record<string, Quirks> = {
 describe.each(Object.entries(WAYS))("limits of registrations hold for those of a plain RD, asked %s", (_, quirks) => {
   test.each(CASES)("too much: $name", async ({ entry }) => {
     const world = createVirtualWorld();
-    const rd = new ForeignRd(world, quirks);
+    const rd = new PlainRd(world, quirks);
     rd.register("a1");
     rd.register("large", entry);
-    const lp = follow(world, { uri: FOREIGN_URI, pollMs: 2000 });
+    const lp = follow(world, { uri: PLAIN_RD_URI, pollMs: 2000 });
     await lp.untilLive(900_000);
     expect(lp.endpoints()).toEqual(["a1"]);
     expect(Object.fromEntries(lp.upstream.status().leftOut)).toMatchObject({ "beyond-limits": 1 });

@@ -1,7 +1,7 @@
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { expect, test } from "vitest";
 import { follow } from "../testing/following.js";
-import { FOREIGN_URI, ForeignRd, type Quirks } from "../testing/foreign-rd.js";
+import { PLAIN_RD_URI, PlainRd, type Quirks } from "../testing/plain-rd.js";
 
 /** What a moved name looks like to the follower: everything is another, maybe under the same paths. */
 test.each([
@@ -10,9 +10,9 @@ test.each([
   { name: "observed, under paths of the first", quirks: {} as Quirks, paths: ["/reg/a1/", "/reg/a2/"] },
 ])("another directory takes the place of the first in one step, $name", async ({ quirks, paths }) => {
   const world = createVirtualWorld();
-  const rd = new ForeignRd(world, quirks);
+  const rd = new PlainRd(world, quirks);
   for (const ep of ["a1", "a2", "a3"]) rd.register(ep, { href: `/reg/${ep}/` });
-  const lp = follow(world, { uri: FOREIGN_URI, pollMs: 2000 });
+  const lp = follow(world, { uri: PLAIN_RD_URI, pollMs: 2000 });
   await lp.untilLive();
   await world.clock.advance(1000);
 

@@ -1,1 +1,1 @@
-export { FOREIGN_URI, ForeignRd } from "./foreign-rd.js";
+export { PLAIN_RD_URI, PlainRd } from "./plain-rd.js";

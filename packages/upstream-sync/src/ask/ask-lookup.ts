@@ -31,15 +31,9 @@ import { UpstreamError } from "../errors.js";
 import { documentLosses, type LeftOutCause, LossCount } from "../left-out.js";
 import { ENTRIES_PER_STEP, NOT_ENDPOINT_ATTRIBUTES } from "../plain-rd/lookup-documents.js";
 import type { Remarks } from "../remarks.js";
-import type {
-  CapabilityReport,
-  ForwardedAnswer,
-  ForwardedListener,
-  ForwardedObservation,
-  UnchangedAnswer,
-} from "../types.js";
+import type { AskedListener, AskedObservation, AskedResult, CapabilityReport, UnchangedResult } from "../types.js";
 
-export interface ForwardingDeps {
+export interface AskDeps {
   readonly client: CoapClient;
   readonly found: Discovered;
   readonly capabilities: CapabilityReport;
@@ -55,7 +49,7 @@ export interface ForwardingDeps {
 }
 
 /** What `etag` names is held already. */
-export interface HeldAnswer {
+export interface KnownResult {
   readonly etag?: Uint8Array | undefined;
 }
 
@@ -63,12 +57,12 @@ export interface HeldAnswer {
  * Put a lookup to the RD itself (draft 4.2), with one retry, and transcode the answer: its references are relative to the
  * RD and would change their meaning here. @throws {UpstreamError}
  */
-export async function forwardLookup(
-  deps: ForwardingDeps,
+export async function askLookup(
+  deps: AskDeps,
   kind: LookupInterface,
   items: readonly string[],
-  held: HeldAnswer = {},
-): Promise<ForwardedAnswer | UnchangedAnswer> {
+  held: KnownResult = {},
+): Promise<AskedResult | UnchangedResult> {
   const { client, timeoutMs, signal } = deps;
   const request = lookupRequest(deps, kind, items, held);
   const ask = () => client.request(request, { timeoutMs, signal, maxBodyBytes: documentLimit(deps.memory) });
@@ -85,12 +79,12 @@ export async function forwardLookup(
 
 /** The same, observed: what is answered and notified is told until the observation ends or is closed. */
 export function observeLookup(
-  deps: ForwardingDeps,
+  deps: AskDeps,
   kind: LookupInterface,
   items: readonly string[],
-  { onAnswer, onEnd }: ForwardedListener,
-  { etag }: HeldAnswer = {},
-): ForwardedObservation {
+  { onResult, onEnd }: AskedListener,
+  { etag }: KnownResult = {},
+): AskedObservation {
   let held = etag;
   let isOver = false;
   const finish = (error: UpstreamError): void => {
@@ -108,7 +102,7 @@ export function observeLookup(
       for (let next = unread; next !== undefined && !isOver; next = unread) {
         unread = undefined;
         const answer = await readAnswer(deps, kind, next, { etag: held });
-        if (!isOver) onAnswer(answer);
+        if (!isOver) onResult(answer);
       }
     } catch (error) {
       finish(toUpstreamError(error));
@@ -146,7 +140,7 @@ export function observeLookup(
   };
 }
 
-function lookupRequest(deps: ForwardingDeps, kind: LookupInterface, items: readonly string[], { etag }: HeldAnswer) {
+function lookupRequest(deps: AskDeps, kind: LookupInterface, items: readonly string[], { etag }: KnownResult) {
   return {
     method: METHOD.GET,
     uri: lookupUri(deps.found, kind),
@@ -158,11 +152,11 @@ function lookupRequest(deps: ForwardingDeps, kind: LookupInterface, items: reado
 
 /** In turns, for an answer may be long. @throws {UpstreamError} */
 async function readAnswer(
-  deps: ForwardingDeps,
+  deps: AskDeps,
   kind: LookupInterface,
   response: ClientResponse,
-  { etag: held }: HeldAnswer,
-): Promise<ForwardedAnswer | UnchangedAnswer> {
+  { etag: held }: KnownResult,
+): Promise<AskedResult | UnchangedResult> {
   const { maxAgeS, etag, payload } = response;
   if (response.code === CODE.VALID && held !== undefined) return { isUnchanged: true, maxAgeS };
   if (deniesLookup(response.code)) throw lookupGone(kind, response.code);
@@ -173,13 +167,9 @@ async function readAnswer(
   return etag === undefined ? answer : { ...answer, etag };
 }
 
-type TakenDocument = Pick<ForwardedAnswer, "links" | "received" | "losses">;
+type TakenDocument = Pick<AskedResult, "links" | "received" | "losses">;
 
-function* takeDocument(
-  deps: ForwardingDeps,
-  kind: LookupInterface,
-  payload: Uint8Array,
-): Generator<void, TakenDocument> {
+function* takeDocument(deps: AskDeps, kind: LookupInterface, payload: Uint8Array): Generator<void, TakenDocument> {
   yield* checkDocumentWeight(payload, deps.memory, "");
   const parsed = yield* readTolerantly(payload);
   const [first] = parsed.problems;
@@ -208,11 +198,7 @@ function* takeDocument(
  * Of an RD that shows registrations of others, only its own are asked for (draft 4.4.2): others are upstreams themselves. Of a
  * lookup proxy that is followed as such, all.
  */
-function ownItems(
-  kind: LookupInterface,
-  asked: readonly string[],
-  { capabilities, found, names }: ForwardingDeps,
-): string[] {
+function ownItems(kind: LookupInterface, asked: readonly string[], { capabilities, found, names }: AskDeps): string[] {
   if (found.isTier) return [...asked];
   const items = asked.map((item) => asNamedThere(kind, item, found, names));
   // First, because to some RDs the last criterion is the only one.
@@ -231,7 +217,7 @@ function asNamedThere(kind: LookupInterface, item: string, { authority }: Discov
 }
 
 /** Why a link is not passed on; null when it is. */
-function refusalOf(kind: LookupInterface, link: Link, uri: string, deps: ForwardingDeps): Refusal | null {
+function refusalOf(kind: LookupInterface, link: Link, uri: string, deps: AskDeps): Refusal | null {
   const { found } = deps;
   const refused = (cause: LeftOutCause, what: string): Refusal => ({
     cause,
@@ -257,19 +243,14 @@ interface Refusal {
   readonly isKnownServer?: boolean;
 }
 
-function isRegisteredThere(
-  kind: LookupInterface,
-  link: Link,
-  uri: string,
-  { capabilities, names }: ForwardingDeps,
-): boolean {
+function isRegisteredThere(kind: LookupInterface, link: Link, uri: string, { capabilities, names }: AskDeps): boolean {
   if (kind === "ep") return names.placeOf(link, uri).kind !== "elsewhere";
   const provenance = capabilities.provenance === "yes" ? lastValue(link, "provenance") : undefined;
   return typeof provenance !== "string" || names.pathOf(provenance, uri) !== null;
 }
 
 /** A registration of an upstream has the limits of one here, however it is asked for. */
-function endpointFault(link: Link, { recordLimits }: ForwardingDeps): RecordFault | undefined {
+function endpointFault(link: Link, { recordLimits }: AskDeps): RecordFault | undefined {
   const ep = firstValue(link, "ep") ?? "";
   const d = firstValue(link, "d");
   const base = firstValue(link, "base") ?? firstValue(link, "con");
@@ -278,12 +259,7 @@ function endpointFault(link: Link, { recordLimits }: ForwardingDeps): RecordFaul
   return findParameterFault({ ...named, ...(typeof base === "string" ? { base } : {}), attributes }, recordLimits);
 }
 
-function transcode(
-  kind: LookupInterface,
-  link: Link,
-  uri: string,
-  { found, capabilities, names }: ForwardingDeps,
-): Link {
+function transcode(kind: LookupInterface, link: Link, uri: string, { found, capabilities, names }: AskDeps): Link {
   const absolute = (reference: string) =>
     isAbsoluteUri(reference) ? reference : found.authority + resolveReference(uri, reference).slice(originLength(uri));
   // A registration has one URI here, under whatever name the RD writes it.

@@ -14,19 +14,19 @@ import { UpstreamError } from "../errors.js";
 import type { Follower, FollowerDeps } from "../follower.js";
 import { Attribution } from "./attribution.js";
 import { type LookupDocument, LookupReader } from "./lookup-reader.js";
-import type { ForeignReplica } from "./plain-rd-copy.js";
-import { LinkCheck } from "./reconciliation.js";
+import type { PlainRdCopy } from "./plain-rd-copy.js";
+import { Reconciliation } from "./reconciliation.js";
 
 /**
  * Follows an RD that does not speak the feed: whole lookup documents, by Observe where it works, confirmed and completed by
  * block-wise reading at an interval that grows while nothing surprises. Never trusts a silent observation (design section 4).
  */
-export class LinkFollower implements Follower {
+export class PlainRdFollower implements Follower {
   readonly #deps: FollowerDeps;
-  readonly #replica: ForeignReplica;
+  readonly #replica: PlainRdCopy;
   readonly #abort = new AbortController();
   #reader!: LookupReader;
-  #check!: LinkCheck;
+  #check!: Reconciliation;
   readonly #observations = new Map<LookupInterface, Observation>();
   /** Interfaces that answer without Observe: they are not asked again to be observed. */
   readonly #unobservable = new Set<LookupInterface>();
@@ -44,7 +44,7 @@ export class LinkFollower implements Follower {
   #isObserved = false;
   #isComplete = false;
 
-  constructor(deps: FollowerDeps, replica: ForeignReplica) {
+  constructor(deps: FollowerDeps, replica: PlainRdCopy) {
     this.#deps = deps;
     this.#replica = replica;
   }
@@ -76,7 +76,7 @@ export class LinkFollower implements Follower {
       knownLinks: (href) => this.#replica.linksOf(href),
     });
     this.#reader = reader;
-    this.#check = new LinkCheck(this.#deps, { replica: this.#replica, reader, attribution, signal });
+    this.#check = new Reconciliation(this.#deps, { replica: this.#replica, reader, attribution, signal });
     void this.#reconcile();
   }
 

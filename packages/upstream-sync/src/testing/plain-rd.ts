@@ -10,8 +10,8 @@ import {
 } from "@tributary/coap-transport";
 import type { World } from "./world.js";
 
-export const FOREIGN_ADDRESS = "2001:db8::f";
-export const FOREIGN_URI = `coap://[${FOREIGN_ADDRESS}]`;
+export const PLAIN_RD_ADDRESS = "2001:db8::f";
+export const PLAIN_RD_URI = `coap://[${PLAIN_RD_ADDRESS}]`;
 
 /** How an RD differs from what one would wish for. The defaults are those of aiocoap. */
 export interface Quirks {
@@ -55,7 +55,7 @@ export interface Quirks {
   readonly answer?: (kind: "ep" | "res", query: readonly string[]) => ServerResponse | undefined;
 }
 
-export interface ForeignEntry {
+export interface PlainRdEntry {
   readonly href: string;
   readonly ep: string;
   readonly d?: string;
@@ -69,8 +69,8 @@ export interface ForeignEntry {
 const encode = (text: string) => new TextEncoder().encode(text);
 
 /** A Resource Directory as found in the field, in virtual time. */
-export class ForeignRd {
-  readonly entries = new Map<string, ForeignEntry>();
+export class PlainRd {
+  readonly entries = new Map<string, PlainRdEntry>();
   /** Lookups asked for, e.g. `res?href=/reg/1/`. */
   readonly requests: string[] = [];
   quirks: Quirks;
@@ -86,7 +86,7 @@ export class ForeignRd {
   }
 
   start(): void {
-    const socket = this.#grumpy(this.#world.network.open(FOREIGN_ADDRESS, 5683));
+    const socket = this.#grumpy(this.#world.network.open(PLAIN_RD_ADDRESS, 5683));
     this.#endpoint = createCoapEndpoint(
       { socket, env: this.#world.env },
       { handler: (request) => this.#handle(request), limits: { blockSize: this.quirks.blockSize ?? 1024 } },
@@ -98,7 +98,7 @@ export class ForeignRd {
     this.#observers = [];
     const endpoint = this.#endpoint;
     this.#endpoint = null;
-    this.#world.network.partition([FOREIGN_ADDRESS]);
+    this.#world.network.partition([PLAIN_RD_ADDRESS]);
     await endpoint?.close();
     this.#world.network.heal();
   }
@@ -134,7 +134,7 @@ export class ForeignRd {
 
   /** Neither does aiocoap tell observers of changed links. */
   setLinksSilently(href: string, links: readonly string[]): void {
-    (this.entries.get(href) as ForeignEntry).links = links;
+    (this.entries.get(href) as PlainRdEntry).links = links;
   }
 
   /** List everything in another order, and tell so. */
@@ -235,7 +235,7 @@ export class ForeignRd {
       .join(",");
   }
 
-  #matches(one: ForeignEntry, criterion: string): boolean {
+  #matches(one: PlainRdEntry, criterion: string): boolean {
     const [name = "", value = ""] = criterion.split(/=(.*)/s);
     const own = {
       href: `${this.quirks.authority ?? ""}${one.href}`,
@@ -247,7 +247,7 @@ export class ForeignRd {
     return isPrefix ? own.startsWith(value.slice(0, -1)) : own === value;
   }
 
-  #endpointText({ href, ep, d = this.quirks.defaultSector, base, attributes, renewedAtMs }: ForeignEntry): string {
+  #endpointText({ href, ep, d = this.quirks.defaultSector, base, attributes, renewedAtMs }: PlainRdEntry): string {
     const age = Math.floor((this.#world.clock.nowMs() - renewedAtMs) / 1000);
     const { authority = "", listsBases = false } = this.quirks;
     return [

@@ -8,7 +8,7 @@ import {
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { describe, expect, test } from "vitest";
 import { DEFAULTS, follow } from "../testing/following.js";
-import type { ForwardedAnswer, UnchangedAnswer } from "../types.js";
+import type { AskedResult, UnchangedResult } from "../types.js";
 
 const ADDRESS = "2001:db8::f";
 const CORE = '</ep>;rt="core.rd-lookup-ep",</res>;rt="core.rd-lookup-res",</rd>;rt="core.rd"';
@@ -85,9 +85,9 @@ async function settled<T>(clock: { advance(ms: number): Promise<void> }, promise
 describe("forwarded lookups", () => {
   test("LPX-01 an answer has its Max-Age, its ETag, its size, and references that keep their meaning", async () => {
     const { upstream, world } = await setUp();
-    const answer = await settled(world.clock, upstream.forward("ep", ["ep=n1"], {}));
+    const answer = await settled(world.clock, upstream.ask("ep", ["ep=n1"], {}));
     expect(answer).toMatchObject({ received: 1, maxAgeS: 90, etag: Uint8Array.of(1), bytes: 41 });
-    expect((answer as ForwardedAnswer).links.map(({ target }) => target)).toEqual([`coap://[${ADDRESS}]/reg/1`]);
+    expect((answer as AskedResult).links.map(({ target }) => target)).toEqual([`coap://[${ADDRESS}]/reg/1`]);
   });
 
   test.each([
@@ -103,7 +103,7 @@ describe("forwarded lookups", () => {
     async ({ kind, items, want }) => {
       const { upstream, world, rd } = await setUp();
       rd.gotQueries.length = 0;
-      await settled(world.clock, upstream.forward(kind, items, {}));
+      await settled(world.clock, upstream.ask(kind, items, {}));
       expect(rd.gotQueries).toEqual([want]);
     },
   );
@@ -112,17 +112,17 @@ describe("forwarded lookups", () => {
     const { upstream, world, rd } = await setUp();
     rd.maxAgeS = 20;
     const held = { etag: Uint8Array.of(1) };
-    expect(await settled(world.clock, upstream.forward("ep", [], held))).toEqual({ isUnchanged: true, maxAgeS: 20 });
+    expect(await settled(world.clock, upstream.ask("ep", [], held))).toEqual({ isUnchanged: true, maxAgeS: 20 });
     rd.version = 2;
-    expect(await settled(world.clock, upstream.forward("ep", [], held))).toMatchObject({ etag: Uint8Array.of(2) });
+    expect(await settled(world.clock, upstream.ask("ep", [], held))).toMatchObject({ etag: Uint8Array.of(2) });
     expect(rd.gotEtags).toEqual([[1], [1]]);
   });
 
   test("what of an answer cannot be taken is counted until an answer is whole again", async () => {
     const { upstream, world, rd } = await setUp();
-    const ask = (...items: string[]) => settled(world.clock, upstream.forward("ep", items, {}));
+    const ask = (...items: string[]) => settled(world.clock, upstream.ask("ep", items, {}));
     rd.more = ',</reg/8>;base="coap://b.example",<a b>,<coap://other.example/reg/1>;ep="c"';
-    const answer = (await ask()) as ForwardedAnswer;
+    const answer = (await ask()) as AskedResult;
     expect(answer.links.map(({ target }) => target)).toEqual([`coap://[${ADDRESS}]/reg/1`]);
     expect([...answer.losses.keys()].sort()).toEqual(["malformed", "no-name", "other-authority"]);
     const want = { malformed: 1, "no-name": 1, "other-authority": 1 };
@@ -142,20 +142,20 @@ describe("forwarded lookups", () => {
   ] as const)("limits of registrations hold for what is asked for as well: $name", async ({ kind, more }) => {
     const { upstream, world, rd } = await setUp();
     rd.more = `,${more},<coap://last.example/>;ep="last";base="coap://last.example";anchor="coap://last.example"`;
-    const answer = (await settled(world.clock, upstream.forward(kind, [], {}))) as ForwardedAnswer;
+    const answer = (await settled(world.clock, upstream.ask(kind, [], {}))) as AskedResult;
     expect(answer.received).toBe(3);
     expect(answer.losses.get("beyond-limits")?.count).toBe(1);
     expect(answer.links.some(({ attributes }) => JSON.stringify(attributes).includes("x".repeat(260)))).toBe(false);
     expect(upstream.status().leftOut.get("beyond-limits")).toBe(1);
     rd.more = "";
-    await settled(world.clock, upstream.forward(kind, [], {}));
+    await settled(world.clock, upstream.ask(kind, [], {}));
     expect(upstream.status().leftOut.size).toBe(0);
   });
 
   test("2.03 to a request that named nothing is no answer", async () => {
     const { upstream, world, rd } = await setUp();
     rd.code = CODE.VALID;
-    await expect(settled(world.clock, upstream.forward("ep", [], {}))).rejects.toMatchObject({
+    await expect(settled(world.clock, upstream.ask("ep", [], {}))).rejects.toMatchObject({
       code: "UPSTREAM_REFUSED",
     });
   });
@@ -163,7 +163,7 @@ describe("forwarded lookups", () => {
   test("one that does not answer is looked for again, in mode forward", async () => {
     const { upstream, world, until } = await setUp();
     world.network.partition([ADDRESS], ["2001:db8::1"]);
-    await expect(settled(world.clock, upstream.forward("ep", [], {}))).rejects.toMatchObject({
+    await expect(settled(world.clock, upstream.ask("ep", [], {}))).rejects.toMatchObject({
       code: "UPSTREAM_TIMEOUT",
     });
     expect(upstream.status().phase).not.toBe("live");
@@ -174,7 +174,7 @@ describe("forwarded lookups", () => {
   test("a lookup that its asker gave up at once says nothing of the upstream", async () => {
     const { upstream, world } = await setUp();
     const abort = new AbortController();
-    const answer = upstream.forward("ep", [], { signal: abort.signal });
+    const answer = upstream.ask("ep", [], { signal: abort.signal });
     abort.abort();
     await expect(settled(world.clock, answer)).rejects.toThrow();
     expect(upstream.status().phase).toBe("live");
@@ -183,18 +183,18 @@ describe("forwarded lookups", () => {
 
 describe("observed lookups", () => {
   function listen() {
-    const told: (ForwardedAnswer | UnchangedAnswer)[] = [];
+    const told: (AskedResult | UnchangedResult)[] = [];
     const ends: string[] = [];
     return {
       told,
       ends,
       listener: {
-        onAnswer: (answer: ForwardedAnswer | UnchangedAnswer) => void told.push(answer),
+        onResult: (answer: AskedResult | UnchangedResult) => void told.push(answer),
         onEnd: (error: { code: string }) => void ends.push(error.code),
       },
     };
   }
-  const targets = (told: readonly (ForwardedAnswer | UnchangedAnswer)[]) =>
+  const targets = (told: readonly (AskedResult | UnchangedResult)[]) =>
     told.map((answer) => ("links" in answer ? answer.links[0]?.target.replace(/.*\//, "") : "unchanged"));
 
   test("the answer and each change are told, until it is closed", async () => {

@@ -21,8 +21,8 @@ export interface StoredRegistration {
   /** Wall clock of the last renewal, ms since the epoch: survives restarts. */
   readonly renewedAtWallMs: number;
   /**
-   * The time of the last renewal as proxies were told, ms since the Unix epoch, whole microseconds: kept to the digit, so that
-   * a restart does not change it. Absent: it was not told.
+   * Time of the last renewal as published to proxies, ms since the Unix epoch, whole microseconds. Kept to the digit, so that
+   * a restart does not change it. Absent: not published.
    */
   readonly stampMs?: number;
   /** IPv6 zone of the endpoint when its base is link-local. */
@@ -48,7 +48,7 @@ export interface FeedHistory extends KeptHistory {
   readonly epoch: number;
   /** Counter to go on from: above all that was ever handed out. */
   readonly counter: number;
-  /** Keep where a registration stands. Comes to rest in the order of calls, together with or after what the store was told before. */
+  /** Keep where a registration stands. Comes to rest in the order of calls, together with or after the writes of the store before it. */
   keep(position: LogPosition): void;
   /** A removal is remembered no longer. */
   forget(href: string, horizon: number): void;
@@ -92,7 +92,7 @@ export interface OnDiskChange {
   readonly registration: Partial<Pick<Registration, "zone" | "stampMs">>;
 }
 
-/** Registrations that an RD keeps on disk only, for want of memory. Lookups do not show them; the feed tells them. */
+/** Registrations that an RD keeps on disk only, because there is no memory for them. Lookups do not show them; the feed publishes them. */
 export interface OnDiskRegistrations {
   /** Whether it is kept on disk only, without reading it where possible. */
   has(href: string): boolean;

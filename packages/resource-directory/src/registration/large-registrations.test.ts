@@ -23,7 +23,7 @@ test("large registrations that come at once give way to others, and all of them 
   const answers = Array.from({ length: 8 }, (_, at) => call("POST", `/rd?ep=large-${at}`, { payload: LARGE }));
   const waiting = answers.filter((answer) => answer instanceof Promise);
   expect(waiting.length).toBeGreaterThan(3);
-  // What is small, and whoever looks for something, does not wait behind them.
+  // Small registrations and lookups do not wait behind them.
   expect(codeOf(ask("POST", "/rd?ep=small", { payload: "</x>" }))).toBe("2.01");
   expect(lookup("ep", "ep=small")).toHaveLength(1);
   expect(lookup("ep").length).toBeLessThan(9);

@@ -93,8 +93,8 @@ export class OwnMemory {
   }
 
   /**
-   * Why `registrant` may not take `growth` bytes more; undefined: it may. Nobody is refused who takes no more than before. null: it
-   * is for a registration that was acknowledged before, which needs room, whoever it is from.
+   * Returns why `registrant` may not take `growth` more bytes; undefined: it may. A request that takes no more memory than before is
+   * never refused. `registrant` is null for a registration that was acknowledged before: it is only limited by what is free.
    */
   refusal(registrant: string | null, growth: number): string | undefined {
     if (growth <= 0) return undefined;
@@ -117,7 +117,7 @@ export class OwnMemory {
     return Math.min(free, Math.max(0, uncrowded, NEWCOMER_SHARE * free - held));
   }
 
-  /** Bytes that own registrations may still take, whoever registers. */
+  /** Bytes that own registrations may still take, independent of the registrant. */
   get room(): number {
     return this.#limit.room(this.#account);
   }

@@ -5,7 +5,7 @@ import { codeOf, serveDirectory } from "../testing/served-directory.js";
 import type { RegistrationStore, StoredRegistration } from "../types.js";
 import { Registrar } from "./registrar.js";
 
-/** A store whose writes end when told to, and which remembers what it holds. */
+/** A store whose writes end when the test says so, and which remembers what it holds. */
 function slowStore(initial: readonly StoredRegistration[] = []) {
   const kept = new Map(initial.map((stored) => [stored.id, stored]));
   const waiting: { what: string; end: (error?: Error) => void }[] = [];
@@ -191,7 +191,7 @@ describe("expired registrations and the store", () => {
     expect(kept.size).toBe(0);
   });
 
-  test("LIF-05 what was revived or registered anew is not deleted with the old", async () => {
+  test("LIF-05 what was revived or registered again is not deleted with the old", async () => {
     const world = createVirtualWorld();
     const { store, kept } = quickStore();
     const { register, ask, lookup } = serveDirectory(world, { store });

@@ -12,7 +12,7 @@ export interface RegistrationBase {
 
 /**
  * Name of the query item by which a node that forwards a request tells where that came from, as the base that the RD would have
- * taken from the source address (draft 6.2.2). Whoever may name a `base` may name this one.
+ * taken from the source address (draft 6.2.2). A client that may give a `base` may give this one.
  */
 export const FORWARDED_BASE = "implicit-base";
 /** The item up to its value. */

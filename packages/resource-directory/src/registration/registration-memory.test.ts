@@ -231,20 +231,20 @@ describe("a store that is larger than the memory", () => {
       });
       return { response, patch: JSON.parse(diagnostic(response)) };
     };
-    const told = new Map<string, { readonly "lt-age": number }>();
+    const published = new Map<string, { readonly "lt-age": number }>();
     let etag: Uint8Array | undefined;
     for (let isWhole = false; !isWhole; ) {
       const { response, patch } = feed("ep", etag);
       etag = response.etag;
       for (const { path, value } of patch) {
-        for (const [href, entry] of Object.entries(value?.registrations ?? {})) told.set(href, entry as never);
-        if (path.startsWith("/registrations/")) told.set(path.slice(15).replaceAll("~1", "/"), value);
+        for (const [href, entry] of Object.entries(value?.registrations ?? {})) published.set(href, entry as never);
+        if (path.startsWith("/registrations/")) published.set(path.slice(15).replaceAll("~1", "/"), value);
         if (value === true || value?.complete === true) isWhole = true;
       }
     }
     expect(lookup("ep").length).toBeLessThan(4);
-    expect([...told.keys()].sort()).toEqual(all.map(({ id }) => `/reg/${id}`));
-    expect(told.get("/reg/d")?.["lt-age"]).toBeCloseTo(told.get("/reg/a")?.["lt-age"] as number);
+    expect([...published.keys()].sort()).toEqual(all.map(({ id }) => `/reg/${id}`));
+    expect(published.get("/reg/d")?.["lt-age"]).toBeCloseTo(published.get("/reg/a")?.["lt-age"] as number);
     const before = rd.onDisk;
     expect(codeOf(ask("DELETE", "/reg/d"))).toBe("2.02");
     expect(rd.onDisk).toBe(before - 1);
@@ -252,7 +252,7 @@ describe("a store that is larger than the memory", () => {
     expect(removal).toContain("remove /registrations/~1reg~1d");
   });
 
-  test("one on disk whose lifetime has ended is not told", async () => {
+  test("one on disk whose lifetime has ended is not published", async () => {
     const old = stored("old", { links: FAT, ltS: 60, renewedAtWallMs: WALL_MS });
     const { rd, world } = await started(250_000, [...all, old]);
     const { onDiskRegistrations: onDisk } = rd;

@@ -205,7 +205,7 @@ describe("RFC 9176 section 5.3: lifetime", () => {
     expect(lookup("ep")).toHaveLength(0);
   });
 
-  test("LIF-02 REG-33 registering anew while expired keeps the location", async () => {
+  test("LIF-02 REG-33 registering again while expired keeps the location", async () => {
     const { clock, register, lookup } = serve();
     const location = register("ep=a&lt=60", "</x>");
     await clock.advance(61_000);

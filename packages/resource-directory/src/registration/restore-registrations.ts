@@ -102,11 +102,11 @@ export function keptTimes(
   const nowMs = env.clock.nowMs();
   // A wall clock that was set back must not make a registration younger than new.
   const renewedAtMs = nowMs - Math.max(0, env.clock.wallMs() - stored.renewedAtWallMs);
-  return { renewedAtMs, stampMs: toldStamp(stored, federation.stampOf(renewedAtMs), federation.stampOf(nowMs)) };
+  return { renewedAtMs, stampMs: publishedStamp(stored, federation.stampOf(renewedAtMs), federation.stampOf(nowMs)) };
 }
 
-/** The stamp that was told, unless the wall clock was set since, so that it means another moment now. */
-function toldStamp({ stampMs }: StoredRegistration, expectedMs: number, nowMs: number): number | undefined {
+/** The published stamp, unless the wall clock was set since, so that it means another moment now. */
+function publishedStamp({ stampMs }: StoredRegistration, expectedMs: number, nowMs: number): number | undefined {
   if (stampMs === undefined || stampMs > nowMs) return undefined;
   return Math.abs(stampMs - expectedMs) <= FEDERATION_TOLERANCE_MS ? stampMs : undefined;
 }

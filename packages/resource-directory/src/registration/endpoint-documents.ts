@@ -12,8 +12,8 @@ import {
 import type { Clock } from "@tributary/runtime";
 import { MAX_SIMPLE_FETCHES, SIMPLE_FETCH_TIMEOUT_MS } from "../constants.js";
 import { accepted, type Result, refused } from "../refusal.js";
+import { type RegistrationDocument, readDocument } from "../registrar/registration-document.js";
 import type { RegistrationLimits } from "../types.js";
-import { type RegistrationDocument, readDocument } from "./registration-document.js";
 
 /** The links that an endpoint hands out, and how long they need not be fetched again (Max-Age). */
 export interface FetchedDocument {

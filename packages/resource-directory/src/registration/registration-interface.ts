@@ -1,12 +1,12 @@
 import { CODE, type RequestHandler } from "@tributary/coap-transport";
 import type { RefusalLog } from "../refusal.js";
+import { registrantOf } from "../registrar/own-memory.js";
+import type { Registrar } from "../registrar/registrar.js";
+import { readDocument } from "../registrar/registration-document.js";
+import { keyOf } from "../registrar/registry.js";
+import { andThen } from "../turns/keyed-queue.js";
 import type { RegistrationLimits } from "../types.js";
-import { andThen } from "./keyed-queue.js";
-import { registrantOf } from "./own-memory.js";
-import type { Registrar } from "./registrar.js";
-import { readDocument } from "./registration-document.js";
 import { endpointOf, readRegistrationRequest, registrationContent } from "./registration-request.js";
-import { keyOf } from "./registry.js";
 
 export interface RegistrationHandlerDeps {
   readonly registrar: Registrar;

@@ -1,8 +1,8 @@
 import { CONTENT_FORMAT, METHOD, type ServerRequest } from "@tributary/coap-transport";
 import { DEFAULT_LIFETIME_S } from "../constants.js";
 import { accepted, type Result, refused } from "../refusal.js";
+import type { RegistrationContent } from "../registrar/registrar.js";
 import type { RegistrationLimits } from "../types.js";
-import type { RegistrationContent } from "./registrar.js";
 import { addressBase, explicitBase, type RegistrationBase } from "./registration-base.js";
 import { parseRegistrationParameters, type RegistrationParameters } from "./registration-parameters.js";
 

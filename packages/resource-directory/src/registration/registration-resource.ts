@@ -7,14 +7,14 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 import { accepted, type Result, refused } from "../refusal.js";
+import { registrantOf } from "../registrar/own-memory.js";
+import type { SaveContext } from "../registrar/registrar.js";
+import { keyOf, type RegistryEntry } from "../registrar/registry.js";
+import { andThen } from "../turns/keyed-queue.js";
 import type { RegistrationLimits, StoredRegistration } from "../types.js";
-import { andThen } from "./keyed-queue.js";
-import { registrantOf } from "./own-memory.js";
-import type { SaveContext } from "./registrar.js";
 import { addressBase, explicitBase, type RegistrationBase } from "./registration-base.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";
 import { parseRegistrationParameters, type RegistrationParameters } from "./registration-parameters.js";
-import { keyOf, type RegistryEntry } from "./registry.js";
 
 /** The registration resources (RFC 9176 section 5.3): update by POST, removal by DELETE, the links by GET. */
 export function createRegistrationResource(

@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 import type { RefusalLog } from "../refusal.js";
-import { andThen } from "./keyed-queue.js";
+import { andThen } from "../turns/keyed-queue.js";
 
 /** Turns refusals into responses, and counts them. */
 type Refusals = Pick<RefusalLog, "answer">;

@@ -1,9 +1,10 @@
 import { CODE, type RequestHandler, type ServerRequest, type ServerResponse } from "@tributary/coap-transport";
 import { type Result, refused } from "../refusal.js";
+import { registrantOf } from "../registrar/own-memory.js";
+import { keyOf, type RegistryEntry } from "../registrar/registry.js";
+import { andThen } from "../turns/keyed-queue.js";
 import type { RegistrationLimits, StoredRegistration } from "../types.js";
 import type { EndpointDocuments, FetchedDocument } from "./endpoint-documents.js";
-import { andThen } from "./keyed-queue.js";
-import { registrantOf } from "./own-memory.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";
 import {
   endpointOf,
@@ -11,7 +12,6 @@ import {
   readRegistrationRequest,
   registrationContent,
 } from "./registration-request.js";
-import { keyOf, type RegistryEntry } from "./registry.js";
 
 export interface SimpleRegistrationDeps extends RegistrationHandlerDeps {
   readonly documents: EndpointDocuments;

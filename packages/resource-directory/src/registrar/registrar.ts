@@ -10,6 +10,8 @@ import {
 import { type Environment, type Turns, turnsOf } from "@tributary/runtime";
 import { LONG_LINKS_BYTES, MAX_GIVEN_UP } from "../constants.js";
 import { accepted, type Refusal, type Result, refused } from "../refusal.js";
+import { inItsTurn } from "../turns/in-its-turn.js";
+import { andThen, KeyedQueue } from "../turns/keyed-queue.js";
 import type {
   OnDiskChange,
   OnDiskRegistrations,
@@ -18,8 +20,6 @@ import type {
   StoredRegistration,
 } from "../types.js";
 import { DormantCollection } from "./dormant-collection.js";
-import { inItsTurn } from "./in-its-turn.js";
-import { andThen, KeyedQueue } from "./keyed-queue.js";
 import { createLocationIds } from "./location-ids.js";
 import { keptWeight, leastWeight, mostWeight, OwnMemory } from "./own-memory.js";
 import { resolveDocument } from "./registration-document.js";

@@ -1,7 +1,7 @@
 import type { Environment, Timer } from "@tributary/runtime";
 import { COLLECTION_INTERVAL_MS, MAX_DORMANT, MAX_DORMANT_MS } from "../constants.js";
+import type { KeyedQueue } from "../turns/keyed-queue.js";
 import type { RegistrationStore, StoredRegistration } from "../types.js";
-import type { KeyedQueue } from "./keyed-queue.js";
 import { keyOf, type Registry, type RegistryEntry } from "./registry.js";
 import type { StoreAccess } from "./store-access.js";
 

@@ -1,7 +1,7 @@
 import type { Environment, Timer } from "@tributary/runtime";
 import { BRING_BACK_INTERVAL_MS, BROUGHT_BACK_AT_ONCE, ON_DISK_BYTES } from "../constants.js";
+import { andThen } from "../turns/keyed-queue.js";
 import type { RegistrationStore, StoredRegistration } from "../types.js";
-import { andThen } from "./keyed-queue.js";
 import type { OwnMemory } from "./own-memory.js";
 import { keyOf } from "./registry.js";
 

@@ -37,7 +37,7 @@ describe("the memory of a node", () => {
 });
 
 describe("shares of a limit", () => {
-  test("own registrations have a reserve, each upstream its part, and the rest is for whoever comes first", () => {
+  test("own registrations have a reserve, each upstream its part, and the rest is first come, first served", () => {
     const limit = new SharedLimit(1000);
     shareLimit(limit, true, ["evil", "good"]);
     limit.add("evil", limit.room("evil"));

@@ -2,22 +2,22 @@ import type { SharedLimit } from "@tributary/merge-engine";
 import type { NodeConfig } from "../configuration/types.js";
 
 /**
- * What is not for registrations, bytes: the young generation, which is part of the limit (up to 192 MiB in Node.js 24) and holds
- * nothing for long; and the program with the tables of the transport and what is read at the moment.
+ * Part of the heap that is not available to registrations, bytes: the young generation, which counts towards the heap limit (up to
+ * 192 MiB in Node.js 24) and holds only short-lived objects; the program; the tables of the transport; and messages being parsed.
  */
 const PROGRAM_BYTES = 256 * 1024 * 1024;
-/** Share of the rest of the heap for what is kept; the other part is for garbage, and for what estimates are wrong by. */
+/** Share of the remaining heap for stored data; the other part is for garbage and for errors of the estimates. */
 const HEAP_SHARE = 0.6;
-/** The least share of a very small heap. */
+/** Smallest share of a very small heap. */
 const SMALL_HEAP_SHARE = 0.2;
-/** The most that kept responses of upstreams get of the memory. */
+/** Largest share of the memory for the response cache. */
 const CACHE_SHARE = 0.25;
-/** What own registrations can count on beside upstreams, as a share of a limit. */
+/** Share of a limit that is reserved for own registrations when there are upstreams. */
 const OWN_SHARE = 0.25;
-/** What all upstreams together can count on. */
+/** Share of a limit that is reserved for all upstreams together. */
 const UPSTREAMS_SHARE = 0.5;
 
-/** `limits.memory` where the configuration does not say, of a heap that may grow to `heapLimit` bytes. Pure. */
+/** Returns the default of `limits.memory` for a heap that may grow to `heapLimit` bytes. Pure. */
 export function defaultMemory(heapLimit: number): number {
   return Math.floor(Math.max(HEAP_SHARE * (heapLimit - PROGRAM_BYTES), SMALL_HEAP_SHARE * heapLimit));
 }
@@ -26,9 +26,9 @@ export function defaultMemory(heapLimit: number): number {
 export interface MemoryPlan {
   /** Everything. */
   readonly total: number;
-  /** For registrations, whoever they are from. */
+  /** For registrations of all sources. */
   readonly registrations: number;
-  /** For responses of upstreams that are only asked. */
+  /** For the response cache. */
   readonly cache: number;
 }
 
@@ -39,8 +39,8 @@ export function planMemory(total: number, { lookup }: Pick<NodeConfig, "lookup">
 }
 
 /**
- * Gives own registrations their reserve and each upstream its part of a limit. The rest is for whoever comes first. A node that
- * does only one of both has nothing to divide. `upstreams`: names of those whose registrations are held here.
+ * Reserves a share of `limit` for the node's own registrations and one for each upstream. The rest is first come, first served. A node
+ * that is only an RD has nothing to divide. `upstreams`: the names of the upstreams whose registrations are copied.
  */
 export function shareLimit(limit: SharedLimit, isDirectory: boolean, upstreams: readonly string[]): void {
   const parts = new Map<string, number>();
@@ -51,5 +51,5 @@ export function shareLimit(limit: SharedLimit, isDirectory: boolean, upstreams: 
   limit.guarantee(parts);
 }
 
-/** Name of the source that holds this node's own registrations. */
+/** Name of the source with this node's own registrations. */
 export const LOCAL_SOURCE = "local";

@@ -5,8 +5,8 @@ import type { LookupInterface } from "@tributary/merge-engine";
 import type { FeedPublisher } from "@tributary/resource-directory";
 
 /**
- * The feeds of a node behind one interface: what is registered here, of an RD; and what its lookups show, of a lookup proxy, for
- * proxies above it. The second costs memory and is only opened when somebody asks for it.
+ * The feeds of a node behind one interface: its own registrations (of an RD), and everything that its lookups show (of a lookup proxy,
+ * for proxies above it). The second needs memory and is only opened by its first request.
  */
 export class NodeFeeds implements FeedPublisher {
   readonly #own: FeedPublisher | null;
@@ -24,7 +24,10 @@ export class NodeFeeds implements FeedPublisher {
       return this.#union.answer(kind, criteria, request);
     }
     if (this.#own !== null) return this.#own.answer(kind, criteria, request);
-    return errorResponse(CODE.NOT_ACCEPTABLE, "nothing is registered here; a proxy above this one asks with href=*");
+    return errorResponse(
+      CODE.NOT_ACCEPTABLE,
+      "this node is no RD and has no registrations of its own; to follow its lookups, ask with href=*",
+    );
   }
 
   resume(): void {

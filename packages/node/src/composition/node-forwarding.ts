@@ -4,12 +4,12 @@ import { DEFAULT_REGISTRATION_LIMITS } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
 import type { NodeConfig } from "../configuration/types.js";
 
-/** Path above the registration resources; with the name of the node in it when it shares an address (draft 6.2.2). Pure. */
+/** Returns the parent path of registration resources. It contains the name of a node with an anycast address (draft 6.2.2). Pure. */
 export function resourcePathOf({ name, anycast }: Pick<NodeConfig, "name" | "anycast">): readonly string[] {
   return anycast === undefined ? ["reg"] : registrationPathOf(name);
 }
 
-/** What a node forwards to those that it shares an address with; null when there are none. */
+/** Creates the forwarding to anycast peers; null without peers. */
 export function createNodeForwarding(
   deps: { readonly client: CoapClient; readonly env: Environment },
   { name, anycast, registration, lookup, limits }: NodeConfig,

@@ -15,6 +15,7 @@ import type { FeedPublisher } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
 import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "@tributary/upstream-sync";
 
+/** Collaborators of `createNodeSite`. */
 export interface NodeSiteDeps {
   readonly directory: Directory;
   readonly env: Environment;
@@ -22,26 +23,27 @@ export interface NodeSiteDeps {
   readonly mayReplicate: ReplicaPolicy;
   readonly replicasSetting?: string;
   readonly feed?: FeedPublisher;
-  /** The source with what is registered here, where the directory has others as well. */
+  /** Name of the source with own registrations, where the directory has other sources as well. */
   readonly ownSource?: string;
   readonly onLookup: LookupObservation;
   readonly onCoverageChange: (listener: () => void) => void;
 }
 
+/** Settings of `createNodeSite`. */
 export interface NodeSiteOptions {
   readonly nodeId: string;
   readonly advertise: readonly Link[];
-  /** Resources of the registration side, when the node is an RD. */
+  /** Resources of the registration interface; empty if the node is not an RD. */
   readonly registration: readonly SiteResource[];
   readonly isLookupProxy: boolean;
-  /** It takes registrations, and has a feed of them. */
+  /** Whether the node is an RD and has a feed of its registrations. */
   readonly isDirectory: boolean;
-  /** Path above the registration resources. */
+  /** Parent path of the registration resources. */
   readonly resourcePath: readonly string[];
   readonly forwarding: RequestForwarding | null;
 }
 
-/** Everything that a node serves over CoAP, behind one request handler. */
+/** Creates the request handler for everything that a node serves over CoAP. */
 export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): RequestHandler {
   const { registration, resourcePath, forwarding, advertise } = options;
   const lookups = (["ep", "res"] as const).map((kind) => {
@@ -55,8 +57,8 @@ export function createNodeSite(deps: NodeSiteDeps, options: NodeSiteOptions): Re
 }
 
 /**
- * How a lookup interface is advertised. An RD that names lookups elsewhere (draft 6.2: RD-C) keeps its own for proxies: they
- * are found under another resource type, so that `?rt=core.rd*` shows clients the federated lookups alone.
+ * Returns the attributes with which a lookup interface is advertised. An RD that advertises lookups of another server (draft 6.2:
+ * RD-C) has its own ones for proxies only: they have another resource type, so that `?rt=core.rd*` finds only the federated ones.
  */
 function lookupAttributes(kind: "ep" | "res", options: NodeSiteOptions): Attribute[] {
   const type = `core.rd-lookup-${kind}`;

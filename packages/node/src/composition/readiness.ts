@@ -1,28 +1,29 @@
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 
-/** How many of the parts of a lookup must be there: this node's own registrations are one, each upstream is one. */
+/** Number of sources that have to be available: each upstream is one, and so are this node's own registrations. */
 export type ReadyPolicy = "all" | "any" | number;
 
+/** Whether lookups are served as far as the policy requires. */
 export interface Readiness {
   readonly isReady: boolean;
-  /** Parts that are there. */
+  /** Sources that are available. */
   readonly parts: number;
-  /** Parts that are needed. */
+  /** Sources that are required. */
   readonly needed: number;
 }
 
 type Part = Pick<UpstreamStatus, "phase" | "mode" | "isComplete">;
 
 /**
- * Whether what an upstream has can be answered: from a complete copy, even of an RD that is lost, or by asking an RD that answers.
- * One that is refused, or of which there is nothing yet, has no part in any answer. Pure.
+ * Whether lookups can include an upstream: from a complete copy, even while the RD cannot be reached, or by asking an RD that
+ * responds. Pure.
  */
 export function isAnswerable({ phase, mode, isComplete }: Part): boolean {
   if (phase === "refused" || phase === "closed") return false;
   return mode === "replicate" ? isComplete : phase === "live";
 }
 
-/** Whether enough parts of a lookup are there. Without any part to wait for, lookups are answered. Pure. */
+/** Whether enough sources are available. A node without any source is ready. Pure. */
 export function readiness(upstreams: readonly Part[], policy: ReadyPolicy, isDirectory: boolean): Readiness {
   const own = isDirectory ? 1 : 0;
   const all = upstreams.length + own;

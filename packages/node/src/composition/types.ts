@@ -12,13 +12,14 @@ import type { Environment } from "@tributary/runtime";
 import type { ReplicaStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
 
-/** A listener with what it counts, and how much is in its tables. */
+/** A listener with its counters and the sizes of its tables. */
 export type NodeListener = CoapListener & { readonly counters: TransportCounters; tableSizes(): TableSizes };
 
-/** How a node reaches the network; real sockets in `serve`, virtual ones in simulations. */
+/** Access of a node to the network: real sockets in `serve`, virtual ones in simulations. */
 export interface NodeNetwork {
-  /** Bind one listener URI of the configuration. Rejects with TransportError BIND_FAILED. */
+  /** Binds one listener URI of the configuration. Rejects with TransportError BIND_FAILED. */
   listen(uri: string, handler: RequestHandler): Promise<NodeListener>;
+  /** Opens the client for requests to upstreams and peers. */
   openClient(): Promise<CoapClient>;
 }
 
@@ -29,26 +30,27 @@ export interface Node {
   readonly listening: readonly string[];
   readonly directory: Directory;
   upstreams(): readonly UpstreamStatus[];
-  /** Lookups are answered, as far as `lookup.ready` asks for, and every upstream of the start was tried. */
+  /** Whether lookups are served as far as `lookup.ready` requires, and every upstream of the start was tried. */
   isReady(): boolean;
-  /** Apply a new configuration's upstreams; what is unchanged keeps running. Says what was done. */
+  /** Applies the upstreams of another configuration. Upstreams that are unchanged continue undisturbed. */
   reload(config: NodeConfig): Promise<ReloadSummary>;
   readonly counters: NodeCounters;
-  /** The nodes with the same address, as far as requests were forwarded to them (draft 6.2.2). */
+  /** The anycast peers of this node (draft 6.2.2). */
   peers?(): readonly PeerStatus[];
-  /** What was lost of kept state at this start; empty: nothing. */
+  /** Damage that was found in stored state at the start; empty: none. */
   damage?(): NodeDamage;
-  /** Entries by table, over all listeners and the RD: what is bounded, and stays so. */
+  /** Number of entries by table, over all listeners and the RD. Each table is bounded. */
   tableSizes(): TableSizes;
-  /** What is kept in memory, bytes, by source; and what there is room for. */
+  /** Memory of the registrations, bytes, by source, and its limit. */
   memory(): LimitUse;
-  /** Registrations that are valid and on disk only, for want of memory. */
+  /** Valid registrations that are only on disk, because there is no memory for them. */
   readonly onDisk: number;
-  /** Observe counters as they change. */
+  /** Calls `listener` after each lookup; returns the function that stops that. */
   onLookup(listener: (sample: LookupSample) => void): () => void;
   close(): Promise<void>;
 }
 
+/** What a reload did, by names of upstreams. */
 export interface ReloadSummary {
   readonly added: readonly string[];
   readonly removed: readonly string[];
@@ -58,6 +60,7 @@ export interface ReloadSummary {
   readonly needRestart: readonly string[];
 }
 
+/** One lookup, for metrics. `answer`: where its result came from. */
 export interface LookupSample {
   readonly interface: "ep" | "res";
   readonly answer: "local" | "cached" | "forwarded" | "partial" | "error";
@@ -66,16 +69,16 @@ export interface LookupSample {
 
 /** Monotonic counters for metrics. */
 export interface NodeCounters {
-  /** By cause of the eviction or expiry: superseded, removed, expired, source-closed. */
+  /** Registrations that are no longer visible, by cause: superseded, removed, expired, source-closed. */
   readonly evictions: ReadonlyMap<string, number>;
-  /** By cause: refusals of the RD, of the transport, records left out by upstream-sync. */
+  /** What was rejected by the RD, the transport and upstream-sync, by cause. */
   rejected(): ReadonlyMap<string, number>;
-  /** Of the response cache, by what became of a lookup or request, see `CacheOutcome`. */
+  /** Lookups and requests of the response cache, by outcome, see `CacheOutcome`. */
   cache(): ReadonlyMap<string, number>;
   readonly transport: readonly TransportCounters[];
 }
 
-/** What a node keeps across restarts; without it everything is in memory. */
+/** State that survives restarts; without it everything is only in memory. */
 export interface NodeState {
   readonly openRegistrations?: () => Promise<{
     readonly store: RegistrationStore;
@@ -88,21 +91,22 @@ export interface NodeState {
   >;
 }
 
-/** What was lost of kept state at this start. */
+/** Damage that was found in stored state at the start. */
 export interface StateDamage {
   readonly problem: string;
   readonly kept: number;
-  /** Records that are missing; undefined: it cannot be told how many. */
+  /** Number of missing records; undefined: unknown. */
   readonly leftOut: number | undefined;
-  /** Where the damaged folder is now. */
+  /** Path of the damaged folder after it was set aside. */
   readonly setAside: string;
 }
 
-/** By what it was damage of: the setting that names the folder. */
+/** Damage by the setting that names the folder. */
 export type NodeDamage = Readonly<Partial<Record<"registration.store" | "snapshot", StateDamage>>>;
 
+/** Collaborators of `createNode`. */
 export interface NodeDeps {
-  /** Bytes that the heap of the process may grow to; absent: `limits.memory` alone bounds what is kept. */
+  /** Heap limit of the process, bytes. Absent: `limits.memory` has no default, and without it memory is not limited. */
   readonly heapLimit?: number;
   readonly state?: NodeState;
   readonly env: Environment;

@@ -14,9 +14,10 @@ import {
 import { parseCoapOrigin } from "../configuration/coap-origin.js";
 import type { UpstreamConfig } from "../configuration/types.js";
 
-/** Requests for attribution under way at once per upstream. */
+/** Concurrent requests for attribution per upstream. */
 const ATTRIBUTION_CONCURRENCY = 4;
 
+/** Collaborators of `UpstreamSet`. */
 export interface UpstreamSetDeps {
   readonly client: CoapClient;
   readonly directory: Directory;
@@ -28,10 +29,11 @@ export interface UpstreamSetDeps {
   readonly listen?: readonly string[];
   /** For upstreams in mode auto. */
   readonly auto: AutoOptions;
-  /** Something besides the directory changed that decides how lookups are answered. */
+  /** Called when coverage changes: what decides, besides the directory, how lookups are served. */
   readonly onCoverageChange: () => void;
 }
 
+/** Names of the upstreams, by what `follow` did with them. */
 export interface UpstreamChanges {
   readonly added: string[];
   readonly removed: string[];
@@ -44,14 +46,14 @@ interface Followed {
   readonly upstream: Upstream;
 }
 
-/** The upstreams of a node, exchangeable while it runs. */
+/** The upstreams of a node; they can be replaced while it runs. */
 export class UpstreamSet {
   readonly #deps: UpstreamSetDeps;
   readonly #upstreamDeps: UpstreamDeps;
-  /** Origins of all upstreams, and the names that they are said to have. */
+  /** Origins of all upstreams, including their configured `authorities`. */
   #origins: ReadonlySet<string> = new Set();
   readonly #followed = new Map<string, Followed>();
-  /** What upstreams that are followed no more were found to reject: counters never go back. */
+  /** Rejections by upstreams that are no longer followed: counters never decrease. */
   readonly #rejectedBefore = new Map<string, number>();
   #list: readonly Upstream[] = [];
 
@@ -69,7 +71,7 @@ export class UpstreamSet {
     return this.#list;
   }
 
-  /** Documents and records that were not taken over, by cause, ever. */
+  /** Documents and records that were rejected since the start, by cause. */
   rejected(): ReadonlyMap<string, number> {
     const sum = new Map(this.#rejectedBefore);
     for (const { upstream } of this.#followed.values()) addCounts(sum, upstream.status().rejected);
@@ -77,8 +79,8 @@ export class UpstreamSet {
   }
 
   /**
-   * Follow exactly `configs`: what is unchanged goes on undisturbed, what left takes its records along. One that takes the place of
-   * another for the same RD does so between two lookups, in whatever phase that is, and goes on from what it leaves.
+   * Follows exactly `configs`. Unchanged upstreams continue undisturbed; the records of removed ones are removed. An upstream that
+   * replaces another of the same RD takes over its copy, in any phase, without a lookup in between that lacks it.
    */
   async follow(configs: readonly UpstreamConfig[]): Promise<UpstreamChanges> {
     const changes: UpstreamChanges = { added: [], removed: [], changed: [], kept: [] };
@@ -92,7 +94,7 @@ export class UpstreamSet {
         changes.kept.push(name);
         continue;
       }
-      // The replica outlives a change of settings as long as it is of the same RD: lookups go on meanwhile.
+      // The copy survives a change of settings of the same RD, so that lookups are served meanwhile.
       const isSameDirectory = next?.uri === config.uri;
       const handover = isSameDirectory ? upstream.handOver?.() : undefined;
       if (handover !== undefined) handovers.set(name, handover);
@@ -135,7 +137,7 @@ export class UpstreamSet {
   }
 }
 
-/** As the configuration writes origins; what is no CoAP stays as it is. */
+/** Converts an origin to the form of the configuration. Returns other URIs unchanged. */
 function canonicalOrigin(text: string): string {
   const result = parseCoapOrigin(text);
   return result.ok ? result.origin.uri : text;

@@ -1,4 +1,4 @@
-/** Figures as they are told, written down and drawn. */
+/** Figures as text, in a file and as plots. */
 export interface Table {
   readonly title: string;
   /** What was done, in a sentence or two. */

@@ -32,7 +32,7 @@ export interface LoadResult {
 
 const STALL_MS = 1000;
 /**
- * Whoever sends to a process that sleeps pays for waking it, which clients on other machines do not cost a server: so long after
+ * Sending to a process that sleeps includes waking it, which clients on other machines do not cost a server: so long after
  * an answer this one stays awake, ms.
  */
 const AWAKE_MS = 0.5;

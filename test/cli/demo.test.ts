@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { runTributary } from "../peers/peers.js";
 
 test("the demo tells draft 6.2 to its end", { timeout: 120_000 }, async () => {
-  const told = await runTributary(["demo"], { timeoutMs: 110_000 });
-  expect(told.stderr).toBe("");
-  expect(told.status).toBe(0);
-  const lines = told.stdout.split("\n");
+  const demo = await runTributary(["demo"], { timeoutMs: 110_000 });
+  expect(demo.stderr).toBe("");
+  expect(demo.status).toBe(0);
+  const lines = demo.stdout.split("\n");
   expect(lines.filter((line) => /^\d+\. /.test(line))).toHaveLength(10);
   const last = lines.slice(lines.findIndex((line) => line.includes("evicted")));
   expect(last.filter((line) => line.includes('ep="endpoint1"'))).toHaveLength(1);
@@ -21,12 +21,12 @@ test("the demo lists its scenarios and refuses others", async () => {
   expect(refused.stderr).toMatch(/there is no scenario 6\.9; choose one of .*6\.2/);
 });
 
-test("every other scenario is told to its end", { timeout: 600_000 }, async () => {
+test("every other scenario runs to its end", { timeout: 600_000 }, async () => {
   const { stdout } = await runTributary(["demo", "--list"]);
   const names = stdout.split("\n").flatMap((line) => /^(\S+) {2,}\S/.exec(line)?.[1] ?? []);
   expect(names).toContain("6.2");
   for (const name of names.filter((one) => one !== "6.2" && one !== "SCENARIO")) {
-    const told = await runTributary(["demo", "--scenario", name, "--pace", "0"], { timeoutMs: 110_000 });
-    expect({ name, status: told.status, stderr: told.stderr }).toEqual({ name, status: 0, stderr: "" });
+    const demo = await runTributary(["demo", "--scenario", name, "--pace", "0"], { timeoutMs: 110_000 });
+    expect({ name, status: demo.status, stderr: demo.stderr }).toEqual({ name, status: 0, stderr: "" });
   }
 });

@@ -7,7 +7,7 @@ import type { CommandIo } from "tributary";
 /** Wall clock of the tests at monotonic time 0. */
 export const EPOCH_MS = Date.UTC(2026, 0, 1);
 
-/** A clock that stands still until told; timers fire when it passes them. */
+/** A clock that only moves when a test sets it; timers fire when it passes them. */
 export class ManualClock implements Clock {
   #nowMs = 0;
   #timers: { dueMs: number; callback: () => void }[] = [];

@@ -52,6 +52,6 @@ test("unfinished requests in all places are ended after 5 s, and others are answ
   await Promise.all(unfinished.map((socket) => once(socket.resume(), "close")));
   expect(performance.now() - startMs).toBeGreaterThan(4900);
   expect(await isHealthy(port)).toBe(true);
-  // The time-outs of Node are enforced every 30 s unless it is told otherwise: past the 10 s that are documented.
+  // The time-outs of Node are enforced every 30 s by default: past the 10 s that are documented.
   expect(performance.now() - startMs).toBeLessThan(28_000);
 });

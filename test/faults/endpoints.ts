@@ -1,6 +1,6 @@
 /**
  * `endpoints.ts PLAN`: a few hundred endpoints, each with a habit, that keep themselves registered as the draft's section 4.4.1
- * says: an RD that is silent is passed over for the next, one that forgot is told again. The journal goes to stdout.
+ * says: an RD that is silent is passed over for the next, one that lost the registration gets it again. The journal goes to stdout.
  * SIGUSR2: settle, that is stop moving, be acknowledged once more, then read every registration. SIGTERM: end.
  */
 import { setMaxListeners } from "node:events";

@@ -33,7 +33,7 @@ function plan(variant: Variant): RunOptions {
   };
 }
 
-/** Only with what this build can be told to do. */
+/** Only with options that this build has. */
 async function choose(variants: readonly Variant[]): Promise<{ variant: Variant; why: string | null }> {
   for (const variant of variants) if ((await whyRefused(variant)) === null) return { variant, why: null };
   const last = variants.at(-1) as Variant;

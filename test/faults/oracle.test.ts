@@ -168,7 +168,12 @@ describe("what RDs forget", () => {
 
   test.each([
     { name: "by an RD that has lost nothing", lives: [life(-500, true)], at: 5000, want: [1, 1] },
-    { name: "by one that began anew since", lives: [life(-500, true, 1000), life(2000, true)], at: 5000, want: [1, 0] },
+    {
+      name: "by one that registered again since",
+      lives: [life(-500, true, 1000), life(2000, true)],
+      at: 5000,
+      want: [1, 0],
+    },
     {
       name: "by one that was restarted with its store",
       lives: [life(-500, true, 1000), life(2000, false)],

@@ -8,7 +8,7 @@ export type Fault =
   | { readonly kind: "kill"; readonly host: Host; readonly remains: Remains }
   /** The host's link is down: senders learn it from the network. */
   | { readonly kind: "cut"; readonly host: Host }
-  /** One pair cannot talk, in both directions; nobody is told. */
+  /** One pair cannot communicate, in both directions, without any ICMP error. */
   | { readonly kind: "apart"; readonly rd: Host; readonly lp: Host }
   | { readonly kind: "one-way"; readonly from: Host; readonly to: Host }
   /** Of a hundred packets to and from a host, these are lost. */

@@ -7,13 +7,13 @@ export type Sighting =
   /** A whole endpoint lookup shows this from now on, until `gone`. Times are those of sending the lookup. */
   | { readonly kind: "shown"; readonly atMs: number; readonly ep: string; readonly href: string }
   | { readonly kind: "gone"; readonly lastMs: number; readonly ep: string; readonly href: string }
-  /** The whole endpoint lookup that was sent at this time was answered so much later; its answer is told before. */
+  /** The whole endpoint lookup that was sent at this time was answered so much later; its answer is reported before. */
   | { readonly kind: "listed"; readonly atMs: number; readonly tookMs: number }
   /** Links of an endpoint by a resource lookup, as `<href> <edition> <count>`; empty: none. */
   | { readonly kind: "links"; readonly ep: string; readonly digest: string }
   /** One answer has the same endpoint twice. */
   | { readonly kind: "double"; readonly atMs: number; readonly ep: string; readonly hrefs: readonly string[] }
-  /** Both lookups were answered; what was told before is what they show. */
+  /** Both lookups were answered; what was reported before is what they show. */
   | { readonly kind: "swept"; readonly atMs: number; readonly endpoints: number }
   /** How many upstreams the proxy holds a complete copy of. */
   | { readonly kind: "status"; readonly atMs: number; readonly complete: number }

@@ -58,7 +58,7 @@ describe("draft 4.4.2, loops", () => {
 });
 
 describe("configuration", () => {
-  test("a broken file is told with line and remedy, and exit status 2", async () => {
+  test("a broken file is reported with line and remedy, and exit status 2", async () => {
     const file = join(temporaryFolder(), "broken.yaml");
     writeFileSync(file, "name: x\nlookup:\n  upstream:\n    - coap://[::1]\n");
     const checked = await runTributary(["check", "-c", file]);

@@ -7,7 +7,7 @@ export interface CountedRequest {
   readonly code: number;
   /** Path and query as on the wire, e.g. `/rd-lookup/ep?d=f1`. */
   readonly target: string;
-  /** An Observe option with 0: an observation starts or is made anew. */
+  /** An Observe option with 0: an observation starts, or is renewed. */
   readonly isObservation: boolean;
 }
 

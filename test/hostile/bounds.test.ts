@@ -56,7 +56,7 @@ const codeAndAge = ({ code, options }: ClientResponse) => [
   options.some(({ number }) => number === OPTION.MAX_AGE),
 ];
 
-describe("SEC-12 what is reached is told, counted, and over when there is room again", () => {
+describe("SEC-12 a bound that is reached is logged, counted, and over when there is room again", () => {
   test("limits.registrations: 5.03 with Max-Age, until one has ended", async () => {
     const { register, rejected, clock, node, get } = await openBounded({ registrations: 3 });
     for (const ep of ["a", "b", "c"]) expect((await register(ep)).code).toBe(CODE.CREATED);

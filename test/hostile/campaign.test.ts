@@ -32,7 +32,7 @@ test("a mistake is found, made small, and made again from seed and number", asyn
   await expect(replay(surfaces, 3, index)).rejects.toThrow("chokes on it");
 });
 
-test("one that takes several inputs is told with those alone", async () => {
+test("one that takes several inputs is reported with those alone", async () => {
   const surfaces = textSurface(() => {
     let hasA = false;
     return {

@@ -31,7 +31,7 @@ const HOPELESS_MS = 4000;
 const CHECK_EVERY = 500;
 /** Inputs that are printed; the others are made again from the seed. */
 const MAX_SHOWN = 50;
-/** A target is made anew after so many inputs: what piles up is found by then, and a failure has a beginning. */
+/** A target is replaced after this many inputs: what piles up is found by then, and a failure has a beginning. */
 const INPUTS_PER_TARGET = 20_000;
 /** Growth of the heap that is no leak: caches that fill up, compiled code. */
 const MAX_GROWTH_BYTES = 48 * 1024 * 1024;

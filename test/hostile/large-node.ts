@@ -38,10 +38,10 @@ process.stdout.write(`listening ${node.listening.join(",")}\n`);
 process.stdout.write(`port ${new URL(node.listening[0] ?? "").port}\n`);
 process.once("SIGTERM", () => process.exit(0));
 
-/** Whoever started this waits for what it copies. */
-let told = -1;
+/** The parent process waits for what this one copies. */
+let reported = -1;
 setInterval(() => {
   const { total } = node.directory.counts();
-  if (total !== told) process.stdout.write(`total ${total}\n`);
-  told = total;
+  if (total !== reported) process.stdout.write(`total ${total}\n`);
+  reported = total;
 }, 500).unref();

@@ -44,7 +44,7 @@ async function startProxy(upstream: string, own: number, mode = "replicate"): Pr
   const config = { listen: uris, http: false, lookup, ...(own > 0 ? { registration: {} } : {}) };
   const node = await startLargeNode(config, own, 1000);
   onTestFinished(() => node.stop());
-  // Whoever is asked is not copied.
+  // An upstream that is asked is not copied.
   const expected = own + (mode === "forward" ? 0 : COUNT);
   const total = () => Number(/total (\d+)\n$/.exec(node.stdout())?.[1] ?? 0);
   await eventually(() => total() >= expected || undefined, { what: "the copy", timeoutMs: 100_000 });

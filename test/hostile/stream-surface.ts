@@ -13,7 +13,7 @@ import {
   watchedWorld,
 } from "./virtual-node.ts";
 
-/** What one of several hostile peers does next with its connection, made anew when it is over. */
+/** What one of several hostile peers does next with its connection, which is replaced when it has ended. */
 export interface HostileStep {
   readonly peer: number;
   readonly bytes: Uint8Array;
@@ -98,8 +98,8 @@ function makeBytes(chance: Chance): Uint8Array {
   const rest = datagram.subarray(4);
   const length = Math.max(0, rest.length - tokenLength);
   // Lengths that lie shift everything behind them.
-  const told = chance.is(0.03) ? chance.below(70_000) : length;
-  return Buffer.concat([lengthHeader(told, tokenLength), Uint8Array.of(datagram[1] ?? 0), rest]);
+  const claimedLength = chance.is(0.03) ? chance.below(70_000) : length;
+  return Buffer.concat([lengthHeader(claimedLength, tokenLength), Uint8Array.of(datagram[1] ?? 0), rest]);
 }
 
 function signal(chance: Chance): Uint8Array {

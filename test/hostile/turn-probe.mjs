@@ -38,7 +38,7 @@ function ownMs({ startMs, endMs, tookMs }) {
 }
 
 process.on("SIGUSR2", () => {
-  // What the observer has not been told yet comes before the timer.
+  // What the observer has not reported yet comes before the timer.
   setTimeout(() => {
     const longestMs = Math.max(0, ...turns.map(ownMs));
     const longestCollectionMs = Math.max(0, ...collections.map(({ duration }) => duration));

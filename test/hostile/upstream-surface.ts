@@ -113,7 +113,7 @@ class AttackedProxy implements Target<HostileAnswers> {
     this.#world.assertNoErrors();
   }
 
-  /** RDs that lost their memory are copied anew: then the proxy has what they have, and nothing else. */
+  /** RDs that lost their memory are copied again: then the proxy has what they have, and nothing else. */
   async finish(): Promise<void> {
     for (const pending of this.#pending) pending.count = 0;
     for (const rd of this.#rds.splice(0)) await settled(this.#world, rd.close());

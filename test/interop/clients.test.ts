@@ -33,29 +33,30 @@ describeWithPeers(["libcoap", "aiocoap"], "clients that were not written for thi
     });
   });
 
-  test("OBS-01 OBS-02 COA-06 libcoap, aiocoap and coap observe a lookup at a proxy and are told of changes at the RD", async () => {
+  test("OBS-01 OBS-02 COA-06 libcoap, aiocoap and coap observe a lookup at a proxy and are notified of changes at the RD", async () => {
     const rd = await openNode("registration: {}");
     const proxy = await openNode(`lookup: { upstreams: ["${rd.uri}"] }`);
     await eventually(() => proxy.upstreams()[0]?.phase === "live", { what: "the proxy to be live" });
     const uri = `${proxy.uri}/rd-lookup/ep?d=watched`;
-    const told = new Map<string, () => string>();
+    const texts = new Map<string, () => string>();
     const libcoap = startCoapObserver(uri);
-    told.set("libcoap", () => libcoap.stdout());
+    texts.set("libcoap", () => libcoap.stdout());
     const aiocoap = startAiocoapObserver(uri);
-    told.set("aiocoap", () => aiocoap.stdout());
+    texts.set("aiocoap", () => aiocoap.stdout());
     const nodeCoap = observeWithNodeCoap(uri);
-    told.set("coap", () => nodeCoap.text);
+    texts.set("coap", () => nodeCoap.text);
     const client = await openTestClient();
     await eventually(
       async () => {
         // The first change may come before an observer is there; it is then in its first answer.
         await client.register(rd.uri, ["ep=first", "d=watched", `base=coap://h`]);
-        return [...told.values()].every((text) => text().includes("first"));
+        return [...texts.values()].every((text) => text().includes("first"));
       },
       { what: "three observers", intervalMs: 200 },
     );
     await client.register(rd.uri, ["ep=second", "d=watched", "base=coap://h"]);
-    for (const [name, text] of told) await eventually(() => text().includes("second"), { what: `${name} to be told` });
+    for (const [name, text] of texts)
+      await eventually(() => text().includes("second"), { what: `${name} to be notified` });
   });
 });
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { openNode, openTestClient } from "../harness/nodes.js";
 import { aiocoapClient, coapClient, describeWithPeers, eventually } from "../peers/peers.js";
 
-/** Loopback is trusted unless told otherwise. */
+/** Loopback is trusted by default. */
 const STRICT = "amplification: { trusted: [] }";
 const LINKS = Array.from({ length: 60 }, (_, index) => `</sensors/${index}>;rt="ex.sensor"`).join(",");
 
@@ -28,7 +28,7 @@ describeWithPeers(["libcoap", "aiocoap"], "Echo with programs that were not writ
     expect([stdout.match(/sensors/g)?.length, stderr]).toEqual([60, ""]);
   });
 
-  test("SEC-07 aiocoap does not, and is told 4.01", async () => {
+  test("SEC-07 aiocoap does not, and gets 4.01", async () => {
     const node = await openDirectory(STRICT);
     const uri = `${node.uri}/rd-lookup/res?ep=big`;
     const refused = await aiocoapClient(["-m", "GET", uri]);

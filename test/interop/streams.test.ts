@@ -53,24 +53,24 @@ describeWithPeers(["libcoap", "aiocoap"], "CoAP over TCP with programs that were
     expect(whole.stdout.match(/sensors\//g)).toHaveLength(400 * 60); // some 1.8 MB
   });
 
-  test("libcoap and aiocoap observe a lookup at a proxy and are told of changes at the RD", async () => {
+  test("libcoap and aiocoap observe a lookup at a proxy and are notified of changes at the RD", async () => {
     const rd = await openNode("registration: {}", systemClock(), "coap+tcp");
     const proxy = await openNode(`lookup: { upstreams: ["${rd.uri}"] }`, systemClock(), "coap+tcp");
     await eventually(() => proxy.upstreams()[0]?.phase === "live", { what: "the proxy to be live" });
     const uri = `${proxy.uri}/rd-lookup/ep?d=watched`;
-    const told = { libcoap: startCoapObserver(uri), aiocoap: startAiocoapObserver(uri, TCP) };
+    const observers = { libcoap: startCoapObserver(uri), aiocoap: startAiocoapObserver(uri, TCP) };
     const client = await openTestClient();
     await eventually(
       async () => {
         // The first change may come before an observer is there; it is then in its first answer.
         await client.register(rd.uri, ["ep=first", "d=watched", "base=coap://h"]);
-        return Object.values(told).every((observer) => observer.stdout().includes("first"));
+        return Object.values(observers).every((observer) => observer.stdout().includes("first"));
       },
       { what: "two observers", intervalMs: 200 },
     );
     await client.register(rd.uri, ["ep=second", "d=watched", "base=coap://h"]);
-    for (const [name, observer] of Object.entries(told)) {
-      await eventually(() => observer.stdout().includes("second"), { what: `${name} to be told` });
+    for (const [name, observer] of Object.entries(observers)) {
+      await eventually(() => observer.stdout().includes("second"), { what: `${name} to be notified` });
     }
   });
 

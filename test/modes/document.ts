@@ -42,7 +42,7 @@ ${table(["upstream", "part is", "requests that it costs", "shown of an endpoint 
 - **Requests**: a resource lookup asks the endpoint lookup as well where links of one endpoint may come from several places, and only
   the resource lookup where not. What was asked before is answered out of the cache. A \`count\` that turns out too small, because part
   of it is superseded, costs the same once more.
-- **Ages** are told in whole seconds by an RD that is asked: of two registrations within a second either may be shown.
+- **Ages**: an RD that is asked gives them in whole seconds, so of two registrations within a second either may be shown.
 - **Whose link it is** a plain RD that is asked tells by the base, where no other endpoint has it. Links that cannot be attributed are
   shown ([details](caching.md#endpoints-that-move-outside-replicate)).
 - **A newer registration that does not match the lookup** and that the proxy holds no copy of is not seen, and the older one is shown.

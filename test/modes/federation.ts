@@ -184,16 +184,16 @@ export class Federation {
 
   /** Observe a lookup; the answers so far, which grow. */
   observe({ address }: Host, kind: "ep" | "res", query: string): readonly string[] {
-    const told: string[] = [];
+    const bodies: string[] = [];
     const observation = this.#client.observe(
       { method: METHOD.GET, uri: `coap://[${address}]/rd-lookup/${kind}?${query}` },
       {
-        onNotification: ({ payload }) => told.push(new TextDecoder().decode(payload)),
-        onEnd: () => told.push("ended"),
+        onNotification: ({ payload }) => bodies.push(new TextDecoder().decode(payload)),
+        onEnd: () => bodies.push("ended"),
       },
     );
     this.#closing.unshift(async () => observation.cancel());
-    return told;
+    return bodies;
   }
 
   /** Register at an RD; the registration resource as its proxies show it. */

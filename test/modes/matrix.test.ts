@@ -103,7 +103,7 @@ describe.each(CELLS)("$name", (cell) => {
   });
 
   test.runIf(isCohosted)(
-    "LPX-12 what is registered here stays when the endpoint has registered elsewhere since, and its end is told",
+    "LPX-12 what is registered here stays when the endpoint has registered elsewhere since, and its end is notified",
     async () => {
       const { federation, second, proxy, put } = await open(cell);
       const own = (await put(proxy, "m")).slice(proxy.uri.length);
@@ -115,11 +115,11 @@ describe.each(CELLS)("$name", (cell) => {
       expect((await federation.lookup(proxy, "res", "ep=m", 1)).targets).toEqual(["coap://m.example/t"]);
       const [aged] = (await federation.lookup(proxy, "ep", "href=/*&lt-age")).links;
       expect(Number(aged?.attributes.find(([name]) => name === "lt-age")?.[1])).toBeGreaterThanOrEqual(6);
-      const told = federation.observe(proxy, "ep", "href=/*");
+      const bodies = federation.observe(proxy, "ep", "href=/*");
       await federation.world.clock.advance(1000);
       await federation.request(proxy, own, { method: METHOD.DELETE });
       await federation.world.clock.advance(1000);
-      expect(told.map((text) => text.includes(own))).toEqual([true, false]);
+      expect(bodies.map((text) => text.includes(own))).toEqual([true, false]);
       expect((await federation.lookup(proxy, "ep", "href=/*")).targets).toEqual([]);
     },
   );

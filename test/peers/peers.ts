@@ -134,7 +134,7 @@ export type RunOptions = ProcessOptions & { readonly timeoutMs?: number };
 
 /**
  * Run libcoap's client to its end. The payload is on stdout. It ends with 0 also after an error response, whose code is on
- * stderr (`4.04 Not Found`), and after having waited 5 s in vain.
+ * stderr (`4.04 Not Found`), and after 5 s without a response.
  */
 export function coapClient(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   return runProcess(coapClientPath(), ["-B", "5", ...args], options);

@@ -56,7 +56,7 @@ test("a full disk refuses registrations, takes nothing away, and is over when th
   expect(acknowledged.length).toBeGreaterThan(100);
   expect(refused.length).toBeGreaterThanOrEqual(100);
   expect(await endpoints(client, rd)).toEqual([...acknowledged].sort());
-  // Told when it begins to fail: not for every registration, and again only where one fitted in between.
+  // Logged when it begins to fail: not for every registration, and again only where one fitted in between.
   for (const message of [/the registration store failed/g, /state cannot be written/g]) {
     const times = first.stderr().match(message)?.length ?? 0;
     expect(times).toBeGreaterThanOrEqual(1);

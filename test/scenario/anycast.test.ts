@@ -150,7 +150,7 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "draft 6.2.2, four nodes with
     const moved = await register("host4", "ep=moving&lt=3600");
     const movedMs = performance.now() - startedMs;
     expect(moved).toMatch(/^\/reg\/host2\//);
-    // A dead process is told by the network: nobody waited for it.
+    // The network reports a dead process: nobody waited for it.
     for (const [host, { timeout }] of Object.entries(await forwardedAt(network)))
       if (host !== "host3") expect({ host, timeout }).toEqual({ host, timeout: 0 });
     for (const site of HOSTS) {

@@ -108,14 +108,14 @@ describeWithPeers([], "draft 6.2.1, a proxy that keeps what concerns its own fac
         },
       },
     });
-    const told = await eventually(
+    const table = await eventually(
       async () => {
         const { stdout } = await runTributary(["status", "--at", `http://${http}`]);
         return stdout.includes("live") ? stdout : false;
       },
       { what: "the status" },
     );
-    expect(told).toMatch(new RegExp(`here +live +feed +d=${HERE} or rt=light`));
-    expect(told).toMatch(/central +\S+ +none +none/);
+    expect(table).toMatch(new RegExp(`here +live +feed +d=${HERE} or rt=light`));
+    expect(table).toMatch(/central +\S+ +none +none/);
   });
 });

@@ -262,7 +262,7 @@ function configOf(plan: NodePlan, hosts: readonly Host[], scheme: Scheme) {
   const tiers = (plan.tiers ?? []).map((name) => `{ name: ${name}, uri: "${uri(name)}", tier: true }`);
   // Families come and go while questions are asked; what is cached would be older than the oracle allows.
   const auto = "auto: { threshold: 3, cold: 30s }, cache: { entries: 0 }";
-  // Whoever checks the answers asks over UDP, on a network of which only that link is perfect.
+  // The checks of lookups ask over UDP, on a network of which only that link is perfect.
   const listened = scheme === "coap" ? [scheme] : ["coap", scheme];
   const replicas = plan.isRd ? "" : ', replicas: ["any"]';
   const lines = [

@@ -62,7 +62,7 @@ export class Ledger {
     this.#note = deps.note;
   }
 
-  /** All that `rd` acknowledged and was not told to remove, ended or not. */
+  /** All that `rd` acknowledged and nobody removed, ended or not. */
   records(rd: string): LedgerRecord[] {
     return [...(this.#records.get(rd)?.values() ?? [])];
   }

@@ -79,7 +79,7 @@ export class Oracle {
     });
   }
 
-  /** What of these RDs has to be shown by whoever follows them: acknowledged `visibleMs` ago, and not about to end. */
+  /** What of these RDs has to be shown by the proxies that follow them: acknowledged `visibleMs` ago, and not about to end. */
   expectedKeys(rds: readonly string[], nowMs: number, visibleMs: number): LedgerRecord[] {
     return rds
       .flatMap((rd) => this.#ledger.records(rd))
@@ -253,7 +253,7 @@ function followed(lp: NodePlan): string[] {
 }
 
 /**
- * What an RD that is asked tells of ages is in whole seconds. A newer registration that does not match the lookup is not told at
+ * An RD that is asked gives ages in whole seconds. A newer registration that does not match the lookup is not part of the result at
  * all, so that the older one is shown (docs/modes.md).
  */
 function askedErrorMs(criteria: Question["criteria"], clockErrorMs: number): number {

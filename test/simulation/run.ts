@@ -250,7 +250,7 @@ class Simulation {
     return (await Promise.all(probed)).flat();
   }
 
-  /** Whoever is undisturbed agrees with the others about what changed some seconds before `askedMs`. */
+  /** Every undisturbed proxy agrees with the others about what changed some seconds before `askedMs`. */
   #checkProbedAgreement(answers: readonly ProbedAnswer[], askedMs: number): void {
     const { clock } = this.#federation.world;
     const settledMs = VISIBLE_MS + clock.nowMs() - askedMs;

@@ -82,7 +82,7 @@ export interface Plan {
   readonly nodes: readonly NodePlan[];
   readonly endpoints: readonly EndpointPlan[];
   readonly episodes: readonly Episode[];
-  /** Renewals at different RDs that are further apart are told apart by everybody, ms. */
+  /** Renewals at different RDs that are further apart are distinguished by every proxy, ms. */
   readonly clockErrorMs: number;
 }
 
@@ -201,7 +201,7 @@ function planFollowing(dice: Dice, rds: readonly string[]): { upstreams: readonl
   return { upstreams: rds, mode };
 }
 
-/** In some federations nodes have memory for a part only of what they are told. */
+/** In some federations nodes have memory for a part only of what they receive. */
 function planBudgets(dice: Dice, nodes: readonly NodePlan[], endpoints: number): NodePlan[] {
   const share = dice.pick([0, 0, 0.5]);
   return nodes.map((node) => {

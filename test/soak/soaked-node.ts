@@ -11,7 +11,7 @@ export interface SoakedNode {
   readonly samples: readonly Sample[];
   /** Lines that it logged as errors. */
   readonly errors: readonly string[];
-  /** Status or signal with which it ended, before it was told to; null while it runs. */
+  /** Status or signal with which it ended, before it was asked to; null while it runs. */
   readonly ended: number | string | null;
   stop(): Promise<void>;
 }

@@ -27,7 +27,7 @@ export { leadsAstray } from "./message/followable-uri.js";
 export { GrowingBytes } from "./message/growing-bytes.js";
 export { addressHolder, isMulticastAddress } from "./message/ip-address.js";
 export { isRequestCode } from "./message/message.js";
-export { decodeUint, encodeUint } from "./message/option-values.js";
+export { decodeUint, encodeUint, isSafeToForward } from "./message/option-values.js";
 export type { PreconditionTarget } from "./message/preconditions.js";
 export { meetsPrecondition } from "./message/preconditions.js";
 export type { ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./node/coap-listener.js";
@@ -45,6 +45,7 @@ export type {
 } from "./server/amplification-guard.js";
 export { createAmplificationGuard } from "./server/amplification-guard.js";
 export { errorResponse } from "./server/response.js";
+export { SharedPlaces } from "./server/shared-places.js";
 export type { ConnectStream } from "./tcp/client.js";
 export { encodeFrame, StreamParser } from "./tcp/framing.js";
 export type { StreamLimits } from "./tcp/limits.js";
@@ -70,6 +71,7 @@ export type {
   ObservedResource,
   Observer,
   Peer,
+  PeerConnection,
   Precondition,
   RequestControl,
   RequestHandler,

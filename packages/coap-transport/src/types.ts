@@ -34,6 +34,28 @@ export interface LocalAddress {
  */
 export type SourceProof = "trusted" | "fresh" | "seen" | "none";
 
+/**
+ * A connection that a peer made to this server (RFC 8323), for requests in the other direction, also long after the request that it
+ * is a part of. Errors are those of `CoapClient`; once the connection is over, UNREACHABLE.
+ */
+export interface PeerConnection {
+  readonly peer: Peer;
+  /** Scheme and authority of the peer, which the URIs of `request` and `observe` begin with. */
+  readonly origin: string;
+  readonly isOpen: boolean;
+  request(request: ClientRequest, control?: RequestControl): Promise<ClientResponse>;
+  observe(request: ClientRequest, listener: ObservationListener, control?: ObservationControl): Observation;
+  /**
+   * Keeps the connection although nothing is under way: it is not released as idle, and a silent peer is pinged (RFC 8323 section
+   * 5.4). Returns the function that gives it up.
+   */
+  hold(): () => void;
+  /** Calls `listener` once when the connection is over; soon, when it is over already. Returns the unsubscribe function. */
+  onClosed(listener: () => void): () => void;
+  /** Ends the connection in good order. */
+  release(): void;
+}
+
 /** Conditions of a request (RFC 7252 section 5.10.8). */
 export interface Precondition {
   /** Values of If-Match; an empty value stands for any representation; none: the option is absent. */
@@ -80,6 +102,8 @@ export interface ServerRequest {
   readonly local: LocalAddress;
   /** Asks the sender of this request something. Absent: it can be asked like any other host only. */
   readonly askPeer?: AskPeer;
+  /** The connection that it came by; absent over datagrams. */
+  readonly connection?: PeerConnection;
 }
 
 /** What a handler answers. The transport adds token, message id, Block2, Observe and Size2. */
@@ -171,6 +195,11 @@ export interface RequestHandler {
    * answered with 4.02: a condition is never accepted without effect. Conditions of safe requests are evaluated by the transport.
    */
   readonly evaluatesPreconditions?: boolean;
+  /**
+   * Whether the handler passes a request on to another server, as a proxy does: critical options that are not understood and are
+   * safe to forward (RFC 7252 section 5.4.2) are that server's business, and not refused here. Absent: it does not.
+   */
+  readonly relays?: (request: ServerRequest) => boolean;
 }
 
 /** A request that this node sends. */
@@ -189,6 +218,11 @@ export interface ClientRequest {
   readonly payload?: Uint8Array;
   /** Default true over UDP. */
   readonly confirmable?: boolean;
+  /**
+   * The request is that of another client, which gets the response as it is: options that are not understood and are safe to
+   * forward (RFC 7252 section 5.7.1) do not refuse it, and a 4.01 with Echo is a response like any other. Default false.
+   */
+  readonly isRelayed?: boolean;
 }
 
 /** A complete response: Block2 has been assembled (all blocks of one ETag). */

@@ -86,7 +86,8 @@ class Client implements CoapClient {
     { control, scope }: { readonly control: RequestControl; readonly scope: OperationScope },
   ): Promise<ClientResponse> {
     const deps = { clock: this.#deps.env.clock, channel };
-    const operation = scope.own(new RequestOperation(deps, request.confirmable ?? true));
+    const { confirmable: isConfirmable = true, isRelayed = false } = request;
+    const operation = scope.own(new RequestOperation(deps, { isConfirmable, isRelayed }));
     const isInBlocks = needsBlocks(request.payload?.length ?? 0, { szx: this.#szx, capacity: channel.capacity });
     const tag = isInBlocks ? this.#tags.take(`${request.method} ${request.uri}`) : null;
     try {
@@ -156,7 +157,7 @@ class Client implements CoapClient {
     { control, capacity }: { control: RequestControl; capacity: StreamCapacity | undefined },
   ): ReturnType<typeof downloadBody> {
     const { method, payload = EMPTY_BYTES, etags } = request;
-    const ask = askWithEcho(operation.ask);
+    const ask = request.isRelayed === true ? operation.ask : askWithEcho(operation.ask);
     const upload = { method, options: withOptions(options, etagOptions(etags)), payload };
     const head = await uploadBody(ask, upload, { szx: this.#szx, capacity });
     const maxBodyBytes = control.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;

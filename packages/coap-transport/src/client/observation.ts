@@ -161,12 +161,13 @@ export class ClientObservation implements Observation, ResponseSink {
   onResponse(message: Message, isPiggybacked: boolean): boolean {
     const phase = this.#phase;
     if (phase.kind !== "running") return false;
-    if (hasUnknownCritical(message.options)) {
+    if (hasUnknownCritical(message.options, this.#isRelayed)) {
       this.#end(new TransportError("MALFORMED", "a notification has a critical option that is not understood"));
       return false;
     }
     const isAnswer = this.#registration?.isAnsweredBy(isPiggybacked, this.#last === null) ?? false;
-    const echo = isAnswer && message.code === CODE.UNAUTHORIZED && !this.#isChallenged ? echoOf(message) : undefined;
+    const mayBeChallenge = message.code === CODE.UNAUTHORIZED && !this.#isChallenged && !this.#isRelayed;
+    const echo = isAnswer && mayBeChallenge ? echoOf(message) : undefined;
     if (echo !== undefined) {
       this.#isChallenged = true;
       this.#echo = echo; // RFC 9175 section 2.3
@@ -234,11 +235,13 @@ export class ClientObservation implements Observation, ResponseSink {
       return;
     }
     const { channel } = connection;
-    const operation = new RequestOperation({ clock: this.#deps.clock, channel }, true);
+    const isRelayed = this.#isRelayed;
+    const operation = new RequestOperation({ clock: this.#deps.clock, channel }, { isConfirmable: true, isRelayed });
     this.#fetch = operation;
     const { method, payload = EMPTY_BYTES } = this.#options.request;
     const options = this.#echo === null ? connection.options : withEcho(connection.options, this.#echo);
-    downloadBody(askWithEcho(operation.ask), { method, options, payload }, head, {
+    const ask = isRelayed ? operation.ask : askWithEcho(operation.ask);
+    downloadBody(ask, { method, options, payload }, head, {
       maxBodyBytes,
       capacity: channel.capacity,
     }).then(
@@ -295,6 +298,10 @@ export class ClientObservation implements Observation, ResponseSink {
 
   #isOver(): boolean {
     return this.#phase.kind === "over";
+  }
+
+  get #isRelayed(): boolean {
+    return this.#options.request.isRelayed ?? false;
   }
 
   #tell(call: () => void): void {

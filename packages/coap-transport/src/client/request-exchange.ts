@@ -12,18 +12,20 @@ export class RequestExchange implements ResponseSink, SendSink {
   readonly #token: Uint8Array;
   readonly #deadlineMs: number;
   readonly #sending: { cancel(): void };
+  readonly #isRelayed: boolean;
   #timer: Timer | null = null;
   #isOver = false;
 
   /** Sends at once; calls `settle` exactly once. */
   constructor(
     deps: { clock: Clock; channel: RequestChannel },
-    request: { message: OutgoingMessage; isConfirmable: boolean },
+    request: { message: OutgoingMessage; isConfirmable: boolean; isRelayed?: boolean },
     settle: (result: Message | TransportError) => void,
   ) {
     this.#clock = deps.clock;
     this.#channel = deps.channel;
     this.#settle = settle;
+    this.#isRelayed = request.isRelayed ?? false;
     this.#token = deps.channel.newToken();
     this.#deadlineMs = deps.clock.nowMs() + deps.channel.patienceMs;
     deps.channel.bind(this.#token, this);
@@ -32,7 +34,7 @@ export class RequestExchange implements ResponseSink, SendSink {
   }
 
   onResponse(message: Message): boolean {
-    if (hasUnknownCritical(message.options)) {
+    if (hasUnknownCritical(message.options, this.#isRelayed)) {
       this.finish(new TransportError("MALFORMED", "the response has a critical option that is not understood"));
       return false;
     }

@@ -7,18 +7,24 @@ import { RequestExchange } from "./request-exchange.js";
 /** Send one message and wait for its response. */
 export type Ask = (message: OutgoingMessage) => Promise<Message>;
 
+export interface RequestOperationOptions {
+  readonly isConfirmable: boolean;
+  /** See `ClientRequest`. */
+  readonly isRelayed: boolean;
+}
+
 /** A sequence of exchanges with one peer that serves one purpose and is stopped as a whole. */
 export class RequestOperation {
   /** Bytes of all responses so far. */
   wireBytes = 0;
   readonly #deps: { clock: Clock; channel: RequestChannel };
-  readonly #isConfirmable: boolean;
+  readonly #options: RequestOperationOptions;
   #current: RequestExchange | null = null;
   #stopped: TransportError | null = null;
 
-  constructor(deps: { clock: Clock; channel: RequestChannel }, isConfirmable: boolean) {
+  constructor(deps: { clock: Clock; channel: RequestChannel }, options: RequestOperationOptions) {
     this.#deps = deps;
-    this.#isConfirmable = isConfirmable;
+    this.#options = options;
   }
 
   /** @throws {TransportError} as the exchange fails, or as `stop` was told. */
@@ -28,7 +34,7 @@ export class RequestOperation {
         reject(this.#stopped);
         return;
       }
-      this.#current = new RequestExchange(this.#deps, { message, isConfirmable: this.#isConfirmable }, (result) => {
+      this.#current = new RequestExchange(this.#deps, { message, ...this.#options }, (result) => {
         if (result instanceof TransportError) {
           reject(result);
           return;

@@ -1,21 +1,31 @@
 import { findOption } from "../message/block-option.js";
 import { DEFAULT_MAX_AGE_S, OPTION } from "../message/codes.js";
 import type { Message } from "../message/message.js";
-import { decodeText, decodeUint, isCritical, reservedLocationOption } from "../message/option-values.js";
+import {
+  decodeText,
+  decodeUint,
+  isCritical,
+  isSafeToForward,
+  reservedLocationOption,
+} from "../message/option-values.js";
 import type { ClientResponse, CoapOption, Peer } from "../types.js";
 
 /** Critical options that mean something in a response; all others refuse it (RFC 7252 section 5.4.1). */
 const CRITICAL_IN_RESPONSES: readonly number[] = [OPTION.BLOCK1, OPTION.BLOCK2];
 
-/** Does the response have an option that must be understood and is not (RFC 7252 sections 5.4.1, 5.4.3, 5.4.5)? */
-export function hasUnknownCritical(options: readonly CoapOption[]): boolean {
+/**
+ * Does the response have an option that must be understood and is not (RFC 7252 sections 5.4.1, 5.4.3, 5.4.5)? Of a response that
+ * is relayed only those count that are not safe to forward (section 5.7.1).
+ */
+export function hasUnknownCritical(options: readonly CoapOption[], isRelayed = false): boolean {
   let previous = -1;
   for (const { number, value } of options) {
     const isKnown = CRITICAL_IN_RESPONSES.includes(number) && value.length <= 3 && number !== previous;
-    if (isCritical(number) && !isKnown) return true;
+    const isForOthers = isRelayed && isSafeToForward(number);
+    if (isCritical(number) && !isKnown && !isForOthers) return true;
     previous = number;
   }
-  return reservedLocationOption(options) !== null;
+  return reservedLocationOption(options) !== null && !isRelayed;
 }
 
 /** The value of an option of format uint, absent when missing or longer than allowed (then ignored, section 5.4.3). */

@@ -86,6 +86,11 @@ export function reservedLocationOption(options: readonly CoapOption[]): number |
   return hasLocation ? reserved.number : null;
 }
 
+/** May a proxy that does not understand an option pass it on (RFC 7252 section 5.4.2)? */
+export function isSafeToForward(number: number): boolean {
+  return (number & 2) === 0;
+}
+
 /** Is an option that is not understood to be refused rather than ignored (RFC 7252 section 5.4.1)? */
 export function isCritical(number: number): boolean {
   return (number & 1) === 1;

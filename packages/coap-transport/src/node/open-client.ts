@@ -10,7 +10,13 @@ import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "../message/codes.js";
 import { type ConnectStream, createTcpPeers } from "../tcp/client.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
-import type { CoapClient, TransmissionParameters, TransportCounters, TransportLimits } from "../types.js";
+import type {
+  CoapClient,
+  RequestHandler,
+  TransmissionParameters,
+  TransportCounters,
+  TransportLimits,
+} from "../types.js";
 import { createCounters, createUdpCore, type UdpCore } from "../udp/core.js";
 import { connectTcp } from "./tcp-socket.js";
 import { canonicalAddress, openUdpSocket } from "./udp-socket.js";
@@ -21,6 +27,11 @@ export interface OpenCoapClientDeps {
   readonly resolve?: ResolveName;
   /** Makes the connections of `coap+tcp`. Default: those of the system. */
   readonly connectStream?: ConnectStream;
+  /**
+   * Serves what peers ask over the `coap+tcp` connections of this client (RFC 8323 section 3); these are then kept until they are
+   * lost or the client is closed. Default: such requests are answered with 5.01.
+   */
+  readonly handler?: RequestHandler;
 }
 
 export interface OpenCoapClientOptions {
@@ -54,7 +65,9 @@ export async function openCoapClient(
   const { env, connectStream = connectTcp, resolve = resolveByHost } = deps;
   const counters = options.counters ?? createCounters();
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
-  const connections = createTcpPeers({ env, counters, connectStream }, streamLimits);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const service = deps.handler === undefined ? {} : { service: { handler: deps.handler, limits } };
+  const connections = createTcpPeers({ env, counters, connectStream, ...service }, streamLimits);
   const channelTo = ({ scheme, port }: NamedTarget, address: string): Promise<RequestChannel> =>
     (scheme === "coap" ? sockets : connections).channelTo(canonicalAddress(address), port);
   const probe = async (target: NamedTarget, address: string, signal: AbortSignal): Promise<void> => {
@@ -73,7 +86,6 @@ export async function openCoapClient(
     connections.close();
     await sockets.close();
   };
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   return createClient({ env, connect, onClose, schemes: SCHEMES }, limits);
 }
 

@@ -184,7 +184,8 @@ class Dispatcher implements ServerDispatch {
 
   /** Whatever is answered without asking the handler. */
   #answerEarly(request: IncomingRequest): Reply | Promise<Reply> | null {
-    if (request.failure !== null) return this.#refuse(request, request.failure.code, request.failure.diagnostic);
+    const failure = request.failure ?? this.#refusedOption(request);
+    if (failure !== null) return this.#refuse(request, failure.code, failure.diagnostic);
     if (request.method > METHOD.IPATCH) return this.#refuse(request, CODE.METHOD_NOT_ALLOWED, "unknown method");
     if (request.precondition !== undefined && !this.#evaluatesPrecondition(request))
       return this.#refuse(request, CODE.BAD_OPTION, "If-Match and If-None-Match are not supported here");
@@ -199,6 +200,11 @@ class Dispatcher implements ServerDispatch {
     countRejected(this.#deps.counters, "overload");
     const busy = uintOption(OPTION.MAX_AGE, OVERLOAD_MAX_AGE_S);
     return this.#reply(request, errorMessage(CODE.UNAVAILABLE, "too many requests at once", [busy]));
+  }
+
+  #refusedOption(request: IncomingRequest): IncomingRequest["unknownOption"] {
+    if (request.unknownOption === null) return null;
+    return this.#deps.handler.relays?.(request) === true ? null : request.unknownOption;
   }
 
   /** Safe requests are evaluated by their response; before anything is changed only the handler knows what there is. */

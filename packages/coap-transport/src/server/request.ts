@@ -1,9 +1,24 @@
 import { type Block, decodeBlock } from "../message/block-option.js";
 import { CODE, METHOD, OPTION } from "../message/codes.js";
 import type { Message } from "../message/message.js";
-import { decodeText, decodeUint, isCritical, reservedLocationOption } from "../message/option-values.js";
+import {
+  decodeText,
+  decodeUint,
+  isCritical,
+  isSafeToForward,
+  reservedLocationOption,
+} from "../message/option-values.js";
 import type { StreamCapacity } from "../message/stream-capacity.js";
-import type { AskPeer, CoapOption, LocalAddress, Peer, Precondition, ServerRequest, SourceProof } from "../types.js";
+import type {
+  AskPeer,
+  CoapOption,
+  LocalAddress,
+  Peer,
+  PeerConnection,
+  Precondition,
+  ServerRequest,
+  SourceProof,
+} from "../types.js";
 import type { AmplificationGuard } from "./amplification-guard.js";
 
 /** Where a request came from and through. */
@@ -13,6 +28,7 @@ export interface RequestContext {
   readonly scheme: string;
   readonly local: LocalAddress;
   readonly askPeer?: AskPeer;
+  readonly connection?: PeerConnection;
   /** How bodies go to the peer; absent over datagrams. */
   readonly capacity?: StreamCapacity;
 }
@@ -47,6 +63,7 @@ export class IncomingRequest implements ServerRequest {
   readonly scheme: string;
   readonly local: LocalAddress;
   readonly askPeer?: AskPeer;
+  readonly connection?: PeerConnection;
 
   readonly token: Uint8Array;
   readonly capacity: StreamCapacity | undefined;
@@ -57,6 +74,8 @@ export class IncomingRequest implements ServerRequest {
   asksSize2 = false;
   noResponse = 0;
   failure: RequestFailure | null = null;
+  /** A critical option that only the server which the request is relayed to need understand. */
+  unknownOption: RequestFailure | null = null;
   readonly #guard: AmplificationGuard | undefined;
   #sourceProof: SourceProof | undefined;
 
@@ -74,10 +93,11 @@ export class IncomingRequest implements ServerRequest {
     this.scheme = context.scheme;
     this.local = context.local;
     if (context.askPeer !== undefined) this.askPeer = context.askPeer;
+    if (context.connection !== undefined) this.connection = context.connection;
     for (const option of message.options) {
       if (this.#understand(option.number, option.value)) continue;
       // RFC 7252 sections 5.4.1, 5.4.3, 5.4.5: unknown, of wrong length, or repeated without right.
-      if (isCritical(option.number)) this.#fail(CODE.BAD_OPTION, `critical option ${option.number} not understood`);
+      if (isCritical(option.number)) this.#refuseOption(option.number);
     }
     const reserved = reservedLocationOption(message.options);
     if (reserved !== null)
@@ -196,6 +216,12 @@ export class IncomingRequest implements ServerRequest {
     const hopLimit = value.length === 1 ? (value[0] as number) : 0;
     if (hopLimit === 0) this.#fail(CODE.BAD_REQUEST, "Hop-Limit must be 1 to 255");
     else this.hopLimit ??= hopLimit;
+  }
+
+  #refuseOption(number: number): void {
+    const failure = { code: CODE.BAD_OPTION, diagnostic: `critical option ${number} not understood` };
+    if (isSafeToForward(number)) this.unknownOption ??= failure;
+    else this.failure ??= failure;
   }
 
   #fail(code: number, diagnostic: string): void {

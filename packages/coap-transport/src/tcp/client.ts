@@ -4,11 +4,12 @@ import { TransportError } from "../errors.js";
 import { CODE } from "../message/codes.js";
 import type { Message } from "../message/message.js";
 import { errorMessage } from "../server/response.js";
-import type { TransportCounters } from "../types.js";
+import type { Peer, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
 import { TcpConnection } from "./connection.js";
 import type { StreamLimits } from "./limits.js";
 import { streamPeer } from "./peer.js";
 import { createTcpRequests, type TcpRequests } from "./requests.js";
+import { StreamService } from "./stream-service.js";
 import type { StreamSocket } from "./stream-socket.js";
 
 /** Makes a connection. Rejects with a TransportError UNREACHABLE. */
@@ -18,6 +19,11 @@ export interface TcpPeersDeps {
   readonly env: Environment;
   readonly counters: TransportCounters;
   readonly connectStream: ConnectStream;
+  /**
+   * Serves what peers ask over the connections of this client (RFC 8323 section 3). Connections are then kept until they are lost or
+   * the client is closed. Absent: such requests are answered with 5.01.
+   */
+  readonly service?: { readonly handler: RequestHandler; readonly limits: TransportLimits };
 }
 
 /** The connections of a client, one per peer: made when needed, released when of no use for long. */
@@ -39,6 +45,12 @@ interface Entry {
 export function createTcpPeers(deps: TcpPeersDeps, options: StreamLimits): TcpPeers {
   const limits = { ...options, idleMs: options.idleMs * IDLE_SHARE };
   const entries = new Map<string, Entry>();
+  const connections = new Map<string, TcpConnection>();
+  const connectionOf = (peer: Peer): TcpConnection | undefined => connections.get(peer.key);
+  const service =
+    deps.service === undefined
+      ? null
+      : new StreamService({ ...deps, ...deps.service, connectionOf }, deps.service.limits);
   let isClosed = false;
 
   function forget(key: string, entry: Entry): void {
@@ -63,13 +75,18 @@ export function createTcpPeers(deps: TcpPeersDeps, options: StreamLimits): TcpPe
           counters,
           owner: {
             onReady: () => resolve(requests),
-            // RFC 8323 section 3: both sides may ask; this one serves nothing.
-            onRequest: ({ token }: Message) =>
-              void connection.send(token, errorMessage(CODE.NOT_IMPLEMENTED, "not a server")),
+            // RFC 8323 section 3: both sides may ask.
+            onRequest(message: Message) {
+              if (service !== null)
+                return service.handle(connection, message, { scheme: "coap+tcp", local: socket.local });
+              connection.send(message.token, errorMessage(CODE.NOT_IMPLEMENTED, "not a server"));
+            },
             onResponse: (message) => requests.handleResponse(message),
-            isInUse: () => requests.size > 0,
+            isInUse: () => requests.size > 0 || service !== null,
             onClosed(error) {
               forget(key, entry());
+              connections.delete(peer.key);
+              service?.forgetPeer(peer);
               requests.fail(isClosed ? closedError() : error);
               reject(error);
             },
@@ -78,6 +95,7 @@ export function createTcpPeers(deps: TcpPeersDeps, options: StreamLimits): TcpPe
         limits,
       );
       entry().connection = connection;
+      connections.set(peer.key, connection);
     });
   }
 
@@ -101,6 +119,7 @@ export function createTcpPeers(deps: TcpPeersDeps, options: StreamLimits): TcpPe
     },
     close() {
       isClosed = true;
+      service?.close();
       for (const { connection } of [...entries.values()]) connection?.release();
       entries.clear();
     },

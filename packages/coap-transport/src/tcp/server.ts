@@ -2,13 +2,10 @@ import type { Environment } from "@tributary/runtime";
 import { createAskPeer } from "../client/ask-peer.js";
 import type { RequestChannel } from "../client/request-channel.js";
 import { TransportError } from "../errors.js";
-import { CODE, DEFAULT_PARAMETERS } from "../message/codes.js";
 import { addressHolder } from "../message/ip-address.js";
-import type { Message, OutgoingMessage } from "../message/message.js";
+import type { Message } from "../message/message.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
-import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "../server/dispatch.js";
-import type { DeliverySink, NotificationChannel } from "../server/observers.js";
-import { errorMessage } from "../server/response.js";
+import { countRejected } from "../server/dispatch.js";
 import type {
   AskPeer,
   LocalAddress,
@@ -22,7 +19,9 @@ import { TcpConnection } from "./connection.js";
 import { ConnectionPlaces } from "./connection-places.js";
 import type { StreamLimits } from "./limits.js";
 import { streamPeer } from "./peer.js";
+import { PeerConnections } from "./peer-connections.js";
 import { createTcpRequests, type TcpRequests } from "./requests.js";
+import { StreamService } from "./stream-service.js";
 import type { StreamSocket } from "./stream-socket.js";
 
 /** Serves CoAP over the connections that it is given (RFC 8323). */
@@ -58,17 +57,15 @@ export function createTcpServer(deps: TcpServerDeps, options: TcpServerOptions):
   return new Server(deps, options);
 }
 
-/** A connection proves the address of its peer, so no message is too long for it. */
-const UNLIMITED = (): number => 0;
-
 class Server implements TcpServer {
   readonly #deps: TcpServerDeps;
   readonly #options: TcpServerOptions;
-  readonly #dispatch: ServerDispatch;
+  readonly #service: StreamService;
   readonly #connections = new Map<string, TcpConnection>();
   /** Requests of this side, by the peer that is asked. */
   readonly #requests = new Map<string, TcpRequests>();
   readonly #askPeer: AskPeer;
+  readonly #peerConnections: PeerConnections;
   readonly #places: ConnectionPlaces<TcpConnection>;
   #isAccepting = true;
 
@@ -78,14 +75,12 @@ class Server implements TcpServer {
     const { limits, streamLimits } = options;
     const { maxConnections, maxConnectionsPerAddress } = streamLimits;
     this.#places = new ConnectionPlaces({ maxConnections, maxPerHolder: maxConnectionsPerAddress });
-    const channel = this.#notificationChannel();
     const channelOf = (peer: Peer): RequestChannel => this.#channelOf(peer);
-    const { scheme } = options;
-    this.#askPeer = createAskPeer({ env: deps.env, channelOf }, { scheme, blockSize: limits.blockSize });
-    this.#dispatch = createServerDispatch(
-      { ...deps, channel, messageLength: UNLIMITED },
-      { limits, parameters: DEFAULT_PARAMETERS },
-    );
+    const connectionOf = (peer: Peer): TcpConnection | undefined => this.#connections.get(peer.key);
+    const asking = { scheme: options.scheme, blockSize: limits.blockSize };
+    this.#askPeer = createAskPeer({ env: deps.env, channelOf }, asking);
+    this.#peerConnections = new PeerConnections({ env: deps.env, channelOf, connectionOf }, asking);
+    this.#service = new StreamService({ ...deps, connectionOf }, limits);
   }
 
   accept(socket: StreamSocket): void {
@@ -100,7 +95,10 @@ class Server implements TcpServer {
       onReady: () => {},
       onRequest: (message: Message) => this.#handleRequest(connection, message, socket),
       onResponse: (message: Message) => this.#requests.get(peer.key)?.handleResponse(message) ?? false,
-      isInUse: () => this.#dispatch.isObserver(peer) || (this.#requests.get(peer.key)?.size ?? 0) > 0,
+      isInUse: () =>
+        this.#service.isObserver(peer) ||
+        (this.#requests.get(peer.key)?.size ?? 0) > 0 ||
+        this.#peerConnections.isHeld(peer),
       onClosed: (error: TransportError) => this.#forget(peer, error),
     };
     const connection: TcpConnection = new TcpConnection({ socket, peer, env, counters, owner }, streamLimits);
@@ -122,11 +120,11 @@ class Server implements TcpServer {
   }
 
   get isIdle(): boolean {
-    return this.#dispatch.running === 0;
+    return this.#service.isIdle;
   }
 
   tableSizes(): TableSizes {
-    return { ...this.#dispatch.tableSizes(), connections: this.#connections.size };
+    return { ...this.#service.tableSizes(), connections: this.#connections.size };
   }
 
   stopAccepting(): void {
@@ -136,7 +134,7 @@ class Server implements TcpServer {
 
   close(): void {
     this.stopAccepting();
-    this.#dispatch.close();
+    this.#service.close();
     for (const connection of [...this.#connections.values()]) connection.release();
   }
 
@@ -146,7 +144,8 @@ class Server implements TcpServer {
     this.#connections.delete(peer.key);
     this.#requests.get(peer.key)?.fail(error);
     this.#requests.delete(peer.key);
-    this.#dispatch.forgetPeer(peer);
+    this.#service.forgetPeer(peer);
+    this.#peerConnections.closed(peer);
   }
 
   /** RFC 8323 section 3: both sides may ask. */
@@ -163,57 +162,13 @@ class Server implements TcpServer {
 
   #handleRequest(connection: TcpConnection, message: Message, socket: StreamSocket): void | Promise<void> {
     const { scheme, isAlso } = this.#options;
-    const { peer, capacity } = connection;
     const local = isAlso === undefined ? socket.local : { ...socket.local, isAlso };
-    const context = { peer, isMulticast: false, scheme, local, capacity, askPeer: this.#askPeer };
-    const reply = this.#dispatch.dispatch(message, context);
-    if (reply instanceof Promise) return reply.then((settled) => this.#answer(connection, message.token, settled));
-    this.#answer(connection, message.token, reply);
+    const peerConnection = this.#peerConnections.of(connection.peer);
+    return this.#service.handle(connection, message, {
+      scheme,
+      local,
+      askPeer: this.#askPeer,
+      connection: peerConnection,
+    });
   }
-
-  #answer(connection: TcpConnection, token: Uint8Array, { message, afterSent }: Reply): void {
-    if (message !== null && !connection.send(token, message)) {
-      this.#dispatch.endObservation(connection.peer, token, "closed");
-      if (connection.isOpen) this.#refuseLarge(connection, token, message);
-      return;
-    }
-    afterSent?.();
-  }
-
-  /** Options alone may be more than a very small peer takes. */
-  #refuseLarge(connection: TcpConnection, token: Uint8Array, message: OutgoingMessage): void {
-    countRejected(this.#deps.counters, "too-large-for-peer");
-    const { code } = message;
-    this.#deps.env.logger.debug("an answer is larger than the peer takes", { code, peer: connection.peer.key });
-    connection.send(token, errorMessage(CODE.INTERNAL, "the answer is larger than your Max-Message-Size"));
-  }
-
-  /** What was written to the stream arrives, or the connection ends: delivered once it is there. */
-  #notificationChannel(): NotificationChannel {
-    const at = (peer: Peer): TcpConnection | undefined => this.#connections.get(peer.key);
-    return {
-      notify(peer, token, message, sink) {
-        let isCancelled = false;
-        const isSent = at(peer)?.send(token, message) ?? false;
-        queueMicrotask(() => {
-          if (isCancelled) return;
-          if (isSent) sink.onDelivered();
-          else sink.onUndelivered();
-        });
-        return {
-          cancel: () => {
-            isCancelled = true;
-          },
-        };
-      },
-      probe: (peer, sink) => void at(peer)?.ping((isAlive) => tellProbe(sink, isAlive)),
-      notifyOnce: (peer, token, message) => void at(peer)?.send(token, message),
-      hold: (peer, resume) => at(peer)?.hold(resume) ?? false,
-    };
-  }
-}
-
-function tellProbe(sink: DeliverySink, isAlive: boolean): void {
-  if (isAlive) sink.onDelivered();
-  else sink.onUndelivered();
 }

@@ -20,6 +20,8 @@ export interface StreamEndpointOptions {
   readonly limits?: Partial<TransportLimits>;
   readonly streamLimits?: Partial<StreamLimits>;
   readonly guard?: AmplificationGuard;
+  /** Of a client: serves what its peers ask. */
+  readonly handler?: RequestHandler;
 }
 
 /** Serve CoAP over virtual streams, as `listenCoap` does over those of the system. */
@@ -61,7 +63,9 @@ export function openStreamClient(
     });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
-  const peers = createTcpPeers({ env, counters, connectStream }, streamLimits);
+  const { handler } = options;
+  const service = handler === undefined ? {} : { service: { handler, limits } };
+  const peers = createTcpPeers({ env, counters, connectStream, ...service }, streamLimits);
   const connect = async (uri: ParsedCoapUri) => ({ channel: await peers.channelTo(uri.host, uri.port) });
   const client = createClient({ env, connect, schemes: ["coap+tcp"], onClose: () => peers.close() }, limits);
   return Object.assign(client, { counters });

@@ -25,11 +25,15 @@ export function serveStreams(handler: RequestHandler, options: StreamedServerOpt
   const served = serveStreamsAt({ env, streams, handler }, AT, options);
   let ports = 40_000;
 
-  function openClient(own: Partial<StreamLimits> = {}): { client: CoapClient; counters: TransportCounters } {
+  /** `serve`: what the client serves itself. */
+  function openClient(
+    own: Partial<StreamLimits> = {},
+    serve?: RequestHandler,
+  ): { client: CoapClient; counters: TransportCounters } {
     const client = openStreamClient(
       { env, streams },
       { address: "2001:db8::c", port: 0 },
-      { ...options, streamLimits: own },
+      { ...options, streamLimits: own, ...(serve === undefined ? {} : { handler: serve }) },
     );
     return { client, counters: client.counters };
   }

@@ -20,11 +20,13 @@ export interface ForwardingSelf {
   readonly answersLookups: boolean;
 }
 
+/** Collaborators of `createRequestForwarding`. */
 export interface ForwardingDeps {
   readonly client: CoapClient;
   readonly env: Environment;
 }
 
+/** Settings of `createRequestForwarding`. */
 export interface ForwardingOptions {
   readonly self: ForwardingSelf;
   /** In order of closeness. */
@@ -48,6 +50,7 @@ export interface ForwardingOptions {
 /** Outcome of a request at a peer. */
 export type ForwardingOutcome = "answered" | "timeout" | "unreachable" | "failed";
 
+/** An anycast peer, and what became of requests that were forwarded to it. */
 export interface PeerStatus {
   readonly name: string;
   readonly uri: string;
@@ -66,9 +69,12 @@ export interface RequestForwarding {
    * closest peer that responds.
    */
   lookup(local: RequestHandler, scopeOf: (request: ServerRequest) => LookupScope): RequestHandler;
+  /** Returns the state of all peers. */
   peers(): readonly PeerStatus[];
   /** Refusals by cause. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
+  /** Returns the numbers of entries by table. */
   tableSizes(): TableSizes;
+  /** Ends the forwarded requests that are under way. */
   close(): void;
 }

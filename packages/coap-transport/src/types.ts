@@ -164,6 +164,7 @@ export interface AnswerLife {
 
 /** Made by a handler to accept an observation; `attach` is called once, right after the first response was sent. */
 export interface ObservationSource {
+  /** Adds an observer of the resource. */
   attach(observer: Observer): ObservedResource;
 }
 
@@ -186,8 +187,10 @@ export interface ObservedResource {
   closed?(reason: ObservationEnd): void;
 }
 
+/** Why an observation by a client ended. */
 export type ObservationEnd = "deregistered" | "replaced" | "reset" | "timeout" | "ended" | "closed";
 
+/** A function that responds to requests. */
 export interface RequestHandler {
   (request: ServerRequest): ServerResponse | Promise<ServerResponse>;
   /**
@@ -244,6 +247,7 @@ export interface ClientResponse {
   readonly wireBytes: number;
 }
 
+/** Settings of one request. */
 export interface RequestControl {
   readonly signal?: AbortSignal;
   /** Give up after this many ms (error `TIMEOUT`); default: what RFC 7252 retransmission allows (about 93 s). */
@@ -252,6 +256,7 @@ export interface RequestControl {
   readonly maxBodyBytes?: number;
 }
 
+/** Settings of one observation. */
 export interface ObservationControl extends Omit<RequestControl, "signal"> {
   /**
    * Each notification builds on the one before, as patches do: one that arrives while the blocks of another are being
@@ -260,6 +265,7 @@ export interface ObservationControl extends Omit<RequestControl, "signal"> {
   readonly isSeries?: boolean;
 }
 
+/** Callbacks of an observation. */
 export interface ObservationListener {
   /** First response and every newer notification, in order (RFC 7641 section 3.4), each complete. Error codes are delivered too. */
   onNotification(response: ClientResponse): void;
@@ -287,12 +293,15 @@ export interface Observation {
 export interface CoapClient {
   /** @throws {TransportError} TIMEOUT, RESET, UNREACHABLE, TOO_LARGE, ABORTED, CLOSED, BAD_URI, MALFORMED. Error codes 4.xx/5.xx are responses, not errors. */
   request(request: ClientRequest, control?: RequestControl): Promise<ClientResponse>;
+  /** Observes a resource (RFC 7641) until the observation is closed or ends. */
   observe(request: ClientRequest, listener: ObservationListener, control?: ObservationControl): Observation;
   /** Empty CON (RFC 7252 section 4.3); resolves true on RST or ACK, false when nothing came. */
   ping(uri: string, control?: RequestControl): Promise<boolean>;
+  /** Ends everything that is under way and closes the sockets. Idempotent. */
   close(): Promise<void>;
 }
 
+/** A bound CoAP listener. */
 export interface CoapListener {
   /** Bound URI with the actual port, e.g. `coap://[::1]:5683`. */
   readonly uri: string;
@@ -321,7 +330,9 @@ export interface DatagramSocket {
   send(datagram: Uint8Array, to: DatagramPeer, isReported?: boolean): void;
   /** Set once by the message layer. `isMulticast`: it was sent to more than one host, by multicast or broadcast. */
   onDatagram: ((datagram: Uint8Array, from: DatagramPeer, isMulticast: boolean) => void) | null;
+  /** Called with errors of the socket. */
   onError: ((error: Error) => void) | null;
+  /** Closes the socket. */
   close(): void;
 }
 
@@ -341,6 +352,7 @@ export interface TransmissionParameters {
   readonly separateAfterMs: number;
 }
 
+/** Limits of a CoAP endpoint over UDP. */
 export interface TransportLimits {
   /** Largest request body assembled from Block1, and largest datagram payload accepted: 4.13 beyond. Default 65 536 + room. */
   readonly maxRequestBytes: number;
@@ -377,4 +389,5 @@ export interface TransportCounters {
   readonly rejected: Map<string, number>;
 }
 
+/** Clock, randomness and logger of the transport. */
 export type TransportEnvironment = Environment;

@@ -4,9 +4,11 @@ import { originOf, resolveReference } from "./uri.js";
 
 /** A target attribute in linkset+json: a string, or an array of strings or of language-tagged values. */
 export type LinksetValue = string | readonly (string | { readonly value: string; readonly language?: string })[];
+/** One target object: `href` and the target attributes of a link. */
 export type LinksetTarget = { readonly href: string } & Readonly<Record<string, LinksetValue>>;
 /** One link context object: `anchor`, and an array of targets by relation type. */
 export type LinksetContext = Readonly<Record<string, string | readonly LinksetTarget[]>>;
+/** A linkset in its JSON form (RFC 9264 section 4.2). */
 export interface Linkset {
   readonly linkset: readonly LinksetContext[];
 }

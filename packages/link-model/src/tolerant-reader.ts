@@ -8,7 +8,7 @@ import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./
  * values, UTF-8 outside quotes, empty list elements, missing commas before a target, bytes that are not UTF-8. A link is read
  * with all its attributes, or left out and counted; nothing of one link becomes part of another. The document ends at an
  * unclosed target or quotation mark, at a quotation mark that opens no value, and at a link of more than
- * {@link MAX_LINK_LENGTH} characters. Runs in linear time. Pure; never throws.
+ * 131,072 characters. Runs in linear time. Pure; never throws.
  */
 export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantParseResult {
   const steps = readTolerantly(input);

@@ -17,6 +17,7 @@ export interface LinkFormatProblem {
   readonly message: string;
 }
 
+/** The links of a document, or the first error in it. */
 export type ParseResult =
   | { readonly ok: true; readonly links: Link[] }
   | { readonly ok: false; readonly error: LinkFormatProblem };
@@ -49,6 +50,7 @@ export interface LookupQuery {
   readonly showProvenance: boolean;
 }
 
+/** A parsed lookup query, or the reason why it is malformed. */
 export type QueryParseResult =
   | { readonly ok: true; readonly query: LookupQuery }
   | { readonly ok: false; readonly message: string };

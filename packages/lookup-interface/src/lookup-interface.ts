@@ -48,6 +48,7 @@ export interface FeedResponder {
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse;
 }
 
+/** Collaborators of `createLookupInterface`. */
 export interface LookupInterfaceDeps {
   /** Whose changes observers are told of. */
   readonly directory: Directory;
@@ -66,6 +67,7 @@ export interface LookupInterfaceDeps {
   readonly onCoverageChange?: (listener: () => void) => void;
 }
 
+/** Settings of `createLookupInterface`. */
 export interface LookupInterfaceOptions {
   readonly kind: LookupInterface;
   readonly path: readonly string[];

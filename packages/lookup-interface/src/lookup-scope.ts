@@ -10,6 +10,7 @@ import { normaliseOwnCriteria } from "./own-authority.js";
  */
 export type LookupScope = "here" | "directories" | "everywhere";
 
+/** What the scope of a lookup depends on besides the request. */
 export interface LookupScopeOptions {
   readonly kind: LookupInterface;
   /** Path above the registration resources. */

@@ -18,6 +18,7 @@ export interface SiteResource {
   readonly exists?: (request: ServerRequest) => boolean | "elsewhere";
 }
 
+/** Settings of `createSite`. */
 export interface SiteOptions {
   /** Further links for `/.well-known/core` (draft 4.2, 6.2), after the node's own. */
   readonly advertise?: readonly Link[];
@@ -46,6 +47,7 @@ export interface LookupRefusal {
   readonly message: string;
 }
 
+/** A lookup as its source sees it. */
 export interface LookupContext {
   readonly kind: LookupInterface;
   readonly query: LookupQuery;

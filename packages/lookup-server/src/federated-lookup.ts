@@ -11,6 +11,7 @@ import { type FanOutRequest, type FanOutResult, fanOut } from "./fan-out.js";
 import type { ResponseCache } from "./response-cache.js";
 import { type Contribution, inSteps, type KnownEndpoint, reportedAgeS, unionInSteps } from "./union.js";
 
+/** Collaborators of `createFederatedLookup`. */
 export interface FederatedLookupDeps {
   readonly directory: Directory;
   /** Asks the upstreams, or answers for them. */
@@ -22,6 +23,7 @@ export interface FederatedLookupDeps {
   readonly missing?: () => readonly string[];
 }
 
+/** Settings of `createFederatedLookup`. */
 export interface FederatedLookupOptions {
   /** Deadline of a lookup that asks upstreams, ms; 1 or more. */
   readonly timeoutMs: number;

@@ -97,6 +97,7 @@ export class ResponseCache {
     return this.#outcomes;
   }
 
+  /** Returns the numbers of entries by table. */
   tableSizes(): Readonly<Record<string, number>> {
     return {
       "cached-answers": this.#entries?.size ?? 0,
@@ -131,6 +132,7 @@ export class ResponseCache {
     }
   }
 
+  /** Ends all observations of the cache. */
   close(): void {
     for (const watch of [...this.#watches]) watch.close();
     this.#entries?.clear();

@@ -17,6 +17,7 @@ export interface RecordLimits {
   readonly attributes: number;
 }
 
+/** Default limits of one registration. */
 export const DEFAULT_RECORD_LIMITS: RecordLimits = { registrationBytes: 65_536, links: 4096, attributes: 64 };
 
 /** Why something that an upstream says about a registration is not taken. */
@@ -55,6 +56,7 @@ export function findParameterFault(
   return undefined;
 }
 
+/** Links of a registration within the limits, and what was left out. */
 export interface TakenLinks {
   /** Links that are shown; null: the registration is left out. */
   readonly links: readonly Link[] | null;

@@ -78,6 +78,7 @@ export class SharedLimit {
     return this.#accounts.get(name)?.used ?? 0;
   }
 
+  /** Returns the limit, and what each account uses of it. */
   use(): LimitUse {
     return {
       total: this.total,

@@ -70,6 +70,7 @@ export interface SourcedRenewal {
   readonly isLost: boolean;
 }
 
+/** Settings of a source. */
 export interface SourceOptions {
   /** Origin of the RD, e.g. `coap://[2001:db8:23::3]`, put before `href` (draft 4.2 transcoding); `null` for this node's own RD. */
   readonly authority: string | null;
@@ -77,6 +78,7 @@ export interface SourceOptions {
   readonly account?: string;
 }
 
+/** State of a record: shown by lookups, superseded by another one of its endpoint, or of a source that is not connected. */
 export type RegistrationState = "visible" | "superseded" | "stale";
 
 /** Why a registration is, or is no longer, shown. */
@@ -116,8 +118,11 @@ export interface SourceChange {
   readonly atMs: number;
 }
 
+/** Listeners of a directory, by event. */
 export interface DirectoryEvents {
+  /** Called when the visible record of an endpoint changed. */
   visible: (change: VisibleChange) => void;
+  /** Called when a record of a source changed, visible or not. */
   source: (change: SourceChange) => void;
   /** A source was connected or lost: staleness of its records changed. */
   connection: (source: string, connected: boolean) => void;
@@ -127,6 +132,7 @@ export interface DirectoryEvents {
   rebased: () => void;
 }
 
+/** Numbers of records by state. */
 export interface DirectoryCounts {
   readonly visible: number;
   readonly superseded: number;
@@ -135,6 +141,7 @@ export interface DirectoryCounts {
   readonly total: number;
 }
 
+/** Settings of one lookup in a directory. */
 export interface LookupOptions {
   /** Zone of the asking client's link, so that link-local registrations of that link are shown. */
   readonly zone?: string;
@@ -155,6 +162,7 @@ export interface Directory {
   /** How many registrations there may be, and what they may weigh; others may count for the same limits. */
   readonly limits: DirectoryLimits;
 
+  /** Adds a listener; returns the function that removes it. */
   on<E extends keyof DirectoryEvents>(event: E, listener: DirectoryEvents[E]): () => void;
 
   /** Declare a source before writing to it. Reopening keeps its records and updates the options. Starts not connected. */
@@ -170,9 +178,11 @@ export interface Directory {
   lead(source: string): number | null | undefined;
   /** Connected: the source decides what lives. Not connected: its records are stale and end at `expiresAtMs`. */
   setConnected(source: string, connected: boolean, nowMs: number): void;
+  /** Whether the RD of a source can be reached, so that the source decides which of its records exist. */
   isConnected(source: string): boolean;
   /** Forget the source and all its records. */
   closeSource(source: string, nowMs: number): void;
+  /** Returns the names of all open sources. */
   sources(): string[];
 
   /**
@@ -183,9 +193,13 @@ export interface Directory {
   put(source: string, registration: Registration, nowMs: number): void;
   /** Renew without other change; false when unknown. */
   renew(source: string, href: string, times: RenewalTimes, nowMs: number): boolean;
+  /** Removes a record. Returns whether there was one. */
   remove(source: string, href: string, nowMs: number, cause?: "removed" | "expired"): boolean;
+  /** Returns the record of a source with this href. */
   get(source: string, href: string): SourcedRegistration | undefined;
+  /** Iterates over the hrefs of all records of a source. */
   hrefs(source: string): IterableIterator<string>;
+  /** Whether a source has a record with this href. */
   has(source: string, href: string): boolean;
 
   /**
@@ -222,6 +236,7 @@ export interface Directory {
   /** The visible registrations behind an endpoint lookup, lazily, same order, without paging. */
   select(query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<SourcedRegistration>;
 
+  /** Returns the numbers of records, of one source or of all. */
   counts(source?: string): DirectoryCounts;
   /** What a registration counts for in the limit of bytes; 0 when there is none. */
   weight(source: string, href: string): number;
@@ -234,6 +249,7 @@ export interface DirectoryLimits {
   readonly memory: SharedLimit;
 }
 
+/** Settings of `createDirectory`. */
 export interface DirectoryOptions {
   /** Most registrations over all sources, or how they are shared. Default 1 000 000. */
   readonly maxRegistrations?: number | SharedLimit;

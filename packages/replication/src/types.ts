@@ -42,6 +42,7 @@ export interface FeedCursor {
 
 /** Reads the current registrations of the RD while a patch is made. */
 export interface FeedSource {
+  /** Returns the registration with this href. */
   get(href: string): Registration | undefined;
   readonly nowMs: number;
   /** 24-bit number that tells this run of the clock behind `nowMs` apart; absent: patches carry no reading of it. */
@@ -50,6 +51,7 @@ export interface FeedSource {
   readonly wallClock?: WallClock;
 }
 
+/** Settings of `createChangeLog`. */
 export interface ChangeLogOptions {
   /** 24-bit number that differs from that of any earlier history. */
   readonly epoch: number;
@@ -87,6 +89,7 @@ export interface ChangeLog {
   position(href: string): LogPosition | undefined;
   /** Every registration that the log knows as not removed. */
   present(): IterableIterator<string>;
+  /** Adds a change to the history. */
   record(change: LoggedChange): void;
   /** Whether a subscriber at `cursor` can go on from there: no removal that concerns it has been forgotten. */
   canContinue(cursor: FeedCursor): boolean;
@@ -102,7 +105,9 @@ export interface ChangeLog {
 
 /** The registrations that a reader has delivered before, so that patches can refer to them. */
 export interface HeldRegistrations {
+  /** Returns the registration with this href. */
   get(href: string): Registration | undefined;
+  /** Iterates over the hrefs of all registrations. */
   hrefs(): Iterable<string>;
 }
 
@@ -114,6 +119,7 @@ export type ReplicaChange =
   /** The RD holds it, and there is no memory for it; about so many bytes would be needed. */
   | { readonly kind: "leave-out"; readonly href: string; readonly weight: number };
 
+/** What a document of a feed led to. */
 export type FeedOutcome =
   | {
       readonly kind: "applied";
@@ -128,12 +134,13 @@ export type FeedOutcome =
   /** Not a feed patch: nothing was applied. */
   | { readonly kind: "malformed"; readonly message: string };
 
+/** Settings of `createFeedReader`. */
 export interface FeedReaderOptions {
   /** Stands in for the lifetime of records that report none, ms. */
   readonly assumedLifetimeMs: number;
   /** Sector given to records without `d`; absent: none. */
   readonly defaultSector?: string;
-  /** What one registration may have; beyond it, it is left out. Default {@link DEFAULT_RECORD_LIMITS}. */
+  /** What one registration may have; beyond it, it is left out. Default: `DEFAULT_RECORD_LIMITS` of the merge engine. */
   readonly limits?: RecordLimits;
   /** The feed is that of a proxy: records may come from elsewhere, and those that came through this node are left out. */
   readonly tier?: { readonly nodeId: string };
@@ -164,7 +171,9 @@ export interface FeedReader {
   position(): FeedPosition | null;
   /** Go on from the position of another reader, whose changes are all held. Before anything is applied. */
   resume(position: FeedPosition): void;
+  /** Returns the version that a document of the feed has been followed to; null before the first one. */
   version(kind: FeedKind): Version | null;
+  /** Whether everything of the initial sync has arrived. */
   isComplete(kind: FeedKind): boolean;
   /** Entries that both feeds have now and that were left out, by what is wrong with them. */
   faults(): ReadonlyMap<EntryFault, FeedFault>;

@@ -18,6 +18,7 @@ export const MAX_LIFETIME_S = 4_294_967_295;
 /** Longest endpoint name or sector, UTF-8 bytes (RFC 9176 section 5). */
 export const MAX_NAME_BYTES = 63;
 
+/** Default limits of registrations. */
 export const DEFAULT_LIMITS: RegistrationLimits = {
   ...DEFAULT_RECORD_LIMITS,
   registrations: 1_000_000,

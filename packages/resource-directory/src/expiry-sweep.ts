@@ -8,6 +8,7 @@ import { ENDS_PER_STEP, MAX_SWEEP_SLEEP_MS, SWEEP_REARM_MS } from "./constants.j
  * removed in turns of the event loop; no lookup shows them meanwhile.
  */
 export function startExpirySweep(deps: { readonly directory: Directory; readonly env: Environment }): {
+  /** Stops the sweep. Idempotent. */
   close(): void;
 } {
   const sweep = new ExpirySweep(deps.directory, deps.env);

@@ -37,8 +37,11 @@ export interface RegistrationStore {
   load(): AsyncIterable<StoredRegistration>;
   /** One of them, at any time. */
   get(id: string): StoredRegistration | undefined;
+  /** Stores a registration, in place of an earlier one with its id. */
   put(registration: StoredRegistration): Promise<void> | void;
+  /** Removes a registration. */
   delete(id: string): Promise<void> | void;
+  /** Completes pending writes and closes the store. */
   close(): Promise<void>;
 }
 
@@ -59,6 +62,7 @@ export interface RegistrationLimits extends RecordLimits {
   readonly registrations: number;
 }
 
+/** Collaborators of `createResourceDirectory`. */
 export interface ResourceDirectoryDeps {
   readonly directory: Directory;
   readonly store: RegistrationStore;
@@ -67,6 +71,7 @@ export interface ResourceDirectoryDeps {
   readonly env: Environment;
 }
 
+/** Settings of `createResourceDirectory`. */
 export interface ResourceDirectoryOptions {
   /** Name of the directory source that holds this RD's registrations; default `local`. */
   readonly source?: string;
@@ -98,6 +103,7 @@ export interface OnDiskRegistrations {
   has(href: string): boolean;
   /** Reads one from disk, as lookups would show it; undefined: it is not on disk only, or its lifetime has ended. */
   get(href: string): Registration | undefined;
+  /** Iterates over the hrefs of all registrations that are only on disk. */
   hrefs(): Iterable<string>;
   /** Returns the unsubscribe function. */
   onChange(listener: (change: OnDiskChange) => void): () => void;
@@ -109,6 +115,7 @@ export interface ResourceDirectory {
   readonly resources: readonly SiteResource[];
   /** Load the store. Registrations whose lifetime ended meanwhile are not shown. */
   start(): Promise<void>;
+  /** Completes pending changes and closes the store. Idempotent. */
   close(): Promise<void>;
   /** Refusals by cause, for metrics: `bad-request`, `too-large`, `full`, … Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;

@@ -1,5 +1,6 @@
 /** A timer that can be cancelled. Cancelling it again, or after it fired, does nothing. */
 export interface Timer {
+  /** Cancels the timer. Idempotent. */
   cancel(): void;
 }
 
@@ -18,9 +19,13 @@ export type Random = () => number;
 
 /** A structured log: each entry is a short constant message with fields. `info` is for operators, `debug` for developers. */
 export interface Logger {
+  /** Logs what developers need. */
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Logs what operators want to know. */
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Logs what operators may have to look into. */
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Logs a failure. */
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 

@@ -65,6 +65,7 @@ export class ExpiringMap<V> {
     return entry.value;
   }
 
+  /** Sets an entry, with its weight and holder, and restarts its time. */
   set(key: string, value: V, { weight = 0, holder = "" }: EntryShare = {}): void {
     this.delete(key);
     const expiresAtMs = this.#clock.nowMs() + this.#options.lifetimeMs;
@@ -78,6 +79,7 @@ export class ExpiringMap<V> {
     this.#timer ??= this.#clock.setTimer(this.#options.lifetimeMs, this.#sweep);
   }
 
+  /** Removes an entry, if there is one. */
   delete(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
@@ -95,6 +97,7 @@ export class ExpiringMap<V> {
     for (const key of this.#entries.keys()) if (key.startsWith(prefix)) this.delete(key);
   }
 
+  /** Removes all entries. */
   clear(): void {
     this.#timer?.cancel();
     this.#timer = null;

@@ -31,16 +31,25 @@ export interface KeptReplica {
  * position never claims more than the registrations that are there.
  */
 export interface ReplicaStore {
+  /** Returns the names of all upstreams of which there is a copy. */
   sources(): string[];
+  /** Returns the head of a stored copy. */
   load(source: string): KeptReplica | undefined;
+  /** Iterates over the registrations of a stored copy. */
   registrations(source: string): Iterable<KeptRegistration>;
   /** Versions of both feeds whose content the registrations hold; absent: they have to be copied anew. */
   position(source: string): FeedPosition | undefined;
+  /** Starts a copy, in place of an earlier one of that name. */
   open(source: string, replica: KeptReplica): void;
+  /** Stores a registration. */
   put(source: string, kept: KeptRegistration): void;
+  /** Stores the times of a registration that was renewed. */
   renew(source: string, href: string, times: KeptTimes): void;
+  /** Removes a registration. */
   remove(source: string, href: string): void;
+  /** Stores the position in the feed; undefined: the copy is not complete up to any position. */
   setPosition(source: string, position: FeedPosition | undefined): void;
+  /** Removes a copy. */
   forget(source: string): void;
   /** Resolves when everything is at rest. */
   close(): Promise<void>;

@@ -28,6 +28,7 @@ export interface Loss {
   readonly example: string;
 }
 
+/** What is left out of an upstream, by cause. */
 export type Losses = ReadonlyMap<LeftOutCause, Loss>;
 
 /** Hears when a cause appears, and when nothing is left out for it any more. */

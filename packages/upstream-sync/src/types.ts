@@ -78,6 +78,7 @@ export type UpstreamPhase =
   | "refused"
   | "closed";
 
+/** The state of an upstream for operators. */
 export interface UpstreamStatus {
   readonly name: string;
   readonly uri: string;
@@ -152,6 +153,7 @@ export interface FeedHandover {
   readonly restored: RestoredReplica;
 }
 
+/** Collaborators of an upstream. */
 export interface UpstreamDeps {
   readonly client: CoapClient;
   readonly directory: Directory;
@@ -166,6 +168,7 @@ export interface UpstreamDeps {
   readonly handover?: Handover;
   /** Whether an origin is that of a configured upstream, or of this node; absent: no origin is. */
   readonly isConfigured?: (origin: string) => boolean;
+  /** Whether an origin is this node itself. */
   readonly isThisNode?: (origin: string) => boolean;
   /** Identity of this node, see `SELF_ATTRIBUTE`: used to refuse itself as upstream. */
   readonly nodeId: string;
@@ -195,6 +198,7 @@ export interface UnchangedResult {
 
 /** Takes what a lookup is answered with from now on. */
 export interface AskedListener {
+  /** Called with each result. */
   onResult(answer: AskedResult | UnchangedResult): void;
   /** It ended without being closed: the upstream does not observe it, or ended it, or is lost. */
   onEnd(error: UpstreamError): void;
@@ -211,7 +215,9 @@ export interface AskedObservation {
 /** One followed RD. The shell of the state machine. */
 export interface Upstream {
   readonly name: string;
+  /** Starts following the upstream. */
   start(): void;
+  /** Returns the state of the upstream for operators. */
   status(): UpstreamStatus;
   /** Ask the RD directly (mode forward, or outside the coverage), unless it still is what `etag` names. @throws {UpstreamError} */
   ask(

@@ -39,6 +39,7 @@ export interface EndpointClient {
   ): Promise<EndpointResponse>;
   /** Sends a GET to a multicast group. Returns the responses of `waitMs` in order; none when sending is impossible. */
   requestGroup(uri: string, control: GroupControl): Promise<GroupResponse[]>;
+  /** Closes the sockets. */
   close(): void;
 }
 

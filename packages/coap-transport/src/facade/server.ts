@@ -49,26 +49,32 @@ export class Server {
     this.#logger = options.logger ?? WARNINGS;
   }
 
+  /** Adds a handler for GET requests of a path. */
   get(path: string, handler: Handler): this {
     return this.#on("GET", path, handler);
   }
 
+  /** Adds a handler for POST requests of a path. */
   post(path: string, handler: Handler): this {
     return this.#on("POST", path, handler);
   }
 
+  /** Adds a handler for PUT requests of a path. */
   put(path: string, handler: Handler): this {
     return this.#on("PUT", path, handler);
   }
 
+  /** Adds a handler for DELETE requests of a path. */
   delete(path: string, handler: Handler): this {
     return this.#on("DELETE", path, handler);
   }
 
+  /** Adds a handler for FETCH requests of a path. */
   fetch(path: string, handler: Handler): this {
     return this.#on("FETCH", path, handler);
   }
 
+  /** Adds a handler for PATCH requests of a path. */
   patch(path: string, handler: Handler): this {
     return this.#on("PATCH", path, handler);
   }

@@ -7,6 +7,7 @@ export class GrowingBytes {
   length = 0;
   #bytes = new Uint8Array(FIRST_CAPACITY_BYTES);
 
+  /** Appends a block. */
   append(block: Uint8Array): void {
     const needed = this.length + block.length;
     if (needed > this.#bytes.length) {
@@ -18,6 +19,7 @@ export class GrowingBytes {
     this.length = needed;
   }
 
+  /** Whether the bytes end with this block. */
   endsWith(block: Uint8Array): boolean {
     return bytesEqual(this.#bytes.subarray(this.length - block.length, this.length), block);
   }

@@ -19,6 +19,7 @@ import { HostInterfaces, type ListInterfaces } from "./host-interfaces.js";
 import { listenCoapTcp } from "./tcp-listener.js";
 import { openHostSocket, openUdpSocket } from "./udp-socket.js";
 
+/** Collaborators of `listenCoap`. */
 export interface ListenCoapDeps {
   readonly env: Environment;
   readonly handler: RequestHandler;
@@ -31,6 +32,7 @@ export interface MulticastOptions {
   readonly interface?: string;
 }
 
+/** Settings of `listenCoap`. */
 export interface ListenCoapOptions {
   /** What to bind, e.g. `coap://[::]:5683`, `coap+tcp://localhost`; port 0 for any. A name stands for all its addresses. */
   readonly uri: string;

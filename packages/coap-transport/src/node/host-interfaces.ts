@@ -35,6 +35,7 @@ export class HostInterfaces {
     this.#list = list;
   }
 
+  /** Returns the network interfaces of this host. */
   list(): readonly HostInterface[] {
     if (this.#clock.nowMs() - this.#readAtMs >= MAX_AGE_MS) this.refresh();
     return this.#interfaces;

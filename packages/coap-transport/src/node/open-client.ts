@@ -21,6 +21,7 @@ import { createCounters, createUdpCore, type UdpCore } from "../udp/core.js";
 import { connectTcp } from "./tcp-socket.js";
 import { canonicalAddress, openUdpSocket } from "./udp-socket.js";
 
+/** Collaborators of `openCoapClient`. */
 export interface OpenCoapClientDeps {
   readonly env: Environment;
   /** All addresses of a name, the one to be tried first in front. Default: the system's resolver (RFC 6724). */
@@ -34,6 +35,7 @@ export interface OpenCoapClientDeps {
   readonly handler?: RequestHandler;
 }
 
+/** Settings of `openCoapClient`. */
 export interface OpenCoapClientOptions {
   readonly parameters?: Partial<TransmissionParameters>;
   readonly limits?: Partial<TransportLimits>;

@@ -14,12 +14,14 @@ export interface AmplificationGuard {
   readonly size: number;
 }
 
+/** Collaborators of `createAmplificationGuard`. */
 export interface AmplificationGuardDeps {
   readonly clock: Clock;
   /** Authenticates Echo values. Default: a random one, so that no value outlives the process. */
   readonly key?: Uint8Array;
 }
 
+/** Settings of `createAmplificationGuard`. */
 export interface AmplificationGuardOptions {
   /** Answers up to so many bytes of UDP payload go to anybody. Default 136. */
   readonly freeBytes: number;
@@ -49,6 +51,7 @@ const TIME_BYTES = 4;
 const MAC_BYTES = 16;
 const TIME_SPACE = 2 ** 32;
 
+/** Creates the guard that limits responses to unverified addresses (RFC 9175 section 2.4). */
 export function createAmplificationGuard(
   deps: AmplificationGuardDeps,
   options: Partial<AmplificationGuardOptions> = {},

@@ -20,6 +20,7 @@ export interface StreamLimits {
   readonly idleMs: number;
 }
 
+/** Default limits of CoAP over TCP. */
 export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   maxConnections: 1024,
   maxConnectionsPerAddress: 128,

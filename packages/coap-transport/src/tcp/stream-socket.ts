@@ -9,6 +9,7 @@ export interface StreamSocket {
   readonly queuedBytes: number;
   /** Stop, or go on with, `onBytes`. */
   pause(): void;
+  /** Continues reading after `pause`. */
   resume(): void;
   /** No more bytes of ours; what is queued still goes out. */
   end(): void;
@@ -25,5 +26,6 @@ export interface StreamSocket {
 /** Where streams come from. */
 export interface StreamListener {
   readonly local: { readonly address: string; readonly port: number };
+  /** Stops accepting connections. */
   close(): void;
 }

@@ -17,6 +17,7 @@ import type {
 } from "../types.js";
 import { createCounters, createUdpCore } from "./core.js";
 
+/** Collaborators of `createCoapEndpoint`. */
 export interface CoapEndpointDeps {
   /** Taken over: closed with the endpoint. */
   readonly socket: DatagramSocket;
@@ -25,6 +26,7 @@ export interface CoapEndpointDeps {
   readonly resolve?: (host: string) => Promise<string>;
 }
 
+/** Settings of `createCoapEndpoint`. */
 export interface CoapEndpointOptions {
   /** Scheme that handlers see. Default `coap`. */
   readonly scheme?: string;

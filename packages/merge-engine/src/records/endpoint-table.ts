@@ -11,6 +11,7 @@ export class EndpointTable<V extends object> {
     this.#sectorOf = sectorOf;
   }
 
+  /** Returns the value of an endpoint. */
   get(ep: string, d: string | undefined): V | undefined {
     const found = this.#byName.get(ep);
     if (found === undefined) return undefined;
@@ -18,6 +19,7 @@ export class EndpointTable<V extends object> {
     return this.#sectorOf(found) === d ? found : undefined;
   }
 
+  /** Sets the value of an endpoint. */
   set(ep: string, value: V): void {
     const d = this.#sectorOf(value);
     const found = this.#byName.get(ep);
@@ -33,6 +35,7 @@ export class EndpointTable<V extends object> {
       );
   }
 
+  /** Removes the value of an endpoint, if there is one. */
   delete(ep: string, d: string | undefined): void {
     const found = this.#byName.get(ep);
     if (found instanceof Map) {

@@ -13,7 +13,11 @@ import type { ReplicaStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
 
 /** A listener with its counters and the sizes of its tables. */
-export type NodeListener = CoapListener & { readonly counters: TransportCounters; tableSizes(): TableSizes };
+export interface NodeListener extends CoapListener {
+  readonly counters: TransportCounters;
+  /** Returns the numbers of entries by table. */
+  tableSizes(): TableSizes;
+}
 
 /** Access of a node to the network: real sockets in `serve`, virtual ones in simulations. */
 export interface NodeNetwork {
@@ -29,6 +33,7 @@ export interface Node {
   /** Bound listener URIs with real ports. */
   readonly listening: readonly string[];
   readonly directory: Directory;
+  /** Returns the state of every upstream, in the order of the configuration. */
   upstreams(): readonly UpstreamStatus[];
   /** Whether lookups are served as far as `lookup.ready` requires, and every upstream of the start was tried. */
   isReady(): boolean;
@@ -47,6 +52,7 @@ export interface Node {
   readonly onDisk: number;
   /** Calls `listener` after each lookup; returns the function that stops that. */
   onLookup(listener: (sample: LookupSample) => void): () => void;
+  /** Serves what is under way for half a second, then closes everything. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -80,12 +86,14 @@ export interface NodeCounters {
 
 /** State that survives restarts; without it everything is only in memory. */
 export interface NodeState {
+  /** Opens the store of registrations. */
   readonly openRegistrations?: () => Promise<{
     readonly store: RegistrationStore;
     readonly history: FeedHistory;
     readonly rejected: ReadonlyMap<string, number>;
     readonly damage?: StateDamage;
   }>;
+  /** Opens the store of copies. */
   readonly openReplicas?: () => Promise<
     ReplicaStore & { readonly rejected?: ReadonlyMap<string, number>; readonly damage?: StateDamage }
   >;

@@ -23,6 +23,7 @@ export interface NodeConfig {
   readonly log: LogConfig;
 }
 
+/** One upstream, an item of `lookup.upstreams` in the file. */
 export interface UpstreamConfig {
   readonly name: string;
   readonly uri: string;
@@ -40,6 +41,7 @@ export interface UpstreamConfig {
   readonly pollMs: number;
 }
 
+/** The lookup proxy, key `lookup` in the file. */
 export interface LookupConfig {
   readonly upstreams: readonly UpstreamConfig[];
   readonly timeoutMs: number;
@@ -78,6 +80,7 @@ export interface CacheConfig {
   readonly observations: number;
 }
 
+/** The RD, key `registration` in the file. */
 export interface RegistrationConfig {
   readonly store: StoreConfig;
   /** `loopback`, `private`, `any`, or CIDR blocks. */
@@ -118,6 +121,7 @@ export interface AmplificationConfig {
   readonly trusted: readonly string[];
 }
 
+/** Limits, key `limits` in the file. */
 export interface LimitsConfig {
   readonly registrations: number;
   /** Bytes of heap for registrations and cached responses; absent: a share of the heap. */
@@ -139,6 +143,7 @@ export interface LimitsConfig {
   readonly connectionRequests: number;
 }
 
+/** The log, key `log` in the file. */
 export interface LogConfig {
   readonly level: "error" | "warn" | "info" | "debug";
   readonly format: "text" | "json";

@@ -33,11 +33,13 @@ import { type PublishedChange, type PublishedRegistrations, registrationsOfSourc
 /** Registrations told again in one turn when the clock of this node has changed. */
 const RETOLD_PER_TURN = 500;
 
+/** Collaborators of `createFeedPublisher`. */
 export interface FeedPublisherDeps {
   readonly directory: Directory;
   readonly env: Environment;
 }
 
+/** Settings of `createFeedPublisher`. */
 export interface FeedPublisherOptions {
   /** What is published; default what is registered here, the source `local`. */
   readonly publishes?: PublishedRegistrations;

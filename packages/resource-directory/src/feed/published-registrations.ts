@@ -13,9 +13,11 @@ export interface PublishedChange extends LoggedChange {
 export interface PublishedRegistrations {
   /** Prefix of registration resources by which it is asked for: the value of `href` or `provenance` before the star. */
   readonly selector: string;
+  /** Returns the registration with this href. */
   get(href: string): Registration | undefined;
   /** Whether there is such a registration, found without reading it. */
   has(href: string): boolean;
+  /** Iterates over the hrefs of all registrations. */
   hrefs(): Iterable<string>;
   /** The wall clock by which renewals are told. */
   readonly wallClock: WallClock;

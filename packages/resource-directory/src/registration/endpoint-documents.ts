@@ -29,9 +29,11 @@ export interface EndpointDocuments {
   fetch(request: Sender): Promise<Result<FetchedDocument>>;
   /** Documents being read. */
   readonly size: number;
+  /** Ends the requests that are under way. */
   close(): void;
 }
 
+/** Creates the client for the documents of endpoints (RFC 9176 section 5.1). */
 export function createEndpointDocuments(
   deps: { readonly client: CoapClient; readonly clock: Clock },
   options: { readonly limits: RegistrationLimits },

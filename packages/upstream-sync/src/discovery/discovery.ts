@@ -34,6 +34,7 @@ export interface Discovered {
   readonly isTier: boolean;
 }
 
+/** What discovery of an upstream led to. */
 export type DiscoveryResult =
   | { readonly kind: "found"; readonly found: Discovered }
   | { readonly kind: "refused"; readonly reason: string }

@@ -9,6 +9,7 @@ export const PACKAGES = [
   { name: "merge-engine", isPure: true, except: ["runtime"] },
   { name: "replication", isPure: true, except: ["runtime"] },
   { name: "coap-transport", except: ["link-model", "merge-engine", "replication"] },
+  { name: "oscore", except: ["link-model", "merge-engine", "replication"] },
   { name: "lookup-interface" },
   { name: "resource-directory" },
   { name: "upstream-sync", except: ["lookup-interface", "resource-directory"] },

@@ -26,7 +26,9 @@ export {
 export { leadsAstray } from "./message/followable-uri.js";
 export { GrowingBytes } from "./message/growing-bytes.js";
 export { addressHolder, isMulticastAddress } from "./message/ip-address.js";
+export type { Message, OutgoingMessage } from "./message/message.js";
 export { isRequestCode } from "./message/message.js";
+export { optionsLength, readOptions, sortOptions, writeOptions } from "./message/option-codec.js";
 export { decodeUint, encodeUint, isSafeToForward } from "./message/option-values.js";
 export type { PreconditionTarget } from "./message/preconditions.js";
 export { meetsPrecondition } from "./message/preconditions.js";

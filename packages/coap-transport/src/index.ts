@@ -54,7 +54,6 @@ export type { StreamLimits } from "./tcp/limits.js";
 export { DEFAULT_STREAM_LIMITS } from "./tcp/limits.js";
 export type { StreamListener, StreamSocket } from "./tcp/stream-socket.js";
 export type {
-  AnswerLife,
   AskPeer,
   ClientRequest,
   ClientResponse,
@@ -77,13 +76,13 @@ export type {
   Precondition,
   RequestControl,
   RequestHandler,
+  ResponseValidity,
   ServerRequest,
   ServerResponse,
   SourceProof,
   TableSizes,
   TransmissionParameters,
   TransportCounters,
-  TransportEnvironment,
   TransportLimits,
   UnfinishedBody,
 } from "./types.js";

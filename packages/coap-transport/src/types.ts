@@ -1,36 +1,34 @@
-import type { Environment } from "@tributary/runtime";
-
-/** A CoAP option as on the wire. */
+/** A CoAP option as it is on the wire. */
 export interface CoapOption {
   readonly number: number;
   readonly value: Uint8Array;
 }
 
-/** The other side of an exchange. */
+/** The remote endpoint of an exchange. */
 export interface Peer {
-  /** Text that is equal exactly for equal peers (transport, address, zone, port). */
+  /** Identifies the peer: equal for equal transport, address, zone, port and local address, and for nothing else. */
   readonly key: string;
   readonly transport: "udp" | "tcp" | "tls";
-  /** IP literal without brackets and without zone. IPv4-mapped IPv6 addresses are given as IPv4. */
+  /** IP literal without brackets and zone. IPv4-mapped IPv6 addresses are written as IPv4. */
   readonly address: string;
-  /** Zone of a link-local IPv6 address (an interface name or index), else absent. */
+  /** Zone of a link-local IPv6 address (interface name or index). */
   readonly zone?: string;
   readonly port: number;
-  /** Own address that it spoke to, zone included, where that is known: datagrams to it leave from there. */
+  /** Local address that the peer sent to, with its zone, if known. Datagrams to the peer are sent from it. */
   readonly local?: string;
 }
 
-/** An address and port of this host that peers speak to. */
+/** A local address and port. */
 export interface LocalAddress {
   readonly address: string;
   readonly port: number;
-  /** Whether the same listener is reached at this address, an IP literal without zone, as well. Absent: at none. */
+  /** Whether the listener is also reached at `address`, an IP literal without zone. Absent: at no other address. */
   readonly isAlso?: (address: string) => boolean;
 }
 
 /**
- * What is known of a source address. `trusted` by configuration, or by a transport that proves it · `fresh` this very
- * request carries an Echo value made for its sender lately (RFC 9175 section 2.3) · `seen` an earlier one did · `none`.
+ * How far a source address is verified: `trusted` by configuration or by the transport · `fresh` this request carries a recent Echo
+ * value made for its sender (RFC 9175 section 2.3) · `seen` an earlier request did · `none`.
  */
 export type SourceProof = "trusted" | "fresh" | "seen" | "none";
 
@@ -56,20 +54,20 @@ export interface PeerConnection {
   release(): void;
 }
 
-/** Conditions of a request (RFC 7252 section 5.10.8). */
+/** The preconditions of a request (RFC 7252 section 5.10.8). */
 export interface Precondition {
-  /** Values of If-Match; an empty value stands for any representation; none: the option is absent. */
+  /** Values of If-Match; an empty value matches any representation. Empty array: the option is absent. */
   readonly ifMatch: readonly Uint8Array[];
   readonly ifNoneMatch: boolean;
 }
 
 /**
- * Sends a request to a peer from the address and port that it spoke to, or by its connection. The URI of the request is one
- * of the peer's address. Errors are those of `CoapClient.request`.
+ * Sends a request to a client of this server: over UDP from the address and port that the client sent to, over TCP on the client's
+ * connection. The URI of the request has the peer's address. Errors are those of `CoapClient.request`.
  */
 export type AskPeer = (peer: Peer, request: ClientRequest, control?: RequestControl) => Promise<ClientResponse>;
 
-/** A complete request as a handler sees it: block-wise transfer, deduplication and option checks are done. */
+/** A complete request as a handler receives it, after block-wise transfer, deduplication and the check of options. */
 export interface ServerRequest {
   /** Request code, 0.01 to 0.07; see METHOD. */
   readonly method: number;
@@ -82,87 +80,87 @@ export interface ServerRequest {
   readonly accept?: number;
   readonly contentFormat?: number;
   readonly etags: readonly Uint8Array[];
-  /** 0 register, 1 deregister, absent: plain request (RFC 7641). */
+  /** 0 to register, 1 to deregister; absent in a plain request (RFC 7641). */
   readonly observe?: number;
   readonly echo?: Uint8Array;
-  /** What is known of the source address (RFC 9175 section 2.4); absent: nobody looked. */
+  /** Whether the source address is verified (RFC 9175 section 2.4). Absent: not checked. */
   readonly sourceProof?: SourceProof;
   readonly hopLimit?: number;
-  /** If-Match and If-None-Match; absent: the request is unconditional. See `RequestHandler.evaluatesPreconditions`. */
+  /** If-Match and If-None-Match; absent in an unconditional request. See `RequestHandler.evaluatesPreconditions`. */
   readonly precondition?: Precondition;
   readonly payload: Uint8Array;
-  /** Every option as received, for forwarding and rare options. */
+  /** All options as received. */
   readonly options: readonly CoapOption[];
   readonly peer: Peer;
-  /** True when the request was sent to a multicast address: errors and empty results are then suppressed by the transport. */
+  /** The request was sent to a multicast address. The transport then suppresses errors and empty responses. */
   readonly isMulticast: boolean;
-  /** Scheme of this listener, e.g. `coap`. */
+  /** Scheme of the listener, e.g. `coap`. */
   readonly scheme: string;
-  /** The address that the peer spoke to, or that the listener is bound to where that is not known. */
+  /** The address that the peer sent to, or the address of the listener if that is unknown. */
   readonly local: LocalAddress;
-  /** Asks the sender of this request something. Absent: it can be asked like any other host only. */
+  /** Sends a request to the sender of this one. Absent: it can be reached only like any other host. */
   readonly askPeer?: AskPeer;
   /** The connection that it came by; absent over datagrams. */
   readonly connection?: PeerConnection;
 }
 
-/** What a handler answers. The transport adds token, message id, Block2, Observe and Size2. */
+/** The response of a handler. The transport adds token, message ID, Block2, Observe and Size2. */
 export interface ServerResponse {
   /** Response code as one byte, e.g. CODE.CONTENT. */
   readonly code: number;
   readonly contentFormat?: number;
   readonly etag?: Uint8Array;
-  /** Seconds. Absent means the protocol default of 60. */
+  /** Seconds. Absent: the default of 60 (RFC 7252 section 5.10.5). */
   readonly maxAgeS?: number;
   readonly locationPath?: readonly string[];
   readonly locationQuery?: readonly string[];
   readonly echo?: Uint8Array;
   /**
-   * Add an Echo value made for the client: a challenge in a 4.01, in other answers one that spares the next request the
-   * challenge (RFC 9175 section 2.3). Without effect where source addresses are not looked at.
+   * Adds an Echo value for the client: the challenge of a 4.01, or in another response one that spares the next request the
+   * challenge (RFC 9175 section 2.3). No effect where source addresses are not verified.
    */
   readonly issuesEcho?: boolean;
   readonly options?: readonly CoapOption[];
   readonly payload?: Uint8Array;
-  /** `payload` is only the beginning of the body, and the rest is made as it is asked for. Needs an `etag`. */
+  /** The body beyond `payload`, written as its blocks are requested. Requires an `etag`. */
   readonly rest?: UnfinishedBody;
-  /** Present on the 2.xx answer to an Observe 0 request when the observation is accepted. */
+  /** Accepts the observation, in a 2.xx response to a request with Observe 0. */
   readonly observation?: ObservationSource;
   /**
-   * The same answer would be given to the same request by anybody, for some time. Called at most once, right after the
-   * handler returned, when the transport wants to remember it; null: it is not worth it after all.
+   * The response may be cached and sent to any client that sends the same request. Called at most once, directly after the handler
+   * returned, when the transport is about to cache it; null: do not cache it.
    */
-  readonly lasting?: () => AnswerLife | null;
+  readonly trackValidity?: () => ResponseValidity | null;
   /**
-   * The request is idempotent, and this says whether what the response reports is still so. Once it is not, a message like the
-   * request is executed again instead of getting this response again (RFC 7252 section 4.5). Absent: a duplicate gets the
-   * same response for EXCHANGE_LIFETIME.
+   * Whether the response to an idempotent request still describes the state of the resource. Once it does not, a duplicate of the
+   * request is handled again instead of getting this response (RFC 7252 section 4.5). `hasChangedMore`: the sender has since sent
+   * other requests that change something. Absent: duplicates get the same response for EXCHANGE_LIFETIME.
    */
   readonly isStillTrue?: (sender: { readonly hasChangedMore: boolean }) => boolean;
 }
 
-/** A body that is made as it is sent: its first block leaves before the last one exists (RFC 7959 section 2.4). */
+/** A body that is written while it is sent, so that its first block leaves before the last one exists (RFC 7959 section 2.4). */
 export interface UnfinishedBody {
   /**
-   * The body so far, from its beginning: at least `bytes` long, or whole. A promise where making it takes several turns of the event
-   * loop. Throws what keeps it from being made.
+   * Returns the body from its beginning, with at least `bytes` bytes or complete; a promise where that takes several turns of the
+   * event loop. Throws, or rejects, when the body cannot be completed.
    */
   upTo(bytes: number): Uint8Array | Promise<Uint8Array>;
 }
 
-/** How long an answer holds. */
-export interface AnswerLife {
-  /** It does not hold any more, and never will again. */
-  readonly isOver: boolean;
-  /** Whether it holds at this moment. Only asked while it is not over. */
-  holds(): boolean;
-  /** It was given once more. */
-  given(): void;
-  /** It is not remembered any more. */
-  end(): void;
+/** Tracks whether a cached response is fresh (RFC 7252 section 5.6.1). */
+export interface ResponseValidity {
+  /** The response was invalidated, for good. */
+  readonly isStale: boolean;
+  /** Whether the response may be used at this moment. Called only while it is not stale. */
+  isFresh(): boolean;
+  /** Called each time the response is used. */
+  noteHit(): void;
+  /** Called once when the response leaves the cache. */
+  dispose(): void;
 }
 
-/** Made by a handler to accept an observation; `attach` is called once, right after the first response was sent. */
+/** Accepts an observation. `attach` is called once, directly after the first response was sent. */
 export interface ObservationSource {
   /** Adds an observer of the resource. */
   attach(observer: Observer): ObservedResource;
@@ -171,31 +169,31 @@ export interface ObservationSource {
 /** The transport's side of an observation. */
 export interface Observer {
   readonly peer: Peer;
-  /** There may be something new: `next()` is called as soon as the previous notification was acknowledged. Cheap; coalesces. */
+  /** Announces a new state: `next()` is called as soon as a notification can be sent. Cheap; several calls count as one. */
   wake(): void;
-  /** End the observation, with a final error notification when given (RFC 7641 section 4.2). */
+  /** Ends the observation, with a final error notification if given (RFC 7641 section 4.2). */
   end(final?: ServerResponse): void;
 }
 
-/** The resource's side of an observation. One notification is under way at a time (RFC 7252 NSTART = 1). */
+/** The resource's side of an observation. One notification is in transit at a time (RFC 7641 section 4.5). */
 export interface ObservedResource {
-  /** The representation to send now, or null when nothing is new after all. Called again after each delivery until null. */
+  /** Returns the representation to send now, or null if there is nothing new. Called again after each delivery until null. */
   next(): ServerResponse | null | Promise<ServerResponse | null>;
-  /** The last notification was acknowledged by the observer. */
+  /** Called when the observer has acknowledged the last notification. */
   delivered?(): void;
-  /** The observation is over; nothing is called afterwards. */
+  /** Called once when the observation ends; nothing is called afterwards. */
   closed?(reason: ObservationEnd): void;
 }
 
-/** Why an observation by a client ended. */
+/** Why an observation ended, from the server's point of view. */
 export type ObservationEnd = "deregistered" | "replaced" | "reset" | "timeout" | "ended" | "closed";
 
-/** A function that responds to requests. */
+/** Handles the requests of a listener. An exception becomes 5.00. */
 export interface RequestHandler {
   (request: ServerRequest): ServerResponse | Promise<ServerResponse>;
   /**
-   * The handler evaluates `ServerRequest.precondition` of requests that change something. Such requests to any other handler are
-   * answered with 4.02: a condition is never accepted without effect. Conditions of safe requests are evaluated by the transport.
+   * The handler evaluates `ServerRequest.precondition` of unsafe requests. For other handlers the transport responds to such requests
+   * with 4.02, so that no precondition is ignored. Preconditions of safe requests are evaluated by the transport.
    */
   readonly evaluatesPreconditions?: boolean;
   /**
@@ -205,10 +203,10 @@ export interface RequestHandler {
   readonly relays?: (request: ServerRequest) => boolean;
 }
 
-/** A request that this node sends. */
+/** A request to send. */
 export interface ClientRequest {
   readonly method: number;
-  /** Absolute URI with scheme coap, coap+tcp or coaps+tcp and host an IP literal or a name. */
+  /** Absolute URI with scheme `coap` or `coap+tcp`; the host is an IP literal or a name. */
   readonly uri: string;
   /** Further Uri-Query items, decoded, after those in `uri`. */
   readonly query?: readonly string[];
@@ -228,14 +226,14 @@ export interface ClientRequest {
   readonly isRelayed?: boolean;
 }
 
-/** A complete response: Block2 has been assembled (all blocks of one ETag). */
+/** A complete response, assembled from all blocks of one ETag. */
 export interface ClientResponse {
   readonly code: number;
   readonly contentFormat?: number;
   readonly etag?: Uint8Array;
-  /** Seconds; 60 when the option is absent (RFC 7252 section 5.10.5). */
+  /** Seconds; 60 if the option is absent (RFC 7252 section 5.10.5). */
   readonly maxAgeS: number;
-  /** Present on notifications and on the response that established an observation. */
+  /** Observe value of a notification, or of the response to a registration. */
   readonly observe?: number;
   readonly locationPath: readonly string[];
   readonly locationQuery: readonly string[];
@@ -243,92 +241,96 @@ export interface ClientResponse {
   readonly options: readonly CoapOption[];
   readonly payload: Uint8Array;
   readonly peer: Peer;
-  /** Bytes that this response took on the wire, all datagrams and blocks, CoAP headers included, IP/UDP headers not. */
+  /** Size of the response on the wire: all datagrams or messages of all blocks, without IP and UDP or TCP headers. */
   readonly wireBytes: number;
 }
 
-/** Settings of one request. */
+/** Limits of one request. */
 export interface RequestControl {
+  /** Aborts the request, with the error `ABORTED`. */
   readonly signal?: AbortSignal;
-  /** Give up after this many ms (error `TIMEOUT`); default: what RFC 7252 retransmission allows (about 93 s). */
+  /** Time until the request fails with `TIMEOUT`, ms. Default: MAX_TRANSMIT_WAIT of RFC 7252, about 93 s. */
   readonly timeoutMs?: number;
-  /** Largest response body accepted; beyond it the error is `TOO_LARGE`. Default 64 MiB. */
+  /** Largest response body; a larger one fails with `TOO_LARGE`. Default 64 MiB. */
   readonly maxBodyBytes?: number;
 }
 
-/** Settings of one observation. */
+/** Limits and kind of one observation. */
 export interface ObservationControl extends Omit<RequestControl, "signal"> {
   /**
-   * Each notification builds on the one before, as patches do: one that arrives while the blocks of another are being
-   * fetched waits for it, a few at most, instead of taking its place (RFC 7641 section 1.3 wants the latest state only).
+   * Notifications build on each other, as patches do. One that arrives while the blocks of another are fetched then waits, up to
+   * a few, instead of replacing it (RFC 7641 section 1.3 only promises the latest state).
    */
   readonly isSeries?: boolean;
 }
 
-/** Callbacks of an observation. */
+/** Receives the notifications of an observation. */
 export interface ObservationListener {
-  /** First response and every newer notification, in order (RFC 7641 section 3.4), each complete. Error codes are delivered too. */
+  /** Called with the first response and each newer notification, complete and in order (RFC 7641 section 3.4), errors included. */
   onNotification(response: ClientResponse): void;
   /**
-   * The observation ended without `close()`: `not-observable` (response without Observe; it was delivered before),
-   * `error-response` (delivered before), or a TransportError (timeout, reset, too large, closed).
+   * Called once when the observation ends other than by `close()` or `cancel()`: `not-observable` after a response without Observe,
+   * `error-response` after an error response (both were delivered), or the error that ended it.
    */
   onEnd(reason: "not-observable" | "error-response" | Error): void;
 }
 
-/** A running observation on the client side. */
+/** An observation, on the client side. */
 export interface Observation {
   /**
-   * Send the registration again with the same token (RFC 7641 section 3.3.1), with `etags` as what is already held.
-   * The answer arrives by `onNotification`; no answer ends the observation.
+   * Sends the registration again with the same token (RFC 7641 section 3.3.1); `etags` name cached states. The response is
+   * delivered to `onNotification`; without a response the observation ends.
    */
   refresh(etags?: readonly Uint8Array[]): void;
-  /** Deregister (Observe 1) and forget. Resolves when answered or after one timeout. No callback fires any more. */
+  /** Deregisters (Observe 1). Resolves with the response or after one timeout. No callback is called any more. */
   close(): Promise<void>;
-  /** Forget without a word; later notifications are rejected with RST. */
+  /** Ends the observation without a message; later notifications are rejected with RST. */
   cancel(): void;
 }
 
-/** Sends requests. One interface for every scheme. */
+/** Sends requests, by any scheme. */
 export interface CoapClient {
-  /** @throws {TransportError} TIMEOUT, RESET, UNREACHABLE, TOO_LARGE, ABORTED, CLOSED, BAD_URI, MALFORMED. Error codes 4.xx/5.xx are responses, not errors. */
+  /**
+   * Resolves with the response; responses with 4.xx and 5.xx are no errors.
+   * @throws {TransportError} TIMEOUT, RESET, UNREACHABLE, TOO_LARGE, ABORTED, CLOSED, BAD_URI, MALFORMED.
+   */
   request(request: ClientRequest, control?: RequestControl): Promise<ClientResponse>;
-  /** Observes a resource (RFC 7641) until the observation is closed or ends. */
+  /** Observes a resource (RFC 7641). The listener is called later, never during this call. */
   observe(request: ClientRequest, listener: ObservationListener, control?: ObservationControl): Observation;
-  /** Empty CON (RFC 7252 section 4.3); resolves true on RST or ACK, false when nothing came. */
+  /** Sends a ping (RFC 7252 section 4.3, RFC 8323 section 5.4); resolves with false if there is no response. */
   ping(uri: string, control?: RequestControl): Promise<boolean>;
   /** Ends everything that is under way and closes the sockets. Idempotent. */
   close(): Promise<void>;
 }
 
-/** A bound CoAP listener. */
+/** A server on one URI. */
 export interface CoapListener {
   /** Bound URI with the actual port, e.g. `coap://[::1]:5683`. */
   readonly uri: string;
-  /** Stop accepting, end observations, wait for running exchanges up to `drainMs`. Idempotent. */
+  /** Stops accepting requests, waits up to `drainMs` for running ones, and ends observations. Idempotent. */
   close(drainMs?: number): Promise<void>;
 }
 
-/** A listener with what it counted over all its addresses. */
+/** A listener with its counters, summed over its addresses. */
 export interface CoapListenerHandle extends CoapListener {
   readonly counters: TransportCounters;
-  /** How much is in each table, summed over its addresses; verified peers are those of the guard. */
+  /** Number of entries in each table, summed over the addresses; verified peers are those of the guard. */
   tableSizes(): TableSizes;
 }
 
-/** The other side of a datagram. `local` is the own address that it was sent to, or is to leave from, where that is known. */
+/** The remote endpoint of a datagram. `local` is the local address that it was sent to, or is to be sent from, if known. */
 export interface DatagramPeer {
   readonly address: string;
   readonly port: number;
   readonly local?: string;
 }
 
-/** A datagram socket as the message layer needs it; real ones are made in `node-udp.ts`, simulated ones by tests. */
+/** A datagram socket as the message layer needs it: `openUdpSocket` makes real ones, tests simulated ones. */
 export interface DatagramSocket {
   readonly local: LocalAddress;
-  /** `isReported`: a failure is told by `onError`; default true. */
+  /** Sends a datagram. `isReported`: a failure is passed to `onError`; default true. */
   send(datagram: Uint8Array, to: DatagramPeer, isReported?: boolean): void;
-  /** Set once by the message layer. `isMulticast`: it was sent to more than one host, by multicast or broadcast. */
+  /** Set once by the message layer. `isMulticast`: the datagram was sent by multicast or broadcast. */
   onDatagram: ((datagram: Uint8Array, from: DatagramPeer, isMulticast: boolean) => void) | null;
   /** Called with errors of the socket. */
   onError: ((error: Error) => void) | null;
@@ -336,7 +338,7 @@ export interface DatagramSocket {
   close(): void;
 }
 
-/** RFC 7252 section 4.8 transmission parameters, all in ms. */
+/** Transmission parameters (RFC 7252 section 4.8), in ms. */
 export interface TransmissionParameters {
   /** ACK_TIMEOUT, default 2000. */
   readonly ackTimeoutMs: number;
@@ -344,42 +346,42 @@ export interface TransmissionParameters {
   readonly ackRandomFactor: number;
   /** MAX_RETRANSMIT, default 4. */
   readonly maxRetransmit: number;
-  /** How long a message id is remembered for deduplication; EXCHANGE_LIFETIME, default 247 000. */
+  /** EXCHANGE_LIFETIME, for which message IDs are kept for deduplication. Default 247 000. */
   readonly exchangeLifetimeMs: number;
   /** DEFAULT_LEISURE for multicast, default 5000. */
   readonly leisureMs: number;
-  /** A handler that takes longer gets an empty ACK sent and answers separately (section 5.2.2). Default 200. */
+  /** Time until an empty ACK is sent; the response is then separate (section 5.2.2). Default 200. */
   readonly separateAfterMs: number;
 }
 
-/** Limits of a CoAP endpoint over UDP. */
+/** Bounds of an endpoint or listener. */
 export interface TransportLimits {
-  /** Largest request body assembled from Block1, and largest datagram payload accepted: 4.13 beyond. Default 65 536 + room. */
+  /** Largest request body, in blocks or in one message; larger ones get 4.13. Default 81 920 bytes. */
   readonly maxRequestBytes: number;
-  /** Block1 assemblies and retained Block2 bodies kept at once. Default 1024 each. */
+  /** Largest number of Block1 transfers, and of bodies retained for Block2. Default 1024 each. */
   readonly maxTransfers: number;
-  /** Bytes of response bodies retained for Block2 at once; the oldest goes first. Default 256 MiB. */
+  /** Size of all response bodies retained for Block2; the oldest is evicted first. Default 256 MiB. */
   readonly maxRetainedBytes: number;
-  /** Requests being handled at once; 5.03 beyond. Default 4096. */
+  /** Requests handled concurrently; further ones get 5.03. Default 4096. */
   readonly maxExchanges: number;
-  /** Observers over all resources; beyond it the answer comes without Observe. Default 10 000. */
+  /** Observations of all resources; further requests get a response without Observe. Default 10 000. */
   readonly maxObservers: number;
-  /** Of these, of one client: one IPv4 address or one /64 of IPv6. Default 2500. */
+  /** Observations of one client (an IPv4 address or an IPv6 /64). Default 2500. */
   readonly maxObserversPerClient: number;
-  /** Messages remembered for deduplication. Default 65 536. */
+  /** Messages kept for deduplication. Default 65 536. */
   readonly maxDeduplication: number;
-  /** Answers remembered for those who ask the same again; 0: none. */
-  readonly maxAnswers: number;
-  /** Confirmable messages under way to one peer (NSTART, RFC 7252 section 4.7); further ones wait. Default 64. */
+  /** Responses cached for repeated requests; 0 disables the cache. Default 32 768. */
+  readonly maxCachedResponses: number;
+  /** Confirmable messages in transit to one peer (NSTART, RFC 7252 section 4.7); further ones wait. Default 64. */
   readonly maxOutstandingPerPeer: number;
-  /** Preferred block size (16..1024). Default 1024. */
+  /** Preferred block size, 16 to 1024 bytes. Default 1024. */
   readonly blockSize: number;
 }
 
-/** Entries by table, e.g. `observers`. */
+/** Number of entries by table, e.g. `observers`. */
 export type TableSizes = Readonly<Record<string, number>>;
 
-/** Counters of the message layer, for metrics. Monotonic. */
+/** Counters of the message layer, which only grow. */
 export interface TransportCounters {
   received: number;
   sent: number;
@@ -388,6 +390,3 @@ export interface TransportCounters {
   /** By cause, e.g. `malformed`, `unknown-critical-option`, `overload`. */
   readonly rejected: Map<string, number>;
 }
-
-/** Clock, randomness and logger of the transport. */
-export type TransportEnvironment = Environment;

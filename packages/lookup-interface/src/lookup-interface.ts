@@ -335,7 +335,7 @@ class LookupResource {
   #withLife({ context }: AskedLookup, response: ServerResponse): ServerResponse {
     const { criteria } = context.query;
     const onGiven = (): void => this.#deps.onLookup?.(this.#kind, "local", 0);
-    return { ...response, lasting: () => this.#lasting.begin(criteria, onGiven) };
+    return { ...response, trackValidity: () => this.#lasting.begin(criteria, onGiven) };
   }
 
   #refuse(response: ServerResponse, startMs: number): ServerResponse {

@@ -114,11 +114,11 @@ test("what changed while a lookup was under way: the response is not remembered"
   const { call, register, world, close } = slowDirectory();
   const quiet = call("GET", "/rd-lookup/ep?et=even&page=500&count=1");
   await world.clock.advance(5000);
-  expect((await quiet).lasting).toBeDefined();
+  expect((await quiet).trackValidity).toBeDefined();
   const answer = call("GET", "/rd-lookup/ep?et=even&page=501&count=1&rt=t");
   expect(answer).toBeInstanceOf(Promise);
   register("ep=a-first&base=coap://a.example&et=even", "</t>;rt=t");
   await world.clock.advance(5000);
-  expect((await answer).lasting).toBeUndefined();
+  expect((await answer).trackValidity).toBeUndefined();
   await close();
 });

@@ -1,4 +1,4 @@
-import type { AnswerLife } from "@tributary/coap-transport";
+import type { ResponseValidity } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import type { Directory, VisibleChange } from "@tributary/merge-engine";
 import type { Clock } from "@tributary/runtime";
@@ -28,7 +28,7 @@ export class LastingAnswers {
   }
 
   /** An answer to a lookup with these criteria that is true at this moment; null when there are too many such. */
-  begin(criteria: readonly Criterion[], onGiven: () => void): AnswerLife | null {
+  begin(criteria: readonly Criterion[], onGiven: () => void): ResponseValidity | null {
     const isBroad = !criteria.some(({ isPrefix, value }) => !isPrefix && value !== "");
     if (isBroad && this.#broad >= MAX_BROAD_ANSWERS) return null;
     const answer = new LastingAnswer(criteria, this.#age, {
@@ -58,7 +58,7 @@ export class LastingAnswers {
     if (isMereRenewal(change)) return;
     for (const registration of [change.before, change.after]) {
       if (registration === undefined) continue;
-      for (const answer of this.#index.concernedBy(registration)) answer.end();
+      for (const answer of this.#index.concernedBy(registration)) answer.dispose();
     }
   }
 }
@@ -71,7 +71,7 @@ interface Surroundings {
   readonly end: () => void;
 }
 
-class LastingAnswer implements AnswerLife, Watching {
+class LastingAnswer implements ResponseValidity, Watching {
   readonly criteria: readonly Criterion[];
   readonly #bornAt: number;
   readonly #around: Surroundings;
@@ -83,19 +83,19 @@ class LastingAnswer implements AnswerLife, Watching {
     this.#around = around;
   }
 
-  get isOver(): boolean {
+  get isStale(): boolean {
     return this.#isOver || this.#around.age() !== this.#bornAt;
   }
 
-  holds(): boolean {
+  isFresh(): boolean {
     return this.#around.holds();
   }
 
-  given(): void {
+  noteHit(): void {
     this.#around.given();
   }
 
-  end(): void {
+  dispose(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#around.end();

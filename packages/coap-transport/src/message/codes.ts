@@ -123,7 +123,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   maxObservers: 10_000,
   maxObserversPerClient: 2500,
   maxDeduplication: 65_536,
-  maxAnswers: 32_768,
+  maxCachedResponses: 32_768,
   maxOutstandingPerPeer: 64,
   blockSize: 1024,
 };

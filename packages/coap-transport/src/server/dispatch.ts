@@ -8,10 +8,10 @@ import { sortOptions } from "../message/option-codec.js";
 import { uintOption } from "../message/option-values.js";
 import { meetsPrecondition, targetOf } from "../message/preconditions.js";
 import type {
-  AnswerLife,
   ObservationEnd,
   Peer,
   RequestHandler,
+  ResponseValidity,
   ServerResponse,
   TableSizes,
   TransmissionParameters,
@@ -38,7 +38,7 @@ export interface Reply {
   /** The request may come from someone else than it says: one message back for each that came. */
   readonly isToUnproven?: boolean;
   /** See `ServerResponse`: it went out as it is, whole. */
-  readonly lasting?: () => AnswerLife | null;
+  readonly trackValidity?: () => ResponseValidity | null;
   /** See `ServerResponse`. */
   readonly isStillTrue?: ServerResponse["isStillTrue"];
 }
@@ -287,8 +287,8 @@ class Dispatcher implements ServerDispatch {
     if (request.block1 !== undefined) message = withBlock1(message, request);
     if (accepted === null) {
       const reply = this.#reply(request, message);
-      const isAsMade = response.lasting !== undefined && reply.message === whole;
-      if (isAsMade) return { message: whole, lasting: response.lasting };
+      const isAsMade = response.trackValidity !== undefined && reply.message === whole;
+      if (isAsMade) return { message: whole, trackValidity: response.trackValidity };
       return response.isStillTrue === undefined ? reply : { ...reply, isStillTrue: response.isStillTrue };
     }
     return { message: withObserve(message, accepted.observe), afterSent: accepted.attach };

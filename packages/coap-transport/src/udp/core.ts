@@ -21,8 +21,8 @@ import { createExchangeTable } from "./exchange-table.js";
 import { emptyMessage, parseDatagram, type UdpMessage } from "./message-codec.js";
 import type { PeerRecord } from "./peer-record.js";
 import { createPeerTable } from "./peer-table.js";
-import { RepeatedRequests } from "./remembered-responses.js";
 import { createUdpRequests } from "./requests.js";
+import { ResponseCache } from "./response-cache.js";
 import { createUdpServer } from "./server.js";
 
 /** CoAP messages over one socket: sorts what arrives, to the server's half or the client's. */
@@ -81,7 +81,7 @@ class Core implements UdpCore {
   readonly #exchanges: ReturnType<typeof createExchangeTable>;
   readonly #requests: ReturnType<typeof createUdpRequests>;
   readonly #server: ReturnType<typeof createUdpServer> | null;
-  readonly #repeated: RepeatedRequests;
+  readonly #responseCache: ResponseCache;
   #isAccepting = true;
   #isClosed = false;
 
@@ -107,11 +107,20 @@ class Core implements UdpCore {
     this.#exchanges = exchanges;
     this.#deduplication = deduplication;
     this.#requests = createUdpRequests({ random, exchanges, peers }, { parameters });
-    const answers = { maxEntries: limits.maxAnswers, maxBytes: MAX_ANSWER_BYTES };
-    this.#repeated = new RepeatedRequests({ guard, peers }, answers);
+    const answers = { maxEntries: limits.maxCachedResponses, maxBytes: MAX_ANSWER_BYTES };
+    this.#responseCache = new ResponseCache({ guard, peers }, answers);
     const channelOf = (peer: Peer): RequestChannel => this.#requests.channelOf(peer);
     const askPeer = createAskPeer({ env, channelOf }, { scheme: options.scheme, blockSize: limits.blockSize });
-    const serverDeps = { env, exchanges, deduplication, peers, counters, guard, transmit, repeated: this.#repeated };
+    const serverDeps = {
+      env,
+      exchanges,
+      deduplication,
+      peers,
+      counters,
+      guard,
+      transmit,
+      responseCache: this.#responseCache,
+    };
     this.#server =
       handler === undefined
         ? null
@@ -137,7 +146,7 @@ class Core implements UdpCore {
       ...this.#server?.tableSizes(),
       peers: this.#peers.size,
       deduplication: this.#deduplication.size,
-      answers: this.#repeated.size,
+      answers: this.#responseCache.size,
       unacknowledged: this.#exchanges.confirmableCount,
       requests: this.#requests.size,
     };
@@ -152,7 +161,7 @@ class Core implements UdpCore {
     this.#server?.close();
     this.#isClosed = true;
     this.#requests.close();
-    this.#repeated.clear();
+    this.#responseCache.clear();
     this.#exchanges.close();
     this.#deps.socket.close();
   }
@@ -167,7 +176,7 @@ class Core implements UdpCore {
     if (this.#isClosed) return;
     this.#counters.received++;
     try {
-      if (this.#repeated.size > 0 && !isMulticast && this.#answerAgain(datagram, from)) return;
+      if (this.#responseCache.size > 0 && !isMulticast && this.#answerAgain(datagram, from)) return;
       this.#receive(datagram, from, isMulticast);
     } catch (error) {
       this.#deps.env.logger.error("a datagram could not be handled", { error, from: from.address });
@@ -176,7 +185,7 @@ class Core implements UdpCore {
 
   #answerAgain(datagram: Uint8Array, from: DatagramPeer): boolean {
     if (!this.#isAccepting) return false;
-    const answer = this.#repeated.answer(asBuffer(datagram), from);
+    const answer = this.#responseCache.respond(asBuffer(datagram), from);
     if (answer === null) return false;
     this.#counters.sent++;
     this.#deps.socket.send(answer, from, false);

@@ -19,7 +19,7 @@ import type { ExchangeTable } from "./exchange-table.js";
 import { datagramLength, emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
 import type { PeerRecord, ReliableMessage, ReliableSink } from "./peer-record.js";
 import type { PeerTable } from "./peer-table.js";
-import type { RepeatedRequests } from "./remembered-responses.js";
+import type { ResponseCache } from "./response-cache.js";
 
 /** The server's half of the message layer over UDP: which type of message answers which, and when. */
 export interface UdpServer {
@@ -43,7 +43,7 @@ export interface UdpServerDeps {
   readonly guard?: AmplificationGuard | undefined;
   /** `isReported`: what the system says against it is told to whoever waits for this peer. */
   readonly transmit: (record: PeerRecord, datagram: Uint8Array, isReported: boolean) => void;
-  readonly repeated: RepeatedRequests;
+  readonly responseCache: ResponseCache;
   readonly askPeer: AskPeer;
 }
 
@@ -127,8 +127,8 @@ class Server implements UdpServer {
     else {
       const datagram = encodeDatagram(ACK, request.messageId, request.token, message);
       this.#acknowledge(record, request, datagram, isRepeatable);
-      if (reply.lasting !== undefined && received !== undefined)
-        this.#deps.repeated.offer(request, received, datagram, reply.lasting);
+      if (reply.trackValidity !== undefined && received !== undefined)
+        this.#deps.responseCache.offer(request, received, datagram, reply.trackValidity);
     }
     reply.afterSent?.();
   }

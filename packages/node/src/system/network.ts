@@ -35,7 +35,7 @@ export function systemNetwork(
     maxObserversPerClient: config.observersPerClient,
     maxExchanges: exchanges,
     maxTransfers: transfers,
-    maxAnswers: answers,
+    maxCachedResponses: answers,
   };
   const streamLimits: StreamLimits = {
     ...DEFAULT_STREAM_LIMITS,

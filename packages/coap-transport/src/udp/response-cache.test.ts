@@ -4,24 +4,28 @@ import { createAmplificationGuard } from "../server/amplification-guard.js";
 import { ACK, NON, text } from "../testing/greeting-server.js";
 import { serveEndpoint } from "../testing/served-endpoint.js";
 import { createVirtualWorld } from "../testing/virtual-world.js";
-import type { AnswerLife } from "../types.js";
+import type { ResponseValidity } from "../types.js";
 
 /** Answers that say how often the handler was asked, and hold until the test ends them. */
-function serveLasting({ maxAnswers = 100, freeBytes = undefined as number | undefined, answer = "answer " } = {}) {
-  const lives: { life: AnswerLife; given: number; ended: number; isOver: boolean; holds: boolean }[] = [];
+function serveCacheable({
+  maxCachedResponses = 100,
+  freeBytes = undefined as number | undefined,
+  answer = "answer ",
+} = {}) {
+  const lives: { validity: ResponseValidity; hits: number; ended: number; isStale: boolean; isFresh: boolean }[] = [];
   let calls = 0;
-  const begin = (): AnswerLife => {
-    const one = { given: 0, ended: 0, isOver: false, holds: true } as (typeof lives)[number];
-    one.life = {
-      get isOver() {
-        return one.isOver;
+  const begin = (): ResponseValidity => {
+    const one = { hits: 0, ended: 0, isStale: false, isFresh: true } as (typeof lives)[number];
+    one.validity = {
+      get isStale() {
+        return one.isStale;
       },
-      holds: () => one.holds,
-      given: () => void one.given++,
-      end: () => void one.ended++,
+      isFresh: () => one.isFresh,
+      noteHit: () => void one.hits++,
+      dispose: () => void one.ended++,
     };
     lives.push(one);
-    return one.life;
+    return one.validity;
   };
   const world = createVirtualWorld();
   const served = serveEndpoint(
@@ -31,9 +35,9 @@ function serveLasting({ maxAnswers = 100, freeBytes = undefined as number | unde
         contentFormat: 40,
         etag: Uint8Array.of(7, 7),
         payload: Buffer.from(`${answer}${++calls}${query.join("&")}`),
-        lasting: begin,
+        trackValidity: begin,
       }),
-      limits: { maxAnswers },
+      limits: { maxCachedResponses },
       ...(freeBytes === undefined
         ? {}
         : { guard: createAmplificationGuard({ clock: world.clock }, { freeBytes, isTrusted: () => false }) }),
@@ -56,14 +60,14 @@ function serveLasting({ maxAnswers = 100, freeBytes = undefined as number | unde
 
 describe("the same request again", () => {
   test("COA-01 from the third time on the answer comes without asking the handler", async () => {
-    const { ask, calls, lives } = serveLasting();
+    const { ask, calls, lives } = serveCacheable();
     expect(await ask(5)).toEqual(["answer 1ep=n", ...Array(4).fill("answer 2ep=n")]);
     expect(calls()).toBe(2);
-    expect(lives.map(({ given }) => given)).toEqual([3]);
+    expect(lives.map(({ hits }) => hits)).toEqual([3]);
   });
 
   test("it is the answer to this request: acknowledged, with its token, and every option", async () => {
-    const { ask, client, clock } = serveLasting();
+    const { ask, client, clock } = serveCacheable();
     await ask(2);
     for (const token of [[], [1], [1, 2, 3, 4, 5, 6, 7, 8]]) {
       client.send({ path: "/rd-lookup/ep", query: ["ep=n"], token, messageId: 0xabcd });
@@ -83,7 +87,7 @@ describe("the same request again", () => {
   });
 
   test("another client gets it as well", async () => {
-    const { ask, peer, calls } = serveLasting();
+    const { ask, peer, calls } = serveCacheable();
     await ask(3);
     expect(await ask(1, {}, peer("2001:db8::77", 5))).toEqual(["answer 2ep=n"]);
     expect(calls()).toBe(2);
@@ -95,7 +99,7 @@ describe("the same request again", () => {
     { name: "an option more", message: { options: [{ number: OPTION.ACCEPT, value: Uint8Array.of(40) }] } },
     { name: "a longer path", message: { path: "/rd-lookup/ep/" } },
   ])("$name is another request", async ({ message }) => {
-    const { ask, calls } = serveLasting();
+    const { ask, calls } = serveCacheable();
     await ask(3);
     await ask(1, message);
     expect(calls()).toBe(3);
@@ -107,13 +111,13 @@ describe("the same request again", () => {
     { name: "an Echo value", options: [{ number: OPTION.ECHO, value: Uint8Array.of(1, 2) }] },
     { name: "No-Response", options: [{ number: OPTION.NO_RESPONSE, value: Uint8Array.of(2) }] },
   ])("what has $name is asked every time", async ({ options }) => {
-    const { ask, calls } = serveLasting();
+    const { ask, calls } = serveCacheable();
     await ask(4, { options });
     expect(calls()).toBe(4);
   });
 
   test("non-confirmable requests and other methods are asked every time", async () => {
-    const { ask, calls } = serveLasting();
+    const { ask, calls } = serveCacheable();
     await ask(3, { type: NON });
     await ask(3, { code: METHOD.FETCH });
     expect(calls()).toBe(6);
@@ -122,23 +126,23 @@ describe("the same request again", () => {
 
 describe("how long", () => {
   test("until it is over: then the handler is asked, and the answer remembered anew", async () => {
-    const { ask, lives, calls } = serveLasting();
+    const { ask, lives, calls } = serveCacheable();
     await ask(3);
-    Object.assign(lives[0] as object, { isOver: true });
+    Object.assign(lives[0] as object, { isStale: true });
     expect(await ask(2)).toEqual(["answer 3ep=n", "answer 3ep=n"]);
     expect(calls()).toBe(3);
     expect(lives.map(({ ended }) => ended)).toEqual([1, 0]);
   });
 
   test("not at moments when it does not hold", async () => {
-    const { ask, lives } = serveLasting();
+    const { ask, lives } = serveCacheable();
     await ask(3);
-    Object.assign(lives[0] as object, { holds: false });
+    Object.assign(lives[0] as object, { isFresh: false });
     expect(await ask(1)).toEqual(["answer 3ep=n"]);
   });
 
   test("a closed endpoint ends them all", async () => {
-    const { ask, lives, endpoint } = serveLasting();
+    const { ask, lives, endpoint } = serveCacheable();
     await ask(3);
     await endpoint.close();
     expect(lives.map(({ ended }) => ended)).toEqual([1]);
@@ -147,7 +151,7 @@ describe("how long", () => {
 
 describe("bounds", () => {
   test("what was not asked for again makes room, and what was asked for stays", async () => {
-    const { ask, endpoint, calls } = serveLasting({ maxAnswers: 4 });
+    const { ask, endpoint, calls } = serveCacheable({ maxCachedResponses: 4 });
     for (let index = 0; index < 40; index++) {
       await ask(2, { query: ["ep=often"] });
       await ask(2, { query: [`ep=${index}`] });
@@ -159,14 +163,14 @@ describe("bounds", () => {
   });
 
   test("with none allowed none is kept", async () => {
-    const { ask, endpoint, calls } = serveLasting({ maxAnswers: 0 });
+    const { ask, endpoint, calls } = serveCacheable({ maxCachedResponses: 0 });
     await ask(5);
     expect(calls()).toBe(5);
     expect(endpoint.tableSizes().answers).toBe(0);
   });
 
   test("SEC-07 a large answer still goes to proven addresses alone", async () => {
-    const { ask, client, clock, calls, peer } = serveLasting({ freeBytes: 40, answer: "x".repeat(200) });
+    const { ask, client, clock, calls, peer } = serveCacheable({ freeBytes: 40, answer: "x".repeat(200) });
     client.send({ path: "/rd-lookup/ep", query: ["ep=n"] });
     await clock.advance(10);
     const challenge = client.take();

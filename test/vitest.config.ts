@@ -5,7 +5,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** `npm run test:unit`, the fast loop: fewer inputs for each property, one process for many files, without the longest. */
 const isFast = process.env.FAST_TESTS !== undefined;
-const EXHAUSTIVE_UNIT_TESTS = ["packages/lmdb-store/src/damaged-bytes.test.ts"];
+/** Files that `npm run test:unit` leaves out: one tries every byte, the other collects the garbage of a heap that it shares. */
+const EXHAUSTIVE_UNIT_TESTS = [
+  "packages/lmdb-store/src/damaged-bytes.test.ts",
+  "packages/merge-engine/src/record-weight.test.ts",
+];
 
 /** Tests run on the sources: `@tributary/<name>` is `packages/<name>/src`. Real processes use the built packages. */
 export default defineConfig({

@@ -1,3 +1,4 @@
+export { addCount, addCounts } from "./counts.js";
 export { drain } from "./drain.js";
 export type { Clock, Environment, Logger, Random, Timer } from "./environment.js";
 export { ExpiringMap } from "./expiring-map.js";

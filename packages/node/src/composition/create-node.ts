@@ -13,20 +13,20 @@ import {
 import { EPOCH_LIMIT } from "@tributary/replication";
 import {
   createFeedPublisher,
-  createMemoryStore,
-  createResourceDirectory,
   type FeedPublisher,
   type ResourceDirectory,
-  registrationsOfSource,
   startExpirySweep,
   visibleRegistrations,
 } from "@tributary/resource-directory";
+import { addCount, addCounts } from "@tributary/runtime";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
+import { changedSettings } from "./changed-settings.js";
 import { defaultMemory, LOCAL_SOURCE, type MemoryPlan, planMemory, shareLimit } from "./memory-plan.js";
 import { NodeFeeds } from "./node-feeds.js";
 import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
 import { createNodeSite } from "./node-site.js";
+import { openOwnDirectory } from "./own-directory.js";
 import { readiness } from "./readiness.js";
 import type {
   LookupSample,
@@ -42,11 +42,11 @@ import { UpstreamSet } from "./upstream-set.js";
 
 export { LOCAL_SOURCE } from "./memory-plan.js";
 
-/** Time that running exchanges get at an orderly close, ms. */
+/** Time for exchanges that are under way when the node is closed, ms. */
 const DRAIN_MS = 500;
 
 /**
- * Start a node: RD, LP or both, as configured. Resolves once every listener is bound and the store is loaded.
+ * Starts a node: RD, LP or both, as configured. Resolves when every listener is bound and the store is loaded.
  * @throws {TransportError} `BIND_FAILED`
  */
 export async function createNode(deps: NodeDeps, config: NodeConfig): Promise<Node> {
@@ -81,8 +81,8 @@ class RunningNode implements Node {
   #cache: ResponseCache | null = null;
   #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
-  #kept: Opened<"openRegistrations"> | null = null;
-  #replicas: Opened<"openReplicas"> | null = null;
+  #stored: Opened<"openRegistrations"> | null = null;
+  #copies: Opened<"openReplicas"> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(deps: NodeDeps, config: NodeConfig) {
@@ -98,7 +98,7 @@ class RunningNode implements Node {
     });
     this.#shareLimits(config);
     this.directory.on("visible", ({ cause, before }) => {
-      if (before !== undefined && cause !== "renewed" && cause !== "updated") this.#countEviction(cause);
+      if (before !== undefined && cause !== "renewed" && cause !== "updated") addCount(this.#evictions, cause);
     });
   }
 
@@ -110,8 +110,8 @@ class RunningNode implements Node {
     this.#sweep = startExpirySweep({ directory: this.directory, env });
     if (this.#config.registration !== undefined) await this.#startRegistration(client);
     if (this.#config.lookup !== undefined) {
-      this.#replicas = (await this.#deps.state?.openReplicas?.()) ?? null;
-      const replicas = this.#replicas === null ? {} : { replicas: this.#replicas };
+      this.#copies = (await this.#deps.state?.openReplicas?.()) ?? null;
+      const replicas = this.#copies === null ? {} : { replicas: this.#copies };
       const { auto } = this.#config.lookup;
       const onCoverageChange = () => this.#coverageChanged();
       const { listen, limits } = this.#config;
@@ -198,8 +198,8 @@ class RunningNode implements Node {
   }
 
   damage(): NodeDamage {
-    const store = this.#kept?.damage;
-    const snapshot = this.#replicas?.damage;
+    const store = this.#stored?.damage;
+    const snapshot = this.#copies?.damage;
     return {
       ...(store === undefined ? {} : { "registration.store": store }),
       ...(snapshot === undefined ? {} : { snapshot }),
@@ -214,13 +214,13 @@ class RunningNode implements Node {
     const { lookup, registration } = this.#config;
     if (lookup === undefined) return true;
     const upstreams = this.upstreams();
-    // At the start only: an upstream that is added later must not take a proxy out of service that answers.
+    // Only at the start: an upstream that is added later must not take a working proxy out of service.
     this.#wasEveryoneTried ||= upstreams.every(({ wasTried }) => wasTried);
     return this.#wasEveryoneTried && readiness(upstreams, lookup.ready, registration !== undefined).isReady;
   }
 
   async reload(config: NodeConfig): Promise<ReloadSummary> {
-    const needRestart = settingsBesidesUpstreams(this.#config, config);
+    const needRestart = changedSettings(this.#config, config);
     const changes =
       this.#upstreams === null
         ? { added: [], removed: [], changed: [], kept: [] }
@@ -243,19 +243,19 @@ class RunningNode implements Node {
   }
 
   async #close(): Promise<void> {
-    // Stop listening first, so that nothing is acknowledged that would not be kept.
+    // Stop listening first, so that nothing is acknowledged that would not be stored.
     await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
     this.#sweep?.close();
     this.#forwarding?.close();
     this.#cache?.close();
     await this.#upstreams?.close();
-    await this.#replicas?.close();
+    await this.#copies?.close();
     this.#feeds?.close();
     await this.#registrations?.close();
     await this.#client?.close();
   }
 
-  /** Before upstreams that are new take their part, and after those that left have given theirs back. */
+  /** Shares the limits among sources: before new upstreams use theirs, and after removed ones have released theirs. */
   #shareLimits({ lookup, registration }: NodeConfig): void {
     const holding = (lookup?.upstreams ?? []).filter(({ mode }) => mode !== "forward").map(({ name }) => name);
     const { registrations, memory } = this.directory.limits;
@@ -266,33 +266,17 @@ class RunningNode implements Node {
     for (const listener of this.#coverageListeners) listener();
   }
 
+  /** Stored registrations are loaded before the feed continues, so that they are no news to it. */
   async #startRegistration(client: CoapClient): Promise<void> {
     const { env, state } = this.#deps;
-    const { directory } = this;
-    const { limits } = this.#config;
-    const kept = await state?.openRegistrations?.();
-    this.#kept = kept ?? null;
-    directory.openSource(LOCAL_SOURCE, { authority: null });
-    this.#registrations = createResourceDirectory(
-      { directory, store: kept?.store ?? createMemoryStore(), client, env },
-      {
-        source: LOCAL_SOURCE,
-        resourcePath: resourcePathOf(this.#config),
-        limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
-        requiresFreshness: this.#config.registration?.freshness === "echo",
-        onCompleteness: () => this.#coverageChanged(),
-      },
-    );
-    this.#ownFeed = createFeedPublisher(
-      { directory, env },
-      {
-        publishes: registrationsOfSource(directory, LOCAL_SOURCE, this.#registrations.onDiskRegistrations),
-        epoch: Math.floor(env.random() * EPOCH_LIMIT),
-        ...(kept === undefined ? {} : { history: kept.history }),
-      },
-    );
-    await this.#registrations.start();
-    this.#ownFeed.resume();
+    const onCompleteness = () => this.#coverageChanged();
+    const deps = { directory: this.directory, client, env, onCompleteness, ...(state === undefined ? {} : { state }) };
+    const { registrations, feed, stored } = await openOwnDirectory(deps, this.#config);
+    this.#stored = stored;
+    this.#registrations = registrations;
+    this.#ownFeed = feed;
+    await registrations.start();
+    feed.resume();
   }
 
   #openUnionFeed(): FeedPublisher {
@@ -324,40 +308,17 @@ class RunningNode implements Node {
     for (const listener of this.#lookupListeners) listener(sample);
   }
 
-  #countEviction(cause: string): void {
-    this.#evictions.set(cause, (this.#evictions.get(cause) ?? 0) + 1);
-  }
-
   #rejected(): ReadonlyMap<string, number> {
     const sum = new Map<string, number>(this.#registrations?.rejected ?? []);
-    const states = [this.#kept, this.#replicas, this.#forwarding].map((state) => state?.rejected ?? new Map());
+    const states = [this.#stored, this.#copies, this.#forwarding].map((state) => state?.rejected ?? new Map());
     const upstreams = this.#upstreams?.rejected() ?? new Map();
     const parts = [...this.#listeners.map(({ counters }) => counters.rejected), upstreams, ...states];
-    for (const rejected of parts) {
-      for (const [cause, count] of rejected) sum.set(cause, (sum.get(cause) ?? 0) + count);
-    }
+    for (const rejected of parts) addCounts(sum, rejected);
     return sum;
   }
 }
 
-/** Settings that a running node does not take over. */
-function settingsBesidesUpstreams(before: NodeConfig, after: NodeConfig): string[] {
-  const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof NodeConfig>;
-  return [...names]
-    .filter((name) => JSON.stringify(comparable(before, name)) !== JSON.stringify(comparable(after, name)))
-    .map(keyInFile);
-}
-
-/** `httpNames` is `http-names` in the file. */
-function keyInFile(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
-function comparable(config: NodeConfig, name: keyof NodeConfig): unknown {
-  return name === "lookup" && config.lookup !== undefined ? { ...config.lookup, upstreams: null } : config[name];
-}
-
-/** Who may replicate what this node knows. */
+/** Returns the rules for proxies that may replicate from this node. */
 function replicasOf({ registration, lookup }: NodeConfig): readonly string[] {
   return registration?.replicas ?? lookup?.replicas ?? [];
 }

@@ -1,6 +1,6 @@
 import type { CoapClient } from "@tributary/coap-transport";
 import type { Directory, RecordLimits } from "@tributary/merge-engine";
-import type { Environment } from "@tributary/runtime";
+import { addCounts, type Environment } from "@tributary/runtime";
 import {
   type AutoOptions,
   createAutoUpstream,
@@ -141,10 +141,6 @@ export class UpstreamSet {
 function canonicalOrigin(text: string): string {
   const result = parseCoapOrigin(text);
   return result.ok ? result.origin.uri : text;
-}
-
-function addCounts(sum: Map<string, number>, counts: ReadonlyMap<string, number>): void {
-  for (const [cause, count] of counts) sum.set(cause, (sum.get(cause) ?? 0) + count);
 }
 
 function isSame(one: UpstreamConfig, other: UpstreamConfig): boolean {

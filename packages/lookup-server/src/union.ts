@@ -1,18 +1,19 @@
 import { firstValue, type Link, lastValue, originOf, serialiseLink } from "@tributary/link-model";
 import { compareRenewals, type LookupInterface, type Renewal } from "@tributary/merge-engine";
-import { LINKS_PER_STEP } from "./constants.js";
+import { forEachInSteps } from "./in-steps.js";
+import { LargeMap } from "./large-map.js";
 
 /** What one origin contributes to a lookup, in its own stable order. */
 export interface Contribution {
   readonly links: readonly Link[];
   /**
-   * The registrations that `links` may come from. On the endpoint lookup there is one for each of the links; absent: the origin
-   * does not tell them.
+   * The registrations that `links` may come from. On the endpoint lookup there is one for each link, in the same order; absent:
+   * the origin does not report them.
    */
   readonly endpoints?: readonly KnownEndpoint[];
 }
 
-/** A registration as an origin tells it. */
+/** A registration as an origin reports it. */
 export interface KnownEndpoint {
   /** Its link on the endpoint lookup. */
   readonly link: Link;
@@ -28,9 +29,9 @@ const PROVENANCE: ReadonlySet<string> = new Set(["provenance"]);
 
 /**
  * The union of several contributions (draft 4.4). Of the registrations of one (ep, d) only the one that was renewed last
- * counts: on the endpoint lookup as a link, on the resource lookup with its links. Links whose registration is not told are
- * kept; those that say the same as a link of another origin are left out. The order is that of the contributions, each in its
- * own order, so that a longer prefix of one never moves what stood before it (paging). Yields between small steps. Pure.
+ * counts: on the endpoint lookup as a link, on the resource lookup with its links. Links of unknown registrations are kept,
+ * except for those that are equal to a link of another origin. The order is that of the contributions, each in its own order,
+ * so that a longer prefix of one never moves what came before it (paging). Yields between small steps. Pure.
  */
 export function* unionInSteps(
   kind: LookupInterface,
@@ -44,34 +45,36 @@ export function* unionInSteps(
     : yield* unionOfResources(contributions, winners, showProvenance);
 }
 
-/** `items` one by one, with a place where others may have their turn after so many. */
-export function* inSteps<T, U>(items: Iterable<T>, see: (item: T) => U): Generator<void, U[]> {
-  const seen: U[] = [];
-  for (const item of items) if (seen.push(see(item)) % LINKS_PER_STEP === 0) yield;
-  return seen;
+/** The registration that is shown for one (ep, d). */
+interface Winner {
+  endpoint: KnownEndpoint;
+  /** One that is known elsewhere was renewed later. */
+  isSuperseded: boolean;
+  /** It is part of the result. */
+  isShown: boolean;
 }
 
-/** The registration that stands for each (ep, d); null where one that is known elsewhere does. */
-type Winners = ReadonlyMap<string, KnownEndpoint | null>;
+type Winners = Pick<LargeMap<Winner>, "get">;
 
 function* findWinners(
   contributions: readonly Contribution[],
   knownElsewhere: KnownElsewhere,
 ): Generator<void, Winners> {
-  const winners = new Map<string, KnownEndpoint | null>();
+  const winners = new LargeMap<Winner>();
   for (const { endpoints = [] } of contributions)
-    yield* inSteps(endpoints, (endpoint) => {
+    yield* forEachInSteps(endpoints, (endpoint) => {
       const key = keyOf(endpoint.link);
-      const held = winners.get(key);
-      if (held === undefined || (held !== null && isLater(endpoint, held))) winners.set(key, endpoint);
+      const winner = winners.get(key);
+      if (winner === undefined) winners.set(key, { endpoint, isSuperseded: false, isShown: false });
+      else if (isLater(endpoint, winner.endpoint)) winner.endpoint = endpoint;
     });
-  yield* inSteps(winners, ([key, winner]) => {
-    if (winner !== null && isSuperseded(winner, knownElsewhere)) winners.set(key, null);
+  yield* forEachInSteps(winners.entries(), ([, winner]) => {
+    winner.isSuperseded = isSuperseded(winner.endpoint, knownElsewhere);
   });
   return winners;
 }
 
-/** One registration that two origins tell is that of the first. */
+/** Of one registration that two origins report, the first report counts. */
 function isLater({ renewal }: KnownEndpoint, held: KnownEndpoint): boolean {
   return renewal.href !== held.renewal.href && compareRenewals(renewal, held.renewal) < 0;
 }
@@ -85,15 +88,23 @@ function isSuperseded({ link, renewal }: KnownEndpoint, knownElsewhere: KnownEls
 }
 
 function* unionOfEndpoints(contributions: readonly Contribution[], winners: Winners): Generator<void, Link[]> {
-  // In the place of the first registration of its endpoint, whichever is shown.
-  const shown = new Map<string, Link>();
+  const shown: Link[] = [];
+  /** Endpoints of origins that do not report registrations. */
+  const unreported = new LargeMap<true>();
   for (const { links } of contributions)
-    yield* inSteps(links, (link) => {
+    yield* forEachInSteps(links, (link) => {
       const key = keyOf(link);
       const winner = winners.get(key);
-      if (winner !== null && !shown.has(key)) shown.set(key, without(winner?.link ?? link, AGE_ATTRIBUTES));
+      // The winner takes the place of the first registration of its endpoint.
+      if (winner !== undefined) {
+        if (!winner.isSuperseded && !winner.isShown) shown.push(without(winner.endpoint.link, AGE_ATTRIBUTES));
+        winner.isShown = true;
+      } else if (!unreported.has(key)) {
+        unreported.set(key, true);
+        shown.push(without(link, AGE_ATTRIBUTES));
+      }
     });
-  return [...shown.values()];
+  return shown;
 }
 
 function* unionOfResources(
@@ -101,37 +112,42 @@ function* unionOfResources(
   winners: Winners,
   showProvenance: boolean,
 ): Generator<void, Link[]> {
-  const seen = new Set<string>();
+  /** The number of the first contribution that has a link, by the text of the link. */
+  const firstOf = new LargeMap<number>();
   const links: Link[] = [];
-  for (const contribution of contributions) {
+  for (const [number, contribution] of contributions.entries()) {
     const endpointOf = yield* attribution(contribution);
-    // Repetitions within one origin are its own statement; only between origins they are duplicates.
-    const own = new Set<string>();
-    yield* inSteps(contribution.links, (link) => {
+    yield* forEachInSteps(contribution.links, (link) => {
       const endpoint = endpointOf(link);
-      if (endpoint !== undefined && winners.get(keyOf(endpoint.link)) !== endpoint) return;
+      if (endpoint !== undefined && !isWinner(endpoint, winners)) return;
       const plain = without(link, PROVENANCE);
       const text = serialiseLink(plain);
-      own.add(text);
-      if (!seen.has(text)) links.push(showProvenance ? link : plain);
+      const first = firstOf.get(text);
+      if (first === undefined) firstOf.set(text, number);
+      // A link that one origin repeats is meant to be there twice; from another origin it is a duplicate.
+      if (first === undefined || first === number) links.push(showProvenance ? link : plain);
     });
-    yield* inSteps(own, (text) => seen.add(text));
   }
   return links;
 }
 
+function isWinner(endpoint: KnownEndpoint, winners: Winners): boolean {
+  const winner = winners.get(keyOf(endpoint.link));
+  return winner !== undefined && winner.endpoint === endpoint && !winner.isSuperseded;
+}
+
 /**
  * Finds the endpoint that registered a link: by its provenance, or else by its base, which is the origin of the link's
- * context (RFC 9176 section 6.1), where only one of the endpoints has that base. Pure.
+ * context (RFC 9176 section 6.1), if only one of the endpoints has that base. Yields between small steps. Pure.
  */
 function* attribution({
   links,
   endpoints = [],
 }: Contribution): Generator<void, (link: Link) => KnownEndpoint | undefined> {
-  const byHref = new Map<string, KnownEndpoint>();
-  yield* inSteps(endpoints, (endpoint) => byHref.set(endpoint.link.target, endpoint));
-  const isEachNamed = links.every((link) => typeof lastValue(link, "provenance") === "string");
-  const byBase = isEachNamed ? undefined : yield* endpointsByBase(endpoints);
+  if (endpoints.length === 0) return () => undefined;
+  const byHref = new LargeMap<KnownEndpoint>();
+  yield* forEachInSteps(endpoints, (endpoint) => byHref.set(endpoint.link.target, endpoint));
+  const byBase = (yield* isEachNamed(links)) ? undefined : yield* endpointsByBase(endpoints);
   return (link) => {
     const provenance = lastValue(link, "provenance");
     if (typeof provenance === "string") return byHref.get(provenance);
@@ -140,10 +156,21 @@ function* attribution({
   };
 }
 
+/** Whether every link has a provenance. */
+function* isEachNamed(links: readonly Link[]): Generator<void, boolean> {
+  let isEach = true;
+  yield* forEachInSteps(links, (link) => {
+    isEach &&= typeof lastValue(link, "provenance") === "string";
+  });
+  return isEach;
+}
+
 /** Null where several have one base. */
-function* endpointsByBase(endpoints: readonly KnownEndpoint[]): Generator<void, Map<string, KnownEndpoint | null>> {
-  const found = new Map<string, KnownEndpoint | null>();
-  yield* inSteps(endpoints, (endpoint) => {
+function* endpointsByBase(
+  endpoints: readonly KnownEndpoint[],
+): Generator<void, Pick<LargeMap<KnownEndpoint | null>, "get">> {
+  const found = new LargeMap<KnownEndpoint | null>();
+  yield* forEachInSteps(endpoints, (endpoint) => {
     const base = originOf(firstValue(endpoint.link, "base") ?? firstValue(endpoint.link, "con") ?? "")?.toLowerCase();
     if (base !== undefined) found.set(base, found.has(base) ? null : endpoint);
   });
@@ -155,17 +182,17 @@ export function* namesUnknownRegistration(
   links: readonly Link[],
   endpoints: readonly Link[],
 ): Generator<void, boolean> {
-  const known = new Set<string>();
-  yield* inSteps(endpoints, ({ target }) => known.add(target));
+  const known = new LargeMap<true>();
+  yield* forEachInSteps(endpoints, ({ target }) => known.set(target, true));
   let isAnyUnknown = false;
-  yield* inSteps(links, (link) => {
+  yield* forEachInSteps(links, (link) => {
     const provenance = lastValue(link, "provenance");
     isAnyUnknown ||= typeof provenance === "string" && !known.has(provenance);
   });
   return isAnyUnknown;
 }
 
-/** Seconds since the last renewal as an endpoint link tells them (draft 5.2, and `lt-remaining` of later drafts). Pure. */
+/** Seconds since the last renewal as an endpoint link reports them (draft 5.2, and `lt-remaining` of later drafts). Pure. */
 export function reportedAgeS(link: Link): number | undefined {
   const age = seconds(lastValue(link, "lt-age"));
   if (age !== undefined) return age;
@@ -178,8 +205,12 @@ function seconds(text: string | null | undefined): number | undefined {
   return text !== null && text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
 }
 
+/** Names in the two values cannot make two pairs equal: the length of the first comes first. */
 function keyOf(endpoint: Link): string {
-  return JSON.stringify([firstValue(endpoint, "ep") ?? null, firstValue(endpoint, "d") ?? null]);
+  const ep = firstValue(endpoint, "ep");
+  const d = firstValue(endpoint, "d");
+  if (typeof ep !== "string") return typeof d === "string" ? `?${d}` : "";
+  return typeof d === "string" ? `${ep.length}:${ep}${d}` : `:${ep}`;
 }
 
 function without(link: Link, names: ReadonlySet<string>): Link {

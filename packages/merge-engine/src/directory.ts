@@ -3,9 +3,8 @@ import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constant
 import { MergeError } from "./errors.js";
 import type { FederationClock } from "./federation-clock.js";
 import { hrefTokenName } from "./lookup/attribute-index.js";
-import { SortedChunks } from "./records/sorted-chunks.js";
 import { type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
-import { compareHeld, mayBePassedOver } from "./records/total-order.js";
+import { mayBePassedOver } from "./records/total-order.js";
 import { RegistrationBook } from "./registration-book.js";
 import { SharedLimit } from "./shared-limit.js";
 import type {
@@ -77,8 +76,6 @@ class MergedDirectory implements Directory {
         records: new Map(),
         overdue: new Set<StoredRecord>(),
         shown: 0,
-        superseded: new SortedChunks<StoredRecord>((one, other) => compareHeld(one, other) < 0),
-        shownAgain: new Set<StoredRecord>(),
       };
       this.#book.sources.set(name, source);
     }

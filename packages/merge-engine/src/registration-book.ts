@@ -98,8 +98,7 @@ export class RegistrationBook {
     const before = this.#shown(key);
     source.records.delete(record.href);
     source.overdue.delete(record);
-    source.superseded.delete(record);
-    source.shownAgain.delete(record);
+    this.union.superseded.delete(record);
     removeByPrecedence(key, record);
     if (key.records.length < 2) this.#contested.delete(key);
     this.heap.forget(record);
@@ -208,6 +207,7 @@ export class RegistrationBook {
     this.#assertRoom(record.source, 0, growth);
     this.#expireShown(record.key, nowMs, record);
     const before = this.#shown(record.key, record);
+    this.union.superseded.delete(record);
     record.write(registration, this.#pool);
     record.weight = weight;
     this.#count(record.source, 0, growth);
@@ -257,7 +257,7 @@ export class RegistrationBook {
     const previous = before.record;
     const winner = firstLive(key.records, nowMs);
     key.shown = winner;
-    noteSuperseded(key);
+    this.union.superseded.update(key);
     if (previous === winner && (before.tokens === undefined || winner !== changed)) return;
     if (previous !== null) previous.source.shown--;
     if (winner !== null) winner.source.shown++;
@@ -321,18 +321,6 @@ function isSettled({ records, shown }: KeyState, nowMs: number): boolean {
     if (comparePrecedence(records[at - 1] as StoredRecord, records[at] as StoredRecord) > 0) return false;
   }
   return shown !== null && !shown.hasEnded(nowMs) && firstLive(records, nowMs) === shown;
-}
-
-function noteSuperseded({ records, shown }: KeyState): void {
-  for (const record of records) {
-    const { source } = record;
-    if (source.authority !== null) continue;
-    if (record !== shown) {
-      source.superseded.add(record);
-      source.shownAgain.delete(record);
-    } else if (source.shownAgain.delete(record)) source.superseded.delete(record);
-    else if (source.superseded.find(record) !== undefined) source.shownAgain.add(record);
-  }
 }
 
 function isSameTimes(record: StoredRecord, { renewedAtMs, expiresAtMs, stampMs = Number.NaN }: RenewalTimes): boolean {

@@ -5,6 +5,7 @@ import { CandidateSearch } from "./lookup/candidate-search.js";
 import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./lookup/matching.js";
 import { Pace } from "./lookup/pace.js";
 import { PageWalks } from "./lookup/page-walks.js";
+import { SupersededIndex } from "./lookup/superseded-index.js";
 import type { ExpiryHeap } from "./records/expiry-heap.js";
 import type { KeyTable } from "./records/key-table.js";
 import { SortedChunks } from "./records/sorted-chunks.js";
@@ -25,6 +26,7 @@ export interface VisibleUnionDeps {
 /** What lookups see: one registration per key, in the order of answers, with the index to find them by. */
 export class VisibleUnion {
   readonly #deps: VisibleUnionDeps;
+  readonly superseded = new SupersededIndex();
   readonly #index = new AttributeIndex();
   readonly #order = new SortedChunks<KeyState>((one, other) => compareKeys(one, other) < 0);
   readonly #walks = new PageWalks();
@@ -32,7 +34,15 @@ export class VisibleUnion {
 
   constructor(deps: VisibleUnionDeps) {
     this.#deps = deps;
-    this.#search = new CandidateSearch({ ...deps, index: this.#index, order: this.#order });
+    const { keys, heap, sources } = deps;
+    this.#search = new CandidateSearch({
+      keys,
+      heap,
+      sources,
+      index: this.#index,
+      order: this.#order,
+      superseded: this.superseded,
+    });
   }
 
   /** Distinct (name, value) pairs in the index. */
@@ -97,7 +107,7 @@ export class VisibleUnion {
     const walk = isRemembered ? this.#walks.begin(kind, criteria, options.zone, start) : undefined;
     let position = walk?.from?.position ?? 0;
     const pace = new Pace(perStep);
-    for (const record of this.#records(criteria, nowMs, options, pace, walk?.from?.key)) {
+    for (const record of this.#candidates(criteria, nowMs, options, pace, walk?.from?.key)) {
       if (record === null) {
         yield null;
         continue;
@@ -131,39 +141,7 @@ export class VisibleUnion {
     return isShownIn(zone, record) && registrationMatches(criteria, new RecordReader(record));
   }
 
-  /** With null wherever the search may be interrupted. */
-  #records(
-    criteria: readonly Criterion[],
-    nowMs: number,
-    options: LookupOptions,
-    pace: Pace,
-    from?: KeyState,
-  ): Iterable<StoredRecord | null> {
-    const { heldBy } = options;
-    if (heldBy === undefined) return this.#candidates(criteria, nowMs, options, pace, from);
-    const own = { ...options, sources: new Set([heldBy]), heldBy };
-    const shown = this.#candidates(criteria, nowMs, own, pace);
-    const { superseded } = this.#deps.sources.get(heldBy) ?? {};
-    if (superseded === undefined || superseded.size === 0) return shown;
-    return inOrder(shown, this.#superseded(superseded, criteria, nowMs, options.zone, pace));
-  }
-
-  /** There is no index of what is not shown. */
-  *#superseded(
-    records: SortedChunks<StoredRecord>,
-    criteria: readonly Criterion[],
-    nowMs: number,
-    zone: string | undefined,
-    pace: Pace,
-  ): Generator<StoredRecord | null> {
-    for (const record of records.from()) {
-      if (pace.isPause(1 + (record.links.length >>> WORDS_PER_LOOK_BITS))) yield null;
-      if (record.hasEnded(nowMs) || !isShownIn(zone, record)) continue;
-      if (registrationMatches(criteria, new RecordReader(record))) yield record;
-    }
-  }
-
-  /** Records that are shown at `nowMs` to such a client and can meet the criteria, in order, from a key on. */
+  /** Records that such a client sees at `nowMs` and that can meet the criteria, in order, with null wherever it may be interrupted. */
   *#candidates(
     criteria: readonly Criterion[],
     nowMs: number,
@@ -171,32 +149,15 @@ export class VisibleUnion {
     pace: Pace,
     from?: KeyState,
   ): Generator<StoredRecord | null> {
+    const { heldBy } = options;
     let skipped = 0;
-    for (const key of this.#search.keys(criteria, nowMs, pace, from)) {
-      const record = key === null ? null : (heldAt(key, nowMs, options.heldBy) ?? shownAmong(key, nowMs, options));
+    for (const key of this.#search.keys(criteria, nowMs, pace, { from, heldBy })) {
+      const record =
+        key === null ? null : heldBy === undefined ? shownAmong(key, nowMs, options) : heldAt(key, nowMs, heldBy);
       if (record !== null && isShownTo(options, record)) yield record;
       else if (key === null || (++skipped % KEYS_PER_LOOK === 0 && pace.isPause())) yield null;
     }
   }
-}
-
-/** Two sequences in the order of keys as one, without what is in both. */
-function* inOrder(
-  some: Iterable<StoredRecord | null>,
-  others: Iterator<StoredRecord | null>,
-): Generator<StoredRecord | null> {
-  let next = others.next();
-  let last: StoredRecord | null = null;
-  for (const record of some) {
-    while (record !== null && next.done !== true) {
-      if (next.value !== null && compareKeys(next.value.key, record.key) >= 0) break;
-      if (next.value !== last || last === null) yield next.value;
-      next = others.next();
-    }
-    last = record ?? last;
-    yield record;
-  }
-  for (; next.done !== true; next = others.next()) if (next.value !== last || last === null) yield next.value;
 }
 
 function isShownTo({ sources, zone }: LookupOptions, record: StoredRecord): boolean {
@@ -208,10 +169,9 @@ function isShownIn(zone: string | undefined, record: StoredRecord): boolean {
   return record.zone === undefined || record.zone === zone;
 }
 
-/** What one source has of a key, if it is the one that is asked for. */
-function heldAt({ records }: KeyState, nowMs: number, source: string | undefined): StoredRecord | undefined {
-  if (source === undefined) return undefined;
-  return records.find((record) => record.source.name === source && !record.hasEnded(nowMs));
+/** What one source has of a key, shown or not. */
+function heldAt({ records }: KeyState, nowMs: number, source: string): StoredRecord | null {
+  return records.find((record) => record.source.name === source && !record.hasEnded(nowMs)) ?? null;
 }
 
 /** What is shown for a key, or what some of the sources hold in its stead. */

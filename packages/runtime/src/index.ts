@@ -3,5 +3,5 @@ export { drain } from "./drain.js";
 export type { Clock, Environment, Logger, Random, Timer } from "./environment.js";
 export { ExpiringMap } from "./expiring-map.js";
 export { silentLogger, systemClock } from "./system-environment.js";
-export type { TurnTask } from "./turns.js";
+export type { OwnedTurns, TurnTask } from "./turns.js";
 export { inTurns, Turns, turnsOf } from "./turns.js";

@@ -46,7 +46,10 @@ test("several pieces of work take turns, one step of one of them in each", async
   const { clock } = createVirtualWorld();
   const turns = new Turns(clock, 0);
   const log: string[] = [];
-  const done = Promise.all([inTurns(turns, steps(log, "a", 3)), inTurns(turns, steps(log, "b", 2))]);
+  const done = Promise.all([
+    inTurns(turns.ownedBy("a"), steps(log, "a", 3)),
+    inTurns(turns.ownedBy("b"), steps(log, "b", 2)),
+  ]);
   await clock.advance(10);
   expect(await done).toEqual(["a", "b"]);
   expect(log).toEqual(["a0", "b0", "a1", "b1", "a2"]);
@@ -62,7 +65,7 @@ test("work goes on within a turn until its time is over, and later work waits be
     }
     return name;
   }
-  const all = Promise.all([inTurns(turns, work("a")), inTurns(turns, work("b"))]);
+  const all = Promise.all([inTurns(turns.ownedBy("a"), work("a")), inTurns(turns.ownedBy("a"), work("b"))]);
   expect(done).toEqual(["a", "a", "a", "b"]);
   await nextTurn();
   expect(done).toEqual(["a", "a", "a", "b", "a", "b", "b"]);
@@ -79,7 +82,7 @@ test("upstream documents share the time of a turn with the work of clients", asy
     }
     done.push("document");
   }
-  const read = inTurns(turns, document());
+  const read = inTurns(turns.ownedBy("a"), document());
   add("client", 1, 6);
   for (let turn = 0; turns.size > 0; turn++) {
     expect(turn).toBeLessThan(5);
@@ -96,8 +99,8 @@ test("an error of work rejects, in its first turn and in a later one", async () 
     for (let step = 0; step < after; step++) yield;
     throw new Error("no");
   }
-  await expect(inTurns(turns, failing(0))).rejects.toThrow("no");
-  const later = expect(inTurns(turns, failing(3))).rejects.toThrow("no");
+  await expect(inTurns(turns.ownedBy("a"), failing(0))).rejects.toThrow("no");
+  const later = expect(inTurns(turns.ownedBy("a"), failing(3))).rejects.toThrow("no");
   await clock.advance(10);
   await later;
 });
@@ -107,11 +110,24 @@ test("work that is given up takes no further step", async () => {
   const turns = new Turns(clock, 0);
   const log: string[] = [];
   const abort = new AbortController();
-  const done = inTurns(turns, steps(log, "a", 100), abort.signal);
+  const done = inTurns(turns.ownedBy("a"), steps(log, "a", 100), abort.signal);
   abort.abort();
   await clock.advance(10);
   expect(await done).toBeUndefined();
   expect(log.length).toBeLessThan(5);
+});
+
+test("work of one owner delays that of another by no more than its share", async () => {
+  const { clock } = createVirtualWorld();
+  const turns = new Turns(clock, 0);
+  const log: string[] = [];
+  const many = ["a", "b", "c"].map((name) => inTurns(turns.ownedBy("busy"), steps(log, name, 10)));
+  const one = inTurns(turns.ownedBy("other"), steps(log, "d", 3));
+  await clock.advance(100);
+  await Promise.all([...many, one]);
+  // Of the first steps of everything else in the queue, every second one is of the other owner.
+  const busyBefore = log.indexOf("d2") - 2;
+  expect(busyBefore).toBeLessThanOrEqual(7);
 });
 
 test("everybody with the same clock shares its turns", () => {

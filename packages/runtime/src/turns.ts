@@ -8,6 +8,14 @@ const PIECE_MS = 2;
 /** A task that returns at `untilMs` (monotonic) or shortly after, with true when there is more to do. Must not throw. */
 export type TurnTask = (untilMs: number) => boolean;
 
+/** The queue of long work as one owner uses it, so that its work and that of other owners share the time fairly. */
+export interface OwnedTurns {
+  /** See `Turns.start`. */
+  start(task: TurnTask, leastMs?: number): undefined | Promise<void>;
+  /** The present time on the clock of `untilMs`. */
+  nowMs(): number;
+}
+
 /**
  * Divides long work into turns of the event loop, so that datagrams and timers do not wait. All work of a process shares one queue
  * and one budget per turn. Owners are served round-robin, so an owner with much work does not delay one with little. Work starts in
@@ -65,6 +73,14 @@ export class Turns {
         return false;
       });
     });
+  }
+
+  /** The queue as `owner` uses it. */
+  ownedBy(owner: string): OwnedTurns {
+    return {
+      start: (task, leastMs) => this.start(owner, task, leastMs),
+      nowMs: () => this.nowMs(),
+    };
   }
 
   /** The present time on the clock of `untilMs`. */
@@ -145,22 +161,18 @@ export function turnsOf(clock: Clock): Turns {
   return turns;
 }
 
-/** Default owner: work on documents of upstreams. */
-const UPSTREAMS = "upstreams";
-
 /**
  * Runs a generator that yields between small steps to its end, within the budget of each turn. Stops early when aborted. Other code
  * runs between two turns.
  */
 export async function inTurns<T>(
-  turns: Turns,
+  turns: OwnedTurns,
   work: Iterator<void, T>,
   signal?: AbortSignal,
-  owner = UPSTREAMS,
 ): Promise<T | undefined> {
   let result: T | undefined;
   let isBegun = false;
-  await turns.start(owner, (untilMs) => {
+  await turns.start((untilMs) => {
     do {
       // It may have been aborted in the queue.
       if (isBegun && signal?.aborted === true) return false;

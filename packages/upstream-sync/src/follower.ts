@@ -1,6 +1,6 @@
 import type { CoapClient } from "@tributary/coap-transport";
 import type { Directory, RecordLimits } from "@tributary/merge-engine";
-import type { Environment, Turns } from "@tributary/runtime";
+import type { Environment, OwnedTurns } from "@tributary/runtime";
 import type { Discovered } from "./discovery/discovery.js";
 import type { NotFoundMeaning } from "./discovery/not-found-meaning.js";
 import type { OwnNames } from "./discovery/own-names.js";
@@ -30,7 +30,7 @@ export interface FollowerDeps {
   readonly directory: Directory;
   readonly env: Environment;
   /** Divides work on long documents. */
-  readonly turns: Turns;
+  readonly turns: OwnedTurns;
   readonly options: UpstreamOptions;
   readonly remarks: Remarks;
   readonly leftOut: LeftOut;

@@ -1,6 +1,6 @@
 import { CODE, DEFAULT_MAX_AGE_S } from "@tributary/coap-transport";
 import { DEFAULT_RECORD_LIMITS, type LookupInterface, type RecordLimits } from "@tributary/merge-engine";
-import { type Timer, turnsOf } from "@tributary/runtime";
+import { type OwnedTurns, type Timer, turnsOf } from "@tributary/runtime";
 import { type AskDeps, askLookup, observeLookup } from "./ask/ask-lookup.js";
 import { AskedLosses } from "./ask/asked-losses.js";
 import { hopLimitedClient } from "./ask/hop-limited-client.js";
@@ -226,10 +226,15 @@ class UpstreamShell implements Upstream {
       remarks: this.#remarks,
       recordLimits: this.#recordLimits,
       memory: this.#deps.directory.limits.memory,
-      turns: this.#deps.turns ?? turnsOf(this.#deps.env.clock),
+      turns: this.#turns(),
       timeoutMs: this.#options.timeoutMs,
       signal: signal ?? NEVER,
     };
+  }
+
+  /** The work of each upstream waits in a queue of its own. */
+  #turns(): OwnedTurns {
+    return (this.#deps.turns ?? turnsOf(this.#deps.env.clock)).ownedBy(`upstream ${this.name}`);
   }
 
   /** Nobody watches an upstream that is only asked: that it is lost shows when it does not answer. */
@@ -530,7 +535,7 @@ class UpstreamShell implements Upstream {
       confirmDiscovery: () => this.#confirmDiscovery(found),
       leftOut: this.#leftOut,
       recordLimits: this.#recordLimits,
-      turns: this.#deps.turns ?? turnsOf(this.#deps.env.clock),
+      turns: this.#turns(),
       report: (capabilities) => {
         this.#capabilities = { ...this.#capabilities, ...capabilities };
       },

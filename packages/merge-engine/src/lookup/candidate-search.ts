@@ -6,8 +6,9 @@ import type { SortedChunks } from "../records/sorted-chunks.js";
 import type { KeyState, Source } from "../records/stored-record.js";
 import { compareKeys } from "../records/total-order.js";
 import type { AttributeIndex } from "./attribute-index.js";
-import { type Selection, selectByCriterion } from "./candidates.js";
+import { type Selection, type SelectionDeps, SourceSelection, selectByCriterion } from "./candidates.js";
 import type { Pace } from "./pace.js";
+import type { SupersededIndex } from "./superseded-index.js";
 
 export interface CandidateSearchDeps {
   readonly keys: KeyTable;
@@ -15,23 +16,47 @@ export interface CandidateSearchDeps {
   readonly sources: ReadonlyMap<string, Source>;
   readonly index: AttributeIndex;
   readonly order: SortedChunks<KeyState>;
+  readonly superseded: SupersededIndex;
 }
 
-/** Finds the keys whose shown registration can match a lookup, in order, with null wherever the search may be interrupted. */
+/** Which keys a search is about. */
+export interface SearchRange {
+  /** Only keys from this one on. */
+  readonly from?: KeyState | undefined;
+  /** Only keys of which this source has a record, shown or superseded. */
+  readonly heldBy?: string | undefined;
+}
+
+/** Finds the keys whose registration can match a lookup, in order, with null wherever the search may be interrupted. */
 export class CandidateSearch {
   readonly #deps: CandidateSearchDeps;
+  /** Where shown registrations are found. */
+  readonly #shown: SelectionDeps;
+  /** Where those of this node are found, shown or not. */
+  readonly #held: SelectionDeps;
 
   constructor(deps: CandidateSearchDeps) {
+    const { index, order, sources, superseded } = deps;
     this.#deps = deps;
+    this.#shown = { indexes: [index], order, sources };
+    this.#held = { indexes: [index, superseded.index], order, sources };
   }
 
   /**
-   * Keys that can match, from one on. Few candidates are collected and sorted; for many it is cheaper to walk the order and
+   * Keys that can match. Few candidates are collected and sorted; for many it is cheaper to walk the order and
    * skip those that are not marked; when most are candidates the index is of no use.
    */
-  *keys(criteria: readonly Criterion[], nowMs: number, pace: Pace, from?: KeyState): Generator<KeyState | null> {
+  *keys(
+    criteria: readonly Criterion[],
+    nowMs: number,
+    pace: Pace,
+    { from, heldBy }: SearchRange = {},
+  ): Generator<KeyState | null> {
     const { order } = this.#deps;
-    const selection = yield* this.#mostSelective(criteria, pace);
+    const selection =
+      heldBy === undefined
+        ? yield* this.#mostSelective(criteria, pace, this.#shown, null)
+        : yield* this.#mostSelectiveOf(heldBy, criteria, pace);
     if (selection === null) yield* order.from(from);
     else if (selection.size > Math.max(MIN_SORTED, order.size * SORTED_SHARE))
       yield* this.#marked(selection, nowMs, pace, from);
@@ -40,12 +65,34 @@ export class CandidateSearch {
         if (from === undefined || compareKeys(key, from) >= 0) yield key;
   }
 
-  *#mostSelective(criteria: readonly Criterion[], pace: Pace): Generator<null, Selection | null> {
-    let best: Selection | null = null;
+  *#mostSelectiveOf(source: string, criteria: readonly Criterion[], pace: Pace): Generator<null, Selection | null> {
+    const { sources, superseded } = this.#deps;
+    const { version } = superseded;
+    const known = sources.get(source);
+    if (known === undefined) return NOTHING;
+    const all = new SourceSelection(known);
+    const selection = yield* this.#mostSelective(criteria, pace, this.#held, all);
+    // A record that went from one index to the other meanwhile may have been missed in both.
+    const isExact = selection === null || selection === all || version === superseded.version;
+    return isExact ? selection : all;
+  }
+
+  /** The smallest selection that has everything that matches; null: there is none that is small enough. */
+  *#mostSelective(
+    criteria: readonly Criterion[],
+    pace: Pace,
+    deps: SelectionDeps,
+    all: Selection | null,
+  ): Generator<null, Selection | null> {
     let limit = Math.max(MIN_SORTED, this.#deps.order.size * MARKED_SHARE);
+    let best: Selection | null = null;
+    if (all !== null && all.size <= limit) {
+      best = all;
+      limit = all.size;
+    }
     // Exact values first: they are counted at once and make the limit for prefixes, which are added up.
     for (const criterion of [...criteria].sort((a, b) => Number(a.isPrefix) - Number(b.isPrefix))) {
-      const selection: Selection | null = yield* selectByCriterion(criterion, limit, this.#deps, pace);
+      const selection: Selection | null = yield* selectByCriterion(criterion, limit, deps, pace);
       if (selection === null || (best !== null && selection.size >= best.size)) continue;
       best = selection;
       limit = selection.size;
@@ -84,3 +131,5 @@ export class CandidateSearch {
     }
   }
 }
+
+const NOTHING: Selection = { size: 0, forEachSlot: () => {} };

@@ -15,7 +15,8 @@ export interface Selection {
 }
 
 export interface SelectionDeps {
-  readonly index: AttributeIndex;
+  /** What can match is in one of these. */
+  readonly indexes: readonly AttributeIndex[];
   readonly order: SortedChunks<KeyState>;
   readonly sources: ReadonlyMap<string, Source>;
 }
@@ -88,8 +89,23 @@ function namesRegistration({ name }: Criterion): boolean {
   return name === "href" || name === "provenance";
 }
 
-function attributePostings({ name, value, isPrefix }: Criterion, { index }: SelectionDeps): Iterable<Posting> {
-  return isPrefix ? index.withPrefix(name, value) : only(index.exact(name, value));
+function* attributePostings({ name, value, isPrefix }: Criterion, { indexes }: SelectionDeps): Generator<Posting> {
+  yield* postings(indexes, name, value, isPrefix);
+}
+
+function* postings(
+  indexes: readonly AttributeIndex[],
+  name: string,
+  value: string,
+  isPrefix: boolean,
+): Generator<Posting> {
+  for (const index of indexes) {
+    if (isPrefix) yield* index.withPrefix(name, value);
+    else {
+      const posting = index.exact(name, value);
+      if (posting !== undefined) yield posting;
+    }
+  }
 }
 
 /** The order of keys is one of endpoint names. */
@@ -102,19 +118,30 @@ function* keysByName({ value, isPrefix }: Criterion, order: SortedChunks<KeyStat
 }
 
 /** Registration resources: the authority belongs to the source, the rest is indexed; what it has from elsewhere, whole. */
-function* hrefPostings({ value, isPrefix }: Criterion, { index, sources }: SelectionDeps): Generator<Posting> {
+function* hrefPostings({ value, isPrefix }: Criterion, { indexes, sources }: SelectionDeps): Generator<Posting> {
   for (const source of sources.values()) {
     const authority = source.authority ?? "";
     const name = source.hrefToken;
-    if (authority !== "" && !value.startsWith("/"))
-      yield* isPrefix ? index.withPrefix(name, value) : only(index.exact(name, value));
+    if (authority !== "" && !value.startsWith("/")) yield* postings(indexes, name, value, isPrefix);
     if (value.startsWith(authority)) {
-      const href = value.slice(authority.length);
-      yield* isPrefix ? index.withPrefix(name, href) : only(index.exact(name, href));
-    } else if (isPrefix && authority.startsWith(value)) yield* index.withPrefix(name, "");
+      yield* postings(indexes, name, value.slice(authority.length), isPrefix);
+    } else if (isPrefix && authority.startsWith(value)) yield* postings(indexes, name, "", true);
   }
 }
 
-function only(posting: Posting | undefined): Posting[] {
-  return posting === undefined ? [] : [posting];
+/** The keys of all records of a source. */
+export class SourceSelection implements Selection {
+  readonly #records: Source["records"];
+
+  constructor({ records }: Source) {
+    this.#records = records;
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  forEachSlot(visit: (slot: number) => void): void {
+    for (const { key } of this.#records.values()) visit(key.slot);
+  }
 }

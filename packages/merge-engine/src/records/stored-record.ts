@@ -9,7 +9,6 @@ import {
   unpackAttributes,
   unpackLinks,
 } from "./packed-links.js";
-import type { SortedChunks } from "./sorted-chunks.js";
 import { ownText, type StringPool } from "./string-pool.js";
 
 /** One source of the directory. */
@@ -30,13 +29,6 @@ export interface Source {
   readonly overdue: Set<StoredRecord>;
   /** How many of its records are shown. */
   shown: number;
-  /** This node's own records that another one is shown instead of; of other sources they are not kept track of. In the order of keys. */
-  readonly superseded: SortedChunks<StoredRecord>;
-  /**
-   * Of these, what is shown again. It stays there until its next change, so that a lookup under way, which looks in both places,
-   * finds it in one of them.
-   */
-  readonly shownAgain: Set<StoredRecord>;
 }
 
 /** One (ep, d) pair with its records; at least one while it is open. */

@@ -66,11 +66,6 @@ export function compareKeys(a: Pick<KeyState, "ep" | "d">, b: Pick<KeyState, "ep
   return b.d === undefined ? 1 : compareText(a.d, b.d);
 }
 
-/** The order of records of one source: that of their keys, and one for records of the same key, which is of no meaning. */
-export function compareHeld(a: StoredRecord, b: StoredRecord): number {
-  return compareKeys(a.key, b.key) || compareText(a.href, b.href);
-}
-
 /** Put a record in its place among those of its key. */
 export function insertByPrecedence(key: KeyState, record: StoredRecord): void {
   // Most keys have one record: a literal takes no room for more.

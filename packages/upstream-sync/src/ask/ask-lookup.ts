@@ -16,7 +16,7 @@ import {
   type SharedLimit,
   takeLinks,
 } from "@tributary/merge-engine";
-import { inTurns, type Turns } from "@tributary/runtime";
+import { inTurns, type OwnedTurns } from "@tributary/runtime";
 import {
   assertContent,
   type Discovered,
@@ -43,7 +43,7 @@ export interface AskDeps {
   /** Bounds a document. */
   readonly memory: SharedLimit;
   /** Divides work on long documents. */
-  readonly turns: Turns;
+  readonly turns: OwnedTurns;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }

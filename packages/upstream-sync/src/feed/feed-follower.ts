@@ -129,12 +129,12 @@ export class FeedFollower implements Follower {
 
   /** Work in what was received, one after the other, in later turns of the event loop where it takes long. Never rejects. */
   async #workAll(): Promise<void> {
-    const { turns, options } = this.#deps;
+    const { turns } = this.#deps;
     this.#isWorking = true;
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
         const steps = this.#workIn(next);
-        const rest = turns.start(options.name, (untilMs) => {
+        const rest = turns.start((untilMs) => {
           do if (steps.next().done === true) return false;
           while (turns.nowMs() < untilMs);
           return true;

@@ -1,6 +1,6 @@
 import { CODE, type CoapClient } from "@tributary/coap-transport";
 import { isPathAbsolute, type Link, lastValue, originOf, readTolerantly, resolveLink } from "@tributary/link-model";
-import { inTurns, type Turns } from "@tributary/runtime";
+import { inTurns, type OwnedTurns } from "@tributary/runtime";
 import pLimit from "p-limit";
 import {
   ASKED_TOGETHER,
@@ -28,7 +28,7 @@ export interface AttributionDeps {
   readonly timeoutMs: number;
   readonly concurrency: number;
   readonly signal: AbortSignal;
-  readonly turns: Turns;
+  readonly turns: OwnedTurns;
   /** Every link of the RD, read at this moment; null when it does not show them all at once. */
   readonly readWhole: () => Promise<readonly Link[] | null>;
   /** Whether 4.04 to a query means, at this RD, that nothing matches. Never rejects. */

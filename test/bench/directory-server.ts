@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { checkConfig, createNode, type NodeDeps, systemEnvironment, systemNetwork } from "@tributary/node";
-import type { StoredRegistration } from "@tributary/resource-directory";
+import { oneWriter, type StoredRegistration } from "@tributary/resource-directory";
 import { silentLogger } from "@tributary/runtime";
 import { registrationOf } from "./workload.ts";
 
@@ -28,8 +28,9 @@ function filled(): Registrations {
     const nowMs = Date.now();
     for (let index = 0; index < count; index++) yield registrationOf(index, nowMs);
   }
-  const store = { load, get: () => undefined, put: () => {}, delete: () => {}, close: async () => {} };
-  const history = { epoch: 1, counter: 0, horizon: 0, positions: [], keep: () => {}, forget: () => {} };
+  const table = { load, get: () => undefined, put: () => {}, delete: () => {}, close: async () => {} };
+  const store = oneWriter(table, { epoch: 1 });
+  const history = { counter: 0, horizon: 0, positions: [], keep: () => {}, forget: () => {} };
   return { store, history, rejected: new Map() };
 }
 

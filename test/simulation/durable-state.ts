@@ -1,5 +1,10 @@
 import type { LogPosition } from "@tributary/replication";
-import type { FeedHistory, RegistrationStore, StoredRegistration } from "@tributary/resource-directory";
+import {
+  type FeedHistory,
+  oneWriter,
+  type RegistrationTable,
+  type StoredRegistration,
+} from "@tributary/resource-directory";
 import type { Clock } from "@tributary/runtime";
 import { createMemoryReplicaStore, type ReplicaStore } from "@tributary/upstream-sync";
 
@@ -48,7 +53,7 @@ export class DurableRegistrations {
     const counter = this.#reserved;
     let reserved = counter + RESERVED_COUNTERS;
     this.#reserved = reserved;
-    const store: RegistrationStore = {
+    const table: RegistrationTable = {
       async *load() {
         yield* [...registrations.values()];
       },
@@ -62,7 +67,6 @@ export class DurableRegistrations {
       close: () => Promise.resolve(),
     };
     const history: FeedHistory = {
-      epoch: this.#epoch,
       counter,
       horizon: this.#horizon,
       positions: [...positions.values()],
@@ -81,6 +85,7 @@ export class DurableRegistrations {
           this.#horizon = horizon;
         }),
     };
+    const store = oneWriter(table, { epoch: this.#epoch, position: counter });
     return { store, history, rejected: new Map<string, number>() };
   }
 }

@@ -4,6 +4,7 @@ import type { StoredRegistration } from "@tributary/resource-directory";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openRegistrationState } from "./registration-state.js";
 import { openStateFile } from "./state-file.js";
+import { put, remove } from "./testing/submissions.js";
 import { listeningLogger, stoppedClock, temporaryFolder } from "./testing/temporary-folder.js";
 
 const { DAMAGED_BYTES_STEP = "61", DAMAGED_BYTES_STARTS = "16" } = process.env;
@@ -37,12 +38,12 @@ beforeAll(async () => {
   folder = temporaryFolder();
   const { store, history } = await open(folder.path);
   for (let at = 0; at < KEPT + 10; at++) {
-    await store.put(registration(`a${at}`));
+    await put(store, registration(`a${at}`));
     const counters = { created: at + 1, ep: at + 1, res: at + 1, renewed: 0 };
     history.keep({ href: `/reg/a${at}`, ...counters, isRemoved: false, cameBack: false });
   }
-  for (let at = KEPT; at < KEPT + 10; at++) await store.delete(`a${at}`);
-  for (let at = 0; at < 10; at++) await store.put(registration(`a${at}`, at === 5 ? 9000 : at));
+  for (let at = KEPT; at < KEPT + 10; at++) await remove(store, registration(`a${at}`));
+  for (let at = 0; at < 10; at++) await put(store, registration(`a${at}`, at === 5 ? 9000 : at));
   for (let at = 0; at < KEPT; at++) expected.set(`a${at}`, registration(`a${at}`, at >= 10 ? 0 : at === 5 ? 9000 : at));
   await store.close();
   original = readFileSync(join(folder.path, "data.mdb"));
@@ -101,7 +102,7 @@ test("a store with one changed byte is opened, shows nothing altered, and takes 
     }
     expect(found, `byte ${offset}`).toBeGreaterThanOrEqual(KEPT - 1);
     if (found < KEPT) expect(damage?.leftOut).toBeGreaterThan(0);
-    for (let at = 0; at < 5; at++) await store.put(registration(`new${at}`, 300));
+    for (let at = 0; at < 5; at++) await put(store, registration(`new${at}`, 300));
     await store.close();
   }
 });

@@ -1,5 +1,11 @@
 import type { LogPosition } from "@tributary/replication";
-import type { FeedHistory, RegistrationStore, StoredRegistration } from "@tributary/resource-directory";
+import {
+  type FeedHistory,
+  oneWriter,
+  type RegistrationStore,
+  type RegistrationTable,
+  type StoredRegistration,
+} from "@tributary/resource-directory";
 import type { Migration } from "./format-1-migration.js";
 import { META, type OpenState, type OpenStateDeps, openState } from "./open-state.js";
 import type { Damage } from "./rebuild-state.js";
@@ -45,7 +51,7 @@ const RESERVED_COUNTERS = 100_000;
 const EPOCHS = 2 ** 24;
 
 /**
- * Opens the state of an RD. When `store.put` or `store.delete` resolves, the change is on disk; concurrent writes share one commit.
+ * Opens the state of an RD. When a submission to `store` resolves, the change is on disk; concurrent writes share one commit.
  *
  * A registration and its position in the history are two records, because the position is only known after the registration is
  * stored. Each write of a registration removes its position in the same commit: after a crash, a registration without a position
@@ -88,7 +94,7 @@ export async function openRegistrationState(
     deps.logger.warn("stored registrations cannot be read and are left out", { path, count: unreadable });
   }
 
-  const store: RegistrationStore = {
+  const table: RegistrationTable = {
     load,
     get(id) {
       const content = registrations.get(id);
@@ -107,7 +113,8 @@ export async function openRegistrationState(
     },
     close: () => state.close(),
   };
-  const history = await openHistory(deps, state, positions, undecodable > 0);
+  const { epoch, ...history } = await openHistory(deps, state, positions, undecodable > 0);
+  const store = oneWriter(table, { epoch, position: history.counter });
   return { store, history, rejected, ...(damage === undefined ? {} : { damage }) };
 }
 
@@ -137,7 +144,7 @@ async function openHistory(
   { meta }: OpenState,
   positions: RecordTable,
   isBroken: boolean,
-): Promise<FeedHistory> {
+): Promise<FeedHistory & { readonly epoch: number }> {
   const counterOf = (name: string): number | undefined => {
     const found = isBroken ? undefined : meta.get(name);
     return typeof found === "number" && Number.isSafeInteger(found) && found >= 0 ? found : undefined;

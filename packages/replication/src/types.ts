@@ -89,8 +89,11 @@ export interface ChangeLog {
   position(href: string): LogPosition | undefined;
   /** Every registration that the log knows as not removed. */
   present(): IterableIterator<string>;
-  /** Adds a change to the history. */
-  record(change: LoggedChange): void;
+  /**
+   * Adds a change to the history. `position`: its counter, not below that of any change before it, where something else counts; then
+   * counters may be left out, and a removal is remembered also of a registration that was never recorded.
+   */
+  record(change: LoggedChange, position?: number): void;
   /** Whether a subscriber at `cursor` can go on from there: no removal that concerns it has been forgotten. */
   canContinue(cursor: FeedCursor): boolean;
   /** A cursor for a subscriber that says it holds `held` (its ETag); starts anew when that is unknown or too old. */

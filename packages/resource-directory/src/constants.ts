@@ -28,6 +28,10 @@ export const DEFAULT_LIMITS: RegistrationLimits = {
 export const MAX_DORMANT_MS = 86_400_000;
 /** Expired registrations kept for revival; beyond it the one that expired first goes. */
 export const MAX_DORMANT = 100_000;
+/** Pause before the end of a lifetime is reported again to a store that did not take it; up to twice as long. */
+export const END_RETRY_MS = 10_000;
+/** Submissions for one request while other instances change the same registration; 5.03 beyond. */
+export const MAX_SUBMISSIONS = 64;
 /** How often expired registrations are looked through. Requests see an overdue one as gone at once. */
 export const COLLECTION_INTERVAL_MS = 60_000;
 
@@ -66,6 +70,7 @@ export const REFUSAL_CODE = {
   overload: CODE.UNAVAILABLE,
   closed: CODE.UNAVAILABLE,
   "store-failure": CODE.UNAVAILABLE,
+  "store-away": CODE.UNAVAILABLE,
   "endpoint-silent": CODE.GATEWAY_TIMEOUT,
 } as const;
 

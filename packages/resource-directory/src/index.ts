@@ -10,7 +10,6 @@ export type { FeedPublisher, FeedPublisherDeps, FeedPublisherOptions } from "./f
 export { createFeedPublisher } from "./feed/feed-publisher.js";
 export type { PublishedRegistrations } from "./feed/published-registrations.js";
 export { registrationsOfSource, visibleRegistrations } from "./feed/published-registrations.js";
-export { createMemoryStore } from "./memory-store.js";
 export type { Refusal } from "./refusal.js";
 export { refusalAnswer } from "./refusal.js";
 export type { EndpointDocuments } from "./registration/endpoint-documents.js";
@@ -18,14 +17,24 @@ export { createEndpointDocuments } from "./registration/endpoint-documents.js";
 export { FORWARDED_BASE_ITEM, implicitBase } from "./registration/registration-base.js";
 export { requireFreshness } from "./registration/request-freshness.js";
 export { createResourceDirectory } from "./resource-directory.js";
+export { createMemoryStore } from "./store/memory-store.js";
+export { type OneWriterOptions, oneWriter, type RegistrationTable } from "./store/one-writer.js";
+export type {
+  RegistrationStore,
+  SharedStore,
+  StoreChange,
+  StoreHealth,
+  StoreOperation,
+  StoreOutcome,
+} from "./store/types.js";
+export type { StoredRegistration } from "./stored-registration.js";
 export type {
   FeedHistory,
+  FeedPositions,
   OnDiskChange,
   OnDiskRegistrations,
   RegistrationLimits,
-  RegistrationStore,
   ResourceDirectory,
   ResourceDirectoryDeps,
   ResourceDirectoryOptions,
-  StoredRegistration,
 } from "./types.js";

@@ -72,7 +72,11 @@ export function createResourceDirectory(
     get onDisk() {
       return registrar.onDisk;
     },
-    onDiskRegistrations: registrar.onDiskRegistrations,
+    get isBehind() {
+      return registrar.isBehind;
+    },
+    onDiskRegistrations: registrar.unshown,
+    positions: registrar.positions,
     tableSizes: () => ({ ...registrar.tableSizes(), "simple-fetches": documents.size }),
   };
 }

@@ -1,54 +1,12 @@
 import type { CoapClient, TableSizes } from "@tributary/coap-transport";
-import type { Attribute } from "@tributary/link-model";
 import type { SiteResource } from "@tributary/lookup-interface";
 import type { Directory, RecordLimits, Registration } from "@tributary/merge-engine";
 import type { KeptHistory, LogPosition } from "@tributary/replication";
 import type { Environment } from "@tributary/runtime";
-
-/** A registration as the RD keeps it: what the endpoint sent, and its lifetime. Persisted by a RegistrationStore. */
-export interface StoredRegistration {
-  /** Last part(s) of the registration resource path, e.g. `42` or `rd-c/42`; the key of the store. */
-  readonly id: string;
-  readonly ep: string;
-  readonly d?: string;
-  readonly base: string;
-  /** False when `base` was taken from the source address: an update from elsewhere then moves it (RFC 9176 section 5.3.1). */
-  readonly isBaseExplicit: boolean;
-  readonly ltS: number;
-  readonly attributes: readonly Attribute[];
-  /** Link-format payload as submitted (UTF-8 text). */
-  readonly links: string;
-  /** Wall clock of the last renewal, ms since the epoch: survives restarts. */
-  readonly renewedAtWallMs: number;
-  /**
-   * Time of the last renewal as published to proxies, ms since the Unix epoch, whole microseconds. Kept to the digit, so that
-   * a restart does not change it. Absent: not published.
-   */
-  readonly stampMs?: number;
-  /** IPv6 zone of the endpoint when its base is link-local. */
-  readonly zone?: string;
-  /** Registered by simple registration (RFC 9176 section 5.1). */
-  readonly isSimple: boolean;
-}
-
-/** Keeps registrations. What `put` resolved for is durable by the promise of the store; the memory store promises nothing. */
-export interface RegistrationStore {
-  /** Everything kept, once, at start. */
-  load(): AsyncIterable<StoredRegistration>;
-  /** One of them, at any time. */
-  get(id: string): StoredRegistration | undefined;
-  /** Stores a registration, in place of an earlier one with its id. */
-  put(registration: StoredRegistration): Promise<void> | void;
-  /** Removes a registration. */
-  delete(id: string): Promise<void> | void;
-  /** Completes pending writes and closes the store. */
-  close(): Promise<void>;
-}
+import type { RegistrationStore } from "./store/types.js";
 
 /** Keeps the history of the feed with the registrations, so that subscribers resume after a restart of the RD. */
 export interface FeedHistory extends KeptHistory {
-  /** 24 bits; another one when what was kept was lost. */
-  readonly epoch: number;
   /** Counter to go on from: above all that was ever handed out. */
   readonly counter: number;
   /** Keep where a registration stands. Comes to rest in the order of calls, together with or after the writes of the store before it. */
@@ -109,6 +67,14 @@ export interface OnDiskRegistrations {
   onChange(listener: (change: OnDiskChange) => void): () => void;
 }
 
+/** Where the changes of an RD stand in the history of its store. */
+export interface FeedPositions {
+  /** Position of the change that is being applied at this moment; null: none is. */
+  current(): number | null;
+  /** A position for a change that the store does not know; null where several writers share the store. */
+  take(): number | null;
+}
+
 /** RFC 9176 registration side of an RD. */
 export interface ResourceDirectory {
   /** Registration interface, simple registration and registration resources. */
@@ -123,6 +89,10 @@ export interface ResourceDirectory {
   tableSizes(): TableSizes;
   /** Registrations that are valid and kept in the store, and not shown, because there is no memory for them. */
   readonly onDisk: number;
+  /** Whether lookups may miss changes of other instances, because the store that they share is away. */
+  readonly isBehind: boolean;
   /** The same registrations, for the feed. */
   readonly onDiskRegistrations: OnDiskRegistrations;
+  /** Positions of the changes that the feed publishes. */
+  readonly positions: FeedPositions;
 }

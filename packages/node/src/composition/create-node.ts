@@ -290,7 +290,7 @@ class RunningNode implements Node {
     const { env } = this.#deps;
     const { lookup, registration } = this.#config;
     const upstreams = this.#upstreams;
-    const missing = () => (this.onDisk > 0 ? [LOCAL_SOURCE] : []);
+    const missing = () => (this.onDisk > 0 || this.#registrations?.isBehind === true ? [LOCAL_SOURCE] : []);
     if (lookup === undefined || upstreams === null) return directoryLookupSource(this.directory, env, missing);
     const { concurrency, cache } = lookup;
     this.#cache = new ResponseCache({ env }, { concurrency, ...cache, bytes: this.#memory.cache });

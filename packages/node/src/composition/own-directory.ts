@@ -40,9 +40,10 @@ export async function openOwnDirectory(deps: OwnDirectoryDeps, config: NodeConfi
   const { directory, client, env, state, onCompleteness } = deps;
   const { limits } = config;
   const stored = (await state?.openRegistrations?.()) ?? null;
+  const store = stored?.store ?? createMemoryStore(Math.floor(env.random() * EPOCH_LIMIT));
   directory.openSource(LOCAL_SOURCE, { authority: null });
   const registrations = createResourceDirectory(
-    { directory, store: stored?.store ?? createMemoryStore(), client, env },
+    { directory, store, client, env },
     {
       source: LOCAL_SOURCE,
       resourcePath: resourcePathOf(config),
@@ -54,9 +55,9 @@ export async function openOwnDirectory(deps: OwnDirectoryDeps, config: NodeConfi
   const feed = createFeedPublisher(
     { directory, env },
     {
-      publishes: registrationsOfSource(directory, LOCAL_SOURCE, registrations.onDiskRegistrations),
-      epoch: Math.floor(env.random() * EPOCH_LIMIT),
-      ...(stored === null ? {} : { history: stored.history }),
+      publishes: registrationsOfSource(directory, LOCAL_SOURCE, registrations),
+      epoch: store.epoch,
+      ...(stored?.history === undefined ? {} : { history: stored.history }),
     },
   );
   return { registrations, feed, stored };

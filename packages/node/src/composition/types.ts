@@ -89,7 +89,8 @@ export interface NodeState {
   /** Opens the store of registrations. */
   readonly openRegistrations?: () => Promise<{
     readonly store: RegistrationStore;
-    readonly history: FeedHistory;
+    /** Absent where the store keeps the history of the feed itself. */
+    readonly history?: FeedHistory;
     readonly rejected: ReadonlyMap<string, number>;
     readonly damage?: StateDamage;
   }>;

@@ -88,18 +88,31 @@ class CompactedChangeLog implements ChangeLog {
     return { epoch: this.#epoch, counter: this.#counter };
   }
 
-  record(change: LoggedChange): void {
+  record(change: LoggedChange, position?: number): void {
     if (this.#counter + 1 >= COUNTER_LIMIT) throw new ReplicationError("EXHAUSTED", "the history has 2^40 changes");
-    const counter = ++this.#counter;
-    this.#latest.ep = counter;
     const known = this.#nodes.get(change.href);
+    if (position !== undefined && change.kind === "removed" && known?.isRemoved === true) return;
+    const counter = position ?? this.#counter + 1;
+    if (position !== undefined && counter < this.#counter)
+      throw new ReplicationError("BAD_VERSION", `position ${counter} is in the past`);
+    this.#counter = counter;
+    this.#latest.ep = counter;
     if (change.kind === "removed") {
-      if (known !== undefined && !known.isRemoved) this.#recordRemoval(known, counter);
+      // Another publisher of the same history may have told subscribers of it.
+      const removed = known ?? (position === undefined ? undefined : this.#unknownNode(change.href));
+      if (removed !== undefined && !removed.isRemoved) this.#recordRemoval(removed, counter);
       return;
     }
     if (known === undefined || known.isRemoved) this.#recordArrival(known, change.href, counter);
     else if (change.endpointChanged || change.linksChanged) this.#recordContent(known, counter);
     else this.#lists.renewed.append(known, counter);
+  }
+
+  /** A registration that was never recorded here; subscribers may hold it all the same. */
+  #unknownNode(href: string): LogNode {
+    const node = { href, created: 0, ep: 0, res: 0, renewed: 0, isRemoved: false, cameBack: true };
+    this.#nodes.set(href, node);
+    return node;
   }
 
   #recordArrival(known: LogNode | undefined, href: string, counter: number): void {

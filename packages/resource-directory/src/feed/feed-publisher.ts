@@ -45,7 +45,7 @@ export interface FeedPublisherOptions {
   readonly publishes?: PublishedRegistrations;
   /** 24-bit number that differs from that of any earlier history. */
   readonly epoch: number;
-  /** The kept history that this one goes on from, instead of `epoch`; then `resume` has to be called. */
+  /** The kept history of this epoch that this one goes on from; then `resume` has to be called. */
   readonly history?: FeedHistory;
   /** Largest patch over UDP; default 1000, so that it fits one block of 1024 bytes. */
   readonly patchBytesUdp?: number;
@@ -103,7 +103,7 @@ class Publisher implements FeedPublisher {
     this.#history = history;
     this.#isResuming = history !== undefined;
     this.#log = createChangeLog({
-      epoch: history?.epoch ?? options.epoch,
+      epoch: options.epoch,
       ...(maxTombstones === undefined ? {} : { maxTombstones }),
       ...(history === undefined ? {} : { counter: history.counter, kept: history }),
       onForgotten: (href, horizon) => history?.forget(href, horizon),
@@ -242,9 +242,13 @@ class Publisher implements FeedPublisher {
   }
 
   #record(change: LoggedChange): void {
-    this.#log.record(change);
-    const position = this.#log.position(change.href);
-    if (position !== undefined) this.#history?.keep(position);
+    const { positions } = this.#published;
+    const position = positions === undefined ? undefined : (positions.current() ?? positions.take());
+    // Several instances publish the same history: what the store does not know has no place in it.
+    if (position === null) return;
+    this.#log.record(change, position);
+    const kept = this.#log.position(change.href);
+    if (kept !== undefined) this.#history?.keep(kept);
   }
 
   #onChange(change: PublishedChange): void {

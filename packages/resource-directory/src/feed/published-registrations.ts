@@ -1,7 +1,7 @@
 import { isPathAbsolute } from "@tributary/link-model";
 import type { Directory, Registration, SourcedRegistration, VisibleChange } from "@tributary/merge-engine";
 import type { LoggedChange, WallClock } from "@tributary/replication";
-import type { OnDiskRegistrations } from "../types.js";
+import type { FeedPositions, OnDiskRegistrations, ResourceDirectory } from "../types.js";
 
 /** A change of what is published. */
 export interface PublishedChange extends LoggedChange {
@@ -21,19 +21,22 @@ export interface PublishedRegistrations {
   hrefs(): Iterable<string>;
   /** The wall clock by which renewals are told. */
   readonly wallClock: WallClock;
+  /** Positions of the changes; absent: the feed counts by itself. */
+  readonly positions?: FeedPositions;
   /** Returns the unsubscribe function. */
   onChange(listener: (change: PublishedChange) => void): () => void;
 }
 
 /**
- * What one source of the directory holds: the feed of an RD (draft 4.4.2). `onDisk`: what the RD holds beside it; that there is
- * no memory for it here does not mean that there is none at its proxies.
+ * What one source of the directory holds: the feed of an RD (draft 4.4.2). `registered`: the RD, which knows the
+ * positions of changes, and what it holds besides: that there is no memory for it here does not mean that there is none at its proxies.
  */
 export function registrationsOfSource(
   directory: Directory,
   source: string,
-  onDisk: OnDiskRegistrations = NONE_ON_DISK,
+  registered?: Pick<ResourceDirectory, "onDiskRegistrations" | "positions">,
 ): PublishedRegistrations {
+  const { onDiskRegistrations: onDisk = NONE_ON_DISK, positions } = registered ?? {};
   return {
     selector: "/",
     has: (href) => directory.has(source, href) || onDisk.has(href),
@@ -45,6 +48,7 @@ export function registrationsOfSource(
       return placed;
     },
     wallClock: directory.clock,
+    ...(positions === undefined ? {} : { positions }),
     *hrefs() {
       if (directory.sources().includes(source)) yield* directory.hrefs(source);
       yield* onDisk.hrefs();
@@ -52,7 +56,9 @@ export function registrationsOfSource(
     onChange(listener) {
       const stops = [
         directory.on("source", (change) => {
-          if (change.source === source) listener(change);
+          if (change.source !== source) return;
+          // The store has the end of a lifetime as a change of its own.
+          if (positions === undefined || change.cause !== "expired") listener(change);
         }),
         onDisk.onChange((change) => listener({ ...change, endpointChanged: true, linksChanged: true })),
       ];

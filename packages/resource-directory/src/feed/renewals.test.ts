@@ -2,9 +2,9 @@ import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import type { Registration } from "@tributary/merge-engine";
 import { createFeedReader, type FeedKind, federationTimeItem, readClock, versionToETag } from "@tributary/replication";
 import { describe, expect, test } from "vitest";
-import { createMemoryStore } from "../memory-store.js";
+import { oneWriter, type RegistrationTable } from "../store/one-writer.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { type ServedDirectory, serveDirectory } from "../testing/served-directory.js";
-import type { RegistrationStore, StoredRegistration } from "../types.js";
 
 const FEEDS = { ep: "/rd-lookup/ep?href=/*", res: "/rd-lookup/res?provenance=/*" } as const;
 type World = ReturnType<typeof createVirtualWorld>;
@@ -82,21 +82,23 @@ describe("the time of a renewal as it is told", () => {
   test("survives a restart to the digit, also where the store keeps ages less exactly", async () => {
     const world = createVirtualWorld();
     const stored = new Map<string, StoredRegistration>();
-    const inexact: RegistrationStore = {
-      ...createMemoryStore(),
+    const table: RegistrationTable = {
       async *load() {
         for (const one of stored.values()) yield { ...one, renewedAtWallMs: one.renewedAtWallMs + 3 };
       },
+      get: () => undefined,
       put: (one) => void stored.set(one.id, one),
+      delete: () => {},
+      close: () => Promise.resolve(),
     };
     const [before, after] = [new Poller(world), new Poller(world)];
     await world.clock.advance(12.345);
-    const first = serveDirectory(world, { store: inexact });
+    const first = serveDirectory(world, { store: oneWriter(table, { epoch: 0xabc }) });
     first.register("ep=a");
     before.poll(first);
     await first.close();
     await world.clock.advance(60_000);
-    const second = serveDirectory(world, { store: inexact });
+    const second = serveDirectory(world, { store: oneWriter(table, { epoch: 0xabc }) });
     await second.rd.start();
     after.poll(second);
     expect(before.stamps()[0]).toBeTypeOf("number");

@@ -1,8 +1,9 @@
 import type { Environment, Timer } from "@tributary/runtime";
 import { COLLECTION_INTERVAL_MS, MAX_DORMANT, MAX_DORMANT_MS } from "../constants.js";
+import type { RegistrationStore } from "../store/types.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import type { KeyedQueue } from "../turns/keyed-queue.js";
-import type { RegistrationStore, StoredRegistration } from "../types.js";
-import { keyOf, type Registry, type RegistryEntry } from "./registry.js";
+import { type Dormancy, keyOf, type Registry } from "./registry.js";
 import type { StoreAccess } from "./store-access.js";
 
 export interface DormantCollectionDeps {
@@ -28,9 +29,10 @@ export class DormantCollection {
     this.#deps = deps;
   }
 
-  add({ stored, registrant }: Pick<RegistryEntry, "stored" | "registrant">, expiredAtMs: number): void {
+  /** `isReported`: the store knows of the end, whose position is `position`. */
+  add(stored: StoredRegistration, expiredAtMs: number, rest: Omit<Dormancy, "untilMs">): void {
     const { registry } = this.#deps;
-    registry.putDormant(stored, dormantUntilMs(expiredAtMs, stored.ltS), registrant);
+    registry.putDormant(stored, { ...rest, untilMs: dormantUntilMs(expiredAtMs, stored.ltS) });
     const oldest = registry.dormant > MAX_DORMANT ? registry.oldestDormant() : undefined;
     if (oldest !== undefined) this.#giveUp(oldest);
     this.arm();
@@ -65,8 +67,11 @@ export class DormantCollection {
     // Never rejects: a store that fails to forget is logged, and the entry is overdue again at the next start.
     void queue.run(keyOf(stored), () => {
       if (!registry.isDormant(stored)) return undefined;
+      const position = registry.byId(stored.id, 0)?.position ?? null;
       registry.remove(stored.id);
-      return storeAccess.attempt(() => store.delete(stored.id));
+      // Where the store is shared it forgets by itself what has ended.
+      if (store.shared !== undefined) return undefined;
+      return storeAccess.attempt(() => store.submit({ kind: "delete", registration: stored }, position));
     });
   }
 }

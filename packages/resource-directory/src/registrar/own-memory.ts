@@ -8,7 +8,7 @@ import {
   NEWCOMER_SHARE,
   PREFIX_GROUPS,
 } from "../constants.js";
-import type { StoredRegistration } from "../types.js";
+import type { StoredRegistration } from "../stored-registration.js";
 
 /**
  * Bytes of heap that an RD needs for a registration besides its record in the directory, about: what the endpoint sent, its

@@ -1,8 +1,9 @@
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { createDirectory } from "@tributary/merge-engine";
 import { describe, expect, test } from "vitest";
+import { oneWriter, type RegistrationTable } from "../store/one-writer.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { codeOf, serveDirectory } from "../testing/served-directory.js";
-import type { RegistrationStore, StoredRegistration } from "../types.js";
 import { Registrar } from "./registrar.js";
 
 /** A store whose writes end when the test says so, and which remembers what it holds. */
@@ -21,7 +22,7 @@ function slowStore(initial: readonly StoredRegistration[] = []) {
       });
     });
   let isClosed = false;
-  const store: RegistrationStore = {
+  const table: RegistrationTable = {
     async *load() {
       yield* [...kept.values()];
     },
@@ -32,14 +33,14 @@ function slowStore(initial: readonly StoredRegistration[] = []) {
       isClosed = true;
     },
   };
-  return { store, kept, waiting, isClosed: () => isClosed };
+  return { table, store: oneWriter(table, { epoch: 0xabc }), kept, waiting, isClosed: () => isClosed };
 }
 
 /** A store that keeps at once, or fails at once. */
 function quickStore(initial: readonly StoredRegistration[] = []) {
   const kept = new Map(initial.map((stored) => [stored.id, stored]));
   const state = { failure: null as Error | null };
-  const store: RegistrationStore = {
+  const table: RegistrationTable = {
     async *load() {
       yield* [...kept.values()];
     },
@@ -54,7 +55,7 @@ function quickStore(initial: readonly StoredRegistration[] = []) {
     },
     close: () => Promise.resolve(),
   };
-  return { store, kept, state };
+  return { table, store: oneWriter(table, { epoch: 0xabc }), kept, state };
 }
 
 const stored = (id: string, more: Partial<StoredRegistration> = {}): StoredRegistration => ({
@@ -132,10 +133,13 @@ describe("the store comes first", () => {
     { name: "later", isAsync: true },
   ])("a store that fails $name leaves the directory as it was: 5.03", async ({ isAsync }) => {
     const world = createVirtualWorld();
-    const { store, state } = quickStore();
-    const failing: RegistrationStore = isAsync
-      ? { ...store, put: async (one) => store.put(one), delete: async (id) => store.delete(id) }
-      : store;
+    const { table, state } = quickStore();
+    const slow = {
+      ...table,
+      put: async (one: StoredRegistration) => table.put(one),
+      delete: async (id: string) => table.delete(id),
+    };
+    const failing = oneWriter(isAsync ? slow : table, { epoch: 0xabc });
     const { call, directory, lookup, rd } = serveDirectory(world, { store: failing });
     const created = await call("POST", "/rd?ep=a&lt=60", { payload: "</x>" });
     const location = `/${created.locationPath?.join("/")}`;
@@ -311,7 +315,7 @@ describe("whether a response that is remembered is still true", () => {
     "when the registration was %s it is not",
     async (what) => {
       const { registrar, content, saved, isStillTrue } = await registered();
-      if (what !== "changed") await registrar.remove(saved.id);
+      if (what !== "changed") await registrar.remove(saved);
       if (what === "changed") await registrar.register({ ...content, ltS: 77 }, []);
       if (what === "removed and registered again") await registrar.register(content, []);
       expect(isStillTrue()).toBe(false);

@@ -1,32 +1,27 @@
-import { type Link, parseLinkFormat } from "@tributary/link-model";
+import type { Link } from "@tributary/link-model";
 import { pathReference } from "@tributary/lookup-interface";
-import {
-  type Directory,
-  MergeError,
-  type Registration,
-  recordWeight,
-  type SourceChange,
-} from "@tributary/merge-engine";
+import { type Directory, recordWeight, type SourceChange } from "@tributary/merge-engine";
 import { type Environment, type Turns, turnsOf } from "@tributary/runtime";
-import { LONG_LINKS_BYTES, MAX_GIVEN_UP } from "../constants.js";
+import { LONG_LINKS_BYTES, MAX_SUBMISSIONS } from "../constants.js";
 import { accepted, type Refusal, type Result, refused } from "../refusal.js";
+import type { RegistrationStore, StoreOperation } from "../store/types.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { inItsTurn } from "../turns/in-its-turn.js";
 import { andThen, KeyedQueue } from "../turns/keyed-queue.js";
-import type {
-  OnDiskChange,
-  OnDiskRegistrations,
-  RegistrationLimits,
-  RegistrationStore,
-  StoredRegistration,
-} from "../types.js";
+import type { FeedPositions, RegistrationLimits } from "../types.js";
+import { Admission } from "./admission.js";
+import { AppliedChanges } from "./applied-changes.js";
 import { DormantCollection } from "./dormant-collection.js";
+import type { Draft } from "./draft.js";
+import { LifetimeEnds } from "./lifetime-ends.js";
 import { createLocationIds } from "./location-ids.js";
-import { keptWeight, leastWeight, mostWeight, OwnMemory } from "./own-memory.js";
-import { resolveDocument } from "./registration-document.js";
+import { keptWeight, OwnMemory } from "./own-memory.js";
 import { RegistrationsOnDisk } from "./registrations-on-disk.js";
-import { type EntryShare, isSameContent, keyOf, Registry, type RegistryEntry } from "./registry.js";
+import { isSameContent, keyOf, Registry, type RegistryEntry } from "./registry.js";
 import { bringBack, keptTimes, restoreRegistrations } from "./restore-registrations.js";
+import { ShownRegistrations } from "./shown-registrations.js";
 import { StoreAccess } from "./store-access.js";
+import { UnshownRegistrations } from "./unshown-registrations.js";
 
 export interface RegistrarDeps {
   readonly directory: Directory;
@@ -38,7 +33,7 @@ export interface RegistrarOptions {
   readonly source: string;
   readonly resourcePath: readonly string[];
   readonly limits: RegistrationLimits;
-  /** Lookups begin or cease to miss registrations that are kept on disk only. */
+  /** Lookups begin or cease to miss registrations. */
   readonly onCompleteness?: (() => void) | undefined;
 }
 
@@ -54,20 +49,13 @@ export interface SaveContext {
 
 type Pending<T> = Result<T> | Promise<Result<T>>;
 
-/** A registration about to be kept and shown. */
-interface Draft {
-  readonly stored: StoredRegistration;
-  /** How the directory will show it; null: as it does, only younger. */
-  readonly registration: Registration | null;
-  readonly links: readonly Link[] | null;
-  readonly renewedAtMs: number;
-  readonly freshUntilMs: number;
-  readonly registrant: string;
-}
+/** Another instance changed the registration first; what to do is decided again. */
+const CONFLICT = Symbol("conflict");
+type Attempt<T> = Result<T> | typeof CONFLICT;
 
 /**
- * Keeps store, registry and directory in step. The store comes first: what it does not take is neither shown nor
- * acknowledged. Operations on one (ep, d) go through `run`, in order.
+ * The registrations of an RD. Every write is submitted to the store first: what it does not take is neither shown nor acknowledged.
+ * Registry and directory follow the changes of the store. Operations on one (ep, d) go through `run`, in order.
  */
 export class Registrar {
   readonly #deps: RegistrarDeps;
@@ -77,45 +65,60 @@ export class Registrar {
   readonly #queue = new KeyedQueue();
   readonly #turns: Turns;
   readonly #ids: ReturnType<typeof createLocationIds>;
-  readonly #hrefPrefix: string;
   readonly #storeAccess: StoreAccess;
   readonly #collection: DormantCollection;
   readonly #onDisk: RegistrationsOnDisk;
-  readonly #onDiskListeners = new Set<(change: OnDiskChange) => void>();
+  readonly #shown: ShownRegistrations;
+  readonly #ends: LifetimeEnds;
+  readonly #admission: Admission;
+  readonly #changes: AppliedChanges;
   readonly #stopListening: () => void;
-  /** Registrations on their way into the store, for the limit. */
-  #arriving = 0;
   #closing: Promise<void> | null = null;
+  /** The registrations that are kept and not shown, for the feed. */
+  readonly unshown: UnshownRegistrations;
 
   constructor(deps: RegistrarDeps, options: RegistrarOptions) {
     const { directory, env, store } = deps;
-    const { source } = options;
+    const { source, limits, onCompleteness = () => {} } = options;
     this.#deps = deps;
     this.#options = options;
-    this.#memory = new OwnMemory(directory.limits.memory, source);
-    this.#registry = new Registry(this.#memory);
+    const memory = new OwnMemory(directory.limits.memory, source);
+    const registry = new Registry(memory);
+    const storeAccess = new StoreAccess(env.logger);
+    const hrefPrefix = `${pathReference(options.resourcePath)}/`;
+    const shown = new ShownRegistrations({ directory, env, registry, source, hrefPrefix });
+    const queue = this.#queue;
+    this.#memory = memory;
+    this.#registry = registry;
+    this.#storeAccess = storeAccess;
+    this.#shown = shown;
     this.#turns = turnsOf(env.clock);
     this.#ids = createLocationIds(env.random);
-    this.#hrefPrefix = `${pathReference(options.resourcePath)}/`;
-    this.#storeAccess = new StoreAccess(env.logger);
-    this.#collection = new DormantCollection({
-      registry: this.#registry,
-      queue: this.#queue,
+    this.#collection = new DormantCollection({ registry, queue, store, storeAccess, env });
+    this.#ends = new LifetimeEnds({ registry, queue, store, storeAccess, env });
+    const onDisk = new RegistrationsOnDisk({
       store,
-      storeAccess: this.#storeAccess,
+      memory,
       env,
+      bringBack: (stored) => queue.run(keyOf(stored), () => bringBack(this.#restoring(), stored)),
+      onChange: onCompleteness,
+      onAdded: (stored) => this.unshown.added(stored),
+      onDeleted: (id) => this.unshown.removed(id),
     });
-    this.#onDisk = new RegistrationsOnDisk({
-      store,
-      memory: this.#memory,
-      env,
-      bringBack: (stored) => this.#queue.run(keyOf(stored), () => bringBack(this.#restoring(), stored)),
-      onChange: options.onCompleteness ?? (() => {}),
-      onAdded: (stored) => this.#tellOnDisk(stored),
-      onDeleted: (id) => this.#tellNotOnDisk(id),
+    this.#onDisk = onDisk;
+    this.unshown = new UnshownRegistrations({ env, federation: directory.clock, registry, shown, onDisk });
+    const parts = { directory, env, registry, memory, shown, onDisk, collection: this.#collection };
+    this.#admission = new Admission({ ...parts, source, limits });
+    this.#changes = new AppliedChanges({
+      ...parts,
+      unshown: this.unshown,
+      onEnded: (id) => this.#ends.report(id),
+      timesOf: (stored) => keptTimes({ env, federation: directory.clock }, stored),
     });
     directory.openSource(source, { authority: null });
     directory.setConnected(source, true, env.clock.nowMs());
+    store.follow((change) => this.#changes.apply(change));
+    store.shared?.onHealth(onCompleteness);
     const stops = [
       directory.on("source", (change) => {
         if (change.source === source && change.kind === "removed" && change.cause === "expired")
@@ -132,19 +135,19 @@ export class Registrar {
     return this.#closing !== null;
   }
 
-  /** Registrations that are kept on disk and not shown, for want of memory. */
+  /** Registrations that are kept and not shown, because there is no memory for them. */
   get onDisk(): number {
     return this.#onDisk.size;
   }
 
-  readonly onDiskRegistrations: OnDiskRegistrations = {
-    has: (href) => this.#onDisk.has(href.slice(this.#hrefPrefix.length)) || this.#storedOnDisk(href) !== undefined,
-    get: (href) => this.#registrationOnDisk(href),
-    hrefs: () => [...this.#onDisk.ids()].map((id) => this.#hrefPrefix + id),
-    onChange: (listener) => {
-      this.#onDiskListeners.add(listener);
-      return () => this.#onDiskListeners.delete(listener);
-    },
+  /** Whether lookups may miss changes: others' do not arrive while a shared store is away. */
+  get isBehind(): boolean {
+    return this.#deps.store.shared?.health().isAway ?? false;
+  }
+
+  readonly positions: FeedPositions = {
+    current: () => this.#changes.position,
+    take: () => this.#deps.store.takePosition?.() ?? null,
   };
 
   tableSizes() {
@@ -155,6 +158,7 @@ export class Registrar {
       queued: this.#queue.size,
       "on-disk": this.#onDisk.size,
       registrants: this.#memory.registrants,
+      "ending-lifetimes": this.#ends.size,
     };
   }
 
@@ -167,18 +171,15 @@ export class Registrar {
 
   #restoring() {
     const { directory, store, env } = this.#deps;
+    const parts = { registry: this.#registry, memory: this.#memory, onDisk: this.#onDisk };
     return {
-      ...{
-        store,
-        env,
-        federation: directory.clock,
-        registry: this.#registry,
-        memory: this.#memory,
-        onDisk: this.#onDisk,
+      ...{ store, env, federation: directory.clock, ...parts },
+      show: (stored: StoredRegistration, renewedAtMs: number, stampMs?: number): number => {
+        const registration = this.#shown.build(stored, null, renewedAtMs);
+        this.#shown.put(stampMs === undefined ? registration : { ...registration, stampMs });
+        return this.#shown.weight(stored.id);
       },
-      show: (stored: StoredRegistration, renewedAtMs: number, stampMs?: number): EntryShare["shown"] =>
-        this.#write(stored, renewedAtMs, stampMs),
-      forget: (id: string): Pending<undefined> => this.remove(id),
+      forget: (stored: StoredRegistration): Pending<undefined> => this.remove(stored),
     };
   }
 
@@ -192,6 +193,7 @@ export class Registrar {
     this.#stopListening();
     this.#collection.close();
     this.#onDisk.close();
+    this.#ends.close();
     await this.#queue.idle();
     await this.#deps.store.close();
   }
@@ -210,12 +212,16 @@ export class Registrar {
     const known = this.#registry.byId(id, this.#deps.env.clock.nowMs());
     if (known !== undefined || this.#onDisk.size === 0 || this.#registry.has(id)) return known;
     const stored = this.#onDisk.read(id);
-    if (stored === undefined) return undefined;
-    return { stored, phase: { kind: "on-disk" }, freshUntilMs: 0, revision: 0, registrant: "", kept: 0, shown: 0 };
+    return stored === undefined ? undefined : { ...ON_DISK, stored };
   }
 
   byEndpoint(endpoint: Pick<RegistrationContent, "ep" | "d">): RegistryEntry | undefined {
     return this.#registry.byEndpoint(endpoint, this.#deps.env.clock.nowMs());
+  }
+
+  /** Whether a registration of this id is kept, but not in the memory of this instance. */
+  isOutOfReach(id: string): boolean {
+    return this.#deps.store.shared !== undefined && this.#onDisk.has(id);
   }
 
   /** A function that says whether a registration still is what it is now. Holds on to none of its content. */
@@ -237,63 +243,96 @@ export class Registrar {
     payload: Uint8Array,
     registrant: string,
   ): Refusal | undefined {
-    // While there is plenty it is not worth looking.
-    if (this.#memory.refusal(registrant, mostWeight(payload)) === undefined) return undefined;
-    const known = this.byEndpoint(endpoint);
-    const has = known === undefined ? 0 : known.kept + known.shown;
-    const id = known?.stored.id ?? this.#onDisk.idOf(endpoint);
-    const asker = this.#askerOf(registrant, id);
-    // Beyond it nothing helps, whatever gives way: a refusal costs as little as can be.
-    const most = this.#memory.most(asker, this.#registry.dormantBytes);
-    const growth = leastWeight(payload, most + has) - has;
-    const message = growth > most ? this.#memory.refusal(asker, growth) : this.#lackOfMemory(registrant, growth, id);
-    return message === undefined ? undefined : { cause: "memory", message };
+    return this.#admission.refusalOf(endpoint, payload, registrant, this.byEndpoint(endpoint));
   }
 
-  /** Register anew: the same (ep, d) keeps its location, everything else is replaced (RFC 9176 section 5). */
-  register(content: RegistrationContent, links: readonly Link[], context?: SaveContext): Pending<StoredRegistration> {
+  /** Registers: the same (ep, d) keeps its location, everything else is replaced (RFC 9176 section 5). */
+  register(
+    content: RegistrationContent,
+    links: readonly Link[] | null,
+    context?: SaveContext,
+  ): Pending<StoredRegistration> {
+    return this.#persist(() => this.#save({ ...content, id: this.#idFor(content) }, links, context));
+  }
+
+  /** Changes a registration as `change` says, which is called again when another instance was faster. */
+  update(
+    id: string,
+    change: (entry: RegistryEntry) => Result<RegistrationContent & { readonly id: string }>,
+    contextOf: (entry: RegistryEntry) => SaveContext,
+  ): Pending<StoredRegistration> {
+    return this.#persist(() => {
+      const entry = this.byId(id);
+      if (entry === undefined) return NOT_FOUND;
+      const next = change(entry);
+      return next.ok ? this.#save(next.value, null, contextOf(entry)) : next;
+    });
+  }
+
+  remove(stored: StoredRegistration): Pending<undefined> {
+    return this.#persist(() => {
+      const entry = this.byId(stored.id);
+      const registration = entry?.stored ?? stored;
+      return this.#submit({ kind: "delete", registration }, entry?.position ?? null);
+    });
+  }
+
+  #idFor(content: RegistrationContent): string {
     const known = this.byEndpoint(content)?.stored.id ?? this.#onDisk.idOf(content);
-    const id = known ?? this.#ids.next((taken) => this.#registry.has(taken));
-    return this.save({ ...content, id }, links, context);
+    if (known !== undefined) return known;
+    return this.#deps.store.shared?.locationOf(content) ?? this.#ids.next((taken) => this.#registry.has(taken));
   }
 
-  /** Keep and show a registration, renewed now. `links` are those of its text, unless the text is the one already kept. */
-  save(
+  #persist<T>(attempt: () => Attempt<T> | Promise<Attempt<T>>, left = MAX_SUBMISSIONS): Pending<T> {
+    return andThen(attempt(), (outcome): Pending<T> => {
+      if (outcome !== CONFLICT) return outcome;
+      return left > 1 ? this.#persist(attempt, left - 1) : CHANGED_TOO_OFTEN;
+    });
+  }
+
+  #submit(operation: StoreOperation, expected: number | null): Attempt<undefined> | Promise<Attempt<undefined>> {
+    return andThen(
+      this.#storeAccess.attempt(() => this.#deps.store.submit(operation, expected)),
+      (outcome): Attempt<undefined> => {
+        if (!outcome.ok) return outcome;
+        if (outcome.value.kind === "conflict") return CONFLICT;
+        return outcome.value.kind === "away" ? refused("store-away", outcome.value.message) : accepted(undefined);
+      },
+    );
+  }
+
+  /** Keeps a registration, renewed now. `links` are those of its text, unless the text is the one already kept. */
+  #save(
     content: RegistrationContent & { readonly id: string },
     links: readonly Link[] | null,
     { registrant, freshUntilMs = 0 }: SaveContext = { registrant: "" },
-  ): Pending<StoredRegistration> {
-    const { directory, env, store } = this.#deps;
+  ): Attempt<StoredRegistration> | Promise<Attempt<StoredRegistration>> {
+    const { directory, env } = this.#deps;
     const { clock: federation } = directory;
     federation.follow(env.clock);
     const nowMs = env.clock.nowMs();
-    const stored: StoredRegistration = {
-      ...content,
-      renewedAtWallMs: env.clock.wallMs(),
-      stampMs: federation.stampOf(nowMs),
-    };
+    const stored = { ...content, renewedAtWallMs: env.clock.wallMs(), stampMs: federation.stampOf(nowMs) };
     const known = this.#registry.byId(stored.id, nowMs);
     const isAdded = known?.phase.kind !== "live";
     const isRenewal = !isAdded && isSameContent(known.stored, stored);
-    const registration = isRenewal ? null : this.#registration(stored, links, nowMs);
-    const draft: Draft = { stored, registration, links, renewedAtMs: nowMs, freshUntilMs, registrant };
+    const registration = isRenewal ? null : this.#shown.build(stored, links, nowMs);
     const growth =
       registration === null
         ? 0
         : keptWeight(stored) + recordWeight(registration) - (known === undefined ? 0 : known.kept + known.shown);
-    const lack = this.#lackOfRoom(isAdded) ?? this.#lackOfMemory(registrant, growth, stored.id);
-    if (lack !== undefined) return typeof lack === "string" ? refused("memory", lack) : lack;
-    const reserved = Math.max(0, growth);
-    if (isAdded) this.#arriving++;
-    this.#memory.take(registrant, reserved);
+    const release = this.#admission.reserve(stored.id, registrant, growth, isAdded);
+    if (typeof release !== "function") return release;
+    const draft: Draft = { stored, registration, links, renewedAtMs: nowMs, freshUntilMs, registrant, release };
+    const pace = <T>(apply: () => T | Promise<T>) => this.#inItsTurn(registrant, stored.links.length, apply);
+    this.#changes.expect(stored.id, draft);
     return andThen(
-      this.#storeAccess.attempt(() => store.put(stored)),
-      (kept) =>
-        this.#inItsTurn(registrant, stored.links.length, () => {
-          if (isAdded) this.#arriving--;
-          this.#memory.give(registrant, reserved);
-          return kept.ok ? this.#show(draft) : kept;
-        }),
+      this.#submit({ kind: "put", registration: stored, pace }, known?.position ?? null),
+      (outcome): Attempt<StoredRegistration> | Promise<Attempt<StoredRegistration>> => {
+        release();
+        this.#changes.expectNoLonger(stored.id);
+        if (outcome === CONFLICT || !outcome.ok) return outcome;
+        return draft.problem === undefined ? accepted(stored) : this.#takeBack(draft);
+      },
     );
   }
 
@@ -302,161 +341,40 @@ export class Registrar {
     return size < LONG_LINKS_BYTES ? work() : inItsTurn(this.#turns, registrant, work);
   }
 
-  #lackOfRoom(isAdded: boolean): ReturnType<typeof refused> | undefined {
-    if (!isAdded) return undefined;
-    const { directory } = this.#deps;
-    const { limits, source } = this.#options;
-    if (this.#registry.live + this.#arriving >= limits.registrations)
-      return refused("full", `this directory holds ${limits.registrations} registrations`);
-    if (directory.limits.registrations.fits(source, 1 + this.#arriving)) return undefined;
-    return refused("full", "this directory has no room for more registrations");
-  }
-
-  /** null: what is registered was acknowledged before, and is on disk. */
-  #askerOf(registrant: string, id: string | undefined): string | null {
-    return id !== undefined && this.#onDisk.has(id) ? null : registrant;
-  }
-
-  /** What has ended gives way to what is registered now, the oldest first. */
-  #lackOfMemory(registrant: string, growth: number, id: string | undefined): string | undefined {
-    const asker = this.#askerOf(registrant, id);
-    let lack = this.#memory.refusal(asker, growth);
-    if (lack === undefined || growth > this.#memory.room + this.#registry.dormantBytes) return lack;
-    for (let count = 0; count < MAX_GIVEN_UP && this.#collection.giveUpOldest(id); count++) {
-      lack = this.#memory.refusal(asker, growth);
-      if (lack === undefined) break;
-    }
-    return lack;
-  }
-
-  remove(id: string): Pending<undefined> {
-    const { directory, env, store } = this.#deps;
-    return andThen(
-      this.#storeAccess.attempt(() => store.delete(id)),
-      (deleted) => {
-        if (!deleted.ok) return deleted;
-        this.#registry.remove(id);
-        this.#onDisk.delete(id);
-        directory.remove(this.#options.source, this.#hrefPrefix + id, env.clock.nowMs());
-        return deleted;
-      },
-    );
-  }
-
-  #show(draft: Draft): Pending<StoredRegistration> {
-    const { stored, freshUntilMs, registrant } = draft;
-    try {
-      this.#put(draft);
-    } catch (error) {
-      if (error instanceof MergeError) return this.#takeBack(stored, error);
-      // The directory has changed already; it was a listener that failed.
-      this.#deps.env.logger.error("a listener of the directory failed", { error });
-    }
-    this.#registry.putLive(stored, freshUntilMs, { registrant, shown: this.#shownWeight(stored) });
-    this.#onDisk.delete(stored.id);
-    return accepted(stored);
-  }
-
-  #shownWeight({ id }: StoredRegistration): number {
-    return this.#deps.directory.weight(this.#options.source, this.#hrefPrefix + id);
-  }
-
   /** The directory, which other sources fill as well, has no room: the store must not know more than it. */
-  #takeBack(next: StoredRegistration, error: MergeError): Pending<StoredRegistration> {
-    const { store } = this.#deps;
-    const previous = this.byId(next.id)?.stored;
-    return andThen(
-      this.#storeAccess.attempt(() => (previous === undefined ? store.delete(next.id) : store.put(previous))),
-      () => refused(error.code === "MEMORY_FULL" ? "memory" : "full", error.message),
-    );
-  }
-
-  #put({ stored, registration, links, renewedAtMs }: Draft): void {
-    const { directory, env } = this.#deps;
-    const nowMs = env.clock.nowMs();
-    const times = { renewedAtMs, expiresAtMs: renewedAtMs + stored.ltS * 1000 };
-    if (registration === null && directory.renew(this.#options.source, this.#hrefPrefix + stored.id, times, nowMs))
-      return;
-    directory.put(this.#options.source, registration ?? this.#registration(stored, links, renewedAtMs), nowMs);
-  }
-
-  /**
-   * Shows a registration that the store kept; returns what it counts for. `stampMs`: what was told of the time of the renewal,
-   * where it does not follow from `renewedAtMs`.
-   */
-  #write(stored: StoredRegistration, renewedAtMs: number, stampMs?: number): number {
-    const registration = this.#registration(stored, null, renewedAtMs);
-    this.#deps.directory.put(
-      this.#options.source,
-      stampMs === undefined ? registration : { ...registration, stampMs },
-      this.#deps.env.clock.nowMs(),
-    );
-    return this.#shownWeight(stored);
-  }
-
-  /** How lookups show a registration. `links` are those of its text; null: of the text that is kept. */
-  #registration(stored: StoredRegistration, links: readonly Link[] | null, renewedAtMs: number): Registration {
-    const { directory, env } = this.#deps;
-    const { source } = this.#options;
-    const href = this.#hrefPrefix + stored.id;
-    const known = this.#registry.byId(stored.id, env.clock.nowMs());
-    const isSameDocument =
-      known?.phase.kind === "live" && known.stored.base === stored.base && known.stored.links === stored.links;
-    const shownLinks = isSameDocument ? directory.get(source, href)?.links : undefined;
-    return {
-      href,
-      ep: stored.ep,
-      ...(stored.d === undefined ? {} : { d: stored.d }),
-      base: stored.base,
-      attributes: stored.attributes,
-      links: shownLinks ?? resolveDocument(stored.base, links ?? linksOf(stored)),
-      ltMs: stored.ltS * 1000,
-      renewedAtMs,
-      expiresAtMs: renewedAtMs + stored.ltS * 1000,
-      expiry: "exact",
-      ...(stored.zone === undefined ? {} : { zone: stored.zone }),
-    };
-  }
-
-  #tellOnDisk(stored: StoredRegistration): void {
-    const { zone } = stored;
-    const { stampMs } = keptTimes({ env: this.#deps.env, federation: this.#deps.directory.clock }, stored);
-    const registration = { ...(zone === undefined ? {} : { zone }), ...(stampMs === undefined ? {} : { stampMs }) };
-    for (const listener of this.#onDiskListeners)
-      listener({ href: this.#hrefPrefix + stored.id, kind: "added", registration });
-  }
-
-  /** The directory tells of those that it shows itself. */
-  #tellNotOnDisk(id: string): void {
-    const href = this.#hrefPrefix + id;
-    if (this.#deps.directory.has(this.#options.source, href)) return;
-    for (const listener of this.#onDiskListeners) listener({ href, kind: "removed", registration: {} });
-  }
-
-  #storedOnDisk(href: string): StoredRegistration | undefined {
-    const id = href.slice(this.#hrefPrefix.length);
-    if (this.#onDisk.size === 0 || !href.startsWith(this.#hrefPrefix) || this.#registry.has(id)) return undefined;
-    return this.#onDisk.read(id);
-  }
-
-  #registrationOnDisk(href: string): Registration | undefined {
-    const stored = this.#storedOnDisk(href);
-    if (stored === undefined) return undefined;
-    const { env, directory } = this.#deps;
-    const { renewedAtMs, stampMs } = keptTimes({ env, federation: directory.clock }, stored);
-    if (renewedAtMs + stored.ltS * 1000 <= env.clock.nowMs()) return undefined;
-    const registration = this.#registration(stored, null, renewedAtMs);
-    return stampMs === undefined ? registration : { ...registration, stampMs };
+  #takeBack({ stored, problem }: Draft): Pending<StoredRegistration> {
+    const previous = this.byId(stored.id);
+    const operation: StoreOperation =
+      previous === undefined
+        ? { kind: "delete", registration: stored }
+        : { kind: "put", registration: previous.stored };
+    this.#changes.expect(stored.id, null);
+    return andThen(this.#submit(operation, previous?.position ?? null), () => {
+      this.#changes.expectNoLonger(stored.id);
+      return refused(problem?.code === "MEMORY_FULL" ? "memory" : "full", problem?.message ?? "no room");
+    });
   }
 
   #becomeDormant({ href, registration }: SourceChange): void {
-    const id = href.slice(this.#hrefPrefix.length);
+    const id = this.#shown.idOf(href) ?? "";
     const entry = this.#registry.byId(id, this.#deps.env.clock.nowMs());
-    if (entry?.phase.kind === "live") this.#collection.add(entry, registration.expiresAtMs);
+    if (entry?.phase.kind !== "live") return;
+    const { registrant, position } = entry;
+    this.#collection.add(entry.stored, registration.expiresAtMs, { registrant, position });
+    this.#ends.report(id);
   }
 }
 
-function linksOf(stored: StoredRegistration): readonly Link[] {
-  const parsed = parseLinkFormat(stored.links);
-  return parsed.ok ? parsed.links : [];
-}
+/** An entry of a registration that is on disk only. */
+const ON_DISK = {
+  phase: { kind: "on-disk" },
+  freshUntilMs: 0,
+  revision: 0,
+  registrant: "",
+  position: 0,
+  kept: 0,
+  shown: 0,
+} as const;
+
+export const NOT_FOUND = refused("not-found", "no such registration");
+const CHANGED_TOO_OFTEN = refused("conflict", "other instances change this registration all the time");

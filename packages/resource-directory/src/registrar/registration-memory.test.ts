@@ -3,15 +3,16 @@ import { createVirtualWorld } from "@tributary/coap-transport/testing";
 import { createDirectory, SharedLimit } from "@tributary/merge-engine";
 import { silentLogger } from "@tributary/runtime";
 import { describe, expect, test } from "vitest";
+import { oneWriter, type RegistrationTable } from "../store/one-writer.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { codeOf, serveDirectory } from "../testing/served-directory.js";
-import type { RegistrationStore, StoredRegistration } from "../types.js";
 import { keptWeight, leastWeight, OwnMemory, registrantOf, registrantOfBase } from "./own-memory.js";
 
 const WALL_MS = 1_700_000_000_000;
 
 function keptStore(initial: readonly StoredRegistration[] = []) {
   const kept = new Map(initial.map((stored) => [stored.id, stored]));
-  const store: RegistrationStore = {
+  const table: RegistrationTable = {
     async *load() {
       yield* [...kept.values()];
     },
@@ -20,7 +21,7 @@ function keptStore(initial: readonly StoredRegistration[] = []) {
     delete: (id) => void kept.delete(id),
     close: () => Promise.resolve(),
   };
-  return { store, kept };
+  return { table, store: oneWriter(table, { epoch: 0xabc }), kept };
 }
 
 const stored = (id: string, more: Partial<StoredRegistration> = {}): StoredRegistration => ({

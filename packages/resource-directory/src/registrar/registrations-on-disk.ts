@@ -1,7 +1,8 @@
 import type { Environment, Timer } from "@tributary/runtime";
 import { BRING_BACK_INTERVAL_MS, BROUGHT_BACK_AT_ONCE, ON_DISK_BYTES } from "../constants.js";
+import type { RegistrationStore } from "../store/types.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { andThen } from "../turns/keyed-queue.js";
-import type { RegistrationStore, StoredRegistration } from "../types.js";
 import type { OwnMemory } from "./own-memory.js";
 import { keyOf } from "./registry.js";
 

@@ -1,14 +1,14 @@
 import { EndpointTable } from "@tributary/merge-engine";
-import type { StoredRegistration } from "../types.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { keptWeight, type OwnMemory } from "./own-memory.js";
 
 /**
- * `live`: in the directory. `dormant`: expired, but revivable until `untilMs` (RFC 9176 section 5.3.3, LIF-05). `on-disk`: valid,
- * and in the store only, because there is no memory for it; not part of the registry.
+ * `live`: in the directory. `dormant`: expired, but revivable until `untilMs` (RFC 9176 section 5.3.3, LIF-05); `isReported`: the store
+ * knows of the end. `on-disk`: valid, and in the store only, because there is no memory for it; not part of the registry.
  */
 export type EntryPhase =
   | { readonly kind: "live" }
-  | { readonly kind: "dormant"; readonly untilMs: number }
+  | { readonly kind: "dormant"; readonly untilMs: number; readonly isReported: boolean }
   | { readonly kind: "on-disk" };
 
 /** One registration resource. */
@@ -21,13 +21,23 @@ export interface RegistryEntry {
   readonly revision: number;
   /** The address that its memory counts for. */
   readonly registrant: string;
+  /** Position in the store of its last change; 0: the store has not given one in this run. */
+  readonly position: number;
   /** Bytes of heap that it takes here, and in the directory. */
   readonly kept: number;
   readonly shown: number;
 }
 
 /** What an entry counts for. */
-export type EntryShare = Pick<RegistryEntry, "registrant" | "shown">;
+export type EntryShare = Pick<RegistryEntry, "registrant" | "shown"> & Partial<Pick<RegistryEntry, "position">>;
+
+/** How an entry is dormant. */
+export interface Dormancy {
+  readonly untilMs: number;
+  readonly registrant: string;
+  readonly position?: number;
+  readonly isReported?: boolean;
+}
 
 const LIVE: EntryPhase = { kind: "live" };
 
@@ -80,19 +90,26 @@ export class Registry {
   }
 
   /** `shown`: what it counts for in the directory. */
-  putLive(stored: StoredRegistration, freshUntilMs: number, { registrant, shown }: EntryShare): void {
+  putLive(stored: StoredRegistration, freshUntilMs: number, { registrant, shown, position = 0 }: EntryShare): void {
     this.#dormant.delete(stored.id);
     const before = this.#byId.get(stored.id);
     const isRenewed = before?.phase.kind === "live" && isSameContent(before.stored, stored);
     const revision = isRenewed ? before.revision : ++this.#revisions;
-    this.#put({ stored, phase: LIVE, freshUntilMs, revision, registrant, shown, kept: keptWeight(stored) });
+    this.#put({ stored, phase: LIVE, freshUntilMs, revision, registrant, position, shown, kept: keptWeight(stored) });
   }
 
-  putDormant(stored: StoredRegistration, untilMs: number, registrant: string): void {
-    const phase = { kind: "dormant", untilMs } as const;
+  putDormant(stored: StoredRegistration, dormancy: Dormancy): void {
+    const { untilMs, registrant, position = 0, isReported = false } = dormancy;
+    const phase = { kind: "dormant", untilMs, isReported } as const;
     const revision = ++this.#revisions;
-    this.#put({ stored, phase, freshUntilMs: 0, revision, registrant, shown: 0, kept: keptWeight(stored) });
+    this.#put({ stored, phase, freshUntilMs: 0, revision, registrant, position, shown: 0, kept: keptWeight(stored) });
     this.#dormant.add(stored.id);
+  }
+
+  /** The store has another position for what is registered under an id. */
+  place(id: string, position: number): void {
+    const entry = this.#byId.get(id);
+    if (entry !== undefined) this.#byId.set(id, { ...entry, position });
   }
 
   #put(entry: RegistryEntry): void {

@@ -1,7 +1,8 @@
 import { parseLinkFormat } from "@tributary/link-model";
 import { FEDERATION_TOLERANCE_MS, type FederationClock, MergeError } from "@tributary/merge-engine";
 import type { Environment } from "@tributary/runtime";
-import type { RegistrationStore, StoredRegistration } from "../types.js";
+import type { RegistrationStore } from "../store/types.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { dormantUntilMs } from "./dormant-collection.js";
 import { keptWeight, type OwnMemory, registrantOfBase } from "./own-memory.js";
 import type { RegistrationsOnDisk } from "./registrations-on-disk.js";
@@ -19,7 +20,7 @@ export interface RestoreDeps {
   /** Shows a registration, renewed at a moment of the monotonic clock; returns its weight in the directory. */
   readonly show: (stored: StoredRegistration, renewedAtMs: number, stampMs?: number) => number;
   /** Removes a registration everywhere. */
-  readonly forget: (id: string) => unknown;
+  readonly forget: (stored: StoredRegistration) => unknown;
 }
 
 type Outcome =
@@ -37,7 +38,7 @@ export async function restoreRegistrations(deps: RestoreDeps): Promise<void> {
   for await (const stored of store.load()) {
     try {
       const outcome = await restore(deps, stored);
-      if (outcome === "over") await deps.forget(stored.id);
+      if (outcome === "over") await deps.forget(stored);
       else if (outcome === "no-memory") onDisk.add(stored);
     } catch (error) {
       env.logger.warn("a stored registration was left out", { error, id: stored.id, ep: stored.ep });
@@ -55,7 +56,7 @@ export async function restoreRegistrations(deps: RestoreDeps): Promise<void> {
 export async function bringBack(deps: RestoreDeps, stored: StoredRegistration): Promise<boolean> {
   if (deps.registry.has(stored.id)) return true;
   const outcome = await restore(deps, stored);
-  if (outcome === "over") await deps.forget(stored.id);
+  if (outcome === "over") await deps.forget(stored);
   return outcome !== "no-memory";
 }
 
@@ -73,10 +74,10 @@ async function restore(deps: RestoreDeps, stored: StoredRegistration): Promise<O
   // What is kept in text weighs no less in the directory.
   if (memory.room < kept + stored.links.length) return "no-memory";
   if (!parseLinkFormat(stored.links).ok) throw new Error("its links are not link format");
-  if (known !== undefined) await forget(known.stored.id);
+  if (known !== undefined) await forget(known.stored);
   const registrant = registrantOfBase(stored.base);
   if (nowMs >= expiresAtMs) {
-    registry.putDormant(stored, untilMs, registrant);
+    registry.putDormant(stored, { untilMs, registrant, isReported: true });
     return "taken";
   }
   // Counted first, so that the directory does not take what is needed for the rest.

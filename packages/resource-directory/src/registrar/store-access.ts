@@ -11,25 +11,25 @@ export class StoreAccess {
   }
 
   /**
-   * Whatever `action` throws or rejects with becomes a refusal; synchronous stays synchronous. The reason goes to the log,
-   * not to the client.
+   * Turns what `action` throws or rejects with into a refusal; synchronous stays synchronous. The reason goes to the log, not to the
+   * client.
    */
-  attempt(action: () => Promise<void> | void): Result<undefined> | Promise<Result<undefined>> {
+  attempt<T>(action: () => Promise<T> | T): Result<T> | Promise<Result<T>> {
     try {
       const pending = action();
-      return pending instanceof Promise ? pending.then(this.#succeeded, this.#failed) : this.#succeeded();
+      return pending instanceof Promise ? pending.then(this.#succeeded<T>, this.#failed) : this.#succeeded(pending);
     } catch (error) {
       return this.#failed(error);
     }
   }
 
-  readonly #succeeded = (): Result<undefined> => {
+  readonly #succeeded = <T>(value: T): Result<T> => {
     if (this.#hasFailed) this.#logger.info("the registration store works again");
     this.#hasFailed = false;
-    return accepted(undefined);
+    return accepted(value);
   };
 
-  readonly #failed = (error: unknown): Result<undefined> => {
+  readonly #failed = (error: unknown): ReturnType<typeof refused> => {
     if (!this.#hasFailed) this.#logger.error("the registration store failed", { error });
     this.#hasFailed = true;
     return refused("store-failure", "the registration store is not available");

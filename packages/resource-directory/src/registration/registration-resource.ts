@@ -8,10 +8,11 @@ import {
 } from "@tributary/coap-transport";
 import { accepted, type Result, refused } from "../refusal.js";
 import { registrantOf } from "../registrar/own-memory.js";
-import type { SaveContext } from "../registrar/registrar.js";
+import { NOT_FOUND, type SaveContext } from "../registrar/registrar.js";
 import { keyOf, type RegistryEntry } from "../registrar/registry.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { andThen } from "../turns/keyed-queue.js";
-import type { RegistrationLimits, StoredRegistration } from "../types.js";
+import type { RegistrationLimits } from "../types.js";
 import { addressBase, explicitBase, type RegistrationBase } from "./registration-base.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";
 import { parseRegistrationParameters, type RegistrationParameters } from "./registration-parameters.js";
@@ -26,12 +27,13 @@ export function createRegistrationResource(
   return (request) => {
     const id = request.path.length === options.resourcePath.length + 1 ? request.path.at(-1) : undefined;
     const entry = id === undefined ? undefined : registrar.byId(id);
-    if (entry === undefined) return refusals.answer(NOT_FOUND.refusal);
+    if (entry === undefined)
+      return refusals.answer((registrar.isOutOfReach(id ?? "") ? OUT_OF_REACH : NOT_FOUND).refusal);
     return resource.handle(request, entry);
   };
 }
 
-const NOT_FOUND = refused("not-found", "no such registration");
+const OUT_OF_REACH = refused("memory", "this instance has no memory for the registration");
 
 class RegistrationResource {
   readonly #deps: RegistrationHandlerDeps;
@@ -77,12 +79,13 @@ class RegistrationResource {
     const { registrar, refusals } = this.#deps;
     const parameters = this.#readUpdate(request);
     if (!parameters.ok) return refusals.answer(parameters.refusal);
-    const outcome = registrar.run(keyOf(stored), () => {
-      const entry = registrar.byId(stored.id);
-      if (entry === undefined) return NOT_FOUND;
-      const next = updated(entry.stored, parameters.value, request, this.#limits);
-      return next.ok ? registrar.save(next.value, null, contextOf(entry, request)) : next;
-    });
+    const outcome = registrar.run(keyOf(stored), () =>
+      registrar.update(
+        stored.id,
+        (entry) => updated(entry.stored, parameters.value, request, this.#limits),
+        (entry) => contextOf(entry, request),
+      ),
+    );
     return andThen(outcome, (result) =>
       result.ok
         ? { code: CODE.CHANGED, isStillTrue: registrar.whileUnchanged(result.value) }
@@ -104,7 +107,7 @@ class RegistrationResource {
     const { registrar, refusals } = this.#deps;
     const { id } = stored;
     const outcome = registrar.run(keyOf(stored), () =>
-      registrar.byId(stored.id) === undefined ? NOT_FOUND : registrar.remove(stored.id),
+      registrar.byId(stored.id) === undefined ? NOT_FOUND : registrar.remove(stored),
     );
     return andThen(outcome, (result) =>
       result.ok

@@ -2,8 +2,9 @@ import { CODE, type RequestHandler, type ServerRequest, type ServerResponse } fr
 import { type Result, refused } from "../refusal.js";
 import { registrantOf } from "../registrar/own-memory.js";
 import { keyOf, type RegistryEntry } from "../registrar/registry.js";
+import type { StoredRegistration } from "../stored-registration.js";
 import { andThen } from "../turns/keyed-queue.js";
-import type { RegistrationLimits, StoredRegistration } from "../types.js";
+import type { RegistrationLimits } from "../types.js";
 import type { EndpointDocuments, FetchedDocument } from "./endpoint-documents.js";
 import type { RegistrationHandlerDeps } from "./registration-interface.js";
 import {
@@ -65,7 +66,7 @@ class SimpleRegistration {
     const entry = registrar.byEndpoint(endpointOf(asked));
     if (entry === undefined || !isFromSameEndpoint(entry, asked) || nowMs() >= entry.freshUntilMs) return null;
     const content = registrationContent(asked, entry.stored.links, true);
-    return registrar.save({ ...content, id: entry.stored.id }, null, {
+    return registrar.register(content, null, {
       registrant: registrantOf(request.peer.address),
       freshUntilMs: entry.freshUntilMs,
     });

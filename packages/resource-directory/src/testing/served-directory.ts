@@ -24,9 +24,10 @@ import type { Environment } from "@tributary/runtime";
 import { startExpirySweep } from "../expiry-sweep.js";
 import { createFeedPublisher, type FeedPublisher, type FeedPublisherOptions } from "../feed/feed-publisher.js";
 import { registrationsOfSource } from "../feed/published-registrations.js";
-import { createMemoryStore } from "../memory-store.js";
 import { createResourceDirectory } from "../resource-directory.js";
-import type { RegistrationLimits, RegistrationStore, ResourceDirectory } from "../types.js";
+import { createMemoryStore } from "../store/memory-store.js";
+import type { RegistrationStore } from "../store/types.js";
+import type { RegistrationLimits, ResourceDirectory } from "../types.js";
 import { type BuiltRequest, buildRequest, DIRECTORY_ADDRESS } from "./built-request.js";
 
 /** What tests give: virtual time and network. */
@@ -84,14 +85,14 @@ export function serveDirectory(world: TestWorld, options: ServedDirectoryOptions
     },
   );
   const rd = createResourceDirectory(
-    { directory, store: options.store ?? createMemoryStore(), client: endpoint, env },
+    { directory, store: options.store ?? createMemoryStore(0xabc), client: endpoint, env },
     {
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       requiresFreshness: options.requiresFreshness ?? false,
       ...(options.resourcePath === undefined ? {} : { resourcePath: options.resourcePath }),
     },
   );
-  const publishes = registrationsOfSource(directory, "local", rd.onDiskRegistrations);
+  const publishes = registrationsOfSource(directory, "local", rd);
   const feed =
     options.feed === null
       ? null

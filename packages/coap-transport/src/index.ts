@@ -1,3 +1,5 @@
+export type { RequestChannel, ResponseSink, SendSink } from "./client/request-channel.js";
+export type { ChooseProtection, ProtectChannel } from "./client/route.js";
 export type { TransportErrorCode } from "./errors.js";
 export { TransportError } from "./errors.js";
 export type { Body } from "./facade/body.js";
@@ -40,6 +42,7 @@ export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./node/open-clie
 export { openCoapClient } from "./node/open-client.js";
 export { openUdpSocket } from "./node/udp-socket.js";
 export type { OpenUdpSocketOptions } from "./node/udp-socket-options.js";
+export type { OpenedRequest, RefusedRequest, ServerProtection } from "./protection/server-protection.js";
 export type {
   AmplificationGuard,
   AmplificationGuardDeps,
@@ -73,6 +76,7 @@ export type {
   Observer,
   Peer,
   PeerConnection,
+  PeerIdentity,
   Precondition,
   RequestControl,
   RequestHandler,

@@ -4,6 +4,16 @@ export interface CoapOption {
   readonly value: Uint8Array;
 }
 
+/** Who a peer is, as its credentials prove. */
+export interface PeerIdentity {
+  /** What proves it: a certificate, a pre-shared key, or an OSCORE context. */
+  readonly kind: "certificate" | "psk" | "oscore";
+  /** The name that it is known by here. */
+  readonly name: string;
+  /** All names of the credential, `name` among them: those of a certificate may be several. */
+  readonly names: readonly string[];
+}
+
 /** The remote endpoint of an exchange. */
 export interface Peer {
   /** Identifies the peer: equal for equal transport, address, zone, port and local address, and for nothing else. */
@@ -16,6 +26,8 @@ export interface Peer {
   readonly port: number;
   /** Local address that the peer sent to, with its zone, if known. Datagrams to the peer are sent from it. */
   readonly local?: string;
+  /** Absent: it has not proved who it is. */
+  readonly identity?: PeerIdentity;
 }
 
 /** A local address and port. */

@@ -1,9 +1,8 @@
-import type { Clock, Logger } from "@tributary/runtime";
+import { type Clock, type Logger, lockFolder } from "@tributary/runtime";
 import { open, type RootDatabase } from "lmdb";
 import { checkWithLmdb } from "./check-with-lmdb.js";
 import { StateError } from "./errors.js";
 import { observeFailedCommits } from "./failed-commits.js";
-import { lockFolder } from "./folder-lock.js";
 import { isFormat1, type Migration, migrateFormat1 } from "./format-1-migration.js";
 import { type Damage, rebuildState } from "./rebuild-state.js";
 import { openRecords, RECORDS, type Records, RecordTable } from "./record-table.js";
@@ -122,7 +121,9 @@ async function closeState(environment: RootDatabase, clock: StateClock, unlock: 
 
 function claim(place: StatePlace): () => void {
   try {
-    return lockFolder(place.path);
+    const lock = lockFolder(place.path);
+    if (lock.kind === "taken") throw new StateError("STATE_IN_USE", `${place.path} is ${lock.by}`);
+    return lock.unlock;
   } catch (error) {
     throw error instanceof StateError ? error : stateUnavailable(place, error);
   }

@@ -7,3 +7,8 @@ export type { ContextKeys, ContextParameters } from "./crypto/keys.js";
 export { deriveKeys } from "./crypto/keys.js";
 export type { OscoreErrorCode } from "./errors.js";
 export { OscoreError } from "./errors.js";
+export type { ContextFolder, ContextFolderDeps } from "./folder/context-folder.js";
+export { checkContextFolder, openContextFolder } from "./folder/context-folder.js";
+export { protectRequests } from "./layers/client-protection.js";
+export type { FindContexts, NamedContext } from "./layers/server-protection.js";
+export { protectServer } from "./layers/server-protection.js";

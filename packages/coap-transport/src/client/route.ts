@@ -12,6 +12,24 @@ export interface Route {
   readonly onMoved?: (listener: (error: TransportError) => void) => () => void;
 }
 
+/** Puts the protection of single messages, such as OSCORE (RFC 8613), around the way to a peer. */
+export type ProtectChannel = (channel: RequestChannel) => RequestChannel;
+
+/** How requests to a server are protected one by one; null: they are not. */
+export type ChooseProtection = (uri: ParsedCoapUri) => ProtectChannel | null;
+
+/** `connect`, with protection around the ways to those servers that have one. */
+export function withProtection(
+  connect: (uri: ParsedCoapUri) => Route | Promise<Route>,
+  choose: ChooseProtection | undefined,
+): (uri: ParsedCoapUri) => Promise<Route> {
+  return async (uri) => {
+    const protect = choose?.(uri) ?? null;
+    const route = await connect(uri);
+    return protect === null ? route : { ...route, channel: protect(route.channel) };
+  };
+}
+
 /**
  * A way to the address of a name that is in use, or to one that works.
  * @throws {TransportError} what keeps all of its addresses from being reached.

@@ -2,6 +2,7 @@ import type { Environment } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
 import { parseCoapUri } from "../message/coap-uri.js";
 import { ALL_COAP_NODES, ALL_HOSTS, ALL_RESOURCE_DIRECTORIES } from "../message/codes.js";
+import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import type { StreamLimits } from "../tcp/limits.js";
 import type {
@@ -43,6 +44,8 @@ export interface ListenCoapOptions {
   readonly multicast?: boolean | MulticastOptions;
   /** Checks source addresses before large answers go out; several listeners may share one. Default none. */
   readonly guard?: AmplificationGuard | undefined;
+  /** Decrypts requests that are protected one by one (RFC 8613); default: they are refused, or relayed. */
+  readonly protection?: ServerProtection | undefined;
   /** Bounds and times of `coap+tcp`. */
   readonly streamLimits?: Partial<StreamLimits>;
 }
@@ -65,9 +68,12 @@ export async function listenCoap(deps: ListenCoapDeps, options: ListenCoapOption
   };
   const sockets = await openOnAll(await addressesOf(uri), uri.port, open);
   const counters = createCounters();
-  const { parameters = {}, limits = {}, guard } = options;
+  const { parameters = {}, limits = {}, guard, protection } = options;
   const endpoints: CoapEndpoint[] = sockets.map((socket) =>
-    createCoapEndpoint({ socket, env: deps.env }, { handler: deps.handler, parameters, limits, counters, guard }),
+    createCoapEndpoint(
+      { socket, env: deps.env },
+      { handler: deps.handler, parameters, limits, counters, guard, protection },
+    ),
   );
   return {
     uri: `coap://${hostText(uri)}:${sockets[0]?.local.port ?? uri.port}`,

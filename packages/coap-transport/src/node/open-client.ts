@@ -4,7 +4,7 @@ import { createClient, ping } from "../client/coap-client.js";
 import { HostNames, type NamedTarget, type ResolveName } from "../client/host-names.js";
 import { OperationScope } from "../client/operation-scope.js";
 import type { RequestChannel } from "../client/request-channel.js";
-import { type Route, routeToName } from "../client/route.js";
+import { type ChooseProtection, type Route, routeToName, withProtection } from "../client/route.js";
 import { TransportError } from "../errors.js";
 import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "../message/codes.js";
@@ -41,6 +41,8 @@ export interface OpenCoapClientOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Counters to count into; default: own ones. */
   readonly counters?: TransportCounters;
+  /** Protects requests to some servers one by one (RFC 8613). Default: none. */
+  readonly protect?: ChooseProtection | undefined;
   /** Bounds and times of `coap+tcp`. */
   readonly streamLimits?: Partial<StreamLimits>;
 }
@@ -88,7 +90,7 @@ export async function openCoapClient(
     connections.close();
     await sockets.close();
   };
-  return createClient({ env, connect, onClose, schemes: SCHEMES }, limits);
+  return createClient({ env, connect: withProtection(connect, options.protect), onClose, schemes: SCHEMES }, limits);
 }
 
 async function resolveByHost(host: string): Promise<string[]> {

@@ -2,6 +2,7 @@ import type { Environment } from "@tributary/runtime";
 import { drain } from "@tributary/runtime";
 import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS } from "../message/codes.js";
+import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
 import { createTcpServer } from "../tcp/server.js";
@@ -15,6 +16,7 @@ export interface TcpListenerOptions {
   readonly limits?: Partial<TransportLimits>;
   readonly streamLimits?: Partial<StreamLimits>;
   readonly guard?: AmplificationGuard | undefined;
+  readonly protection?: ServerProtection | undefined;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function listenCoapTcp(
   const isWildcard = addresses.some((address) => address === "::" || address === "0.0.0.0");
   const isAlso = (address: string): boolean => interfaces.hasAddress(address);
   const server = createTcpServer(
-    { ...deps, counters, guard: options.guard },
+    { ...deps, counters, guard: options.guard, protection: options.protection },
     { scheme: "coap+tcp", limits, streamLimits, ...(isWildcard ? { isAlso } : {}) },
   );
   const open = (address: string, port: number) => listenTcp(address, port, (socket) => server.accept(socket));

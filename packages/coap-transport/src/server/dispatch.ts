@@ -35,6 +35,8 @@ export interface Reply {
   readonly isBadOption?: boolean;
   /** To be called right after the message was sent. */
   readonly afterSent?: () => void;
+  /** With `afterSent`: who observes, where that is not the peer of the transport. */
+  readonly observer?: Peer;
   /** The request may come from someone else than it says: one message back for each that came. */
   readonly isToUnproven?: boolean;
   /** See `ServerResponse`: it went out as it is, whole. */

@@ -31,6 +31,8 @@ export interface RequestContext {
   readonly connection?: PeerConnection;
   /** How bodies go to the peer; absent over datagrams. */
   readonly capacity?: StreamCapacity;
+  /** The message is encrypted, and its OSCORE option understood (RFC 8613). Default false. */
+  readonly isProtected?: boolean;
 }
 
 /** Why a request cannot be handled, as the response that says so. */
@@ -95,6 +97,7 @@ export class IncomingRequest implements ServerRequest {
     if (context.askPeer !== undefined) this.askPeer = context.askPeer;
     if (context.connection !== undefined) this.connection = context.connection;
     for (const option of message.options) {
+      if (option.number === OPTION.OSCORE && context.isProtected === true) continue;
       if (this.#understand(option.number, option.value)) continue;
       // RFC 7252 sections 5.4.1, 5.4.3, 5.4.5: unknown, of wrong length, or repeated without right.
       if (isCritical(option.number)) this.#refuseOption(option.number);

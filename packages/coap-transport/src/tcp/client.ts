@@ -46,11 +46,17 @@ export function createTcpPeers(deps: TcpPeersDeps, options: StreamLimits): TcpPe
   const limits = { ...options, idleMs: options.idleMs * IDLE_SHARE };
   const entries = new Map<string, Entry>();
   const connections = new Map<string, TcpConnection>();
+  const channels = new Map<string, RequestChannel>();
   const connectionOf = (peer: Peer): TcpConnection | undefined => connections.get(peer.key);
+  const channelOf = (peer: Peer): RequestChannel => {
+    const channel = channels.get(peer.key);
+    if (channel === undefined) throw new TransportError("UNREACHABLE", "the connection of the peer is over");
+    return channel;
+  };
   const service =
     deps.service === undefined
       ? null
-      : new StreamService({ ...deps, ...deps.service, connectionOf }, deps.service.limits);
+      : new StreamService({ ...deps, ...deps.service, connectionOf, channelOf }, deps.service.limits);
   let isClosed = false;
 
   function forget(key: string, entry: Entry): void {
@@ -86,6 +92,7 @@ export function createTcpPeers(deps: TcpPeersDeps, options: StreamLimits): TcpPe
             onClosed(error) {
               forget(key, entry());
               connections.delete(peer.key);
+              channels.delete(peer.key);
               service?.forgetPeer(peer);
               requests.fail(isClosed ? closedError() : error);
               reject(error);
@@ -96,6 +103,7 @@ export function createTcpPeers(deps: TcpPeersDeps, options: StreamLimits): TcpPe
       );
       entry().connection = connection;
       connections.set(peer.key, connection);
+      channels.set(peer.key, requests);
     });
   }
 

@@ -4,6 +4,7 @@ import type { RequestChannel } from "../client/request-channel.js";
 import { TransportError } from "../errors.js";
 import { addressHolder } from "../message/ip-address.js";
 import type { Message } from "../message/message.js";
+import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import { countRejected } from "../server/dispatch.js";
 import type {
@@ -43,6 +44,8 @@ export interface TcpServerDeps {
   readonly counters: TransportCounters;
   /** Makes and checks Echo values where handlers want fresh ones; addresses need no proof here. */
   readonly guard?: AmplificationGuard | undefined;
+  /** See `ListenCoapOptions`. */
+  readonly protection?: ServerProtection | undefined;
 }
 
 export interface TcpServerOptions {
@@ -80,7 +83,7 @@ class Server implements TcpServer {
     const asking = { scheme: options.scheme, blockSize: limits.blockSize };
     this.#askPeer = createAskPeer({ env: deps.env, channelOf }, asking);
     this.#peerConnections = new PeerConnections({ env: deps.env, channelOf, connectionOf }, asking);
-    this.#service = new StreamService({ ...deps, connectionOf }, limits);
+    this.#service = new StreamService({ ...deps, connectionOf, channelOf }, limits);
   }
 
   accept(socket: StreamSocket): void {

@@ -1,8 +1,11 @@
 import type { Environment } from "@tributary/runtime";
+import type { RequestChannel } from "../client/request-channel.js";
 import { CODE, DEFAULT_PARAMETERS } from "../message/codes.js";
 import type { Message, OutgoingMessage } from "../message/message.js";
+import { createProtectedDispatch } from "../protection/protected-dispatch.js";
+import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
-import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "../server/dispatch.js";
+import { countRejected, type Reply, type ServerDispatch } from "../server/dispatch.js";
 import type { DeliverySink, NotificationChannel } from "../server/observers.js";
 import type { RequestContext } from "../server/request.js";
 import { errorMessage } from "../server/response.js";
@@ -17,6 +20,9 @@ export interface StreamServiceDeps {
   readonly guard?: AmplificationGuard | undefined;
   /** The connection of a peer, while there is one. */
   readonly connectionOf: (peer: Peer) => TcpConnection | undefined;
+  readonly channelOf: (peer: Peer) => RequestChannel;
+  /** See `ListenCoapOptions`. */
+  readonly protection?: ServerProtection | undefined;
 }
 
 /** A connection proves the address of its peer, so no message is too long for it. */
@@ -30,7 +36,7 @@ export class StreamService {
   constructor(deps: StreamServiceDeps, limits: TransportLimits) {
     this.#deps = deps;
     const channel = notificationChannel(deps.connectionOf);
-    this.#dispatch = createServerDispatch(
+    this.#dispatch = createProtectedDispatch(
       { ...deps, channel, messageLength: UNLIMITED },
       { limits, parameters: DEFAULT_PARAMETERS },
     );
@@ -69,9 +75,9 @@ export class StreamService {
     this.#dispatch.close();
   }
 
-  #answer(connection: TcpConnection, token: Uint8Array, { message, afterSent }: Reply): void {
+  #answer(connection: TcpConnection, token: Uint8Array, { message, afterSent, observer }: Reply): void {
     if (message !== null && !connection.send(token, message)) {
-      this.#dispatch.endObservation(connection.peer, token, "closed");
+      this.#dispatch.endObservation(observer ?? connection.peer, token, "closed");
       if (connection.isOpen) this.#refuseLarge(connection, token, message);
       return;
     }

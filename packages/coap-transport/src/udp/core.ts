@@ -4,6 +4,7 @@ import type { RequestChannel } from "../client/request-channel.js";
 import { MESSAGE_TYPE, METHOD, OPTION } from "../message/codes.js";
 import { isRequestCode, isResponseCode } from "../message/message.js";
 import { asBuffer } from "../message/option-values.js";
+import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import { countRejected } from "../server/dispatch.js";
 import type {
@@ -47,6 +48,8 @@ export interface UdpCoreDeps {
   readonly counters: TransportCounters;
   /** Absent: source addresses are taken for true. */
   readonly guard?: AmplificationGuard | undefined;
+  /** See `ListenCoapOptions`. */
+  readonly protection?: ServerProtection | undefined;
 }
 
 export interface UdpCoreOptions {
@@ -86,7 +89,7 @@ class Core implements UdpCore {
   #isClosed = false;
 
   constructor(deps: UdpCoreDeps, options: UdpCoreOptions) {
-    const { socket, env, handler, counters, guard } = deps;
+    const { socket, env, handler, counters, guard, protection } = deps;
     const { parameters, limits } = options;
     const { clock, random } = env;
     const transmit = this.#transmit;
@@ -124,7 +127,10 @@ class Core implements UdpCore {
     this.#server =
       handler === undefined
         ? null
-        : createUdpServer({ ...serverDeps, handler, askPeer }, { ...options, local: socket.local });
+        : createUdpServer(
+            { ...serverDeps, handler, askPeer, channelOf, protection },
+            { ...options, local: socket.local },
+          );
     socket.onDatagram = this.#onDatagram;
     socket.onError = this.#onError;
   }

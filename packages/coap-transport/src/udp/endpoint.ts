@@ -1,10 +1,12 @@
 import type { Environment } from "@tributary/runtime";
 import { drain } from "@tributary/runtime";
 import { createClient } from "../client/coap-client.js";
+import { type ChooseProtection, withProtection } from "../client/route.js";
 import { TransportError } from "../errors.js";
 import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "../message/codes.js";
 import { parseIpAddress } from "../message/ip-address.js";
+import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import type {
   CoapClient,
@@ -38,6 +40,10 @@ export interface CoapEndpointOptions {
   readonly counters?: TransportCounters;
   /** Checks source addresses before large answers go out (RFC 9175 section 2.4); default: they are taken for true. */
   readonly guard?: AmplificationGuard | undefined;
+  /** Decrypts requests that are protected one by one (RFC 8613); default: they are refused. */
+  readonly protection?: ServerProtection | undefined;
+  /** Protects requests to some servers one by one (RFC 8613). Default: none. */
+  readonly protect?: ChooseProtection | undefined;
 }
 
 /** Client and server on one socket. */
@@ -62,6 +68,7 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
       env,
       counters,
       guard: options.guard,
+      protection: options.protection,
       ...(options.handler === undefined ? {} : { handler: options.handler }),
     },
     { scheme: options.scheme ?? "coap", parameters, limits },
@@ -69,7 +76,7 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
   const connect = async (uri: ParsedCoapUri) => ({
     channel: core.channelTo(await addressOf(uri, deps.resolve), uri.port),
   });
-  const client = createClient({ env, connect, onClose: () => {} }, limits);
+  const client = createClient({ env, connect: withProtection(connect, options.protect), onClose: () => {} }, limits);
   let closing: Promise<void> | null = null;
   const close = async (drainMs: number): Promise<void> => {
     core.stopAccepting();

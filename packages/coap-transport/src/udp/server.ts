@@ -1,13 +1,17 @@
 import type { Environment, Timer } from "@tributary/runtime";
+import type { RequestChannel } from "../client/request-channel.js";
 import { MESSAGE_TYPE } from "../message/codes.js";
 import { EMPTY_BYTES, type OutgoingMessage } from "../message/message.js";
+import { createProtectedDispatch } from "../protection/protected-dispatch.js";
+import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
-import { countRejected, createServerDispatch, type Reply, type ServerDispatch } from "../server/dispatch.js";
+import { countRejected, type Reply, type ServerDispatch } from "../server/dispatch.js";
 import type { DeliverySink, NotificationChannel } from "../server/observers.js";
 import type { RequestContext } from "../server/request.js";
 import type {
   AskPeer,
   LocalAddress,
+  Peer,
   RequestHandler,
   TableSizes,
   TransmissionParameters,
@@ -45,6 +49,9 @@ export interface UdpServerDeps {
   readonly transmit: (record: PeerRecord, datagram: Uint8Array, isReported: boolean) => void;
   readonly responseCache: ResponseCache;
   readonly askPeer: AskPeer;
+  readonly channelOf: (peer: Peer) => RequestChannel;
+  /** See `ListenCoapOptions`. */
+  readonly protection?: ServerProtection | undefined;
 }
 
 export interface UdpServerOptions {
@@ -74,8 +81,9 @@ class Server implements UdpServer {
     this.#options = options;
     const { env, handler, counters, guard } = deps;
     const channel = notificationChannel(deps);
-    this.#dispatch = createServerDispatch(
-      { env, handler, counters, channel, guard, messageLength: datagramLength },
+    const { protection, channelOf } = deps;
+    this.#dispatch = createProtectedDispatch(
+      { env, handler, counters, channel, guard, messageLength: datagramLength, protection, channelOf },
       options,
     );
   }
@@ -182,7 +190,7 @@ class Server implements UdpServer {
       this.#deps.deduplication.setAnswer(record, request.messageId, again, isRepeatable);
     }
     const end = (reason: "reset" | "timeout"): void => {
-      if (reply.afterSent !== undefined) this.#dispatch.endObservation(peer, request.token, reason);
+      if (reply.afterSent !== undefined) this.#dispatch.endObservation(reply.observer ?? peer, request.token, reason);
     };
     const sink: ReliableSink = {
       onAcknowledged: () => {},

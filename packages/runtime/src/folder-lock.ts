@@ -1,23 +1,24 @@
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { StateError } from "./errors.js";
 
 const LOCK_FILE = "owner";
 
-/**
- * Locks `folder` for this process; returns the function that unlocks it. The lock of a process that has ended, in any way, is
- * ignored. @throws {StateError} `STATE_IN_USE`
- */
-export function lockFolder(folder: string): () => void {
+/** A folder that this process alone uses now, or who has it. */
+export type FolderLock =
+  | { readonly kind: "locked"; readonly unlock: () => void }
+  /** `by` completes the sentence "the folder is …". */
+  | { readonly kind: "taken"; readonly by: string };
+
+/** Locks `folder` for this process. The lock of a process that has ended, in any way, is ignored. */
+export function lockFolder(folder: string): FolderLock {
   const file = join(folder, LOCK_FILE);
   for (let tries = 0; tries < 3; tries++) {
-    if (claim(file)) return () => rmSync(file, { force: true });
+    if (claim(file)) return { kind: "locked", unlock: () => rmSync(file, { force: true }) };
     const owner = ownerOf(file);
-    if (owner !== null && isRunning(owner))
-      throw new StateError("STATE_IN_USE", `${folder} is in use by process ${owner.pid}`);
+    if (owner !== null && isRunning(owner)) return { kind: "taken", by: `in use by process ${owner.pid}` };
     rmSync(file, { force: true });
   }
-  throw new StateError("STATE_IN_USE", `${folder} is claimed by several processes at once`);
+  return { kind: "taken", by: "claimed by several processes at once" };
 }
 
 interface Owner {

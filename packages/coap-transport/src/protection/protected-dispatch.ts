@@ -1,0 +1,204 @@
+import { createAskPeer } from "../client/ask-peer.js";
+import type { RequestChannel } from "../client/request-channel.js";
+import { CODE, OPTION } from "../message/codes.js";
+import type { Message, OutgoingMessage } from "../message/message.js";
+import { BERT_UNIT_BYTES, type StreamCapacity } from "../message/stream-capacity.js";
+import {
+  countRejected,
+  createServerDispatch,
+  type Reply,
+  type ServerDispatch,
+  type ServerDispatchDeps,
+  type ServerDispatchOptions,
+} from "../server/dispatch.js";
+import type { NotificationChannel } from "../server/observers.js";
+import { IncomingRequest, type RequestContext } from "../server/request.js";
+import type { AskPeer, ObservationEnd, Peer, ServerRequest, ServerResponse, TableSizes } from "../types.js";
+import { ProtectedPeer } from "./protected-peer.js";
+import type { ServerProtection } from "./server-protection.js";
+
+export interface ProtectedDispatchDeps extends ServerDispatchDeps {
+  /** Absent: protected requests are refused, or relayed, like others with a critical option. */
+  readonly protection?: ServerProtection | undefined;
+  /** The way back to a peer. @throws {TransportError} UNREACHABLE */
+  readonly channelOf: (peer: Peer) => RequestChannel;
+}
+
+/** More than what protection adds to a message: OSCORE option, code, tag. */
+const OVERHEAD_BYTES = 64;
+/** A third of it, so that three times the request minus this leaves room for it (RFC 9175 section 2.4). */
+const OVERHEAD_OF_REQUEST = 22;
+
+/** A dispatch that also takes protected requests, where `protection` is given. */
+export function createProtectedDispatch(deps: ProtectedDispatchDeps, options: ServerDispatchOptions): ServerDispatch {
+  const { protection } = deps;
+  return protection === undefined ? createServerDispatch(deps, options) : new Dispatch(deps, protection, options);
+}
+
+class Dispatch implements ServerDispatch {
+  readonly #deps: ProtectedDispatchDeps;
+  readonly #blockSize: number;
+  readonly #protection: ServerProtection;
+  /** Handles requests as they are meant: unprotected ones, and others once they are decrypted. */
+  readonly #inner: ServerDispatch;
+  /** Block-wise transfer of encrypted messages, as proxies do it (RFC 8613 section 4.1.3.4.2). */
+  readonly #outer: ServerDispatch;
+  /** Peers with protected requests, by the connection; over datagrams nothing is kept. */
+  readonly #byConnection = new Map<string, Map<string, Peer>>();
+
+  constructor(deps: ProtectedDispatchDeps, protection: ServerProtection, options: ServerDispatchOptions) {
+    this.#deps = deps;
+    this.#protection = protection;
+    this.#blockSize = options.limits.blockSize;
+    this.#inner = createServerDispatch({ ...deps, channel: sealed(deps.channel) }, options);
+    const handler = (request: ServerRequest) => this.#handleAssembled(request as IncomingRequest);
+    // What is inside is limited by the dispatch inside.
+    this.#outer = createServerDispatch({ ...deps, handler, guard: undefined }, options);
+  }
+
+  get running(): number {
+    return this.#inner.running;
+  }
+
+  dispatch(message: Message, context: RequestContext): Reply | Promise<Reply> {
+    if (!hasOption(message, OPTION.OSCORE) || this.#isForOthers(message, context))
+      return this.#inner.dispatch(message, context);
+    if (hasOption(message, OPTION.BLOCK1) || hasOption(message, OPTION.BLOCK2))
+      return this.#outer.dispatch(message, { ...context, isProtected: true });
+    return this.#open(message, context);
+  }
+
+  endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void {
+    this.#inner.endObservation(peer, token, reason);
+  }
+
+  forgetPeer(peer: Peer): void {
+    this.#inner.forgetPeer(peer);
+    this.#outer.forgetPeer(peer);
+    for (const inner of this.#byConnection.get(peer.key)?.values() ?? []) this.#inner.forgetPeer(inner);
+    this.#byConnection.delete(peer.key);
+  }
+
+  isObserver(peer: Peer): boolean {
+    if (this.#inner.isObserver(peer)) return true;
+    return [...(this.#byConnection.get(peer.key)?.values() ?? [])].some((inner) => this.#inner.isObserver(inner));
+  }
+
+  tableSizes(): TableSizes {
+    const outer = this.#outer.tableSizes();
+    const sizes = this.#inner.tableSizes();
+    const sum = (table: string): number => (sizes[table] ?? 0) + (outer[table] ?? 0);
+    return { ...sizes, uploads: sum("uploads"), "retained-bodies": sum("retained-bodies") };
+  }
+
+  close(): void {
+    this.#inner.close();
+    this.#outer.close();
+  }
+
+  /** A proxy passes protected messages on as they are (RFC 8613 section 10). */
+  #isForOthers(message: Message, context: RequestContext): boolean {
+    const { relays } = this.#deps.handler;
+    return relays?.(new IncomingRequest(message, context)) === true;
+  }
+
+  #open(message: Message, context: RequestContext): Reply | Promise<Reply> {
+    const opened = this.#protection.open(message, context.peer);
+    if (opened.kind === "refused") {
+      countRejected(this.#deps.counters, opened.cause);
+      return { message: opened.response, isToUnproven: true };
+    }
+    const peer = new ProtectedPeer(context.peer, opened);
+    this.#noteConnection(peer);
+    const { capacity } = context;
+    const inner: RequestContext = {
+      ...context,
+      peer,
+      askPeer: this.#askPeer(context.scheme),
+      ...(capacity === undefined ? {} : { capacity: withoutOverhead(capacity) }),
+    };
+    const wireBytes = Math.max(0, opened.message.wireBytes - OVERHEAD_OF_REQUEST);
+    const reply = this.#inner.dispatch({ ...opened.message, wireBytes }, inner);
+    return reply instanceof Promise ? reply.then((settled) => sealReply(peer, settled)) : sealReply(peer, reply);
+  }
+
+  /** An encrypted message whose blocks have come together. */
+  #handleAssembled(request: IncomingRequest): ServerResponse | Promise<ServerResponse> {
+    const { peer, isMulticast, scheme, local, capacity, connection, method, token, payload, wireBytes } = request;
+    const options = request.options.filter(({ number }) => number !== OPTION.BLOCK1 && number !== OPTION.BLOCK2);
+    const context: RequestContext = {
+      peer,
+      isMulticast,
+      scheme,
+      local,
+      ...(connection === undefined ? {} : { connection }),
+      ...(capacity === undefined ? {} : { capacity }),
+    };
+    const reply = this.#open({ code: method, token, options, payload, wireBytes }, context);
+    return reply instanceof Promise ? reply.then(toResponse) : toResponse(reply);
+  }
+
+  /** Requests to the sender are protected like its own. */
+  #askPeer(scheme: string): AskPeer {
+    const channelOf = (peer: Peer): RequestChannel =>
+      peer instanceof ProtectedPeer ? peer.protect(this.#deps.channelOf(peer.outer)) : this.#deps.channelOf(peer);
+    return createAskPeer({ env: this.#deps.env, channelOf }, { scheme, blockSize: this.#blockSize });
+  }
+
+  #noteConnection(peer: ProtectedPeer): void {
+    if (peer.transport === "udp") return;
+    const { key } = peer.outer;
+    const known = this.#byConnection.get(key) ?? new Map<string, Peer>();
+    known.set(peer.key, peer);
+    this.#byConnection.set(key, known);
+  }
+}
+
+/** Notifications to protected peers are encrypted, and go where the transport knows the peer. */
+function sealed(channel: NotificationChannel): NotificationChannel {
+  return {
+    notify: (peer, token, message, sink) =>
+      peer instanceof ProtectedPeer
+        ? channel.notify(peer.outer, token, peer.seal(message), sink)
+        : channel.notify(peer, token, message, sink),
+    probe: (peer, sink) => channel.probe(outerOf(peer), sink),
+    notifyOnce: (peer, token, message) =>
+      peer instanceof ProtectedPeer
+        ? channel.notifyOnce(peer.outer, token, peer.seal(message))
+        : channel.notifyOnce(peer, token, message),
+    hold: (peer, resume) => channel.hold?.(outerOf(peer), resume) ?? false,
+  };
+}
+
+function outerOf(peer: Peer): Peer {
+  return peer instanceof ProtectedPeer ? peer.outer : peer;
+}
+
+/** No two protected requests are equal, so nothing is remembered for the next one; a repeated one gets the same response. */
+function sealReply(peer: ProtectedPeer, { message, afterSent, isToUnproven }: Reply): Reply {
+  return {
+    message: message === null ? null : peer.seal(message),
+    ...(afterSent === undefined ? {} : { afterSent, observer: peer }),
+    ...(isToUnproven === undefined ? {} : { isToUnproven }),
+  };
+}
+
+/** The encrypted reply for the dispatch that divides it into blocks. One that nobody wants (RFC 7967) is an empty 2.04. */
+function toResponse({ message, afterSent }: Reply): ServerResponse {
+  // The observation begins when the first block has left.
+  if (afterSent !== undefined) queueMicrotask(afterSent);
+  if (message === null) return { code: CODE.CHANGED };
+  const { code, options, payload }: OutgoingMessage = message;
+  return { code, options, payload };
+}
+
+function withoutOverhead({ wholeBytes, bertBytes }: StreamCapacity): StreamCapacity {
+  return {
+    wholeBytes: Math.max(0, wholeBytes - OVERHEAD_BYTES),
+    bertBytes: Math.max(0, bertBytes - BERT_UNIT_BYTES),
+  };
+}
+
+function hasOption({ options }: Message, wanted: number): boolean {
+  return options.some(({ number }) => number === wanted);
+}

@@ -1,0 +1,144 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { METHOD } from "@tributary/coap-transport";
+import { silentLogger } from "@tributary/runtime";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { checkContextFolder, openContextFolder } from "./context-folder.js";
+
+const SETTINGS = { "sender-id_hex": "01", "recipient-id_hex": "02", secret_hex: "0102030405060708090a0b0c0d0e0f10" };
+const REQUEST = { code: METHOD.GET, options: [], payload: new Uint8Array(0) };
+
+let root = "";
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "oscore-"));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function write(name: string, settings: unknown, file = "settings.json"): void {
+  mkdirSync(join(root, name), { recursive: true });
+  writeFileSync(join(root, name, file), typeof settings === "string" ? settings : JSON.stringify(settings), {
+    mode: 0o600,
+  });
+}
+
+function open(logger = silentLogger) {
+  return openContextFolder({ logger, randomBytes: (length) => new Uint8Array(length) }, root);
+}
+
+const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"));
+
+describe("contexts", () => {
+  test("are named like their folders, several of one identity included", () => {
+    write("lamp", SETTINGS);
+    write("site/one", { ...SETTINGS, "recipient-id_hex": "03" });
+    write("site/two", { ...SETTINGS, "recipient-id_hex": "03", "id-context_hex": "aa" });
+    const folder = open();
+    expect(folder.names).toEqual(["lamp", "site/one", "site/two"]);
+    const found = folder.find(hex("03"), undefined);
+    expect(found.map(({ name, identity }) => [name, identity])).toEqual([
+      ["site/one", "site"],
+      ["site/two", "site"],
+    ]);
+    expect(folder.find(hex("03"), hex("aa")).map(({ name }) => name)).toEqual(["site/two"]);
+    expect(folder.find(hex("04"), undefined)).toEqual([]);
+    folder.close();
+  });
+
+  test("may have their secrets in a file of their own", () => {
+    const { secret_hex, ...settings } = SETTINGS;
+    write("lamp", settings);
+    write("lamp", { secret_hex }, "secret.json");
+    const folder = open();
+    expect(folder.named("lamp")?.context.parameters.masterSecret).toEqual(hex(secret_hex));
+    folder.close();
+  });
+
+  test.each([
+    { name: "nothing there", settings: null, problem: "there is no folder with a settings.json" },
+    { name: "no JSON", settings: "{", problem: "lamp/settings.json: it is not JSON" },
+    { name: "no secret", settings: { ...SETTINGS, secret_hex: undefined }, problem: "secret_hex is missing; add it" },
+    { name: "hexadecimal", settings: { ...SETTINGS, secret_hex: "0x12" }, problem: "secret_hex is not hexadecimal" },
+    { name: "short secret", settings: { ...SETTINGS, secret_hex: "0102" }, problem: "secret: it has 2 bytes; write 8" },
+    {
+      name: "plain value",
+      settings: { ...SETTINGS, secret_hex: undefined, secret: "x" },
+      problem: "write it as secret_hex",
+    },
+    {
+      name: "long ID",
+      settings: { ...SETTINGS, "sender-id_hex": "00".repeat(8) },
+      problem: "it has 8 bytes; write 0 to 7",
+    },
+    { name: "same IDs", settings: { ...SETTINGS, "sender-id_hex": "02" }, problem: "the same as sender-id" },
+    { name: "algorithm", settings: { ...SETTINGS, algorithm: "ROT13" }, problem: "write one of AES-CCM-16-64-128" },
+    { name: "hash", settings: { ...SETTINGS, "kdf-hashfun": "md5" }, problem: "write one of sha256" },
+    { name: "window", settings: { ...SETTINGS, window: 0 }, problem: "write a whole number from 1" },
+    { name: "twice", settings: { ...SETTINGS, secret_ascii: "0123456789" }, problem: "secret is given twice" },
+  ])("a mistake is named: $name", ({ settings, problem }) => {
+    if (settings !== null) write("lamp", settings);
+    expect(() => checkContextFolder(root)).toThrow(problem);
+  });
+
+  test("two that cannot be told apart are refused", () => {
+    write("lamp", SETTINGS);
+    write("switch", SETTINGS);
+    expect(() => checkContextFolder(root)).toThrow("switch and lamp have the same recipient-id");
+    expect(() => open()).toThrow("switch and lamp have the same recipient-id");
+  });
+
+  test("keys that others can read are reported", () => {
+    write("lamp", SETTINGS);
+    chmodSync(join(root, "lamp/settings.json"), 0o644);
+    const warnings: unknown[] = [];
+    open({ ...silentLogger, warn: (message: string) => void warnings.push(message) }).close();
+    expect(warnings).toEqual(["others can read the keys of an OSCORE context"]);
+  });
+
+  test("one process uses them at a time", () => {
+    write("lamp", SETTINGS);
+    const folder = open();
+    expect(() => open()).toThrow("is in use by process");
+    folder.close();
+    open().close();
+  });
+});
+
+describe("sequence.json", () => {
+  const sequence = (): string => readFileSync(join(root, "lamp/sequence.json"), "utf8").trim();
+
+  test("says before the first use that a crash leaves the window unknown, and the exact state at the end", () => {
+    write("lamp", { ...SETTINGS, window: 64 });
+    const folder = open();
+    folder.named("lamp")?.context.protectRequest(REQUEST);
+    expect(sequence()).toBe('{"next-to-send": 1000, "received": "unknown"}');
+    folder.close();
+    expect(sequence()).toBe('{"next-to-send": 1, "received": {"index": 0, "bitfield": 0}}');
+  });
+
+  test("a context that was not used has none", () => {
+    write("lamp", SETTINGS);
+    open().close();
+    expect(() => sequence()).toThrow("ENOENT");
+  });
+
+  test("what aiocoap wrote is read, with windows beyond 53 bits", () => {
+    write("lamp", { ...SETTINGS, window: 64 });
+    const bits = 2n ** 60n + 1n;
+    write("lamp", `{"next-to-send": 77, "received": {"index": 5, "bitfield": ${bits}}}`, "sequence.json");
+    const folder = open();
+    const context = folder.named("lamp")?.context;
+    expect(context?.protectRequest(REQUEST).binding.partialIv).toEqual(Uint8Array.of(77));
+    folder.close();
+    expect(sequence()).toBe(`{"next-to-send": 78, "received": {"index": 6, "bitfield": ${2n ** 59n}}}`);
+  });
+
+  test.each(["", "{", "{}", '{"next-to-send": -1, "received": "unknown"}', '{"next-to-send": 1, "received": 3}'])(
+    "a damaged one is refused, since numbers could be used twice: %s",
+    (text) => {
+      write("lamp", SETTINGS);
+      write("lamp", text, "sequence.json");
+      expect(() => open()).toThrow("numbers could be used twice");
+    },
+  );
+});

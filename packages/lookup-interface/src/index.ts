@@ -11,10 +11,10 @@ export { pathReference } from "./paths.js";
 export { createReplicaPolicy } from "./replica-policy.js";
 export { createSite } from "./site/site.js";
 export type {
-  LookupAnswer,
   LookupContext,
   LookupObservation,
   LookupRefusal,
+  LookupResult,
   LookupSource,
   ReplicaPolicy,
   SiteOptions,

@@ -14,17 +14,17 @@ import { isSameTag } from "./body-hash.js";
 import {
   HEAD_BYTES,
   MAX_AGE_WITH_AGES_S,
-  MAX_ANSWER_BYTES,
-  MAX_UNPROVEN_ANSWER_BYTES,
+  MAX_BODY_BYTES,
+  MAX_UNPROVEN_BODY_BYTES,
   MAX_WAITING_LOOKUPS,
   MIN_STEPPED,
   RETRY_AFTER_S,
 } from "./constants.js";
 import { AGE_ITEM, withLifetimeAge, withLifetimeAges } from "./lifetime-age.js";
-import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observation.js";
+import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observers.js";
 import {
-  AnswerTooLarge,
   type BegunBody,
+  BodyTooLarge,
   type BodyWriter,
   createBodyWriter,
   type WrittenBody,
@@ -32,12 +32,12 @@ import {
 import { lookupScope } from "./lookup-scope.js";
 import { takeInTurns } from "./lookup-steps.js";
 import { normaliseOwnCriteria } from "./own-authority.js";
-import { LastingAnswers } from "./response-validity.js";
+import { CachedLookups } from "./response-validity.js";
 import type {
-  LookupAnswer,
   LookupContext,
   LookupObservation,
   LookupRefusal,
+  LookupResult,
   LookupSource,
   ReplicaPolicy,
   SiteResource,
@@ -95,7 +95,7 @@ class LookupResource {
   readonly #resourcePath: readonly string[];
   readonly #writer: BodyWriter;
   readonly #observers: LookupObservers;
-  readonly #lasting: LastingAnswers;
+  readonly #lasting: CachedLookups;
   readonly #turns: Turns;
   /** Lookups that are answered in several turns. */
   #waiting = 0;
@@ -106,7 +106,7 @@ class LookupResource {
     this.#resourcePath = resourcePath ?? ["reg"];
     this.#writer = createBodyWriter({ linksetFormat, seed: Math.floor(deps.env.random() * 2 ** 32) });
     this.#observers = new LookupObservers({ directory: deps.directory, answer: (asked) => this.#answer(asked) });
-    this.#lasting = new LastingAnswers({ directory: deps.directory, clock: deps.env.clock });
+    this.#lasting = new CachedLookups({ directory: deps.directory, clock: deps.env.clock });
     this.#turns = turnsOf(deps.env.clock);
     deps.onCoverageChange?.(() => this.#lasting.forgetAll());
     const { ownSource } = deps;
@@ -177,7 +177,7 @@ class LookupResource {
       : this.#render(asked, answer);
   }
 
-  #render(asked: AskedLookup, answer: LookupAnswer | LookupRefusal): LookupOutcome | Promise<LookupOutcome> {
+  #render(asked: AskedLookup, answer: LookupResult | LookupRefusal): LookupOutcome | Promise<LookupOutcome> {
     if (!("links" in answer)) return { kind: "refusal", response: errorResponse(answer.code, answer.message) };
     const { steps } = answer;
     if (steps !== undefined && this.#isLong(answer))
@@ -189,13 +189,13 @@ class LookupResource {
   }
 
   /** Something may take long: a lookup may look at very much to find little. */
-  #isLong({ links }: LookupAnswer): boolean {
+  #isLong({ links }: LookupResult): boolean {
     return this.#deps.directory.counts().total >= MIN_STEPPED || (Array.isArray(links) && links.length >= MIN_STEPPED);
   }
 
   #renderInTurns(
     asked: AskedLookup,
-    answer: LookupAnswer,
+    answer: LookupResult,
     steps: Iterator<Link | null>,
   ): LookupOutcome | Promise<LookupOutcome> {
     if (this.#waiting >= MAX_WAITING_LOOKUPS) return TOO_MANY;
@@ -213,7 +213,7 @@ class LookupResource {
 
   #writeInTurns(
     asked: AskedLookup,
-    answer: LookupAnswer,
+    answer: LookupResult,
     steps: Iterator<Link | null>,
   ): LookupOutcome | Promise<LookupOutcome> {
     const { showsAges, format } = asked;
@@ -240,7 +240,7 @@ class LookupResource {
   }
 
   /** The answer with all of its body. */
-  #whole(asked: AskedLookup, answer: LookupAnswer, { payload, etag, skipped }: WrittenBody): LookupOutcome {
+  #whole(asked: AskedLookup, answer: LookupResult, { payload, etag, skipped }: WrittenBody): LookupOutcome {
     const { context, format, showsAges } = asked;
     if (skipped > 0) this.#deps.env.logger.debug("links left out of an answer", { skipped, kind: this.#kind });
     const maxAgeS = showsAges ? Math.min(answer.maxAgeS ?? MAX_AGE_WITH_AGES_S, MAX_AGE_WITH_AGES_S) : answer.maxAgeS;
@@ -252,8 +252,8 @@ class LookupResource {
       payload,
       ...(maxAgeS === undefined ? {} : { maxAgeS }),
     };
-    const isLasting = answer.isLasting === true && !showsAges && context.request.peer.zone === undefined;
-    return { kind: "answer", origin: answer.origin ?? "local", etag, response, isLasting };
+    const isCacheable = answer.isCacheable === true && !showsAges && context.request.peer.zone === undefined;
+    return { kind: "answer", origin: answer.origin ?? "local", etag, response, isCacheable };
   }
 
   #orRefusal(
@@ -269,9 +269,9 @@ class LookupResource {
   }
 
   /** An observer is told whether the body has changed, and for that it has to be there. */
-  #mayBeUnfinished({ context: { request }, format, showsAges }: AskedLookup, { isLasting }: LookupAnswer): boolean {
+  #mayBeUnfinished({ context: { request }, format, showsAges }: AskedLookup, { isCacheable }: LookupResult): boolean {
     const { directory, env } = this.#deps;
-    if (request.sourceProof === "none" || isLasting !== true || showsAges) return false;
+    if (request.sourceProof === "none" || isCacheable !== true || showsAges) return false;
     const isAnythingDue = env.clock.nowMs() >= (directory.nextExpiryMs() ?? Number.POSITIVE_INFINITY);
     return request.observe === undefined && format === CONTENT_FORMAT.LINK_FORMAT && !isAnythingDue;
   }
@@ -279,12 +279,12 @@ class LookupResource {
   /** Answer while it is written. A long one has the tag of the state that it is written from, not of its bytes. */
   #begin(
     asked: AskedLookup,
-    answer: LookupAnswer,
+    answer: LookupResult,
     links: Iterator<Link | null>,
   ): LookupOutcome | Promise<LookupOutcome> {
     const { changes } = this.#observers;
     const run = (work: Iterator<null>) => takeInTurns(this.#turns, ownerOf(asked), work, () => true);
-    const begun = this.#writer.begin(links, { headBytes: HEAD_BYTES, maxBytes: MAX_ANSWER_BYTES, run });
+    const begun = this.#writer.begin(links, { headBytes: HEAD_BYTES, maxBytes: MAX_BODY_BYTES, run });
     return begun instanceof Promise
       ? begun.then((settled) => this.#begun(asked, answer, settled, changes))
       : this.#begun(asked, answer, begun, changes);
@@ -292,7 +292,7 @@ class LookupResource {
 
   #begun(
     { context }: AskedLookup,
-    { maxAgeS }: LookupAnswer,
+    { maxAgeS }: LookupResult,
     begun: WrittenBody | BegunBody,
     changes: number,
   ): LookupOutcome {
@@ -306,8 +306,8 @@ class LookupResource {
       ...(isUnfinished ? { rest: begun.rest } : {}),
       ...(maxAgeS === undefined ? {} : { maxAgeS }),
     };
-    const isLasting = !isUnfinished && context.request.peer.zone === undefined;
-    return { kind: "answer", origin: "local", etag, response, isLasting };
+    const isCacheable = !isUnfinished && context.request.peer.zone === undefined;
+    return { kind: "answer", origin: "local", etag, response, isCacheable };
   }
 
   #stateTag({ items, request, scope }: LookupContext, changes: number): Uint8Array {
@@ -327,7 +327,7 @@ class LookupResource {
     // A partial answer changes with what this node knows; one that others gave does not tell when it changes.
     // What changed while it was written will not end it.
     const isPresent = changes === this.#observers.changes && age === this.#lasting.age;
-    if (outcome.isLasting && isPresent && request.observe === undefined) return this.#withLife(asked, response);
+    if (outcome.isCacheable && isPresent && request.observe === undefined) return this.#withLife(asked, response);
     if (request.observe !== 0 || (origin !== "local" && origin !== "partial")) return response;
     return { ...response, observation: this.#observers.observe(asked, etag, changes) };
   }
@@ -343,7 +343,7 @@ class LookupResource {
     return response;
   }
 
-  #count(origin: NonNullable<LookupAnswer["origin"]> | "error", startMs: number): void {
+  #count(origin: NonNullable<LookupResult["origin"]> | "error", startMs: number): void {
     this.#deps.onLookup?.(this.#kind, origin, this.#deps.env.clock.nowMs() - startMs);
   }
 }
@@ -365,7 +365,7 @@ const TOO_MANY: LookupOutcome = {
 
 /** What is said instead of an answer that is too large. Rethrows everything else. */
 function tooLarge({ context }: AskedLookup, error: unknown): LookupOutcome {
-  if (!(error instanceof AnswerTooLarge)) throw error;
+  if (!(error instanceof BodyTooLarge)) throw error;
   if (context.request.sourceProof === "none")
     return { kind: "refusal", response: { code: CODE.UNAUTHORIZED, issuesEcho: true } };
   return {
@@ -375,7 +375,7 @@ function tooLarge({ context }: AskedLookup, error: unknown): LookupOutcome {
 }
 
 function maxBytesOf({ context }: AskedLookup): number {
-  return context.request.sourceProof === "none" ? MAX_UNPROVEN_ANSWER_BYTES : MAX_ANSWER_BYTES;
+  return context.request.sourceProof === "none" ? MAX_UNPROVEN_BODY_BYTES : MAX_BODY_BYTES;
 }
 
 /** Whose work a lookup is. */

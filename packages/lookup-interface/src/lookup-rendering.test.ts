@@ -1,7 +1,7 @@
 import { type Attribute, type Link, toLinkset } from "@tributary/link-model";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { AnswerTooLarge, createBodyWriter, type WrittenBody } from "./lookup-rendering.js";
+import { BodyTooLarge, createBodyWriter, type WrittenBody } from "./lookup-rendering.js";
 
 const LINKSET = 65_000;
 const writer = createBodyWriter({ linksetFormat: LINKSET, seed: 1 });
@@ -48,5 +48,5 @@ test("a long linkset is put together in steps, whether its links share a context
 
 test("a linkset beyond what is allowed is given up while it is written", () => {
   const links = Array.from({ length: 500 }, (_, at) => ({ target: `coap://h/${at}`, attributes: [] }));
-  expect(() => inParts(links, 2000)).toThrow(AnswerTooLarge);
+  expect(() => inParts(links, 2000)).toThrow(BodyTooLarge);
 });

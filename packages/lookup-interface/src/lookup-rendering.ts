@@ -15,7 +15,7 @@ export interface BodyWriter {
   negotiate(accept: number | undefined): number | null;
   /** What is offered, in words. */
   readonly offer: string;
-  /** @throws {AnswerTooLarge} when it would take more than `maxBytes`, in time that is linear in those. */
+  /** @throws {BodyTooLarge} when it would take more than `maxBytes`, in time that is linear in those. */
   write(links: Iterable<Link>, format: number, maxBytes: number): WrittenBody;
   /**
    * The same in link format, but only as far as `headBytes`: what is longer goes on from there as it is asked for, and then `links`
@@ -33,9 +33,9 @@ export interface BodyWriter {
 
 /** A body that is written link by link. */
 export interface GrowingBody {
-  /** @throws {AnswerTooLarge} */
+  /** @throws {BodyTooLarge} */
   add(link: Link): void;
-  /** Yields null between small steps. @throws {AnswerTooLarge} */
+  /** Yields null between small steps. @throws {BodyTooLarge} */
   finish(): Generator<null, WrittenBody>;
 }
 
@@ -53,8 +53,8 @@ export interface BegunBody {
 }
 
 /** An answer beyond what was allowed. */
-export class AnswerTooLarge extends Error {
-  override readonly name = "AnswerTooLarge";
+export class BodyTooLarge extends Error {
+  override readonly name = "BodyTooLarge";
 }
 
 /** `seed` makes the entity tags of this writer its own. */
@@ -115,7 +115,7 @@ class LinkFormatBody implements UnfinishedBody {
     this.#options = options;
   }
 
-  /** @throws {AnswerTooLarge} */
+  /** @throws {BodyTooLarge} */
   upTo(bytes: number): Uint8Array | Promise<Uint8Array> {
     if (this.#isWhole || this.#bytes.length >= bytes) return this.#bytes.bytes();
     if (this.#underWay !== null) return this.#underWay.then(() => this.upTo(bytes));
@@ -151,7 +151,7 @@ class LinkFormatBody implements UnfinishedBody {
   #encode(): void {
     this.#bytes.append(Buffer.from(this.#piece, "utf8"));
     this.#piece = "";
-    if (this.#bytes.length > this.#options.maxBytes) throw new AnswerTooLarge();
+    if (this.#bytes.length > this.#options.maxBytes) throw new BodyTooLarge();
   }
 }
 
@@ -185,7 +185,7 @@ class BodyInPieces {
     this.#piece = "";
     this.#hash.update(piece);
     this.#bytes.append(piece);
-    if (this.#bytes.length > this.#maxBytes) throw new AnswerTooLarge();
+    if (this.#bytes.length > this.#maxBytes) throw new BodyTooLarge();
   }
 }
 
@@ -237,7 +237,7 @@ class LinksetInParts implements GrowingBody {
       this.#contexts.set(context, known);
       for (const [relation, targets] of Object.entries(relations)) this.#addTargets(known, relation, targets);
     }
-    if (this.#length > this.#maxBytes) throw new AnswerTooLarge();
+    if (this.#length > this.#maxBytes) throw new BodyTooLarge();
   }
 
   #addTargets(relations: Map<string, string[]>, relation: string, targets: unknown): void {
@@ -291,7 +291,7 @@ function writeLinkFormat(links: Iterable<Link>, maxBytes: number): { text: strin
       if (!(error instanceof LinkModelError)) throw error;
       skipped++;
     }
-    if (text.length > maxBytes) throw new AnswerTooLarge();
+    if (text.length > maxBytes) throw new BodyTooLarge();
   }
   return { text, skipped };
 }
@@ -299,7 +299,7 @@ function writeLinkFormat(links: Iterable<Link>, maxBytes: number): { text: strin
 /** RFC 9264 section 4.2. */
 function writeLinkset(links: Iterable<Link>, maxBytes: number): { text: string; skipped: number } {
   const text = JSON.stringify(toLinkset(bounded(links, maxBytes), "/"));
-  if (text.length > maxBytes) throw new AnswerTooLarge();
+  if (text.length > maxBytes) throw new BodyTooLarge();
   return { text, skipped: 0 };
 }
 
@@ -309,7 +309,7 @@ const MIN_LINKSET_BYTES = 12;
 function* bounded(links: Iterable<Link>, maxBytes: number): Generator<Link> {
   let count = 0;
   for (const link of links) {
-    if (++count * MIN_LINKSET_BYTES > maxBytes) throw new AnswerTooLarge();
+    if (++count * MIN_LINKSET_BYTES > maxBytes) throw new BodyTooLarge();
     yield link;
   }
 }

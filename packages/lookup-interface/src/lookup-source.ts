@@ -20,6 +20,6 @@ export function directoryLookupSource(
     const steps = () => directory.lookupInSteps(kind, query, nowMs, options);
     const names = missing();
     if (names.length > 0) return { links, steps, origin: "partial", missing: names, maxAgeS: PARTIAL_MAX_AGE_S };
-    return { links, steps, origin: "local", isLasting: true };
+    return { links, steps, origin: "local", isCacheable: true };
   };
 }

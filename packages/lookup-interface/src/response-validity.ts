@@ -2,18 +2,18 @@ import type { ResponseValidity } from "@tributary/coap-transport";
 import type { Criterion } from "@tributary/link-model";
 import type { Directory, VisibleChange } from "@tributary/merge-engine";
 import type { Clock } from "@tributary/runtime";
-import { MAX_BROAD_ANSWERS } from "./constants.js";
-import { isMereRenewal } from "./lookup-observation.js";
+import { MAX_BROAD_RESPONSES } from "./constants.js";
+import { isMereRenewal } from "./lookup-observers.js";
 import { ObserverIndex, type Watching } from "./observer-index.js";
 
 /**
  * Knows of remembered answers when they do not hold any more: as soon as a registration is shown, changed or gone that the lookup
  * could have to do with, by its criteria, and not before.
  */
-export class LastingAnswers {
+export class CachedLookups {
   readonly #directory: Directory;
   readonly #clock: Clock;
-  readonly #index = new ObserverIndex<LastingAnswer>();
+  readonly #index = new ObserverIndex<CachedLookup>();
   /** Answers that every change concerns or may concern: few, as each change looks at all of them. */
   #broad = 0;
   /** Everything that was remembered before holds no more. */
@@ -30,8 +30,8 @@ export class LastingAnswers {
   /** An answer to a lookup with these criteria that is true at this moment; null when there are too many such. */
   begin(criteria: readonly Criterion[], onGiven: () => void): ResponseValidity | null {
     const isBroad = !criteria.some(({ isPrefix, value }) => !isPrefix && value !== "");
-    if (isBroad && this.#broad >= MAX_BROAD_ANSWERS) return null;
-    const answer = new LastingAnswer(criteria, this.#age, {
+    if (isBroad && this.#broad >= MAX_BROAD_RESPONSES) return null;
+    const answer = new CachedLookup(criteria, this.#age, {
       age: () => this.#age,
       holds: () => this.#clock.nowMs() < (this.#directory.nextExpiryMs() ?? Number.POSITIVE_INFINITY),
       given: onGiven,
@@ -71,7 +71,7 @@ interface Surroundings {
   readonly end: () => void;
 }
 
-class LastingAnswer implements ResponseValidity, Watching {
+class CachedLookup implements ResponseValidity, Watching {
   readonly criteria: readonly Criterion[];
   readonly #bornAt: number;
   readonly #around: Surroundings;

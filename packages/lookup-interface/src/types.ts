@@ -27,7 +27,7 @@ export interface SiteOptions {
 }
 
 /** The answer to a lookup before it is rendered. */
-export interface LookupAnswer {
+export interface LookupResult {
   readonly links: Iterable<Link>;
   /** The same links, with null wherever others may have their turn; absent: they are all there. */
   readonly steps?: () => Iterable<Link | null>;
@@ -38,7 +38,7 @@ export interface LookupAnswer {
   /** local, cached, forwarded or partial: for metrics. */
   readonly origin?: "local" | "cached" | "forwarded" | "partial";
   /** Only a change of the directory, or of what it covers, would change it: it may be remembered. */
-  readonly isLasting?: boolean;
+  readonly isCacheable?: boolean;
 }
 
 /** Refusal of a lookup, e.g. 5.04 when nothing is known. */
@@ -60,7 +60,7 @@ export interface LookupContext {
 /** Decides what a lookup is answered with; an RD's answers from its directory, an LP's may ask upstreams. */
 export type LookupSource = (
   context: LookupContext,
-) => LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal>;
+) => LookupResult | LookupRefusal | Promise<LookupResult | LookupRefusal>;
 
 /** Whether a peer may read ages and the feed (`registration.replicas`, draft 5.2). */
 export type ReplicaPolicy = (peer: Peer) => boolean;
@@ -68,6 +68,6 @@ export type ReplicaPolicy = (peer: Peer) => boolean;
 /** Called for every finished lookup, for metrics. */
 export type LookupObservation = (
   kind: LookupInterface,
-  origin: NonNullable<LookupAnswer["origin"]> | "error",
+  origin: NonNullable<LookupResult["origin"]> | "error",
   durationMs: number,
 ) => void;

@@ -5,9 +5,9 @@ import type { UpstreamStatus } from "@tributary/upstream-sync";
 /** How one upstream takes part in the answer to one query. */
 export type Participation =
   /** The replica has everything that the upstream could answer (draft 6.2.1). */
-  | "replica"
+  | "copy"
   /** The same, but for what of the upstream is left out. */
-  | "lossy-replica"
+  | "lossy-copy"
   /** The upstream itself has to be asked. */
   | "ask"
   /** It can neither be answered for nor asked at present. */
@@ -23,7 +23,7 @@ export function participation(status: UpstreamStatus, criteria: readonly Criteri
   if (status.phase === "refused" || status.phase === "closed") return "excluded";
   if (status.isComplete) {
     const covering = status.coverage.filter((filter) => covers(filter, criteria));
-    if (covering.length > 0) return covering.every((filter) => isLossy(status, filter)) ? "lossy-replica" : "replica";
+    if (covering.length > 0) return covering.every((filter) => isLossy(status, filter)) ? "lossy-copy" : "copy";
   }
   switch (status.phase) {
     case "probing":

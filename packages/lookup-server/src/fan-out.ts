@@ -1,9 +1,9 @@
 import type { Link, LookupQuery } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { type Losses, type Upstream, UpstreamError } from "@tributary/upstream-sync";
+import { withTimePassed } from "./cached-ages.js";
 import { MAX_PUSHED_COUNT } from "./constants.js";
-import { withTimePassed } from "./forwarded-ages.js";
-import type { CacheAnswer, ResponseCache } from "./response-cache.js";
+import type { CacheResult, ResponseCache } from "./response-cache.js";
 import { namesUnknownRegistration } from "./union.js";
 
 /** What one upstream contributed, or why it did not. */
@@ -24,7 +24,7 @@ export type FanOutResult =
       readonly losses: Losses;
       /** Nothing was left out by a pushed-down `count`. */
       readonly isWhole: boolean;
-      readonly origin: CacheAnswer["origin"];
+      readonly origin: CacheResult["origin"];
       /** The endpoints were asked for, and there was no answer. */
       readonly endpointsFailure?: Error;
     }
@@ -102,7 +102,7 @@ function join(resources: Answered, endpoints: Answered): Answered {
 }
 
 /** `cached` only when no request was made. */
-function leastFresh(one: CacheAnswer["origin"], other: CacheAnswer["origin"]): CacheAnswer["origin"] {
+function leastFresh(one: CacheResult["origin"], other: CacheResult["origin"]): CacheResult["origin"] {
   if (one === "stale" || other === "stale") return "stale";
   return one === "cached" ? other : one;
 }

@@ -1,5 +1,5 @@
 import { type Link, parseCriterion, parseLookupQuery } from "@tributary/link-model";
-import { type LookupAnswer, type LookupContext, type LookupRefusal, lookupScope } from "@tributary/lookup-interface";
+import { type LookupContext, type LookupRefusal, type LookupResult, lookupScope } from "@tributary/lookup-interface";
 import { createDirectory, type Directory, type LookupInterface } from "@tributary/merge-engine";
 import { type Environment, silentLogger } from "@tributary/runtime";
 import { type Losses, type Upstream, UpstreamError, type UpstreamStatus } from "@tributary/upstream-sync";
@@ -127,7 +127,7 @@ function proxy(
   return async (kind: LookupInterface, ...items: string[]) => lookup(ask(kind, items));
 }
 
-function answered(answer: LookupAnswer | LookupRefusal): LookupAnswer & { targets: string[]; all: Link[] } {
+function answered(answer: LookupResult | LookupRefusal): LookupResult & { targets: string[]; all: Link[] } {
   if (!("links" in answer)) throw new Error(answer.message);
   const all = [...answer.links];
   return { ...answer, all, targets: all.map(({ target }) => target) };
@@ -215,10 +215,10 @@ describe("draft 4.4.2, what is registered here", () => {
       );
       const isByPath = items.some((item) => item.includes("/"));
       for (const kind of ["ep", "res"] as const) {
-        const answer = lookup(ask(kind, items, isByPath ? undefined : 1)) as LookupAnswer;
+        const answer = lookup(ask(kind, items, isByPath ? undefined : 1)) as LookupResult;
         const want = isCohosted ? [kind === "ep" ? "/reg/1" : "coap://own/s"] : [];
         expect([...answer.links].map(({ target }) => target)).toEqual(want);
-        expect(answer).toMatchObject({ origin: "local", isLasting: true });
+        expect(answer).toMatchObject({ origin: "local", isCacheable: true });
       }
       expect(upstream.asked).toEqual([]);
     }
@@ -250,7 +250,7 @@ describe("draft 6.2.1, coverage", () => {
       { directory, upstreams: () => [upstream], env, cache: cacheless(1) },
       { timeoutMs: 1, onPartial: "serve" },
     );
-    const answer = lookup(ask("ep", ["d=f1", "rt=t"])) as LookupAnswer;
+    const answer = lookup(ask("ep", ["d=f1", "rt=t"])) as LookupResult;
     expect([...answer.links].map(({ target }) => target)).toEqual(["coap://a/1"]);
     expect(answer.origin).toBe("local");
     expect(upstream.asked).toEqual([]);

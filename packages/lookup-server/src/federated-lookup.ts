@@ -1,6 +1,6 @@
 import { addressHolder, CODE, type Peer } from "@tributary/coap-transport";
 import type { Link } from "@tributary/link-model";
-import type { LookupAnswer, LookupContext, LookupRefusal, LookupSource } from "@tributary/lookup-interface";
+import type { LookupContext, LookupRefusal, LookupResult, LookupSource } from "@tributary/lookup-interface";
 import type { Directory, LookupOptions } from "@tributary/merge-engine";
 import { type Environment, inTurns, turnsOf } from "@tributary/runtime";
 import type { Upstream } from "@tributary/upstream-sync";
@@ -61,7 +61,7 @@ class FederatedLookup {
     this.#union = new ResultUnion(deps);
   }
 
-  answer(context: LookupContext): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
+  answer(context: LookupContext): LookupResult | LookupRefusal | Promise<LookupResult | LookupRefusal> {
     if (context.scope === "here") return this.#registeredHere(context);
     const plan = this.#plan(context);
     if (plan.copies.length > 0) return this.#afterCopies(context, plan.copies);
@@ -80,10 +80,10 @@ class FederatedLookup {
     context: LookupContext,
     plan: ParticipationPlan,
     timeoutMs = this.#options.timeoutMs,
-  ): LookupAnswer | LookupRefusal | Promise<LookupAnswer | LookupRefusal> {
+  ): LookupResult | LookupRefusal | Promise<LookupResult | LookupRefusal> {
     if (plan.asked.length > 0) return this.#askAndUnite(context, plan, timeoutMs);
     if (plan.missing.length === 0)
-      return { ...this.#fromDirectory(context), origin: "local", isLasting: plan.isLasting };
+      return { ...this.#fromDirectory(context), origin: "local", isCacheable: plan.isCacheable };
     // What was copied of an upstream before it was lost is still true, but not complete.
     return this.#partial(plan.missing, this.#isAnythingKnown(plan), () => this.#fromDirectory(context));
   }
@@ -92,16 +92,16 @@ class FederatedLookup {
    * Upstreams have no part in what is registered at this node (draft 4.4.2), whatever their mode: a registration made here is
    * registered here although its endpoint has a newer one elsewhere.
    */
-  #registeredHere(context: LookupContext): LookupAnswer {
+  #registeredHere(context: LookupContext): LookupResult {
     const { ownSource } = this.#options;
-    if (ownSource === undefined) return { links: [], origin: "local", isLasting: true };
-    return { ...this.#fromDirectory(context, { heldBy: ownSource }), origin: "local", isLasting: true };
+    if (ownSource === undefined) return { links: [], origin: "local", isCacheable: true };
+    return { ...this.#fromDirectory(context, { heldBy: ownSource }), origin: "local", isCacheable: true };
   }
 
   #fromDirectory(
     { kind, query, request }: LookupContext,
     more: LookupOptions = {},
-  ): Required<Pick<LookupAnswer, "links" | "steps">> {
+  ): Required<Pick<LookupResult, "links" | "steps">> {
     const { directory, env } = this.#deps;
     const nowMs = env.clock.nowMs();
     const options = { ...optionsOf(request.peer), ...more };
@@ -112,7 +112,7 @@ class FederatedLookup {
   }
 
   /** Waits for copies, for part of the deadline, and answers by what is covered then. */
-  async #afterCopies(context: LookupContext, copies: readonly Promise<void>[]): Promise<LookupAnswer | LookupRefusal> {
+  async #afterCopies(context: LookupContext, copies: readonly Promise<void>[]): Promise<LookupResult | LookupRefusal> {
     const startMs = this.#deps.env.clock.nowMs();
     const longestMs = this.#options.timeoutMs * COPY_WAIT_SHARE;
     await new Promise<void>((resolve) => {
@@ -130,7 +130,7 @@ class FederatedLookup {
     context: LookupContext,
     plan: ParticipationPlan,
     timeoutMs: number,
-  ): Promise<LookupAnswer | LookupRefusal> {
+  ): Promise<LookupResult | LookupRefusal> {
     const deadline = new AbortController();
     const timer = this.#deps.env.clock.setTimer(timeoutMs, () => deadline.abort());
     try {
@@ -144,7 +144,7 @@ class FederatedLookup {
     context: LookupContext,
     plan: ParticipationPlan,
     deadline: AbortSignal,
-  ): Promise<LookupAnswer | LookupRefusal> {
+  ): Promise<LookupResult | LookupRefusal> {
     const needsEndpoints = this.#hasSeveralOrigins(plan);
     const request: FanOutRequest = { ...context, deadline, needsEndpoints, inTurns: this.#inTurnsOf(context) };
     let results = await fanOut(plan.asked, request, this.#deps.cache);
@@ -206,8 +206,8 @@ class FederatedLookup {
   #partial(
     missing: readonly MissingPart[],
     isAnythingKnown: boolean,
-    found: () => Pick<LookupAnswer, "links" | "steps">,
-  ): LookupAnswer | LookupRefusal {
+    found: () => Pick<LookupResult, "links" | "steps">,
+  ): LookupResult | LookupRefusal {
     const names = missing.map(({ text }) => text).join(", ");
     if (!isAnythingKnown) return { code: CODE.GATEWAY_TIMEOUT, message: `no upstream could be reached: ${names}` };
     if (this.#options.onPartial === "fail")

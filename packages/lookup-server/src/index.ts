@@ -4,6 +4,6 @@ export type { LookupServerErrorCode } from "./errors.js";
 export { LookupServerError } from "./errors.js";
 export type { FederatedLookupDeps, FederatedLookupOptions } from "./federated-lookup.js";
 export { createFederatedLookup } from "./federated-lookup.js";
-export type { CacheAnswer, CacheOutcome, ResponseCacheOptions } from "./response-cache.js";
+export type { CacheOutcome, CacheResult, ResponseCacheOptions } from "./response-cache.js";
 export { ResponseCache } from "./response-cache.js";
 export type { Contribution, KnownElsewhere, KnownEndpoint } from "./union.js";

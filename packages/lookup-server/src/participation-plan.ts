@@ -14,7 +14,7 @@ export interface ParticipationPlan {
   /** At least one source is answered for by a copy. */
   isAnyCovered: boolean;
   /** False: an upstream has to be informed of each lookup, so that the result must not be cached. */
-  isLasting: boolean;
+  isCacheable: boolean;
   readonly asked: Upstream[];
   readonly missing: MissingPart[];
   /** Copies that will cover the query soon: to wait for them is cheaper for the upstream than to be asked. */
@@ -36,17 +36,17 @@ export function planParticipation({ query, scope }: LookupContext, parts: PlanPa
     asked: [],
     missing: parts.missing.map(absent),
     copies: [],
-    isLasting: true,
+    isCacheable: true,
   };
   for (const upstream of parts.upstreams) {
     const status = upstream.status();
     const part = participation(status, query.criteria);
     if (upstream.noteLookup !== undefined) {
       upstream.noteLookup(query.criteria);
-      plan.isLasting = false;
+      plan.isCacheable = false;
     }
-    if (part === "replica" || part === "lossy-replica") plan.isAnyCovered = true;
-    if (part === "lossy-replica") plan.missing.push(leftOutOf(upstream.name, status.leftOut));
+    if (part === "copy" || part === "lossy-copy") plan.isAnyCovered = true;
+    if (part === "lossy-copy") plan.missing.push(leftOutOf(upstream.name, status.leftOut));
     // Proxies that follow each other would ask each other without end.
     else if (part === "ask" && status.isTier && scope === "directories") plan.missing.push(absent(upstream.name));
     else if (part === "ask") {

@@ -3,10 +3,10 @@ import type { Environment } from "@tributary/runtime";
 import type { AskedResult, Upstream } from "@tributary/upstream-sync";
 import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";
-import { AnswerWatch } from "./answer-watch.js";
+import { CoalescedRequest } from "./coalesced-request.js";
 import { FAILURE_PAUSE_MS, LINK_WEIGHT_FACTOR } from "./constants.js";
 import { LookupServerError } from "./errors.js";
-import { SharedRequest } from "./shared-request.js";
+import { ObservedResult } from "./observed-result.js";
 
 /** Bounds of the answers that are kept, and how they are kept fresh. */
 export interface ResponseCacheOptions {
@@ -25,7 +25,7 @@ export interface ResponseCacheOptions {
 }
 
 /** What one lookup got out of the cache. */
-export interface CacheAnswer {
+export interface CacheResult {
   readonly answer: AskedResult;
   /** Time since it was got or confirmed, s. */
   readonly ageS: number;
@@ -56,7 +56,7 @@ interface Entry {
   lastHitMs: number;
   /** After a failure: until then the upstream is not asked again for this. */
   pausedUntilMs: number;
-  watch: AnswerWatch | null;
+  watch: ObservedResult | null;
 }
 
 /**
@@ -68,9 +68,9 @@ export class ResponseCache {
   readonly #limit: LimitFunction;
   readonly #options: ResponseCacheOptions;
   readonly #entries: LRUCache<string, Entry> | null;
-  readonly #underWay = new Map<string, SharedRequest<Entry>>();
+  readonly #underWay = new Map<string, CoalescedRequest<Entry>>();
   /** In the order of their use. */
-  readonly #watches = new Set<AnswerWatch>();
+  readonly #watches = new Set<ObservedResult>();
   readonly #outcomes = new Map<CacheOutcome, number>();
 
   /** @throws {LookupServerError} `BAD_OPTIONS` */
@@ -114,7 +114,7 @@ export class ResponseCache {
     items: readonly string[],
     signal: AbortSignal,
     { mustValidate = false }: CacheControl = {},
-  ): Promise<CacheAnswer> {
+  ): Promise<CacheResult> {
     const key = keyOf(upstream.name, kind, items);
     const nowMs = this.#env.clock.nowMs();
     const held = isKept(upstream) ? this.#held(key, upstream) : undefined;
@@ -146,7 +146,7 @@ export class ResponseCache {
     return undefined;
   }
 
-  #serve(entry: Entry, nowMs: number, origin: CacheAnswer["origin"]): CacheAnswer {
+  #serve(entry: Entry, nowMs: number, origin: CacheResult["origin"]): CacheResult {
     entry.hits++;
     entry.lastHitMs = nowMs;
     if (entry.watch !== null && this.#watches.delete(entry.watch)) this.#watches.add(entry.watch);
@@ -160,15 +160,15 @@ export class ResponseCache {
     return nowMs < entry.freshUntilMs + this.#options.staleMs;
   }
 
-  #servedAnyway(held: Entry | undefined, error: unknown): CacheAnswer {
+  #servedAnyway(held: Entry | undefined, error: unknown): CacheResult {
     const nowMs = this.#env.clock.nowMs();
     if (held === undefined || !this.#mayServeStale(held, nowMs)) throw error;
     held.pausedUntilMs = nowMs + FAILURE_PAUSE_MS;
     return this.#serve(held, nowMs, "stale");
   }
 
-  #refresh(key: string, asked: AskedOfUpstream): SharedRequest<Entry> {
-    const shared: SharedRequest<Entry> = new SharedRequest(async (signal) => {
+  #refresh(key: string, asked: AskedOfUpstream): CoalescedRequest<Entry> {
+    const shared: CoalescedRequest<Entry> = new CoalescedRequest(async (signal) => {
       try {
         return await this.#limit(() => {
           signal.throwIfAborted();
@@ -210,11 +210,11 @@ export class ResponseCache {
   }
 
   /** The request that refreshes an answer is the registration at the same time: observing costs none of its own. */
-  #watchOf(key: string, asked: AskedOfUpstream, held: Entry): AnswerWatch {
+  #watchOf(key: string, asked: AskedOfUpstream, held: Entry): ObservedResult {
     if (held.watch !== null) return held.watch;
     const [oldest] = this.#watches.size >= this.#options.observations ? this.#watches : [];
     oldest?.close();
-    const watch: AnswerWatch = new AnswerWatch(this.#env.clock, {
+    const watch: ObservedResult = new ObservedResult(this.#env.clock, {
       ...asked,
       onResult: (answer) => {
         this.#count("notified");

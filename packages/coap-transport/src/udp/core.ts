@@ -62,7 +62,7 @@ const { CON, NON, ACK, RST } = MESSAGE_TYPE;
 /** Room for the answers that are kept for duplicates: what a full table of small ones takes. */
 const MAX_DEDUPLICATION_BYTES = 67_108_864;
 /** Room for the answers that are kept for those who ask the same again. */
-const MAX_ANSWER_BYTES = 67_108_864;
+const MAX_BODY_BYTES = 67_108_864;
 /** Peers remembered for each so many messages remembered. */
 const MESSAGES_PER_PEER = 4;
 const MIN_PEERS = 1024;
@@ -110,7 +110,7 @@ class Core implements UdpCore {
     this.#exchanges = exchanges;
     this.#deduplication = deduplication;
     this.#requests = createUdpRequests({ random, exchanges, peers }, { parameters });
-    const answers = { maxEntries: limits.maxCachedResponses, maxBytes: MAX_ANSWER_BYTES };
+    const answers = { maxEntries: limits.maxCachedResponses, maxBytes: MAX_BODY_BYTES };
     this.#responseCache = new ResponseCache({ guard, peers }, answers);
     const channelOf = (peer: Peer): RequestChannel => this.#requests.channelOf(peer);
     const askPeer = createAskPeer({ env, channelOf }, { scheme: options.scheme, blockSize: limits.blockSize });

@@ -1,6 +1,6 @@
 import { CODE, CONTENT_FORMAT, errorResponse, METHOD, type RequestHandler } from "@tributary/coap-transport";
 import { type Criterion, criterionMatchesLink, type Link, matchesValue, parseCriterion } from "@tributary/link-model";
-import { MAX_ANSWER_BYTES } from "../constants.js";
+import { MAX_BODY_BYTES } from "../constants.js";
 import { createBodyWriter } from "../lookup-rendering.js";
 import { pathReference } from "../paths.js";
 import type { SiteOptions, SiteResource } from "../types.js";
@@ -17,7 +17,7 @@ export function createWellKnownCore(resources: readonly SiteResource[], options:
     const { payload, etag } = writer.write(
       links.filter((link) => criteria.every((criterion) => matches(criterion, link))),
       format,
-      MAX_ANSWER_BYTES,
+      MAX_BODY_BYTES,
     );
     return { code: CODE.CONTENT, contentFormat: format ?? CONTENT_FORMAT.LINK_FORMAT, etag, payload };
   };

@@ -1,5 +1,5 @@
 /** One request that several wait for, each as long as it likes. It is aborted when nobody waits any more. */
-export class SharedRequest<T> {
+export class CoalescedRequest<T> {
   readonly #abort = new AbortController();
   readonly #result: Promise<T>;
   #waiting = 0;

@@ -3,7 +3,7 @@ import type { Criterion } from "@tributary/link-model";
 import type { Directory, VisibleChange } from "@tributary/merge-engine";
 import { isSameTag } from "./body-hash.js";
 import { ObserverIndex } from "./observer-index.js";
-import type { LookupAnswer, LookupContext } from "./types.js";
+import type { LookupContext, LookupResult } from "./types.js";
 
 /** A lookup as it was understood. */
 export interface AskedLookup {
@@ -18,27 +18,27 @@ export type LookupOutcome =
   | { readonly kind: "refusal"; readonly response: ServerResponse }
   | {
       readonly kind: "answer";
-      readonly origin: NonNullable<LookupAnswer["origin"]>;
+      readonly origin: NonNullable<LookupResult["origin"]>;
       readonly etag: Uint8Array;
       readonly response: ServerResponse;
       /** Nothing but a change of the directory that concerns it would change it. */
-      readonly isLasting: boolean;
+      readonly isCacheable: boolean;
     };
 
-export type AnswerLookup = (asked: AskedLookup) => LookupOutcome | Promise<LookupOutcome>;
+export type PerformLookup = (asked: AskedLookup) => LookupOutcome | Promise<LookupOutcome>;
 
 /**
  * Observers of lookups (RFC 7641). A change of the directory wakes those whose query it can concern; they answer again and
  * notify when the body differs from the one sent last. Renewals alone concern nobody. Listens as long as the directory lives.
  */
 export class LookupObservers {
-  readonly #answer: AnswerLookup;
+  readonly #answer: PerformLookup;
   readonly #index = new ObserverIndex<ObserverGroup>();
   readonly #groups = new Map<string, ObserverGroup>();
   /** Changes of the directory so far: tells whether an answer may be out of date. */
   #changes = 0;
 
-  constructor(deps: { readonly directory: Directory; readonly answer: AnswerLookup }) {
+  constructor(deps: { readonly directory: Directory; readonly answer: PerformLookup }) {
     this.#answer = deps.answer;
     deps.directory.on("visible", (change) => this.#onChange(change));
   }
@@ -117,10 +117,10 @@ class ObserverGroup {
   readonly context: LookupContext;
   readonly members = new Set<ObservingClient>();
   readonly #asked: AskedLookup;
-  readonly #answer: AnswerLookup;
+  readonly #answer: PerformLookup;
   #last: { readonly at: number; readonly outcome: LookupOutcome | Promise<LookupOutcome> } | null = null;
 
-  constructor(key: string, asked: AskedLookup, answer: AnswerLookup) {
+  constructor(key: string, asked: AskedLookup, answer: PerformLookup) {
     this.key = key;
     this.context = asked.context;
     this.criteria = asked.context.query.criteria;

@@ -10,7 +10,7 @@ import {
   textOf,
 } from "@tributary/resource-directory/testing";
 import { describe, expect, test } from "vitest";
-import type { LookupAnswer } from "./types.js";
+import type { LookupResult } from "./types.js";
 
 function serve(options = {}) {
   const world = createVirtualWorld();
@@ -170,7 +170,7 @@ describe("RFC 7641: observing a lookup", () => {
   test("many observers of one question are answered once", async () => {
     let answers = 0;
     const world = createVirtualWorld();
-    const source = (): LookupAnswer => {
+    const source = (): LookupResult => {
       answers++;
       return { links: [{ target: `coap://h/${answers}`, attributes: [] }], origin: "local" };
     };
@@ -220,7 +220,7 @@ describe("RFC 7641: observing a lookup", () => {
     },
   ] as const)("when the answer is no longer local and $name", async ({ origin, bodies, ends }) => {
     const world = createVirtualWorld();
-    const answer: { current: LookupAnswer } = { current: { links: [], origin: "local" } };
+    const answer: { current: LookupResult } = { current: { links: [], origin: "local" } };
     const { register } = serveDirectory(world, { source: () => answer.current });
     const seen = observe(openClient(world), "/rd-lookup/ep");
     await world.clock.advance(100);
@@ -233,7 +233,7 @@ describe("RFC 7641: observing a lookup", () => {
 
   test("a refusal is the last notification", async () => {
     const world = createVirtualWorld();
-    const answer: { current: LookupAnswer | { code: number; message: string } } = {
+    const answer: { current: LookupResult | { code: number; message: string } } = {
       current: { links: [], origin: "local" },
     };
     const { register } = serveDirectory(world, { source: () => answer.current });

@@ -3,7 +3,7 @@ import type { Clock, Timer } from "@tributary/runtime";
 import type { AskedObservation, AskedResult, UnchangedResult, Upstream } from "@tributary/upstream-sync";
 import { COLD_CHECK_MS } from "./constants.js";
 
-export interface AnswerWatchOptions {
+export interface ObservedResultOptions {
   readonly upstream: Upstream;
   readonly kind: LookupInterface;
   readonly items: readonly string[];
@@ -19,9 +19,9 @@ export interface AnswerWatchOptions {
  * One observation of a lookup at an upstream, kept as long as somebody asks. That notifications come does not prove that all
  * come: what is held is fresh for its Max-Age and no longer, and is then asked for anew.
  */
-export class AnswerWatch {
+export class ObservedResult {
   readonly #clock: Clock;
-  readonly #options: AnswerWatchOptions;
+  readonly #options: ObservedResultOptions;
   #observation: AskedObservation | null = null;
   /** What the upstream was told to be held: what 2.03 is about. */
   #held: AskedResult | undefined;
@@ -30,7 +30,7 @@ export class AnswerWatch {
   #isClosed = false;
   #timer: Timer;
 
-  constructor(clock: Clock, options: AnswerWatchOptions) {
+  constructor(clock: Clock, options: ObservedResultOptions) {
     this.#clock = clock;
     this.#options = options;
     this.#timer = this.#check();

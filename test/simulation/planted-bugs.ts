@@ -91,7 +91,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "links of a superseded registration are shown where RDs are asked",
     file: "lookup-server/src/union.ts",
-    find: "if (endpoint !== undefined && winners.get(keyOf(endpoint.link)) !== endpoint) return;",
+    find: "if (endpoint !== undefined && !isWinner(endpoint, winners)) return;",
     replace: "",
   },
   {

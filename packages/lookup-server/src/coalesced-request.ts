@@ -1,4 +1,4 @@
-/** One request that several wait for, each as long as it likes. It is aborted when nobody waits any more. */
+/** One request for several callers, each with a deadline of its own. It is aborted when no caller waits any more. */
 export class CoalescedRequest<T> {
   readonly #abort = new AbortController();
   readonly #result: Promise<T>;
@@ -6,16 +6,16 @@ export class CoalescedRequest<T> {
 
   constructor(run: (signal: AbortSignal) => Promise<T>) {
     this.#result = run(this.#abort.signal);
-    // Whoever waits is told; when nobody does, nobody needs to be.
+    // Callers get the error by `join`; without callers it is of no interest.
     this.#result.catch(() => undefined);
   }
 
-  /** Nobody waited any more: it will reject. */
+  /** The last caller has left: it will reject. */
   get isAbandoned(): boolean {
     return this.#abort.signal.aborted;
   }
 
-  /** Wait until `signal` aborts. Rejects with the reason of that, or with what the request rejects with. */
+  /** Waits for the result until `signal` aborts. Rejects with the reason of the signal, or with the error of the request. */
   join(signal: AbortSignal): Promise<T> {
     this.#waiting++;
     return new Promise<T>((resolve, reject) => {

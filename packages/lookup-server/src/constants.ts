@@ -1,14 +1,14 @@
-/** Max-Age in seconds of an answer from which upstreams are missing: they may be back soon. */
+/** Max-Age of a partial response, seconds: what is missing may be back soon. */
 export const PARTIAL_MAX_AGE_S = 5;
-/** Largest `count` that is pushed down to an upstream; beyond it the whole answer is asked for. */
+/** Largest `count` that is pushed down to an upstream; for a larger one everything is requested. */
 export const MAX_PUSHED_COUNT = 10_000;
-/** After an upstream did not answer, what is held is served so long before it is asked again, ms. */
+/** Time for which a stale result is served after a failure before the upstream is asked again, ms. */
 export const FAILURE_PAUSE_MS = 5000;
-/** What links take in memory, as a multiple of their text. */
+/** Memory of parsed links, as a multiple of their text. */
 export const LINK_WEIGHT_FACTOR = 4;
-/** How often it is seen whether an observed answer is still asked for, ms. */
+/** Interval of checks whether an observed result is still in use, ms. */
 export const COLD_CHECK_MS = 30_000;
 /** Share of its deadline for which a lookup waits for a copy that will cover it. */
 export const COPY_WAIT_SHARE = 0.5;
-/** Links that are dealt with between two places where others may have their turn: well below a millisecond of work. */
+/** Links per step of work that may be interrupted: well below a millisecond. */
 export const LINKS_PER_STEP = 64;

@@ -1,7 +1,7 @@
 /** `BAD_OPTIONS`: an option outside its range. Codes are never reused. */
 export type LookupServerErrorCode = "BAD_OPTIONS";
 
-/** A broken contract in the use of this package. Failures of upstreams are part of an answer instead. */
+/** A broken contract in the use of this package. Failures of upstreams are part of a result instead. */
 export class LookupServerError extends Error {
   override readonly name = "LookupServerError";
   readonly code: LookupServerErrorCode;

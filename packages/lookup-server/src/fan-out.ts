@@ -6,31 +6,31 @@ import { MAX_PUSHED_COUNT } from "./constants.js";
 import type { CacheResult, ResponseCache } from "./response-cache.js";
 import { namesUnknownRegistration } from "./union.js";
 
-/** What one upstream contributed, or why it did not. */
+/** The result of one upstream, or its failure. */
 export type FanOutResult =
   | {
       readonly upstream: Upstream;
       readonly links: readonly Link[];
       /**
-       * Endpoint links of all registrations that `links` come from, when they were asked for and the upstream tells them: on the
-       * endpoint lookup `links` themselves.
+       * Endpoint links of all registrations that `links` come from, if they were requested and the upstream reports them; on the
+       * endpoint lookup the same as `links`.
        */
       readonly endpoints?: readonly Link[];
-      /** Nothing was left out of `endpoints` by a pushed-down `count`. */
+      /** `endpoints` was not cut short by a pushed-down `count`. */
       readonly areEndpointsWhole?: boolean;
       /** Seconds. */
       readonly maxAgeS: number;
-      /** What of the answer could not be taken. */
+      /** What of the response could not be taken. */
       readonly losses: Losses;
-      /** Nothing was left out by a pushed-down `count`. */
+      /** `links` was not cut short by a pushed-down `count`. */
       readonly isWhole: boolean;
       readonly origin: CacheResult["origin"];
-      /** The endpoints were asked for, and there was no answer. */
+      /** The endpoints were requested, and that failed. */
       readonly endpointsFailure?: Error;
     }
   | { readonly upstream: Upstream; readonly failure: Error };
 
-/** One lookup on its way to upstreams. */
+/** A lookup as it is put to upstreams. */
 export interface FanOutRequest {
   readonly kind: LookupInterface;
   readonly query: LookupQuery;
@@ -38,20 +38,21 @@ export interface FanOutRequest {
   readonly items: readonly string[];
   /** Aborted at the deadline of the lookup. */
   readonly deadline: AbortSignal;
-  /** Ask for everything even where `count` could be pushed down. */
+  /** Requests everything even where `count` could be pushed down. */
   readonly ignoreCount?: boolean;
-  /** On the resource lookup, ask for the endpoints as well: several origins may have links of one endpoint. */
+  /** On the resource lookup, requests the endpoints as well: several origins may have links of one endpoint. */
   readonly needsEndpoints: boolean;
-  /** Runs what yields between small steps, so that a long answer does not hold up others. */
+  /** Runs work that yields between small steps, so that a long result does not block the event loop. */
   readonly inTurns: <T>(work: Generator<void, T>) => Promise<T>;
 }
 
-type Answered = Exclude<FanOutResult, { readonly failure: Error }>;
+/** What an upstream returned, as opposed to a failure. */
+export type UpstreamResult = Exclude<FanOutResult, { readonly failure: Error }>;
 
 /**
- * Ask several upstreams in parallel, until the deadline, or answer for them out of the cache: each at most once on each lookup
- * interface, but for a `count` that turns out too small. One that has no turn by then, because others that do not answer take
- * every place, has failed and is not asked any more.
+ * Asks several upstreams in parallel, until the deadline, or takes their results from the cache. Each is asked at most once on each
+ * lookup interface, unless a `count` turns out too small. An upstream whose request could not be sent by the deadline, because
+ * requests without a response took every place, has failed and is not asked any more.
  * Never rejects: a failed upstream is part of the result (draft 4.4: report the union of what there is).
  */
 export async function fanOut(
@@ -64,7 +65,7 @@ export async function fanOut(
   return Promise.all(upstreams.map((upstream) => ask(upstream, request, cache)));
 }
 
-/** Both lookups at once: waiting for one to ask the other would take two round trips. */
+/** Asks both lookups at once: one after the other would take two round trips. */
 async function askWithEndpoints(
   upstream: Upstream,
   request: FanOutRequest,
@@ -77,7 +78,7 @@ async function askWithEndpoints(
   ]);
   if ("failure" in resources) return resources;
   if ("failure" in endpoints) {
-    // An RD that turns the query down may still be followed: its links stay unattributed.
+    // An RD may refuse the query on one interface only: then its links stay unattributed.
     const isRefusal = endpoints.failure instanceof UpstreamError && endpoints.failure.code === "UPSTREAM_REFUSED";
     return isRefusal ? resources : { ...resources, endpointsFailure: endpoints.failure };
   }
@@ -85,12 +86,12 @@ async function askWithEndpoints(
   const mayBeOutOfDate = endpoints.origin !== "forwarded" || !endpoints.isWhole;
   if (!mayBeOutOfDate) return joined;
   if (!(await request.inTurns(namesUnknownRegistration(joined.links, joined.endpoints ?? [])))) return joined;
-  // Registered after the endpoints were cached, or beyond the count that was asked for.
+  // Registered after the endpoints were cached, or beyond the requested count.
   const latest = await askOne(upstream, { ...endpointRequest, ignoreCount: true }, cache, { mustValidate: true });
   return "failure" in latest ? joined : join(resources, latest);
 }
 
-function join(resources: Answered, endpoints: Answered): Answered {
+function join(resources: UpstreamResult, endpoints: UpstreamResult): UpstreamResult {
   return {
     ...resources,
     endpoints: endpoints.links,
@@ -116,10 +117,10 @@ async function askOne(
   const { kind, deadline } = request;
   const { items, count } = forwardedItems(upstream, request);
   try {
-    const { answer, ageS, maxAgeS, origin } = await cache.ask(upstream, kind, items, deadline, control);
-    const links = kind === "ep" ? await request.inTurns(withTimePassed(answer.links, ageS)) : answer.links;
-    const isWhole = count === null || answer.received < count;
-    const { losses } = answer;
+    const { result, ageS, maxAgeS, origin } = await cache.ask(upstream, kind, items, deadline, control);
+    const links = kind === "ep" ? await request.inTurns(withTimePassed(result.links, ageS)) : result.links;
+    const isWhole = count === null || result.received < count;
+    const { losses } = result;
     const endpoints = kind === "ep" ? { endpoints: links, areEndpointsWhole: isWhole } : {};
     return { upstream, links, losses, ...endpoints, maxAgeS, isWhole, origin };
   } catch (error) {
@@ -128,12 +129,12 @@ async function askOne(
 }
 
 /**
- * The items for one upstream: the criteria as received, `page`/`count` replaced by a single `count` that reaches to the
- * end of the page asked for, and provenance and age where the upstream generates them, so that rule 1 can be applied.
+ * The query items for one upstream: the criteria as received, `page` and `count` replaced by one `count` that reaches the end
+ * of the requested page, and requests for provenance and age if the upstream has them, so that rule 1 can be applied.
  */
 function forwardedItems(upstream: Upstream, request: FanOutRequest): { items: string[]; count: number | null } {
   const items = request.items.filter((item) => !isPaging(item) && item !== "provenance");
-  const { capabilities } = upstream.status();
+  const { capabilities } = upstream.planning();
   const { page = 0, count } = request.query;
   const needed = count === undefined || request.ignoreCount ? Number.POSITIVE_INFINITY : (page + 1) * count;
   const isPushed = capabilities.paging === "yes" && needed > 0 && needed <= MAX_PUSHED_COUNT;

@@ -2,7 +2,13 @@ import { type Link, parseCriterion, parseLookupQuery } from "@tributary/link-mod
 import { type LookupContext, type LookupRefusal, type LookupResult, lookupScope } from "@tributary/lookup-interface";
 import { createDirectory, type Directory, type LookupInterface } from "@tributary/merge-engine";
 import { type Environment, silentLogger } from "@tributary/runtime";
-import { type Losses, type Upstream, UpstreamError, type UpstreamStatus } from "@tributary/upstream-sync";
+import {
+  type Losses,
+  type Upstream,
+  UpstreamError,
+  type UpstreamPlanning,
+  type UpstreamStatus,
+} from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { createFederatedLookup, type FederatedLookupOptions } from "./federated-lookup.js";
 import { ResponseCache } from "./response-cache.js";
@@ -69,6 +75,13 @@ class AskedUpstream implements Upstream {
 
   status(): UpstreamStatus {
     return { name: this.name, capabilities: this.capabilities, ...this.state } as UpstreamStatus;
+  }
+  planning(): UpstreamPlanning {
+    return { ...this.status(), countsLookups: false };
+  }
+  noteLookup(): void {}
+  copyUnderWay(): Promise<void> | undefined {
+    return undefined;
   }
 
   async ask(kind: LookupInterface, items: readonly string[], _control: { readonly signal?: AbortSignal } = {}) {

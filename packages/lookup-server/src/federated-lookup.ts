@@ -20,7 +20,7 @@ import { ResultUnion } from "./result-union.js";
 /** Collaborators of `createFederatedLookup`. */
 export interface FederatedLookupDeps {
   readonly directory: Directory;
-  /** Asks upstreams, or answers for them. */
+  /** Asks upstreams, or has results of them. */
   readonly cache: ResponseCache;
   /** The upstreams at present, in any order. */
   readonly upstreams: () => readonly Upstream[];
@@ -47,7 +47,7 @@ export interface FederatedLookupOptions {
 export function createFederatedLookup(deps: FederatedLookupDeps, options: FederatedLookupOptions): LookupSource {
   if (!(options.timeoutMs >= 1)) throw new LookupServerError("BAD_OPTIONS", "timeout must be at least 1 ms");
   const lookup = new FederatedLookup(deps, options);
-  return (context) => lookup.answer(context);
+  return (context) => lookup.perform(context);
 }
 
 class FederatedLookup {
@@ -61,11 +61,11 @@ class FederatedLookup {
     this.#union = new ResultUnion(deps);
   }
 
-  answer(context: LookupContext): LookupResult | LookupRefusal | Promise<LookupResult | LookupRefusal> {
+  perform(context: LookupContext): LookupResult | LookupRefusal | Promise<LookupResult | LookupRefusal> {
     if (context.scope === "here") return this.#registeredHere(context);
     const plan = this.#plan(context);
     if (plan.copies.length > 0) return this.#afterCopies(context, plan.copies);
-    return this.#answer(context, plan);
+    return this.#performPlanned(context, plan);
   }
 
   #plan(context: LookupContext): ParticipationPlan {
@@ -76,7 +76,7 @@ class FederatedLookup {
     });
   }
 
-  #answer(
+  #performPlanned(
     context: LookupContext,
     plan: ParticipationPlan,
     timeoutMs = this.#options.timeoutMs,
@@ -111,7 +111,7 @@ class FederatedLookup {
     };
   }
 
-  /** Waits for copies, for part of the deadline, and answers by what is covered then. */
+  /** Waits for copies, for part of the deadline, and plans again with what is covered then. */
   async #afterCopies(context: LookupContext, copies: readonly Promise<void>[]): Promise<LookupResult | LookupRefusal> {
     const startMs = this.#deps.env.clock.nowMs();
     const longestMs = this.#options.timeoutMs * COPY_WAIT_SHARE;
@@ -123,7 +123,7 @@ class FederatedLookup {
       });
     });
     const waitedMs = this.#deps.env.clock.nowMs() - startMs;
-    return this.#answer(context, this.#plan(context), this.#options.timeoutMs - waitedMs);
+    return this.#performPlanned(context, this.#plan(context), this.#options.timeoutMs - waitedMs);
   }
 
   async #askAndUnite(
@@ -157,13 +157,13 @@ class FederatedLookup {
     const missing = [...plan.missing, ...this.#failures(results)];
     const page = paged(context, links);
     const found = { links: page, steps: () => page };
-    const answered = results.flatMap((result) => ("links" in result ? [result] : []));
+    const received = results.flatMap((result) => ("links" in result ? [result] : []));
     if (missing.length > 0)
-      return this.#partial(missing, answered.length > 0 || this.#isAnythingKnown(plan), () => found);
-    const maxAgeS = Math.min(60, ...answered.map((answer) => answer.maxAgeS));
+      return this.#partial(missing, received.length > 0 || this.#isAnythingKnown(plan), () => found);
+    const maxAgeS = Math.min(60, ...received.map(({ maxAgeS }) => maxAgeS));
     return {
       ...found,
-      origin: answered.every(({ origin }) => origin === "cached") ? "cached" : "forwarded",
+      origin: received.every(({ origin }) => origin === "cached") ? "cached" : "forwarded",
       maxAgeS,
     };
   }
@@ -178,7 +178,7 @@ class FederatedLookup {
   #hasSeveralOrigins({ asked }: ParticipationPlan): boolean {
     if (asked.length > 1) return true;
     const { directory } = this.#deps;
-    const sources = new Set(asked.flatMap((upstream) => upstream.status().sources));
+    const sources = new Set(asked.flatMap((upstream) => upstream.planning().sources));
     return directory.sources().some((source) => !sources.has(source) && directory.counts(source).total > 0);
   }
 
@@ -195,7 +195,7 @@ class FederatedLookup {
         const losses = [...result.losses].map(([cause, { count }]) => [cause, count] as const);
         return losses.length === 0 ? [] : [leftOutOf(name, losses)];
       }
-      this.#deps.env.logger.debug("upstream did not answer a lookup", {
+      this.#deps.env.logger.debug("an upstream failed in a lookup", {
         upstream: name,
         error: failure?.message,
       });

@@ -3,30 +3,31 @@ import type { Clock, Timer } from "@tributary/runtime";
 import type { AskedObservation, AskedResult, UnchangedResult, Upstream } from "@tributary/upstream-sync";
 import { COLD_CHECK_MS } from "./constants.js";
 
+/** What is observed, and callbacks. */
 export interface ObservedResultOptions {
   readonly upstream: Upstream;
   readonly kind: LookupInterface;
   readonly items: readonly string[];
-  /** Notifications, besides what `ask` resolves with. */
-  readonly onResult: (answer: AskedResult) => void;
-  /** Whether nobody asks any more. */
+  /** Called with results of notifications, as opposed to those that `ask` resolves with. */
+  readonly onResult: (result: AskedResult) => void;
+  /** Whether the result is no longer in use. */
   readonly isCold: (nowMs: number) => boolean;
-  /** Once, when it is over, for whatever reason. */
+  /** Called once when the observation has ended, for whatever reason. */
   readonly onClosed: () => void;
 }
 
 /**
- * One observation of a lookup at an upstream, kept as long as somebody asks. That notifications come does not prove that all
- * come: what is held is fresh for its Max-Age and no longer, and is then asked for anew.
+ * An observation of a lookup at an upstream, kept as long as its result is in use. Notifications may be lost, so a result is fresh
+ * for its Max-Age only, and is then requested again.
  */
 export class ObservedResult {
   readonly #clock: Clock;
   readonly #options: ObservedResultOptions;
   #observation: AskedObservation | null = null;
-  /** What the upstream was told to be held: what 2.03 is about. */
+  /** The result whose entity tag was sent last: a 2.03 refers to it. */
   #held: AskedResult | undefined;
-  /** Waits for the answer to a registration. */
-  #asked: { resolve(answer: AskedResult): void; reject(error: unknown): void } | null = null;
+  /** Waits for the response to a registration. */
+  #asked: { resolve(result: AskedResult): void; reject(error: unknown): void } | null = null;
   #isClosed = false;
   #timer: Timer;
 
@@ -41,20 +42,20 @@ export class ObservedResult {
   }
 
   /**
-   * Register, or register again (RFC 7641 section 3.3.1). Resolves with the answer to that. Rejects, and closes, when there is
-   * none, or when `signal` aborts before.
+   * Registers, or registers again (RFC 7641 section 3.3.1), and resolves with the response. Without a response, or when `signal`
+   * aborts before, it rejects and closes the observation.
    */
   async ask(held: AskedResult | undefined, signal: AbortSignal): Promise<AskedResult> {
-    const answer = new Promise<AskedResult>((resolve, reject) => {
+    const response = new Promise<AskedResult>((resolve, reject) => {
       this.#asked = { resolve, reject };
     });
-    const abort = (): void => this.#over(signal.reason);
+    const abort = (): void => this.#end(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     try {
       this.#register(held);
-      return await answer;
+      return await response;
     } catch (error) {
-      this.#over(error);
+      this.#end(error);
       throw error;
     } finally {
       signal.removeEventListener("abort", abort);
@@ -62,7 +63,7 @@ export class ObservedResult {
   }
 
   close(): void {
-    this.#over(new Error("the answer is no longer observed"));
+    this.#end(new Error("the result is no longer observed"));
   }
 
   #register(held: AskedResult | undefined): void {
@@ -73,30 +74,30 @@ export class ObservedResult {
     }
     const { upstream, kind, items } = this.#options;
     const listener = {
-      onResult: (answer: AskedResult | UnchangedResult) => this.#answered(answer),
-      onEnd: (error: unknown) => this.#over(error),
+      onResult: (result: AskedResult | UnchangedResult) => this.#received(result),
+      onEnd: (error: unknown) => this.#end(error),
     };
     this.#observation = upstream.observe(kind, items, listener, held?.etag === undefined ? {} : { etag: held.etag });
   }
 
-  #answered(received: AskedResult | UnchangedResult): void {
+  #received(received: AskedResult | UnchangedResult): void {
     if (this.#isClosed) return;
-    const answer = "isUnchanged" in received ? this.#unchanged(received) : received;
-    if (answer === undefined) {
-      this.#over(new Error("what is not held cannot be unchanged"));
+    const result = "isUnchanged" in received ? this.#unchanged(received) : received;
+    if (result === undefined) {
+      this.#end(new Error("a response without a known entity tag cannot be unchanged"));
       return;
     }
     const asked = this.#asked;
     this.#asked = null;
-    if (asked === null) this.#options.onResult(answer);
-    else asked.resolve(answer);
+    if (asked === null) this.#options.onResult(result);
+    else asked.resolve(result);
   }
 
   #unchanged({ maxAgeS }: UnchangedResult): AskedResult | undefined {
     return this.#held === undefined ? undefined : { ...this.#held, maxAgeS };
   }
 
-  #over(error: unknown): void {
+  #end(error: unknown): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#timer.cancel();

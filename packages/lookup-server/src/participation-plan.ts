@@ -11,7 +11,7 @@ export interface MissingPart {
 
 /** How the upstreams take part in one lookup. */
 export interface ParticipationPlan {
-  /** At least one source is answered for by a copy. */
+  /** At least one source is covered by a copy. */
   isAnyCovered: boolean;
   /** False: an upstream has to be informed of each lookup, so that the result must not be cached. */
   isCacheable: boolean;
@@ -39,19 +39,19 @@ export function planParticipation({ query, scope }: LookupContext, parts: PlanPa
     isCacheable: true,
   };
   for (const upstream of parts.upstreams) {
-    const status = upstream.status();
-    const part = participation(status, query.criteria);
-    if (upstream.noteLookup !== undefined) {
+    const planning = upstream.planning();
+    const part = participation(planning, query.criteria);
+    if (planning.countsLookups) {
       upstream.noteLookup(query.criteria);
       plan.isCacheable = false;
     }
     if (part === "copy" || part === "lossy-copy") plan.isAnyCovered = true;
-    if (part === "lossy-copy") plan.missing.push(leftOutOf(upstream.name, status.leftOut));
+    if (part === "lossy-copy") plan.missing.push(leftOutOf(upstream.name, planning.leftOut));
     // Proxies that follow each other would ask each other without end.
-    else if (part === "ask" && status.isTier && scope === "directories") plan.missing.push(absent(upstream.name));
+    else if (part === "ask" && planning.isTier && scope === "directories") plan.missing.push(absent(upstream.name));
     else if (part === "ask") {
       plan.asked.push(upstream);
-      const copy = upstream.copyUnderWay?.(query.criteria);
+      const copy = upstream.copyUnderWay(query.criteria);
       if (copy !== undefined) plan.copies.push(copy);
     } else if (part === "missing") plan.missing.push(absent(upstream.name));
   }

@@ -1,7 +1,14 @@
 import type { LookupInterface } from "@tributary/merge-engine";
 import { silentLogger } from "@tributary/runtime";
 import { createVirtualClock } from "@tributary/runtime/testing";
-import type { AskedListener, AskedResult, UnchangedResult, Upstream, UpstreamStatus } from "@tributary/upstream-sync";
+import type {
+  AskedListener,
+  AskedResult,
+  UnchangedResult,
+  Upstream,
+  UpstreamPlanning,
+  UpstreamStatus,
+} from "@tributary/upstream-sync";
 import { UpstreamError } from "@tributary/upstream-sync";
 import { describe, expect, test } from "vitest";
 import { ResponseCache, type ResponseCacheOptions } from "./response-cache.js";
@@ -45,6 +52,11 @@ class VersionedUpstream implements Upstream {
   status(): UpstreamStatus {
     return { name: this.name, replicates: this.coverage } as UpstreamStatus;
   }
+  planning(): UpstreamPlanning {
+    return { ...this.status(), countsLookups: false };
+  }
+  noteLookup(): void {}
+  copyUnderWay(): undefined {}
 
   async ask(
     _kind: LookupInterface,
@@ -56,7 +68,7 @@ class VersionedUpstream implements Upstream {
       signal?.addEventListener("abort", () => reject(new UpstreamError("UPSTREAM_TIMEOUT", "given up")));
     });
     if (this.gate !== null) await Promise.race([this.gate, aborted]);
-    if (this.isDown) throw new UpstreamError("UPSTREAM_TIMEOUT", "no answer");
+    if (this.isDown) throw new UpstreamError("UPSTREAM_TIMEOUT", "no response");
     return this.answerTo(etag?.[0]);
   }
 
@@ -71,7 +83,7 @@ class VersionedUpstream implements Upstream {
       registration.etags.push(held?.[0]);
       queueMicrotask(() => {
         if (registration.isClosed) return;
-        if (this.isDown) return listener.onEnd(new UpstreamError("UPSTREAM_TIMEOUT", "no answer"));
+        if (this.isDown) return listener.onEnd(new UpstreamError("UPSTREAM_TIMEOUT", "no response"));
         listener.onResult(this.answerTo(held?.[0]));
         if (!this.isObservable) listener.onEnd(new UpstreamError("UPSTREAM_REFUSED", "not-observable"));
       });
@@ -111,14 +123,14 @@ function setUp(options: Partial<ResponseCacheOptions> = {}) {
   );
   const upstream = new VersionedUpstream();
   const ask = async (items: readonly string[] = [], signal = new AbortController().signal) => {
-    const { answer, ...rest } = await cache.ask(upstream, "ep", items, signal);
-    return { ...rest, target: answer.links[0]?.target };
+    const { result, ...rest } = await cache.ask(upstream, "ep", items, signal);
+    return { ...rest, target: result.links[0]?.target };
   };
   return { clock, cache, upstream, ask };
 }
 
 describe("freshness", () => {
-  test("CAC-01 an identical lookup within Max-Age is answered without a request, with what is left of it", async () => {
+  test("CAC-01 an identical lookup within Max-Age needs no request, and has the rest of it", async () => {
     const { clock, upstream, ask } = setUp();
     expect(await ask(["d=f1"])).toEqual({ target: "coap://a/1", ageS: 0, maxAgeS: 60, origin: "forwarded" });
     upstream.version = 2;
@@ -141,7 +153,7 @@ describe("freshness", () => {
     expect(upstream.asked.map(({ items }) => items)).toEqual([first, second]);
   });
 
-  test("an answer with Max-Age 0 is not kept fresh", async () => {
+  test("a result with Max-Age 0 is not kept fresh", async () => {
     const { upstream, ask } = setUp();
     upstream.maxAgeS = 0;
     await ask();
@@ -149,7 +161,7 @@ describe("freshness", () => {
     expect(upstream.asked).toHaveLength(2);
   });
 
-  test("what an upstream answers that is being copied as a whole is not kept", async () => {
+  test("results of an upstream that is being copied as a whole are not cached", async () => {
     const { upstream, ask } = setUp();
     upstream.coverage = [[]];
     await ask();
@@ -162,8 +174,8 @@ describe("freshness", () => {
     await ask();
     const second = new VersionedUpstream();
     second.version = 7;
-    const { answer } = await cache.ask(second, "ep", [], new AbortController().signal);
-    expect(answer.links[0]?.target).toBe("coap://a/7");
+    const { result } = await cache.ask(second, "ep", [], new AbortController().signal);
+    expect(result.links[0]?.target).toBe("coap://a/7");
     expect(upstream.asked).toHaveLength(1);
   });
 });
@@ -181,7 +193,7 @@ describe("validation (RFC 7252 section 5.6.2)", () => {
     expect(Object.fromEntries(cache.outcomes)).toEqual({ fetched: 1, revalidated: 1, hit: 1 });
   });
 
-  test("another answer replaces it", async () => {
+  test("another result replaces it", async () => {
     const { clock, upstream, ask } = setUp();
     await ask();
     await clock.advance(60_000);
@@ -189,7 +201,7 @@ describe("validation (RFC 7252 section 5.6.2)", () => {
     expect(await ask()).toMatchObject({ target: "coap://a/2" });
   });
 
-  test("an RD without ETags is asked for the whole answer", async () => {
+  test("an RD without ETags is asked for the whole result", async () => {
     const { clock, upstream, ask } = setUp();
     upstream.hasEtag = false;
     await ask();
@@ -199,7 +211,7 @@ describe("validation (RFC 7252 section 5.6.2)", () => {
   });
 });
 
-describe("an upstream that does not answer", () => {
+describe("an upstream that does not respond", () => {
   test("CAC-04 fails the lookup once Max-Age is over", async () => {
     const { clock, upstream, ask } = setUp();
     await ask();
@@ -207,10 +219,10 @@ describe("an upstream that does not answer", () => {
     await clock.advance(59_000);
     expect(await ask()).toMatchObject({ origin: "cached" });
     await clock.advance(1_000);
-    await expect(ask()).rejects.toThrow("no answer");
+    await expect(ask()).rejects.toThrow("no response");
   });
 
-  test("is answered for with what is stale, where configured, for so long and no longer", async () => {
+  test("is replaced by its stale result, if configured, for that time and no longer", async () => {
     const { clock, cache, upstream, ask } = setUp({ staleMs: 300_000 });
     await ask();
     upstream.isDown = true;
@@ -219,11 +231,11 @@ describe("an upstream that does not answer", () => {
     await clock.advance(299_000);
     expect(await ask()).toMatchObject({ origin: "stale" });
     await clock.advance(1_000);
-    await expect(ask()).rejects.toThrow("no answer");
+    await expect(ask()).rejects.toThrow("no response");
     expect(Object.fromEntries(cache.outcomes)).toEqual({ fetched: 1, failed: 3, stale: 2 });
   });
 
-  test("is not asked for each lookup that a stale answer will do for, and asked again soon", async () => {
+  test("is not asked for each lookup that a stale result is enough for, and soon asked again", async () => {
     const { clock, upstream, ask } = setUp({ staleMs: 300_000 });
     await ask();
     upstream.isDown = true;
@@ -255,7 +267,7 @@ describe("identical lookups at the same time", () => {
     expect(cache.tableSizes()["forwarded-requests"]).toBe(0);
   });
 
-  test("one that gives up leaves the request to the others; when all have, it is given up", async () => {
+  test("a caller that gives up leaves the request to the others; the last one ends it", async () => {
     const { cache, upstream, ask } = setUp();
     upstream.gate = new Promise(() => {});
     const [first, second] = [new AbortController(), new AbortController()];
@@ -298,7 +310,7 @@ describe("what is asked for often is observed (RFC 7641)", () => {
     return { ...all, registration: all.upstream.registrations[0] as Registration };
   }
 
-  test("a change is answered at once, without a request", async () => {
+  test("a change is served at once, without a request", async () => {
     const { cache, upstream, ask, registration } = await observed();
     upstream.version = 2;
     registration.listener.onResult(upstream.answerTo(undefined));
@@ -307,7 +319,7 @@ describe("what is asked for often is observed (RFC 7641)", () => {
     expect(cache.outcomes.get("notified")).toBe(1);
   });
 
-  test("CAC-06 with a notification lost, the answer is stale after its Max-Age, and observed anew", async () => {
+  test("CAC-06 with a notification lost, the result is stale after its Max-Age, and observed again", async () => {
     const { clock, upstream, ask, registration } = await observed();
     upstream.version = 2;
     await askTimes(4, ask);
@@ -317,7 +329,7 @@ describe("what is asked for often is observed (RFC 7641)", () => {
     expect(upstream.registrations).toHaveLength(1);
   });
 
-  test("CAC-06 an observation that the upstream ends is made anew when the answer is stale", async () => {
+  test("CAC-06 an observation that the upstream ends is made again when the result is stale", async () => {
     const { clock, cache, upstream, ask, registration } = await observed();
     registration.listener.onEnd(new UpstreamError("UPSTREAM_TIMEOUT", "gone"));
     expect(cache.tableSizes()["observed-answers"]).toBe(0);
@@ -328,12 +340,12 @@ describe("what is asked for often is observed (RFC 7641)", () => {
     expect(upstream.open).toHaveLength(1);
   });
 
-  test("a refresh that is not answered fails the lookup and ends the observation", async () => {
+  test("a refresh without a response fails the lookup and ends the observation", async () => {
     const { clock, cache, upstream, ask } = await observed();
     await askTimes(4, ask);
     upstream.isDown = true;
     await clock.advance(60_000);
-    await expect(ask()).rejects.toThrow("no answer");
+    await expect(ask()).rejects.toThrow("no response");
     expect(cache.tableSizes()["observed-answers"]).toBe(0);
   });
 
@@ -348,7 +360,7 @@ describe("what is asked for often is observed (RFC 7641)", () => {
     expect(cache.tableSizes()["observed-answers"]).toBe(0);
   });
 
-  test("what nobody asks for any more is not observed for ever", async () => {
+  test("a result that is no longer used is not observed for ever", async () => {
     const { clock, upstream, registration } = await observed();
     await clock.advance(180_000);
     expect(registration.isClosed).toBe(true);
@@ -374,14 +386,14 @@ describe("what is asked for often is observed (RFC 7641)", () => {
 });
 
 describe("bounds", () => {
-  test("the answer that was used least recently makes room", async () => {
+  test("the least recently used result makes room", async () => {
     const { cache, upstream, ask } = setUp({ entries: 2 });
     for (const name of ["ep=a", "ep=b", "ep=a", "ep=c", "ep=a", "ep=b"]) await ask([name]);
     expect(upstream.asked.map(({ items }) => items[0])).toEqual(["ep=a", "ep=b", "ep=c", "ep=b"]);
     expect(cache.tableSizes()["cached-answers"]).toBe(2);
   });
 
-  test("answers take no more memory than allowed", async () => {
+  test("results take no more memory than allowed", async () => {
     const { cache, ask } = setUp({ entries: 10_000, bytes: 65_536 });
     for (let index = 0; index < 1000; index++) await ask([`ep=n${index}`]);
     const sizes = cache.tableSizes();

@@ -1,5 +1,5 @@
 import type { LookupInterface } from "@tributary/merge-engine";
-import type { Environment } from "@tributary/runtime";
+import { addCount, type Environment } from "@tributary/runtime";
 import type { AskedResult, Upstream } from "@tributary/upstream-sync";
 import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";
@@ -8,69 +8,69 @@ import { FAILURE_PAUSE_MS, LINK_WEIGHT_FACTOR } from "./constants.js";
 import { LookupServerError } from "./errors.js";
 import { ObservedResult } from "./observed-result.js";
 
-/** Bounds of the answers that are kept, and how they are kept fresh. */
+/** Bounds of the cache, and how results are kept fresh. */
 export interface ResponseCacheOptions {
-  /** Requests to upstreams under way at once over all lookups; 1 or more. */
+  /** Concurrent requests to upstreams over all lookups; 1 or more. */
   readonly concurrency: number;
-  /** Answers kept at once; 0: none, but identical lookups under way still share one request. */
+  /** Results in the cache; 0: none, but identical lookups at the same time are still coalesced. */
   readonly entries: number;
-  /** Memory for them, bytes, roughly. */
+  /** Approximate memory for them, bytes. */
   readonly bytes: number;
-  /** How long past its Max-Age an answer is served while its upstream does not answer, ms; 0: not at all (draft 4.3.1). */
+  /** Time past its Max-Age for which a result is served while its upstream does not respond, ms; 0: none (draft 4.3.1). */
   readonly staleMs: number;
-  /** An answer served so many times within its Max-Age is observed from then on (RFC 7641); 0: none is. */
+  /** A result that is served so often within its Max-Age is observed from then on (RFC 7641); 0: none is. */
   readonly observeAfter: number;
-  /** Observations at once, over all upstreams; the one that was used least recently makes room. */
+  /** Concurrent observations over all upstreams; the least recently used one makes room. */
   readonly observations: number;
 }
 
-/** What one lookup got out of the cache. */
+/** A result as the cache returns it. */
 export interface CacheResult {
-  readonly answer: AskedResult;
-  /** Time since it was got or confirmed, s. */
+  readonly result: AskedResult;
+  /** Time since it was received or validated, s. */
   readonly ageS: number;
-  /** What is left of its Max-Age, s (RFC 7252 section 5.6.1). */
+  /** Rest of its Max-Age, s (RFC 7252 section 5.6.1). */
   readonly maxAgeS: number;
-  /** `cached`: no request was made. `stale`: past its Max-Age, and the upstream does not answer. */
+  /** `cached`: no request was made. `stale`: past its Max-Age, and the upstream does not respond. */
   readonly origin: "forwarded" | "cached" | "stale";
 }
 
-/** What one lookup wants of the cache. */
+/** How one lookup uses the cache. */
 export interface CacheControl {
-  /** Something else tells more than what is held: ask again, although it is fresh (RFC 7252 section 5.6.2). */
+  /** Validates a fresh result too (RFC 7252 section 5.6.2): something else shows that it is out of date. */
   readonly mustValidate?: boolean;
 }
 
 /**
- * What became of lookups and requests. `hit` and `stale` were answered without a request, `shared` by that of another;
- * requests were `fetched`, `revalidated` (2.03) or `failed`; `notified`: an observed answer changed.
+ * Outcomes of lookups and requests. `hit` and `stale` needed no request, `shared` used that of another lookup; requests were
+ * `fetched`, `revalidated` (2.03) or `failed`; `notified`: an observed result changed.
  */
 export type CacheOutcome = "hit" | "shared" | "stale" | "fetched" | "revalidated" | "notified" | "failed";
 
 interface Entry {
   readonly upstream: Upstream;
-  answer: AskedResult;
-  freshUntilMs: number;
-  /** Times that it was served since it was got. */
+  readonly result: AskedResult;
+  readonly freshUntilMs: number;
+  /** How often it was served since it was received. */
   hits: number;
   lastHitMs: number;
-  /** After a failure: until then the upstream is not asked again for this. */
+  /** After a failure, the upstream is not asked again for this before then. */
   pausedUntilMs: number;
-  watch: ObservedResult | null;
+  observed: ObservedResult | null;
 }
 
 /**
- * Answers of upstreams to forwarded lookups (draft 4.2; RFC 7252 section 5.6): served until their Max-Age is over, then
- * validated by their ETag; identical lookups share one request; what is asked for often is observed.
+ * Cache of results of upstreams (draft 4.2; RFC 7252 section 5.6). A result is served while it is fresh, then validated by its ETag;
+ * identical lookups are coalesced; a result that is requested often is observed.
  */
 export class ResponseCache {
   readonly #env: Environment;
   readonly #limit: LimitFunction;
   readonly #options: ResponseCacheOptions;
   readonly #entries: LRUCache<string, Entry> | null;
-  readonly #underWay = new Map<string, CoalescedRequest<Entry>>();
-  /** In the order of their use. */
-  readonly #watches = new Set<ObservedResult>();
+  readonly #pending = new Map<string, CoalescedRequest<Entry>>();
+  /** The least recently used one first. */
+  readonly #observed = new Set<ObservedResult>();
   readonly #outcomes = new Map<CacheOutcome, number>();
 
   /** @throws {LookupServerError} `BAD_OPTIONS` */
@@ -85,14 +85,14 @@ export class ResponseCache {
         : new LRUCache({
             max: options.entries,
             maxSize: options.bytes,
-            sizeCalculation: ({ answer }, key) => weightOf(answer, key),
+            sizeCalculation: ({ result }, key) => weightOf(result, key),
             dispose: (entry, _key, reason) => {
-              if (reason !== "set") entry.watch?.close();
+              if (reason !== "set") entry.observed?.close();
             },
           });
   }
 
-  /** Monotonic. */
+  /** How often each outcome occurred. Never goes back. */
   get outcomes(): ReadonlyMap<CacheOutcome, number> {
     return this.#outcomes;
   }
@@ -102,12 +102,12 @@ export class ResponseCache {
     return {
       "cached-answers": this.#entries?.size ?? 0,
       "cached-bytes": this.#entries?.calculatedSize ?? 0,
-      "observed-answers": this.#watches.size,
-      "forwarded-requests": this.#underWay.size,
+      "observed-answers": this.#observed.size,
+      "forwarded-requests": this.#pending.size,
     };
   }
 
-  /** The answer of `upstream`, kept or asked for until `signal` aborts. @throws {UpstreamError} and what aborted. */
+  /** Returns the result of `upstream`, from the cache or by a request until `signal` aborts. @throws {UpstreamError} and the reason of the signal. */
   async ask(
     upstream: Upstream,
     kind: LookupInterface,
@@ -121,27 +121,27 @@ export class ResponseCache {
     if (held !== undefined && nowMs < held.freshUntilMs && !mustValidate) return this.#serve(held, nowMs, "cached");
     if (held !== undefined && nowMs < held.pausedUntilMs && this.#mayServeStale(held, nowMs))
       return this.#serve(held, nowMs, "stale");
-    const known = this.#underWay.get(key);
-    const isShared = known !== undefined && !known.isAbandoned;
-    if (isShared) this.#count("shared");
-    const shared = isShared ? known : this.#refresh(key, { upstream, kind, items, held });
+    const known = this.#pending.get(key);
+    const isCoalesced = known !== undefined && !known.isAbandoned;
+    if (isCoalesced) this.#count("shared");
+    const request = isCoalesced ? known : this.#refresh(key, { upstream, kind, items, held });
     try {
-      return this.#serve(await shared.join(signal), this.#env.clock.nowMs(), "forwarded");
+      return this.#serve(await request.join(signal), this.#env.clock.nowMs(), "forwarded");
     } catch (error) {
-      return this.#servedAnyway(held, error);
+      return this.#serveStale(held, error);
     }
   }
 
   /** Ends all observations of the cache. */
   close(): void {
-    for (const watch of [...this.#watches]) watch.close();
+    for (const one of [...this.#observed]) one.close();
     this.#entries?.clear();
   }
 
   #held(key: string, upstream: Upstream): Entry | undefined {
     const entry = this.#entries?.get(key);
     if (entry === undefined || entry.upstream === upstream) return entry;
-    // Another upstream has the name now.
+    // The name belongs to another upstream now.
     this.#entries?.delete(key);
     return undefined;
   }
@@ -149,18 +149,18 @@ export class ResponseCache {
   #serve(entry: Entry, nowMs: number, origin: CacheResult["origin"]): CacheResult {
     entry.hits++;
     entry.lastHitMs = nowMs;
-    if (entry.watch !== null && this.#watches.delete(entry.watch)) this.#watches.add(entry.watch);
+    if (entry.observed !== null && this.#observed.delete(entry.observed)) this.#observed.add(entry.observed);
     if (origin !== "forwarded") this.#count(origin === "cached" ? "hit" : "stale");
-    const { answer, freshUntilMs } = entry;
+    const { result, freshUntilMs } = entry;
     const leftS = (freshUntilMs - nowMs) / 1000;
-    return { answer, ageS: answer.maxAgeS - leftS, maxAgeS: Math.max(0, leftS), origin };
+    return { result, ageS: result.maxAgeS - leftS, maxAgeS: Math.max(0, leftS), origin };
   }
 
   #mayServeStale(entry: Entry, nowMs: number): boolean {
     return nowMs < entry.freshUntilMs + this.#options.staleMs;
   }
 
-  #servedAnyway(held: Entry | undefined, error: unknown): CacheResult {
+  #serveStale(held: Entry | undefined, error: unknown): CacheResult {
     const nowMs = this.#env.clock.nowMs();
     if (held === undefined || !this.#mayServeStale(held, nowMs)) throw error;
     held.pausedUntilMs = nowMs + FAILURE_PAUSE_MS;
@@ -168,7 +168,7 @@ export class ResponseCache {
   }
 
   #refresh(key: string, asked: AskedOfUpstream): CoalescedRequest<Entry> {
-    const shared: CoalescedRequest<Entry> = new CoalescedRequest(async (signal) => {
+    const request: CoalescedRequest<Entry> = new CoalescedRequest(async (signal) => {
       try {
         return await this.#limit(() => {
           signal.throwIfAborted();
@@ -178,21 +178,21 @@ export class ResponseCache {
         this.#count("failed");
         throw error;
       } finally {
-        if (this.#underWay.get(key) === shared) this.#underWay.delete(key);
+        if (this.#pending.get(key) === request) this.#pending.delete(key);
       }
     });
-    this.#underWay.set(key, shared);
-    return shared;
+    this.#pending.set(key, request);
+    return request;
   }
 
   async #fetch(key: string, asked: AskedOfUpstream, signal: AbortSignal): Promise<Entry> {
     const { held } = asked;
-    const answer =
+    const result =
       held !== undefined && this.#isFrequent(held)
-        ? await this.#watchOf(key, asked, held).ask(held.answer, signal)
+        ? await this.#observe(key, asked, held).ask(held.result, signal)
         : await this.#get(asked, signal);
-    this.#count(answer.etag !== undefined && answer.etag === held?.answer.etag ? "revalidated" : "fetched");
-    return this.#keep(key, asked, answer);
+    this.#count(result.etag !== undefined && result.etag === held?.result.etag ? "revalidated" : "fetched");
+    return this.#keep(key, asked, result);
   }
 
   #isFrequent({ hits }: Entry): boolean {
@@ -201,68 +201,68 @@ export class ResponseCache {
   }
 
   async #get({ upstream, kind, items, held }: AskedOfUpstream, signal: AbortSignal): Promise<AskedResult> {
-    held?.watch?.close();
-    const etag = held?.answer.etag;
+    held?.observed?.close();
+    const etag = held?.result.etag;
     const received = await upstream.ask(kind, items, { signal, ...(etag === undefined ? {} : { etag }) });
     if (!("isUnchanged" in received)) return received;
-    if (held === undefined) throw new Error("what is not held cannot be unchanged");
-    return { ...held.answer, maxAgeS: received.maxAgeS };
+    if (held === undefined) throw new Error("a response without a known entity tag cannot be unchanged");
+    return { ...held.result, maxAgeS: received.maxAgeS };
   }
 
-  /** The request that refreshes an answer is the registration at the same time: observing costs none of its own. */
-  #watchOf(key: string, asked: AskedOfUpstream, held: Entry): ObservedResult {
-    if (held.watch !== null) return held.watch;
-    const [oldest] = this.#watches.size >= this.#options.observations ? this.#watches : [];
+  /** The request that refreshes a result also registers the observation, so observing costs no request of its own. */
+  #observe(key: string, asked: AskedOfUpstream, held: Entry): ObservedResult {
+    if (held.observed !== null) return held.observed;
+    const [oldest] = this.#observed.size >= this.#options.observations ? this.#observed : [];
     oldest?.close();
-    const watch: ObservedResult = new ObservedResult(this.#env.clock, {
+    const observed: ObservedResult = new ObservedResult(this.#env.clock, {
       ...asked,
-      onResult: (answer) => {
+      onResult: (result) => {
         this.#count("notified");
-        this.#keep(key, asked, answer);
+        this.#keep(key, asked, result);
       },
       isCold: (nowMs) => this.#isCold(key, nowMs),
       onClosed: () => {
-        this.#watches.delete(watch);
-        for (const entry of [held, this.#entries?.peek(key)]) if (entry?.watch === watch) entry.watch = null;
+        this.#observed.delete(observed);
+        for (const entry of [held, this.#entries?.peek(key)]) if (entry?.observed === observed) entry.observed = null;
       },
     });
-    this.#watches.add(watch);
-    held.watch = watch;
-    return watch;
+    this.#observed.add(observed);
+    held.observed = observed;
+    return observed;
   }
 
   #isCold(key: string, nowMs: number): boolean {
     const entry = this.#entries?.peek(key);
-    return entry === undefined || nowMs - entry.lastHitMs > entry.answer.maxAgeS * 1000;
+    return entry === undefined || nowMs - entry.lastHitMs > entry.result.maxAgeS * 1000;
   }
 
-  #keep(key: string, { upstream, held }: AskedOfUpstream, answer: AskedResult): Entry {
+  #keep(key: string, { upstream, held }: AskedOfUpstream, result: AskedResult): Entry {
     const nowMs = this.#env.clock.nowMs();
     const before = this.#entries?.peek(key) ?? held;
     const entry: Entry = {
       upstream,
-      answer,
-      freshUntilMs: nowMs + answer.maxAgeS * 1000,
+      result,
+      freshUntilMs: nowMs + result.maxAgeS * 1000,
       hits: 0,
       lastHitMs: before?.lastHitMs ?? nowMs,
       pausedUntilMs: 0,
-      watch: before?.watch ?? null,
+      observed: before?.observed ?? null,
     };
     if (isKept(upstream)) this.#entries?.set(key, entry);
     return entry;
   }
 
   #count(outcome: CacheOutcome): void {
-    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+    addCount(this.#outcomes, outcome);
   }
 }
 
 /**
- * An upstream that is being copied as a whole is asked only until that is done: what it answers meanwhile must not be older
- * than what its replica shows right after.
+ * Whether results of an upstream may be cached. One that is being copied as a whole is asked only until the copy is complete, and
+ * must not be shown in an older state then.
  */
 function isKept(upstream: Upstream): boolean {
-  return upstream.status().replicates.every((filter) => filter.length > 0);
+  return upstream.planning().replicates.every((filter) => filter.length > 0);
 }
 
 interface AskedOfUpstream {
@@ -272,7 +272,7 @@ interface AskedOfUpstream {
   readonly held: Entry | undefined;
 }
 
-/** The order of the items counts (RFC 7252 section 5.6: the cache key is made of all options); lengths keep them apart. */
+/** The cache key: all items in their order (RFC 7252 section 5.6), with their lengths, so that different items never look alike. */
 function keyOf(upstream: string, kind: LookupInterface, items: readonly string[]): string {
   return `${kind} ${upstream} ${items.map((item) => `${item.length}:${item}`).join("")}`;
 }

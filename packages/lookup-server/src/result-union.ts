@@ -3,7 +3,7 @@ import type { LookupContext } from "@tributary/lookup-interface";
 import type { Directory, LookupOptions, SourcedRenewal } from "@tributary/merge-engine";
 import type { Environment } from "@tributary/runtime";
 import { LINKS_PER_STEP } from "./constants.js";
-import type { FanOutResult } from "./fan-out.js";
+import type { FanOutResult, UpstreamResult } from "./fan-out.js";
 import { forEachInSteps, inSteps } from "./in-steps.js";
 import { LargeMap } from "./large-map.js";
 import { type Contribution, type KnownEndpoint, reportedAgeS, unionInSteps } from "./union.js";
@@ -12,9 +12,6 @@ export interface ResultUnionDeps {
   readonly directory: Directory;
   readonly env: Environment;
 }
-
-/** What an upstream returned, as opposed to a failure. */
-type UpstreamResult = Extract<FanOutResult, { readonly links: readonly Link[] }>;
 
 /** Unites the results of upstreams with what the directory has of all others. */
 export class ResultUnion {
@@ -49,7 +46,7 @@ export class ResultUnion {
 
   /** What the directory has of all sources except those of upstreams that returned a result. */
   *#copied(context: LookupContext, results: readonly UpstreamResult[], nowMs: number): Generator<void, Contribution> {
-    const asked = new Set(results.flatMap(({ upstream }) => upstream.status().sources));
+    const asked = new Set(results.flatMap(({ upstream }) => upstream.planning().sources));
     const sources = new Set(this.#directory.sources().filter((source) => !asked.has(source)));
     const { kind, query, request } = context;
     // Provenance is needed here, and dropped at the end unless the client asked for it.
@@ -89,7 +86,7 @@ export class ResultUnion {
     results: readonly UpstreamResult[],
   ): Generator<void, (ep: string, d: string | undefined, renewal: SourcedRenewal) => boolean> {
     const bySource = new Map(
-      results.flatMap((result) => result.upstream.status().sources.map((source) => [source, result])),
+      results.flatMap((result) => result.upstream.planning().sources.map((source) => [source, result])),
     );
     const contributed = new LargeMap<true>();
     for (const { endpoints = [] } of contributions)

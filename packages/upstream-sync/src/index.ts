@@ -21,6 +21,7 @@ export type {
   UpstreamMode,
   UpstreamOptions,
   UpstreamPhase,
+  UpstreamPlanning,
   UpstreamStatus,
 } from "./types.js";
 export { createUpstream } from "./upstream.js";

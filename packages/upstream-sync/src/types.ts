@@ -212,6 +212,17 @@ export interface AskedObservation {
   close(): void;
 }
 
+/** What a lookup has to know of an upstream. Cheap to get, unlike the report of `status`. */
+export interface UpstreamPlanning
+  extends Pick<
+    UpstreamStatus,
+    "phase" | "mode" | "isTier" | "isComplete" | "coverage" | "replicates" | "lossyCoverage" | "sources" | "leftOut"
+  > {
+  readonly capabilities: Pick<CapabilityReport, "endpointLookup" | "paging" | "provenance" | "lifetimeAge">;
+  /** It decides by the lookups that take place what to copy (mode `auto`), so it has to know of each. */
+  readonly countsLookups: boolean;
+}
+
 /** One followed RD. The shell of the state machine. */
 export interface Upstream {
   readonly name: string;
@@ -219,6 +230,8 @@ export interface Upstream {
   start(): void;
   /** Returns the state of the upstream for operators. */
   status(): UpstreamStatus;
+  /** Returns the state of the upstream for lookups. */
+  planning(): UpstreamPlanning;
   /** Ask the RD directly (mode forward, or outside the coverage), unless it still is what `etag` names. @throws {UpstreamError} */
   ask(
     kind: LookupInterface,
@@ -236,9 +249,9 @@ export interface Upstream {
    * Resolves when the copy that will cover these criteria is complete or given up; undefined when there is none under way that
    * is worth waiting for.
    */
-  copyUnderWay?(criteria: readonly Criterion[]): Promise<void> | undefined;
-  /** A lookup with these criteria takes place, wherever its answer comes from. */
-  noteLookup?(criteria: readonly Criterion[]): void;
+  copyUnderWay(criteria: readonly Criterion[]): Promise<void> | undefined;
+  /** Takes note of a lookup with these criteria, wherever its result comes from. */
+  noteLookup(criteria: readonly Criterion[]): void;
   /** Called after each change of status; returns the unsubscribe function. */
   onStatus(listener: (status: UpstreamStatus) => void): () => void;
   /** What one that takes its place for the same RD can go on from. Before `close`. */

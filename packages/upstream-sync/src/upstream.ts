@@ -39,6 +39,7 @@ import type {
   UpstreamDeps,
   UpstreamOptions,
   UpstreamPhase,
+  UpstreamPlanning,
   UpstreamStatus,
 } from "./types.js";
 import { accountOf, UpstreamReplica } from "./upstream-copy.js";
@@ -61,6 +62,10 @@ const UNKNOWN: CapabilityReport = {
 
 type CloseOptions = Parameters<Upstream["close"]>[0] & object;
 
+/** One empty conjunction. */
+const EVERYTHING: UpstreamStatus["coverage"] = [[]];
+const NOTHING_LEFT_OUT: UpstreamStatus["leftOut"] = new Map();
+
 /** Not aborted. */
 const NEVER = new AbortController().signal;
 
@@ -69,6 +74,7 @@ class UpstreamShell implements Upstream {
   readonly name: string;
   readonly #deps: UpstreamDeps;
   readonly #options: UpstreamOptions;
+  readonly #sources: readonly string[];
   readonly #remarks = new Remarks();
   readonly #leftOut = new LeftOut({
     appeared: (cause, loss) => this.#noteLoss(cause, loss),
@@ -105,6 +111,7 @@ class UpstreamShell implements Upstream {
     this.name = options.name;
     this.#deps = deps;
     this.#options = options;
+    this.#sources = [options.name];
     this.#notFound = new NotFoundMeaning(deps.env);
     this.#goOnFrom(deps.handover);
     this.#names = this.#ownNames(null);
@@ -257,25 +264,16 @@ class UpstreamShell implements Upstream {
 
   status(): UpstreamStatus {
     const { name } = this;
-    const { uri, mode, filters, isTier = false } = this.#options;
-    const replicates = mode === "replicate" ? (filters.length === 0 ? [[]] : filters) : [];
-    const isComplete = mode === "replicate" && this.#wasComplete && this.#phase !== "refused";
-    const coverage = isComplete ? replicates : [];
-    this.#asked.expire(this.#now());
+    const { uri } = this.#options;
+    const { countsLookups: _, ...planning } = this.planning();
     const lagMs = this.#follower?.lagMs;
     const lastError = this.#lastError;
     return {
       name,
       uri,
-      mode,
-      isTier,
-      phase: this.#phase,
+      ...planning,
       method: this.#follower?.method ?? "none",
-      isComplete,
       wasTried: this.#wasTried,
-      coverage,
-      replicates,
-      sources: [name],
       registrations: this.#deps.directory.counts(name).total,
       ...(this.#lastChangeMs === undefined ? {} : { lastChangeMs: this.#lastChangeMs }),
       ...(this.#lastContactMs === undefined ? {} : { lastContactMs: this.#lastContactMs }),
@@ -284,10 +282,45 @@ class UpstreamShell implements Upstream {
       capabilities: { ...this.#capabilities, remarks: this.#remarks.list() },
       ...(lastError === undefined ? {} : { lastError }),
       attempts: this.#attempts,
-      leftOut: this.#leftOut.counts(),
-      lossyCoverage: this.#leftOut.isEmpty ? [] : coverage,
       rejected: this.#leftOut.total,
     };
+  }
+
+  planning(): UpstreamPlanning {
+    const { mode, isTier = false } = this.#options;
+    this.#asked.expire(this.#now());
+    const coverage = this.#coverage();
+    return {
+      phase: this.#phase,
+      mode,
+      isTier,
+      isComplete: this.#isComplete,
+      coverage,
+      replicates: this.#replicates(),
+      lossyCoverage: this.#leftOut.isEmpty ? [] : coverage,
+      sources: this.#sources,
+      leftOut: this.#leftOut.isEmpty ? NOTHING_LEFT_OUT : this.#leftOut.counts(),
+      capabilities: this.#capabilities,
+      countsLookups: false,
+    };
+  }
+
+  noteLookup(): void {}
+
+  copyUnderWay(): undefined {}
+
+  get #isComplete(): boolean {
+    return this.#options.mode === "replicate" && this.#wasComplete && this.#phase !== "refused";
+  }
+
+  #replicates(): UpstreamStatus["replicates"] {
+    const { mode, filters } = this.#options;
+    if (mode !== "replicate") return [];
+    return filters.length === 0 ? EVERYTHING : filters;
+  }
+
+  #coverage(): UpstreamStatus["coverage"] {
+    return this.#isComplete ? this.#replicates() : [];
   }
 
   get #recordLimits(): RecordLimits {

@@ -13,6 +13,7 @@ import type {
   Upstream,
   UpstreamDeps,
   UpstreamOptions,
+  UpstreamPlanning,
   UpstreamStatus,
 } from "../types.js";
 import { createUpstream } from "../upstream.js";
@@ -95,7 +96,7 @@ class AutoUpstream implements Upstream {
     const nowMs = this.#now();
     const covering = [...this.#families.values()].filter(({ filter }) => covers(filter, criteria));
     for (const family of covering) family.usedAtMs = nowMs;
-    if (covering.length > 0 || this.#isClosed || this.#asked.status().phase !== "live") return;
+    if (covering.length > 0 || this.#isClosed || this.#asked.planning().phase !== "live") return;
     const frequent = this.#watched.note(criteria, nowMs, (filter) => this.#isWanted(filter, nowMs));
     if (frequent !== null) this.#replicate(this.#hasFeed() ? frequent : []);
   }
@@ -103,7 +104,7 @@ class AutoUpstream implements Upstream {
   copyUnderWay(criteria: readonly Criterion[]): Promise<void> | undefined {
     const nowMs = this.#now();
     for (const { filter, sinceMs, settled, upstream } of this.#families.values()) {
-      const isNew = nowMs - sinceMs < COPY_PATIENCE_MS && !isUsable(upstream.status());
+      const isNew = nowMs - sinceMs < COPY_PATIENCE_MS && !isUsable(upstream.planning());
       if (isNew && covers(filter, criteria)) return settled;
     }
     return undefined;
@@ -130,35 +131,45 @@ class AutoUpstream implements Upstream {
     return this.#asked.onStatus(() => listener(this.status()));
   }
 
+  planning(): UpstreamPlanning {
+    const asked = this.#asked.planning();
+    const families = [...this.#families.values()];
+    const planned = families.map(({ filter, upstream }) => ({ filter, planning: upstream.planning() }));
+    const complete = planned.filter(({ planning }) => isUsable(planning));
+    const lossy = complete.filter(({ planning }) => planning.leftOut.size > 0);
+    return {
+      ...asked,
+      mode: "auto",
+      isTier: false,
+      isComplete: complete.length > 0,
+      coverage: complete.map(({ filter }) => filter),
+      replicates: families.map(({ filter }) => filter),
+      lossyCoverage: lossy.map(({ filter }) => filter),
+      sources: [...families.map(({ source }) => source), ...this.#leaving.keys()],
+      leftOut: sumOf([asked.leftOut, ...planned.map(({ planning }) => planning.leftOut)]),
+      countsLookups: true,
+    };
+  }
+
   status(): UpstreamStatus {
     const asked = this.#asked.status();
     const families = [...this.#families.values()];
     const statuses = families.map(({ upstream }) => upstream.status());
-    const complete = families.flatMap(({ filter }, index) => {
-      const status = statuses[index];
-      return status !== undefined && isUsable(status) ? [{ filter, isLossy: status.leftOut.size > 0 }] : [];
-    });
+    const { countsLookups: _, capabilities: __, ...planning } = this.planning();
     const latest = (times: (number | undefined)[]) =>
       Math.max(...times.map((time) => time ?? Number.NEGATIVE_INFINITY));
     const lastChangeMs = latest(statuses.map((status) => status.lastChangeMs));
     const [followed] = statuses.filter(({ phase }) => phase === "live");
     return {
       ...asked,
-      mode: "auto",
-      isTier: false,
+      ...planning,
       method: followed?.method ?? "none",
-      isComplete: complete.length > 0,
-      coverage: complete.map(({ filter }) => filter),
-      replicates: families.map(({ filter }) => filter),
-      sources: [...families.map(({ source }) => source), ...this.#leaving.keys()],
       families: families.map((family, index) => familyStatus(family, statuses[index])),
       registrations: statuses.reduce((sum, status) => sum + status.registrations, 0),
       ...(Number.isFinite(lastChangeMs) ? { lastChangeMs } : {}),
       ...(followed?.lagMs === undefined ? {} : { lagMs: followed.lagMs }),
       feedBytes: statuses.reduce((sum, status) => sum + status.feedBytes, this.#bytesBefore),
       capabilities: { ...asked.capabilities, feed: this.#feedCapability(asked) },
-      leftOut: sumOf([asked.leftOut, ...statuses.map(({ leftOut }) => leftOut)]),
-      lossyCoverage: complete.flatMap(({ filter, isLossy }) => (isLossy ? [filter] : [])),
       rejected: sumOf([this.#rejectedBefore, asked.rejected, ...statuses.map(({ rejected }) => rejected)]),
     };
   }
@@ -324,15 +335,15 @@ function promiseAndResolve(): { readonly promise: Promise<void>; readonly resolv
   return { promise, resolve };
 }
 
-function isUsable(status: UpstreamStatus | undefined): boolean {
-  return status?.isComplete === true && status.phase !== "refused" && status.phase !== "closed";
+function isUsable({ isComplete, phase }: Pick<UpstreamPlanning, "isComplete" | "phase">): boolean {
+  return isComplete && phase !== "refused" && phase !== "closed";
 }
 
 function familyStatus({ filter, usedAtMs }: Family, status: UpstreamStatus | undefined): FamilyStatus {
   return {
     filter,
     phase: status?.phase ?? "closed",
-    isComplete: isUsable(status),
+    isComplete: status !== undefined && isUsable(status),
     registrations: status?.registrations ?? 0,
     usedAtMs,
   };

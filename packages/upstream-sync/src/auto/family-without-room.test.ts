@@ -37,7 +37,7 @@ async function followFamily(bytes: number) {
     return "links" in result ? result.links.length : -1;
   };
   for (let at = 0; at < 6; at++) {
-    upstream.noteLookup?.([{ name: "ep", value: `e${at}`, isPrefix: false }]);
+    upstream.noteLookup([{ name: "ep", value: `e${at}`, isPrefix: false }]);
     expect(await ask(`ep=e${at}`)).toBe(1);
   }
   await world.clock.advance(60_000);

@@ -167,11 +167,11 @@ export class Federation {
     };
     return {
       sockets,
-      listen: async (uri, handler): Promise<NodeListener> => {
+      listen: async (uri, handler, { isConfigured }): Promise<NodeListener> => {
         const { scheme, port } = parseCoapUri(uri);
         const at = { address: plan.address, port };
         if (scheme === "coap+tcp") return serveStreamsAt({ env, streams, handler: watched(handler) }, at);
-        const endpoint = createCoapEndpoint({ socket: open(port), env }, { handler: watched(handler) });
+        const endpoint = createCoapEndpoint({ socket: open(port), env }, { handler: watched(handler), isConfigured });
         return Object.assign(endpoint, { uri });
       },
       openClient: async (): Promise<CoapClient> => {

@@ -1,11 +1,12 @@
 /**
- * What went wrong in the message layer. Codes are API: callers match them, never the text.
+ * Code of a failure in the message layer. Codes are API: match them, never the message.
  *
- * `TIMEOUT` no answer in time · `RESET` the peer rejected the message · `UNREACHABLE` the network said so ·
+ * `TIMEOUT` no response in time · `RESET` the peer rejected the message · `UNREACHABLE` reported by the network ·
  * `TOO_LARGE` a body beyond the limit · `ABORTED` by the caller's signal · `CLOSED` the client or socket was closed ·
- * `BAD_URI` not a URI that can be asked · `MALFORMED` an answer against the RFCs · `OVERLOADED` a local bound was
- * reached · `BIND_FAILED` the address could not be bound ·
- * `BAD_ARGUMENT` a function was called with something that it does not take · `NOT_OBSERVABLE` the resource cannot be observed.
+ * `BAD_URI` not a URI that can be requested or served · `MALFORMED` a response that violates the RFCs · `OVERLOADED` a local limit was
+ * reached · `BIND_FAILED` the address could not be bound · `BAD_ARGUMENT` a function was called with an argument that it does not
+ * accept · `NOT_OBSERVABLE` the resource cannot be observed · `INTERNAL` an unexpected exception, which is a defect of this program;
+ * `cause` has it.
  */
 export type TransportErrorCode =
   | "TIMEOUT"
@@ -19,9 +20,10 @@ export type TransportErrorCode =
   | "OVERLOADED"
   | "BIND_FAILED"
   | "BAD_ARGUMENT"
-  | "NOT_OBSERVABLE";
+  | "NOT_OBSERVABLE"
+  | "INTERNAL";
 
-/** Every failure of this package. Error codes of the protocol (4.xx, 5.xx) are responses, not errors. */
+/** A failure of this package. Error codes of the protocol (4.xx, 5.xx) are responses, not errors. */
 export class TransportError extends Error {
   override readonly name = "TransportError";
   readonly code: TransportErrorCode;
@@ -29,4 +31,17 @@ export class TransportError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+/** An error that the operating system reported, as opposed to an exception of a program. */
+export type SystemError = Error & { readonly code: string };
+
+/** Whether the operating system reported this error; Node's own codes, which begin with `ERR_`, are mistakes of a caller. Pure. */
+export function isSystemError(error: unknown): error is SystemError {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    typeof error.code === "string" &&
+    /^E(?!RR_)[A-Z0-9]+$/.test(error.code)
+  );
 }

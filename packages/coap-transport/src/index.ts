@@ -1,4 +1,4 @@
-export type { RequestChannel, ResponseSink, SendSink } from "./client/request-channel.js";
+export type { RequestChannel, ResponseListener } from "./client/request-channel.js";
 export type { ChooseProtection, ProtectChannel } from "./client/route.js";
 export type { TransportErrorCode } from "./errors.js";
 export { TransportError } from "./errors.js";
@@ -25,6 +25,7 @@ export {
   OPTION,
   SAFE_METHODS,
 } from "./message/codes.js";
+export { createCounters } from "./message/counters.js";
 export { leadsAstray } from "./message/followable-uri.js";
 export { GrowingBytes } from "./message/growing-bytes.js";
 export { addressHolder, isMulticastAddress } from "./message/ip-address.js";
@@ -34,6 +35,7 @@ export { optionsLength, readOptions, sortOptions, writeOptions } from "./message
 export { decodeUint, encodeUint, isSafeToForward } from "./message/option-values.js";
 export type { PreconditionTarget } from "./message/preconditions.js";
 export { meetsPrecondition } from "./message/preconditions.js";
+export type { Transmission, TransmissionListener } from "./message/transmission.js";
 export type { ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./node/coap-listener.js";
 export { listenCoap } from "./node/coap-listener.js";
 export type { ListInterfaces } from "./node/host-interfaces.js";
@@ -90,7 +92,6 @@ export type {
   TransportLimits,
   UnfinishedBody,
 } from "./types.js";
-export { createCounters } from "./udp/core.js";
 export type { CoapEndpoint, CoapEndpointDeps, CoapEndpointOptions } from "./udp/endpoint.js";
 export { createCoapEndpoint } from "./udp/endpoint.js";
 export { encodeDatagram, parseDatagram } from "./udp/message-codec.js";

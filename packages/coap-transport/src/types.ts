@@ -187,11 +187,20 @@ export interface Observer {
   end(final?: ServerResponse): void;
 }
 
-/** The resource's side of an observation. One notification is in transit at a time (RFC 7641 section 4.5). */
+/** The resource's side of an observation. */
 export interface ObservedResource {
-  /** Returns the representation to send now, or null if there is nothing new. Called again after each delivery until null. */
+  /**
+   * Most notifications in transit at once; default 1 (RFC 7641 section 4.5). More are sent only over UDP to peers for which
+   * `isConfigured` of the listener holds, within the congestion window, and for notifications that build on each other: they may arrive
+   * in another order.
+   */
+  readonly maxInTransit?: number;
+  /**
+   * Returns the representation to send now, or null if there is nothing new. Called as late as possible, and again after each
+   * notification until null.
+   */
   next(): ServerResponse | null | Promise<ServerResponse | null>;
-  /** Called when the observer has acknowledged the last notification. */
+  /** Called when the observer has acknowledged a notification and all before it; once for each, in the order of `next`. */
   delivered?(): void;
   /** Called once when the observation ends; nothing is called afterwards. */
   closed?(reason: ObservationEnd): void;
@@ -267,13 +276,27 @@ export interface RequestControl {
   readonly maxBodyBytes?: number;
 }
 
+/** When the registration of an observation is repeated (RFC 7641 section 3.3.1). */
+export interface KeepAlive {
+  /** Returns the ETags of the states that the caller has; the response may then be 2.03. Default: the ETag of the last response. */
+  readonly etags?: () => readonly Uint8Array[];
+  /** Bounds of Max-Age, ms. Default 1000 and 86 400 000. */
+  readonly minMs?: number;
+  readonly maxMs?: number;
+  /** Time from Max-Age to the registration, ms. Default: random, 5000 to 15 000. */
+  readonly graceMs?: number;
+}
+
 /** Limits and kind of one observation. */
 export interface ObservationControl extends Omit<RequestControl, "signal"> {
   /**
-   * Notifications build on each other, as patches do. One that arrives while the blocks of another are fetched then waits, up to
-   * a few, instead of replacing it (RFC 7641 section 1.3 only promises the latest state).
+   * Notifications build on each other, as patches do. Each is then delivered once, in the order of arrival: over UDP a server that has
+   * several in transit (`ObservedResource.maxInTransit`) may send them in another order. One that arrives while the blocks of another
+   * are fetched waits, up to a few, instead of replacing it (RFC 7641 section 1.3 only promises the latest state).
    */
   readonly isSeries?: boolean;
+  /** Repeats the registration when nothing was received for Max-Age, until the observation ends. Default false. */
+  readonly keepAlive?: boolean | KeepAlive;
 }
 
 /** Receives the notifications of an observation. */

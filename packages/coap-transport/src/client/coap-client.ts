@@ -2,7 +2,8 @@ import type { Environment } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
 import { szxFor } from "../message/block-option.js";
 import { type ParsedCoapUri, parseCoapUri } from "../message/coap-uri.js";
-import { DEFAULT_MAX_BODY_BYTES, METHOD } from "../message/codes.js";
+import { DEFAULT_MAX_BODY_BYTES, SAFE_METHODS } from "../message/codes.js";
+import { countRejected } from "../message/counters.js";
 import { isMulticastAddress } from "../message/ip-address.js";
 import { EMPTY_BYTES } from "../message/message.js";
 import type { StreamCapacity } from "../message/stream-capacity.js";
@@ -14,12 +15,13 @@ import type {
   ObservationControl,
   ObservationListener,
   RequestControl,
+  TransportCounters,
 } from "../types.js";
+import { applyControl, onAbort, unlessAborted } from "./abort.js";
 import { downloadBody } from "./block-wise-download.js";
 import { needsBlocks, uploadBody } from "./block-wise-upload.js";
 import { askWithEcho } from "./echo-retry.js";
 import { ClientObservation } from "./observation.js";
-import { OperationScope, watchControl } from "./operation-scope.js";
 import type { RequestChannel } from "./request-channel.js";
 import { unreachable } from "./request-exchange.js";
 import { RequestOperation } from "./request-operation.js";
@@ -28,28 +30,28 @@ import { RequestTags } from "./request-tags.js";
 import { toClientResponse } from "./response.js";
 import type { Route } from "./route.js";
 
-/** Finds the way to the peer that a URI names. Throws or rejects with a TransportError when there is none. */
+/** Finds the channel to the peer that a URI names. @throws {TransportError} when there is none. */
 export type Connect = (uri: ParsedCoapUri) => Route | Promise<Route>;
 
 export interface ClientDeps {
   readonly env: Environment;
   readonly connect: Connect;
-  /** What can be asked. Default `coap` alone. */
+  /** Schemes of the URIs that can be requested. Default: `coap`. */
   readonly schemes?: readonly string[];
-  /** Called once, by `close`, after everything under way was ended. */
+  /** Counts what fails by a defect of this program. Default: not counted. */
+  readonly counters?: TransportCounters;
+  /** Called once, by `close`, after all operations were aborted. */
   readonly onClose: () => void | Promise<void>;
 }
 
-/** A client over whatever `connect` gives: block-wise transfer, Echo, Observe, time limits. */
-export function createClient(deps: ClientDeps, options: { blockSize: number }): CoapClient {
-  return new Client(deps, options);
-}
-
-class Client implements CoapClient {
+/** A client over the channels of `connect`: block-wise transfer, Echo, Observe and time limits. */
+export class Client implements CoapClient {
   readonly #deps: ClientDeps;
   readonly #szx: number;
-  readonly #scope = new OperationScope();
+  /** One for each request and observation in progress. */
+  readonly #operations = new Set<AbortController>();
   readonly #tags = new RequestTags();
+  #isClosed = false;
   #closing: Promise<void> | null = null;
 
   constructor(deps: ClientDeps, options: { blockSize: number }) {
@@ -59,19 +61,19 @@ class Client implements CoapClient {
 
   async request(request: ClientRequest, control: RequestControl = {}): Promise<ClientResponse> {
     const uri = parseTarget(request.uri, this.#deps.schemes);
-    return await this.#run(control, async (scope) => {
-      const route = await scope.join(this.#deps.connect(uri));
+    return await this.#run(control, async (signal) => {
+      const route = await unlessAborted(signal, this.#deps.connect(uri));
       try {
-        return await this.#requestBy(route.channel, uri, request, { control, scope });
+        return await this.#requestBy(route.channel, uri, request, { control, signal });
       } catch (error) {
         route.failed?.(error);
-        // Nothing listens there any more: another address of the name may do at once.
-        const mayRepeat = error instanceof TransportError && error.code === "UNREACHABLE" && isSafe(request.method);
-        if (!mayRepeat || route.failed === undefined) throw error;
+        // Another address of the name may work at once.
+        const isRefused = error instanceof TransportError && error.code === "UNREACHABLE";
+        if (!isRefused || !SAFE_METHODS.includes(request.method) || route.failed === undefined) throw error;
       }
-      const other = await scope.join(this.#deps.connect(uri));
+      const other = await unlessAborted(signal, this.#deps.connect(uri));
       try {
-        return await this.#requestBy(other.channel, uri, request, { control, scope });
+        return await this.#requestBy(other.channel, uri, request, { control, signal });
       } catch (error) {
         other.failed?.(error);
         throw error;
@@ -83,11 +85,11 @@ class Client implements CoapClient {
     channel: RequestChannel,
     uri: ParsedCoapUri,
     request: ClientRequest,
-    { control, scope }: { readonly control: RequestControl; readonly scope: OperationScope },
+    { control, signal }: { readonly control: RequestControl; readonly signal: AbortSignal },
   ): Promise<ClientResponse> {
     const deps = { clock: this.#deps.env.clock, channel };
     const { confirmable: isConfirmable = true, isRelayed = false } = request;
-    const operation = scope.own(new RequestOperation(deps, { isConfirmable, isRelayed }));
+    const operation = new RequestOperation(deps, { isConfirmable, isRelayed }, signal);
     const isInBlocks = needsBlocks(request.payload?.length ?? 0, { szx: this.#szx, capacity: channel.capacity });
     const tag = isInBlocks ? this.#tags.take(`${request.method} ${request.uri}`) : null;
     try {
@@ -102,15 +104,25 @@ class Client implements CoapClient {
 
   observe(request: ClientRequest, listener: ObservationListener, control: ObservationControl = {}): Observation {
     const { env, connect } = this.#deps;
-    const maxBodyBytes = control.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+    const { maxBodyBytes = DEFAULT_MAX_BODY_BYTES, timeoutMs, isSeries = false, keepAlive = false } = control;
     let route: Route | null = null;
+    const onFailure = (cause: Error): Error => {
+      const error = this.#noted(cause);
+      route?.failed?.(error);
+      return error;
+    };
     const observation = new ClientObservation(
-      { clock: env.clock, logger: env.logger, listener, onFailure: (error) => route?.failed?.(error) },
-      { request, maxBodyBytes, timeoutMs: control.timeoutMs, isSeries: control.isSeries ?? false },
+      { ...env, listener, onFailure },
+      { request, maxBodyBytes, timeoutMs, isSeries, keepAlive: keepAlive === true ? {} : keepAlive || null },
     );
-    // Nothing is told before the caller has the observation in hand.
+    // The listener is not called before the caller has the observation.
     queueMicrotask(() => {
-      observation.whenOver(this.#scope.add((error) => observation.fail(error)));
+      const { controller, end } = this.#begin();
+      const unsubscribe = onAbort(controller.signal, (error) => observation.fail(error));
+      observation.whenOver(() => {
+        unsubscribe();
+        end();
+      });
       void observation.start(async () => {
         const uri = parseTarget(request.uri, this.#deps.schemes);
         route = await connect(uri);
@@ -125,9 +137,9 @@ class Client implements CoapClient {
   async ping(uri: string, control: RequestControl = {}): Promise<boolean> {
     const target = parseTarget(uri, this.#deps.schemes);
     try {
-      await this.#run(control, async (scope) => {
-        const { channel, failed } = await scope.join(this.#deps.connect(target));
-        await ping(channel, scope).catch((error: unknown) => {
+      await this.#run(control, async (signal) => {
+        const { channel, failed } = await unlessAborted(signal, this.#deps.connect(target));
+        await ping(channel, signal).catch((error: unknown) => {
           failed?.(error);
           throw error;
         });
@@ -146,7 +158,8 @@ class Client implements CoapClient {
   }
 
   async #close(): Promise<void> {
-    this.#scope.stop(new TransportError("CLOSED", "the client was closed"));
+    this.#isClosed = true;
+    for (const controller of [...this.#operations]) controller.abort(closedError());
     await this.#deps.onClose();
   }
 
@@ -164,50 +177,68 @@ class Client implements CoapClient {
     return await downloadBody(ask, { method, options, payload }, head, { maxBodyBytes, capacity });
   }
 
-  /** Run within the caller's limits and the life of this client. */
-  async #run<T>(control: RequestControl, run: (scope: OperationScope) => Promise<T>): Promise<T> {
-    const scope = new OperationScope();
-    const release = this.#scope.add((error) => scope.stop(error));
-    const unwatch = watchControl(this.#deps.env, control, scope);
+  /** Runs an operation within the limits of the caller and the life of this client. */
+  async #run<T>(control: RequestControl, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { controller, end } = this.#begin();
+    const release = applyControl(this.#deps.env.clock, control, controller);
     try {
-      await scope.join(undefined); // over before it began: nothing is sent
-      return await run(scope);
+      controller.signal.throwIfAborted();
+      return await run(controller.signal);
+    } catch (error) {
+      throw this.#noted(error);
     } finally {
-      unwatch();
       release();
+      end();
     }
+  }
+
+  #begin(): { readonly controller: AbortController; readonly end: () => void } {
+    const controller = new AbortController();
+    if (this.#isClosed) controller.abort(closedError());
+    this.#operations.add(controller);
+    return { controller, end: () => void this.#operations.delete(controller) };
+  }
+
+  /** Returns the error for the caller. An exception that is none of ours is a defect: it is logged with its stack and counted. */
+  #noted(error: unknown): TransportError {
+    if (error instanceof TransportError && error.code !== "INTERNAL") return error;
+    const { env, counters } = this.#deps;
+    env.logger.error("a request failed by an unexpected exception", { error });
+    if (counters !== undefined) countRejected(counters, "internal-error");
+    if (error instanceof TransportError) return error;
+    const why = error instanceof Error ? error.message : String(error);
+    return new TransportError("INTERNAL", `an unexpected exception: ${why}`, { cause: error });
   }
 }
 
-/** Whatever `connect` can reach. */
+function closedError(): TransportError {
+  return new TransportError("CLOSED", "the client was closed");
+}
+
+/** Parses the URI of a request and checks that it names one host by a known scheme. */
 function parseTarget(uri: string, schemes: readonly string[] = ["coap"]): ParsedCoapUri {
   const target = parseCoapUri(uri);
   if (!schemes.includes(target.scheme))
-    throw new TransportError("BAD_URI", `scheme ${target.scheme} is not supported yet: ${uri}`);
+    throw new TransportError("BAD_URI", `scheme ${target.scheme} is not supported: ${uri}`);
   if (target.hostIsLiteral && isMulticastAddress(target.host)) {
-    throw new TransportError("BAD_URI", `a multicast address has no single answer: ${uri}`);
+    throw new TransportError("BAD_URI", `a multicast address has no single response: ${uri}`);
   }
-  if (target.port === 0) throw new TransportError("BAD_URI", `port 0 cannot be asked: ${uri}`);
+  if (target.port === 0) throw new TransportError("BAD_URI", `port 0 cannot be requested: ${uri}`);
   return target;
 }
 
-/** Methods that change nothing (RFC 7252 section 5.1, RFC 8132 section 2): asking twice does no harm. */
-function isSafe(method: number): boolean {
-  return method === METHOD.GET || method === METHOD.FETCH;
-}
-
-/** Settles with the first sign of life; rejects when there is none, or with what stops `scope`. */
-export function ping(channel: RequestChannel, scope: OperationScope): Promise<void> {
+/** Resolves when the peer responds to a ping; rejects when it does not, or with the reason of `signal`. */
+export function ping(channel: RequestChannel, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const sending = channel.ping({
+    const transmission = channel.ping({
       onAcknowledged: resolve,
       onReset: resolve,
-      onTimeout: () => reject(new TransportError("TIMEOUT", "no answer after all retransmissions")),
+      onTimeout: () => reject(new TransportError("TIMEOUT", "no response after all retransmissions")),
       onUnreachable: (cause) => reject(unreachable(cause)),
     });
-    scope.add((error) => {
-      sending.cancel();
-      reject(error);
+    onAbort(signal, (reason) => {
+      transmission.cancel();
+      reject(reason);
     });
   });
 }

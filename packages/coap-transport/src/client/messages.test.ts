@@ -189,14 +189,18 @@ describe("RFC 7252 section 5.3: matching", () => {
   }, 60_000);
 });
 
-describe("RFC 7252 section 4.7: messages under way to one peer", () => {
-  test("no more than allowed; the rest waits, and another peer is not concerned", async () => {
-    const { clock, endpoint, server, peer, request, reply } = ask({ limits: { maxOutstandingPerPeer: 2 } });
+describe("RFC 7252 section 4.7: confirmable messages in transit to one peer", () => {
+  test.each([
+    { name: "one to a peer that is not configured", isConfigured: false, inTransit: 1 },
+    { name: "as many as are allowed to a configured one", isConfigured: true, inTransit: 2 },
+  ])("$name; the rest waits, and another peer is not concerned", async ({ isConfigured, inTransit }) => {
+    const options = { limits: { maxOutstandingPerPeer: 2 }, isConfigured: () => isConfigured };
+    const { clock, endpoint, server, peer, request, reply } = ask(options);
     const other = peer("2001:db8::3", 5683);
     const outcomes = [1, 2, 3, 4, 5].map(() => request());
     void endpoint.request({ method: 1, uri: "coap://[2001:db8::3]/" }).catch(() => {});
     await clock.advance(5);
-    expect([server.inbox.length, other.inbox.length]).toEqual([2, 1]);
+    expect([server.inbox.length, other.inbox.length]).toEqual([inTransit, 1]);
     server.onMessage = (message) => reply(message);
     for (const sent of server.inbox.splice(0)) reply(sent);
     await clock.advance(50);

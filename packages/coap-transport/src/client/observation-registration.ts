@@ -1,14 +1,15 @@
 import type { Clock, Timer } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
 import type { OutgoingMessage } from "../message/message.js";
-import type { RequestChannel, SendSink } from "./request-channel.js";
+import type { Transmission, TransmissionListener } from "../message/transmission.js";
+import type { RequestChannel } from "./request-channel.js";
 import { unreachable } from "./request-exchange.js";
 
-/** One (de)registration message of an observation, until it is answered (RFC 7641 section 3.1, 3.6). */
-export class ObservationRegistration implements SendSink {
+/** One registration or deregistration message, until the response to it (RFC 7641 section 3.1, 3.6). */
+export class ObservationRegistration implements TransmissionListener {
   readonly #deps: { clock: Clock; channel: RequestChannel };
   readonly #onFailure: (error: TransportError) => void;
-  #sending: { cancel(): void } | null = null;
+  #transmission: Transmission | null = null;
   #timer: Timer | null = null;
   #isAcknowledged = false;
   #isOver = false;
@@ -18,19 +19,19 @@ export class ObservationRegistration implements SendSink {
     this.#onFailure = onFailure;
   }
 
-  /** `timeoutMs` absent: as long as a response may take. */
+  /** `timeoutMs` absent: the longest time that a response may take. */
   send(token: Uint8Array, message: OutgoingMessage, isConfirmable: boolean, timeoutMs: number | undefined): void {
-    const waitMs = timeoutMs ?? this.#deps.channel.patienceMs;
+    const waitMs = timeoutMs ?? this.#deps.channel.maxWaitMs;
     this.#timer = this.#deps.clock.setTimer(waitMs, () => this.onTimeout());
     this.#isAcknowledged = !isConfirmable;
-    this.#sending = this.#deps.channel.send(token, message, isConfirmable, this);
+    this.#transmission = this.#deps.channel.send(token, message, isConfirmable, this);
   }
 
   /**
-   * Is a response with the observation's token the answer to this? What comes on its own may also be a notification of
-   * before, unless none has come yet (`isFirst`).
+   * Whether a response with the token of the observation is the response to this message. One that is not piggybacked may also be an
+   * earlier notification, unless it is the first one.
    */
-  isAnsweredBy(isPiggybacked: boolean, isFirst: boolean): boolean {
+  isResponse(isPiggybacked: boolean, isFirst: boolean): boolean {
     return isPiggybacked || isFirst || this.#isAcknowledged;
   }
 
@@ -43,7 +44,7 @@ export class ObservationRegistration implements SendSink {
   }
 
   onTimeout(): void {
-    this.#fail(new TransportError("TIMEOUT", "the registration was not answered"));
+    this.#fail(new TransportError("TIMEOUT", "no response to the registration"));
   }
 
   onUnreachable(cause: Error): void {
@@ -53,7 +54,7 @@ export class ObservationRegistration implements SendSink {
   stop(): void {
     this.#isOver = true;
     this.#timer?.cancel();
-    this.#sending?.cancel();
+    this.#transmission?.cancel();
   }
 
   #fail(error: TransportError): void {

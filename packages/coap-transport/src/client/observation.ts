@@ -1,15 +1,17 @@
-import type { Clock, Logger } from "@tributary/runtime";
+import type { Clock, Logger, Random } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
 import { findBlock } from "../message/block-option.js";
 import { CODE, OPTION } from "../message/codes.js";
 import { EMPTY_BYTES, isErrorCode, type Message } from "../message/message.js";
 import { uintOption } from "../message/option-values.js";
-import type { ClientRequest, CoapOption, Observation, ObservationListener } from "../types.js";
+import { IGNORE_OUTCOME } from "../message/transmission.js";
+import type { ClientRequest, CoapOption, KeepAlive, Observation, ObservationListener } from "../types.js";
 import { downloadBody } from "./block-wise-download.js";
 import { askWithEcho } from "./echo-retry.js";
+import { RegistrationRefresh } from "./keep-alive.js";
 import { isFresher, type NotificationStamp } from "./notification-order.js";
 import { ObservationRegistration } from "./observation-registration.js";
-import type { RequestChannel, ResponseSink, SendSink } from "./request-channel.js";
+import type { RequestChannel, ResponseListener } from "./request-channel.js";
 import { RequestOperation } from "./request-operation.js";
 import { etagOptions, withEcho, withOptions } from "./request-options.js";
 import { echoOf, hasUnknownCritical, observeValue, toClientResponse } from "./response.js";
@@ -18,26 +20,29 @@ export interface ClientObservationDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly listener: ObservationListener;
-  /** Called with what ended the observation where that is a fault of the way, before the listener is. */
-  readonly onFailure?: (error: Error) => void;
+  readonly random: Random;
+  /** Called with the error that ended the observation, before the listener is; returns the one for the listener. */
+  readonly onFailure: (error: Error) => Error;
 }
 
 export interface ClientObservationOptions {
   readonly request: ClientRequest;
   readonly maxBodyBytes: number;
-  /** How long a registration may take to be answered. */
+  /** Longest time until the response to a registration, ms. Default: that of the channel. */
   readonly timeoutMs: number | undefined;
-  /** Notifications build on each other: none takes the place of another. */
+  /** See `ObservationControl`. */
+  readonly keepAlive: KeepAlive | null;
+  /** See `ObservationControl`. */
   readonly isSeries: boolean;
 }
 
-/** The way to the peer and what is asked of it. */
+/** A channel to the peer, and the options of the request. */
 interface Target {
   readonly channel: RequestChannel;
   readonly options: readonly CoapOption[];
 }
 
-/** Where to send and under which token, once that is known. */
+/** A target with the token of the observation. */
 interface Connection extends Target {
   readonly token: Uint8Array;
 }
@@ -47,43 +52,45 @@ type Phase =
   | { readonly kind: "running"; readonly connection: Connection }
   | { readonly kind: "over" };
 
-/** Notifications of a series that wait for one that is being fetched; the peer sends the next when it was asked for the last block. */
+/** Notifications of a series that may wait for one whose blocks are fetched; the peer sends the next after the last block. */
 const MAX_WAITING = 4;
-
-const INDIFFERENT: SendSink = {
-  onAcknowledged: () => {},
-  onReset: () => {},
-  onTimeout: () => {},
-  onUnreachable: () => {},
-};
+/** Observe values of a series by which a notification that arrives twice is recognised. */
+const MAX_SEEN = 256;
 const REGISTER = 0;
 const DEREGISTER = 1;
 
-/** An observation on the client's side (RFC 7641 section 3), with notifications larger than a block (RFC 7959 section 2.6). */
-export class ClientObservation implements Observation, ResponseSink {
+/** An observation on the client side (RFC 7641 section 3), with notifications of several blocks (RFC 7959 section 2.6). */
+export class ClientObservation implements Observation, ResponseListener {
   readonly #deps: ClientObservationDeps;
   readonly #options: ClientObservationOptions;
   #phase: Phase = { kind: "connecting" };
   #etags: readonly Uint8Array[] | undefined;
   #echo: Uint8Array | null = null;
-  /** The registration under way was sent anew with an Echo value: another challenge is a refusal. */
+  /** The registration was repeated with an Echo value: another challenge is a refusal. */
   #isChallenged = false;
   #registration: ObservationRegistration | null = null;
   #last: NotificationStamp | null = null;
-  /** Newer notifications came since the registration under way was sent. */
-  #heardSince = false;
-  #fetch: RequestOperation | null = null;
-  /** Notifications of a series that came while another was being fetched. */
+  /** Newer notifications arrived since the registration was sent. */
+  #hasNewerSince = false;
+  /** Observe values received lately, in a series. */
+  readonly #seen = new Set<number>();
+  #fetch: AbortController | null = null;
+  /** Notifications of a series that arrived while the blocks of another are fetched. */
   #waiting: { readonly head: Message; readonly observe: number | undefined }[] = [];
   readonly #onOver: (() => void)[] = [];
+  readonly #refresh: RegistrationRefresh | null;
 
   constructor(deps: ClientObservationDeps, options: ClientObservationOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#etags = options.request.etags;
+    this.#refresh =
+      options.keepAlive === null
+        ? null
+        : new RegistrationRefresh(deps, options.keepAlive, (etags) => this.refresh(etags));
   }
 
-  /** Call `release` as soon as the observation is over. */
+  /** Calls `release` as soon as the observation is over. */
   whenOver(release: () => void): void {
     if (this.#phase.kind === "over") release();
     else this.#onOver.push(release);
@@ -99,7 +106,7 @@ export class ClientObservation implements Observation, ResponseSink {
       connection.channel.bind(connection.token, this);
       this.#register(connection);
     } catch (error) {
-      this.fail(error instanceof Error ? error : new TransportError("UNREACHABLE", String(error)));
+      this.fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
@@ -130,7 +137,7 @@ export class ClientObservation implements Observation, ResponseSink {
       channel.bind(token, {
         onClosed: () => done(),
         onResponse(message, isPiggybacked) {
-          // Only the answer to this; a notification under way is rejected, which ends the observation as well.
+          // Only the response to this message; a notification is rejected, which ends the observation as well.
           if (!isPiggybacked && observeValue(message) !== undefined) return false;
           done();
           return true;
@@ -140,20 +147,20 @@ export class ClientObservation implements Observation, ResponseSink {
     });
   }
 
-  /** End with an error. */
+  /** Ends the observation with an error. */
   fail(error: Error): void {
     const phase = this.#phase;
     this.#end(error);
     if (phase.kind === "running") this.#withdraw(phase.connection);
   }
 
-  /** Where nothing can be rejected (RFC 8323 section 3.4), the peer has to be told; what it answers is of no interest. */
+  /** Deregisters where notifications cannot be rejected (RFC 8323 section 3.4). */
   #withdraw(connection: Connection): void {
     const { channel, token } = connection;
-    if (channel.isOrdered === true) channel.send(token, this.#message(connection, DEREGISTER), false, INDIFFERENT);
+    if (channel.isOrdered === true) channel.send(token, this.#message(connection, DEREGISTER), false, IGNORE_OUTCOME);
   }
 
-  /** The connection is over, and the observation with it (RFC 8323 appendix A.4). */
+  /** An observation ends with its connection (RFC 8323 appendix A.4). */
   onClosed(error: TransportError): void {
     this.#end(error);
   }
@@ -165,26 +172,26 @@ export class ClientObservation implements Observation, ResponseSink {
       this.#end(new TransportError("MALFORMED", "a notification has a critical option that is not understood"));
       return false;
     }
-    const isAnswer = this.#registration?.isAnsweredBy(isPiggybacked, this.#last === null) ?? false;
+    const isResponse = this.#registration?.isResponse(isPiggybacked, this.#last === null) ?? false;
     const mayBeChallenge = message.code === CODE.UNAUTHORIZED && !this.#isChallenged && !this.#isRelayed;
-    const echo = isAnswer && mayBeChallenge ? echoOf(message) : undefined;
+    const echo = isResponse && mayBeChallenge ? echoOf(message) : undefined;
     if (echo !== undefined) {
       this.#isChallenged = true;
       this.#echo = echo; // RFC 9175 section 2.3
       this.#register(phase.connection);
       return true;
     }
-    if (isAnswer) this.#stopRegistration();
+    if (isResponse) this.#stopRegistration();
     const observe = observeValue(message);
     if (observe === undefined || isErrorCode(message.code)) this.#receive(phase.connection, message, undefined);
-    else if (phase.connection.channel.isOrdered === true || this.#isNew(observe, isAnswer && isPiggybacked))
+    else if (phase.connection.channel.isOrdered === true || this.#isNew(observe, isResponse && isPiggybacked))
       this.#receive(phase.connection, message, observe);
     return true;
   }
 
   #register(connection: Connection): void {
     this.#stopRegistration();
-    this.#heardSince = false;
+    this.#hasNewerSince = false;
     const { clock } = this.#deps;
     const registration = new ObservationRegistration({ clock, channel: connection.channel }, (error) =>
       this.fail(error),
@@ -208,25 +215,34 @@ export class ClientObservation implements Observation, ResponseSink {
     return { code: request.method, options, payload: request.payload ?? EMPTY_BYTES };
   }
 
-  /** RFC 7641 section 3.4. The direct answer to a registration is newer than all that came before that was sent. */
-  #isNew(observe: number, isDirectAnswer: boolean): boolean {
+  /** RFC 7641 section 3.4. The direct response to a registration is newer than all notifications before the registration. */
+  #isNew(observe: number, isDirectResponse: boolean): boolean {
     const stamp = { sequence: observe, atMs: this.#deps.clock.nowMs() };
-    const isNew = this.#last === null || (isDirectAnswer && !this.#heardSince) || isFresher(this.#last, stamp);
-    if (!isNew) return false;
-    this.#last = stamp;
-    // What was left out as old says nothing: the answer must not be left out on its account.
-    this.#heardSince = true;
+    const isNewer = this.#last === null || (isDirectResponse && !this.#hasNewerSince) || isFresher(this.#last, stamp);
+    if (isNewer) {
+      this.#last = stamp;
+      // An outdated one does not count: the response must not be dropped because of it.
+      this.#hasNewerSince = true;
+    }
+    return this.#options.isSeries ? this.#isUnseen(observe) || isDirectResponse : isNewer;
+  }
+
+  /** In a series, one that was overtaken is needed as well. */
+  #isUnseen(observe: number): boolean {
+    if (this.#seen.has(observe)) return false;
+    this.#seen.add(observe);
+    if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.values().next().value as number);
     return true;
   }
 
-  /** A newer state, of which this message may be but the beginning; whatever was being fetched is out of date. */
+  /** Takes a newer state, of which this may be the first block. The blocks of an older state are no longer fetched. */
   #receive(connection: Connection, head: Message, observe: number | undefined): void {
     if (this.#options.isSeries && this.#fetch !== null && this.#waiting.length < MAX_WAITING) {
       this.#waiting.push({ head, observe });
       return;
     }
     this.#waiting = [];
-    this.#fetch?.stop(new TransportError("ABORTED", "superseded by a newer notification"));
+    this.#fetch?.abort(new TransportError("ABORTED", "superseded by a newer notification"));
     this.#fetch = null;
     const { maxBodyBytes } = this.#options;
     const isWhole = findBlock(head.options, OPTION.BLOCK2)?.more !== true;
@@ -236,8 +252,13 @@ export class ClientObservation implements Observation, ResponseSink {
     }
     const { channel } = connection;
     const isRelayed = this.#isRelayed;
-    const operation = new RequestOperation({ clock: this.#deps.clock, channel }, { isConfirmable: true, isRelayed });
-    this.#fetch = operation;
+    const fetch = new AbortController();
+    const operation = new RequestOperation(
+      { clock: this.#deps.clock, channel },
+      { isConfirmable: true, isRelayed },
+      fetch.signal,
+    );
+    this.#fetch = fetch;
     const { method, payload = EMPTY_BYTES } = this.#options.request;
     const options = this.#echo === null ? connection.options : withEcho(connection.options, this.#echo);
     const ask = isRelayed ? operation.ask : askWithEcho(operation.ask);
@@ -246,13 +267,13 @@ export class ClientObservation implements Observation, ResponseSink {
       capacity: channel.capacity,
     }).then(
       (body) => {
-        if (this.#fetch !== operation) return;
+        if (this.#fetch !== fetch) return;
         this.#fetch = null;
         const wireBytes = head.wireBytes + operation.wireBytes;
         this.#deliver(connection, body.head, { payload: body.payload, wireBytes, observe });
       },
       (error: Error) => {
-        if (this.#fetch === operation) this.fail(error);
+        if (this.#fetch === fetch) this.fail(error);
       },
     );
   }
@@ -263,7 +284,8 @@ export class ClientObservation implements Observation, ResponseSink {
     body: { payload: Uint8Array; wireBytes: number; observe: number | undefined },
   ): void {
     const response = toClientResponse(head, body, channel.peer);
-    this.#tell(() => this.#deps.listener.onNotification(response));
+    if (body.observe !== undefined && !isErrorCode(head.code)) this.#refresh?.received(response);
+    this.#call(() => this.#deps.listener.onNotification(response));
     if (isErrorCode(head.code)) this.#end("error-response");
     else if (body.observe === undefined) this.#end("not-observable");
     this.#receiveWaiting();
@@ -279,17 +301,18 @@ export class ClientObservation implements Observation, ResponseSink {
   #end(reason: "not-observable" | "error-response" | Error): void {
     if (this.#isOver()) return;
     this.#finish();
-    if (reason instanceof Error) this.#deps.onFailure?.(reason);
-    this.#tell(() => this.#deps.listener.onEnd(reason));
+    const shown = reason instanceof Error ? this.#deps.onFailure(reason) : reason;
+    this.#call(() => this.#deps.listener.onEnd(shown));
   }
 
-  /** No callback after this, and notifications are rejected (RFC 7641 section 3.6). */
+  /** Ends the observation: no callback is called any more, and notifications are rejected (RFC 7641 section 3.6). */
   #finish(): void {
     const phase = this.#phase;
     if (phase.kind === "over") return;
     this.#phase = { kind: "over" };
     this.#stopRegistration();
-    this.#fetch?.stop(new TransportError("ABORTED", "the observation is over"));
+    this.#refresh?.stop();
+    this.#fetch?.abort(new TransportError("ABORTED", "the observation is over"));
     this.#fetch = null;
     this.#waiting = [];
     if (phase.kind === "running") phase.connection.channel.unbind(phase.connection.token);
@@ -304,7 +327,7 @@ export class ClientObservation implements Observation, ResponseSink {
     return this.#options.request.isRelayed ?? false;
   }
 
-  #tell(call: () => void): void {
+  #call(call: () => void): void {
     try {
       call();
     } catch (error) {

@@ -1,26 +1,18 @@
 import type { TransportError } from "../errors.js";
 import type { Message, OutgoingMessage } from "../message/message.js";
 import type { StreamCapacity } from "../message/stream-capacity.js";
+import type { Transmission, TransmissionListener } from "../message/transmission.js";
 import type { Peer } from "../types.js";
 
-/** Whoever waits for responses with some token. */
-export interface ResponseSink {
+/** Receives the responses with one token. */
+export interface ResponseListener {
   /**
-   * A response with that token, from that peer, not seen before. `isPiggybacked` says that it came as the direct answer
-   * to a request of ours rather than on its own. False rejects it (RFC 7252 section 4.2).
+   * Called with each new response with the token from the peer. `isPiggybacked`: it came in the ACK of a request, not on its own.
+   * False rejects it (RFC 7252 section 4.2).
    */
   onResponse(message: Message, isPiggybacked: boolean): boolean;
-  /** The way to the peer has ended: nothing comes any more. */
+  /** Called when the channel is closed: no response comes any more. */
   onClosed(error: TransportError): void;
-}
-
-/** What became of a request message, as far as the layer below can tell. At most one call. */
-export interface SendSink {
-  /** It arrived; a response, if any, comes to the ResponseSink. */
-  onAcknowledged(): void;
-  onReset(): void;
-  onTimeout(): void;
-  onUnreachable(error: Error): void;
 }
 
 /** The way to one peer, whatever the transport. */
@@ -30,17 +22,22 @@ export interface RequestChannel {
   readonly isOrdered?: boolean;
   /** Byte streams carry larger messages and blocks; absent for datagrams. */
   readonly capacity?: StreamCapacity;
-  /** A token that is random and not in use towards this peer (RFC 7252 section 5.3.1). */
+  /** Returns a random token that is not in use towards this peer (RFC 7252 section 5.3.1). */
   newToken(): Uint8Array;
-  /** Responses with `token` go to `sink` from now on. */
-  bind(token: Uint8Array, sink: ResponseSink): void;
+  /** Passes responses with `token` to `listener` from now on. */
+  bind(token: Uint8Array, listener: ResponseListener): void;
   unbind(token: Uint8Array): void;
-  /** Send a request. `cancel` stops retransmission. */
-  send(token: Uint8Array, message: OutgoingMessage, isConfirmable: boolean, sink: SendSink): { cancel(): void };
-  /** Ask for a sign of life (RFC 7252 section 4.3: RST; RFC 8323 section 5.4: Pong); either counts as `onReset`. */
-  ping(sink: SendSink): { cancel(): void };
-  /** How long a response may take in all (MAX_TRANSMIT_WAIT, RFC 7252 section 4.8.2). */
-  readonly patienceMs: number;
-  /** How long one transmission may take to be acknowledged at most. */
+  /** Sends a request. */
+  send(
+    token: Uint8Array,
+    message: OutgoingMessage,
+    isConfirmable: boolean,
+    listener: TransmissionListener,
+  ): Transmission;
+  /** Sends a ping (RFC 7252 section 4.3, RFC 8323 section 5.4). RST and Pong are reported as `onReset`. */
+  ping(listener: TransmissionListener): Transmission;
+  /** Longest time from a request to its response, ms (MAX_TRANSMIT_WAIT, RFC 7252 section 4.8.2). */
+  readonly maxWaitMs: number;
+  /** Longest time until one transmission is acknowledged, ms. */
   readonly ackTimeoutMs: number;
 }

@@ -1,22 +1,23 @@
 import type { Clock, Timer } from "@tributary/runtime";
-import { TransportError } from "../errors.js";
+import { isSystemError, TransportError } from "../errors.js";
 import type { Message, OutgoingMessage } from "../message/message.js";
-import type { RequestChannel, ResponseSink, SendSink } from "./request-channel.js";
+import type { Transmission, TransmissionListener } from "../message/transmission.js";
+import type { RequestChannel, ResponseListener } from "./request-channel.js";
 import { hasUnknownCritical } from "./response.js";
 
-/** One request message and the one response to it (RFC 7252 section 5.2, 5.3). */
-export class RequestExchange implements ResponseSink, SendSink {
+/** One request message and its response (RFC 7252 section 5.2, 5.3). */
+export class RequestExchange implements ResponseListener, TransmissionListener {
   readonly #clock: Clock;
   readonly #channel: RequestChannel;
   readonly #settle: (result: Message | TransportError) => void;
   readonly #token: Uint8Array;
   readonly #deadlineMs: number;
-  readonly #sending: { cancel(): void };
+  readonly #transmission: Transmission;
   readonly #isRelayed: boolean;
   #timer: Timer | null = null;
   #isOver = false;
 
-  /** Sends at once; calls `settle` exactly once. */
+  /** Sends the message; calls `settle` once, later. */
   constructor(
     deps: { clock: Clock; channel: RequestChannel },
     request: { message: OutgoingMessage; isConfirmable: boolean; isRelayed?: boolean },
@@ -27,9 +28,9 @@ export class RequestExchange implements ResponseSink, SendSink {
     this.#settle = settle;
     this.#isRelayed = request.isRelayed ?? false;
     this.#token = deps.channel.newToken();
-    this.#deadlineMs = deps.clock.nowMs() + deps.channel.patienceMs;
+    this.#deadlineMs = deps.clock.nowMs() + deps.channel.maxWaitMs;
     deps.channel.bind(this.#token, this);
-    this.#sending = deps.channel.send(this.#token, request.message, request.isConfirmable, this);
+    this.#transmission = deps.channel.send(this.#token, request.message, request.isConfirmable, this);
     if (!request.isConfirmable) this.#waitForResponse();
   }
 
@@ -47,7 +48,7 @@ export class RequestExchange implements ResponseSink, SendSink {
   }
 
   onAcknowledged(): void {
-    this.#waitForResponse(); // RFC 7252 section 5.2.2: it comes on its own
+    this.#waitForResponse(); // RFC 7252 section 5.2.2: the response is separate
   }
 
   onReset(): void {
@@ -55,20 +56,20 @@ export class RequestExchange implements ResponseSink, SendSink {
   }
 
   onTimeout(): void {
-    this.finish(new TransportError("TIMEOUT", "no answer after all retransmissions"));
+    this.finish(new TransportError("TIMEOUT", "no response after all retransmissions"));
   }
 
   onUnreachable(cause: Error): void {
     this.finish(unreachable(cause));
   }
 
-  /** End with this result unless it ended before. */
+  /** Ends the exchange with this result, unless it has ended. */
   finish(result: Message | TransportError): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
     this.#channel.unbind(this.#token);
-    this.#sending.cancel();
+    this.#transmission.cancel();
     this.#settle(result);
   }
 
@@ -81,11 +82,12 @@ export class RequestExchange implements ResponseSink, SendSink {
   }
 }
 
-/** What the operating system says about a datagram that could not be sent or was refused. */
+/** Returns the error for what a socket reports about a datagram or a peer. */
 export function unreachable(cause: Error): TransportError {
   if (cause instanceof TransportError) return cause;
-  const isTooLarge = "code" in cause && cause.code === "EMSGSIZE";
-  return isTooLarge
+  if (!isSystemError(cause))
+    return new TransportError("INTERNAL", `an unexpected exception: ${cause.message}`, { cause });
+  return cause.code === "EMSGSIZE"
     ? new TransportError("TOO_LARGE", "the request does not fit a datagram", { cause })
     : new TransportError("UNREACHABLE", `the peer cannot be reached: ${cause.message}`, { cause });
 }

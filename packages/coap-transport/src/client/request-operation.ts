@@ -1,10 +1,11 @@
 import type { Clock } from "@tributary/runtime";
-import { TransportError } from "../errors.js";
+import type { TransportError } from "../errors.js";
 import type { Message, OutgoingMessage } from "../message/message.js";
+import { onAbort } from "./abort.js";
 import type { RequestChannel } from "./request-channel.js";
 import { RequestExchange } from "./request-exchange.js";
 
-/** Send one message and wait for its response. */
+/** Sends one message and resolves with the response. */
 export type Ask = (message: OutgoingMessage) => Promise<Message>;
 
 export interface RequestOperationOptions {
@@ -13,40 +14,38 @@ export interface RequestOperationOptions {
   readonly isRelayed: boolean;
 }
 
-/** A sequence of exchanges with one peer that serves one purpose and is stopped as a whole. */
+/** A series of exchanges with one peer, such as a block-wise transfer, that is aborted as a whole. */
 export class RequestOperation {
-  /** Bytes of all responses so far. */
+  /** Size of all responses so far. */
   wireBytes = 0;
   readonly #deps: { clock: Clock; channel: RequestChannel };
   readonly #options: RequestOperationOptions;
-  #current: RequestExchange | null = null;
-  #stopped: TransportError | null = null;
+  readonly #signal: AbortSignal;
 
-  constructor(deps: { clock: Clock; channel: RequestChannel }, options: RequestOperationOptions) {
+  /** Aborting `signal` fails the exchanges in progress, and later ones, with its reason. */
+  constructor(deps: { clock: Clock; channel: RequestChannel }, options: RequestOperationOptions, signal: AbortSignal) {
     this.#deps = deps;
     this.#options = options;
+    this.#signal = signal;
   }
 
-  /** @throws {TransportError} as the exchange fails, or as `stop` was told. */
+  /** @throws {TransportError} when the exchange fails, and the reason of the signal. */
   readonly ask: Ask = (message) =>
     new Promise((resolve, reject) => {
-      if (this.#stopped !== null) {
-        reject(this.#stopped);
+      if (this.#signal.aborted) {
+        reject(this.#signal.reason as TransportError);
         return;
       }
-      this.#current = new RequestExchange(this.#deps, { message, ...this.#options }, (result) => {
-        if (result instanceof TransportError) {
+      let unsubscribe = (): void => {};
+      const exchange = new RequestExchange(this.#deps, { message, ...this.#options }, (result) => {
+        unsubscribe();
+        if (result instanceof Error) {
           reject(result);
           return;
         }
         this.wireBytes += result.wireBytes;
         resolve(result);
       });
+      unsubscribe = onAbort(this.#signal, (reason) => exchange.finish(reason));
     });
-
-  /** Fail the exchange under way, and any further one, with `error`. */
-  stop(error: TransportError): void {
-    this.#stopped ??= error;
-    this.#current?.finish(this.#stopped);
-  }
 }

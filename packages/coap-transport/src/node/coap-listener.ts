@@ -2,18 +2,19 @@ import type { Environment } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
 import { parseCoapUri } from "../message/coap-uri.js";
 import { ALL_COAP_NODES, ALL_HOSTS, ALL_RESOURCE_DIRECTORIES } from "../message/codes.js";
+import { createCounters } from "../message/counters.js";
 import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import type { StreamLimits } from "../tcp/limits.js";
 import type {
   CoapListenerHandle,
   DatagramSocket,
+  Peer,
   RequestHandler,
   TableSizes,
   TransmissionParameters,
   TransportLimits,
 } from "../types.js";
-import { createCounters } from "../udp/core.js";
 import { type CoapEndpoint, createCoapEndpoint } from "../udp/endpoint.js";
 import { addressesOf, hostText, openOnAll } from "./bound-addresses.js";
 import { HostInterfaces, type ListInterfaces } from "./host-interfaces.js";
@@ -44,8 +45,10 @@ export interface ListenCoapOptions {
   readonly multicast?: boolean | MulticastOptions;
   /** Checks source addresses before large answers go out; several listeners may share one. Default none. */
   readonly guard?: AmplificationGuard | undefined;
-  /** Decrypts requests that are protected one by one (RFC 8613); default: they are refused, or relayed. */
+  /** Decrypts requests that are protected one by one (RFC 8613). Default: they are refused, or relayed. */
   readonly protection?: ServerProtection | undefined;
+  /** See `CoapEndpointOptions`. */
+  readonly isConfigured?: (peer: Peer) => boolean;
   /** Bounds and times of `coap+tcp`. */
   readonly streamLimits?: Partial<StreamLimits>;
 }
@@ -68,11 +71,11 @@ export async function listenCoap(deps: ListenCoapDeps, options: ListenCoapOption
   };
   const sockets = await openOnAll(await addressesOf(uri), uri.port, open);
   const counters = createCounters();
-  const { parameters = {}, limits = {}, guard, protection } = options;
+  const { parameters = {}, limits = {}, guard, protection, isConfigured } = options;
   const endpoints: CoapEndpoint[] = sockets.map((socket) =>
     createCoapEndpoint(
       { socket, env: deps.env },
-      { handler: deps.handler, parameters, limits, counters, guard, protection },
+      { handler: deps.handler, parameters, limits, counters, guard, protection, isConfigured },
     ),
   );
   return {

@@ -1,23 +1,24 @@
 import { lookup } from "node:dns/promises";
 import type { Environment, Timer } from "@tributary/runtime";
-import { createClient, ping } from "../client/coap-client.js";
+import { Client, ping } from "../client/coap-client.js";
 import { HostNames, type NamedTarget, type ResolveName } from "../client/host-names.js";
-import { OperationScope } from "../client/operation-scope.js";
 import type { RequestChannel } from "../client/request-channel.js";
 import { type ChooseProtection, type Route, routeToName, withProtection } from "../client/route.js";
 import { TransportError } from "../errors.js";
 import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "../message/codes.js";
-import { type ConnectStream, createTcpPeers } from "../tcp/client.js";
+import { createCounters } from "../message/counters.js";
+import { type ConnectStream, TcpPeers } from "../tcp/client.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
 import type {
   CoapClient,
+  Peer,
   RequestHandler,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
 } from "../types.js";
-import { createCounters, createUdpCore, type UdpCore } from "../udp/core.js";
+import { UdpCore } from "../udp/core.js";
 import { connectTcp } from "./tcp-socket.js";
 import { canonicalAddress, openUdpSocket } from "./udp-socket.js";
 
@@ -43,6 +44,11 @@ export interface OpenCoapClientOptions {
   readonly counters?: TransportCounters;
   /** Protects requests to some servers one by one (RFC 8613). Default: none. */
   readonly protect?: ChooseProtection | undefined;
+  /**
+   * Peers that several confirmable messages may be in transit to, under congestion control (RFC 7252 section 4.7). Default: all, as
+   * the caller chooses whom to send requests to.
+   */
+  readonly isConfigured?: (peer: Peer) => boolean;
   /** Bounds and times of `coap+tcp`. */
   readonly streamLimits?: Partial<StreamLimits>;
 }
@@ -71,13 +77,13 @@ export async function openCoapClient(
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const service = deps.handler === undefined ? {} : { service: { handler: deps.handler, limits } };
-  const connections = createTcpPeers({ env, counters, connectStream, ...service }, streamLimits);
+  const connections = new TcpPeers({ env, counters, connectStream, ...service }, streamLimits);
   const channelTo = ({ scheme, port }: NamedTarget, address: string): Promise<RequestChannel> =>
     (scheme === "coap" ? sockets : connections).channelTo(canonicalAddress(address), port);
   const probe = async (target: NamedTarget, address: string, signal: AbortSignal): Promise<void> => {
     const channel = await channelTo(target, address);
     // A connection is an answer by itself.
-    if (target.scheme === "coap") await pingUntil(channel, signal);
+    if (target.scheme === "coap") await ping(channel, signal);
   };
   const names = new HostNames({ ...env, resolve, probe });
   const connect = async (uri: ParsedCoapUri): Promise<Route> => {
@@ -90,23 +96,14 @@ export async function openCoapClient(
     connections.close();
     await sockets.close();
   };
-  return createClient({ env, connect: withProtection(connect, options.protect), onClose, schemes: SCHEMES }, limits);
+  return new Client(
+    { env, connect: withProtection(connect, options.protect), onClose, counters, schemes: SCHEMES },
+    limits,
+  );
 }
 
 async function resolveByHost(host: string): Promise<string[]> {
   return (await lookup(host, { all: true })).map(({ address }) => address);
-}
-
-/** Resolves when the peer shows that it is there. */
-async function pingUntil(channel: RequestChannel, signal: AbortSignal): Promise<void> {
-  const scope = new OperationScope();
-  const stop = (): void => scope.stop(new TransportError("ABORTED", "another address answered"));
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    await ping(channel, scope);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }
 
 interface PeerSocket {
@@ -174,7 +171,11 @@ class PeerSockets {
     }
     const parameters = { ...DEFAULT_PARAMETERS, ...this.#options.parameters };
     const limits = { ...DEFAULT_LIMITS, ...this.#options.limits };
-    return createUdpCore({ socket, env: this.#env, counters: this.#counters }, { scheme: "coap", parameters, limits });
+    const { isConfigured = () => true } = this.#options;
+    return new UdpCore(
+      { socket, env: this.#env, counters: this.#counters },
+      { scheme: "coap", parameters, limits, isConfigured },
+    );
   }
 
   readonly #sweep = (): void => {

@@ -1,13 +1,12 @@
 import type { Environment } from "@tributary/runtime";
-import { drain } from "@tributary/runtime";
 import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS } from "../message/codes.js";
+import { createCounters } from "../message/counters.js";
 import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
-import { createTcpServer } from "../tcp/server.js";
+import { TcpServer } from "../tcp/server.js";
 import type { CoapListenerHandle, RequestHandler, TransportLimits } from "../types.js";
-import { createCounters } from "../udp/core.js";
 import { hostText, openOnAll } from "./bound-addresses.js";
 import { HostInterfaces, type ListInterfaces } from "./host-interfaces.js";
 import { listenTcp } from "./tcp-socket.js";
@@ -39,7 +38,7 @@ export async function listenCoapTcp(
   const interfaces = new HostInterfaces(deps.env.clock, deps.listInterfaces);
   const isWildcard = addresses.some((address) => address === "::" || address === "0.0.0.0");
   const isAlso = (address: string): boolean => interfaces.hasAddress(address);
-  const server = createTcpServer(
+  const server = new TcpServer(
     { ...deps, counters, guard: options.guard, protection: options.protection },
     { scheme: "coap+tcp", limits, streamLimits, ...(isWildcard ? { isAlso } : {}) },
   );
@@ -48,7 +47,7 @@ export async function listenCoapTcp(
   const close = async (drainMs: number): Promise<void> => {
     server.stopAccepting();
     for (const listener of listeners) listener.close();
-    await drain(deps.env, () => server.isIdle, drainMs);
+    await server.whenIdle(drainMs);
     server.close();
   };
   let closing: Promise<void> | null = null;

@@ -1,17 +1,17 @@
 import { createAskPeer } from "../client/ask-peer.js";
 import type { RequestChannel } from "../client/request-channel.js";
 import { CODE, OPTION } from "../message/codes.js";
+import { countRejected } from "../message/counters.js";
 import type { Message, OutgoingMessage } from "../message/message.js";
 import { BERT_UNIT_BYTES, type StreamCapacity } from "../message/stream-capacity.js";
 import {
-  countRejected,
-  createServerDispatch,
-  type Reply,
+  RequestDispatch,
+  type RequestOutcome,
   type ServerDispatch,
   type ServerDispatchDeps,
   type ServerDispatchOptions,
 } from "../server/dispatch.js";
-import type { NotificationChannel } from "../server/observers.js";
+import type { NotificationChannel } from "../server/notification-channel.js";
 import { IncomingRequest, type RequestContext } from "../server/request.js";
 import type { AskPeer, ObservationEnd, Peer, ServerRequest, ServerResponse, TableSizes } from "../types.js";
 import { ProtectedPeer } from "./protected-peer.js";
@@ -32,10 +32,12 @@ const OVERHEAD_OF_REQUEST = 22;
 /** A dispatch that also takes protected requests, where `protection` is given. */
 export function createProtectedDispatch(deps: ProtectedDispatchDeps, options: ServerDispatchOptions): ServerDispatch {
   const { protection } = deps;
-  return protection === undefined ? createServerDispatch(deps, options) : new Dispatch(deps, protection, options);
+  return protection === undefined
+    ? new RequestDispatch(deps, options)
+    : new ProtectedDispatch(deps, protection, options);
 }
 
-class Dispatch implements ServerDispatch {
+class ProtectedDispatch implements ServerDispatch {
   readonly #deps: ProtectedDispatchDeps;
   readonly #blockSize: number;
   readonly #protection: ServerProtection;
@@ -50,17 +52,17 @@ class Dispatch implements ServerDispatch {
     this.#deps = deps;
     this.#protection = protection;
     this.#blockSize = options.limits.blockSize;
-    this.#inner = createServerDispatch({ ...deps, channel: sealed(deps.channel) }, options);
+    this.#inner = new RequestDispatch({ ...deps, channel: sealed(deps.channel) }, options);
     const handler = (request: ServerRequest) => this.#handleAssembled(request as IncomingRequest);
     // What is inside is limited by the dispatch inside.
-    this.#outer = createServerDispatch({ ...deps, handler, guard: undefined }, options);
+    this.#outer = new RequestDispatch({ ...deps, handler, guard: undefined }, options);
   }
 
   get running(): number {
     return this.#inner.running;
   }
 
-  dispatch(message: Message, context: RequestContext): Reply | Promise<Reply> {
+  dispatch(message: Message, context: RequestContext): RequestOutcome | Promise<RequestOutcome> {
     if (!hasOption(message, OPTION.OSCORE) || this.#isForOthers(message, context))
       return this.#inner.dispatch(message, context);
     if (hasOption(message, OPTION.BLOCK1) || hasOption(message, OPTION.BLOCK2))
@@ -102,7 +104,7 @@ class Dispatch implements ServerDispatch {
     return relays?.(new IncomingRequest(message, context)) === true;
   }
 
-  #open(message: Message, context: RequestContext): Reply | Promise<Reply> {
+  #open(message: Message, context: RequestContext): RequestOutcome | Promise<RequestOutcome> {
     const opened = this.#protection.open(message, context.peer);
     if (opened.kind === "refused") {
       countRejected(this.#deps.counters, opened.cause);
@@ -157,11 +159,12 @@ class Dispatch implements ServerDispatch {
 /** Notifications to protected peers are encrypted, and go where the transport knows the peer. */
 function sealed(channel: NotificationChannel): NotificationChannel {
   return {
-    notify: (peer, token, message, sink) =>
+    notify: (peer, token, message, listener) =>
       peer instanceof ProtectedPeer
-        ? channel.notify(peer.outer, token, peer.seal(message), sink)
-        : channel.notify(peer, token, message, sink),
-    probe: (peer, sink) => channel.probe(outerOf(peer), sink),
+        ? channel.notify(peer.outer, token, peer.seal(message), listener)
+        : channel.notify(peer, token, message, listener),
+    probe: (peer, onSilence) => channel.probe(outerOf(peer), onSilence),
+    hasRoom: (peer) => channel.hasRoom?.(outerOf(peer)) ?? false,
     notifyOnce: (peer, token, message) =>
       peer instanceof ProtectedPeer
         ? channel.notifyOnce(peer.outer, token, peer.seal(message))
@@ -175,7 +178,7 @@ function outerOf(peer: Peer): Peer {
 }
 
 /** No two protected requests are equal, so nothing is remembered for the next one; a repeated one gets the same response. */
-function sealReply(peer: ProtectedPeer, { message, afterSent, isToUnproven }: Reply): Reply {
+function sealReply(peer: ProtectedPeer, { message, afterSent, isToUnproven }: RequestOutcome): RequestOutcome {
   return {
     message: message === null ? null : peer.seal(message),
     ...(afterSent === undefined ? {} : { afterSent, observer: peer }),
@@ -184,7 +187,7 @@ function sealReply(peer: ProtectedPeer, { message, afterSent, isToUnproven }: Re
 }
 
 /** The encrypted reply for the dispatch that divides it into blocks. One that nobody wants (RFC 7967) is an empty 2.04. */
-function toResponse({ message, afterSent }: Reply): ServerResponse {
+function toResponse({ message, afterSent }: RequestOutcome): ServerResponse {
   // The observation begins when the first block has left.
   if (afterSent !== undefined) queueMicrotask(afterSent);
   if (message === null) return { code: CODE.CHANGED };

@@ -2,19 +2,19 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Clock } from "@tributary/runtime";
 import type { Peer, SourceProof } from "../types.js";
 
-/** Keeps a server on UDP from being used to flood others (RFC 7252 section 11.3, RFC 9175 section 2.4 and 2.6). */
+/** Verifies source addresses, so that a server on UDP cannot be used to flood others (RFC 7252 section 11.3, RFC 9175 section 2.4, 2.6). */
 export interface AmplificationGuard {
-  /** What is known of the sender of a request with this Echo option. A valid one makes its address known for a while. */
+  /** Returns how far the source of a request with this Echo option is verified. A valid value verifies the address for a while. */
   examine(peer: Peer, echo: Uint8Array | undefined): SourceProof;
-  /** The largest answer, in bytes of UDP payload, to a request of `requestBytes` whose sender is not proven. */
+  /** Returns the size of the largest response to a request of `requestBytes` from an unverified address, in bytes of UDP payload. */
   allowance(requestBytes: number): number;
-  /** An Echo value for this peer: opaque, 20 bytes, good for `echoLifetimeMs`. */
+  /** Returns an Echo value for this peer: 20 opaque bytes, valid for `echoLifetimeMs`. */
   issue(peer: Peer): Uint8Array;
-  /** Addresses remembered as verified. */
+  /** Verified addresses in the table. */
   readonly size: number;
 }
 
-/** Collaborators of `createAmplificationGuard`. */
+/** Collaborators of an amplification guard. */
 export interface AmplificationGuardDeps {
   readonly clock: Clock;
   /** Authenticates Echo values. Default: a random one, so that no value outlives the process. */

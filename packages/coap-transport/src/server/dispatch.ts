@@ -1,7 +1,7 @@
-import type { Environment } from "@tributary/runtime";
-import { turnsOf } from "@tributary/runtime";
+import { type Environment, type Idleness, turnsOf } from "@tributary/runtime";
 import { blockOption, MAX_SZX, szxFor } from "../message/block-option.js";
-import { CODE, METHOD, OPTION } from "../message/codes.js";
+import { CODE, METHOD, OPTION, SAFE_METHODS } from "../message/codes.js";
+import { countRejected } from "../message/counters.js";
 import { addressHolder } from "../message/ip-address.js";
 import { isErrorCode, type Message, type OutgoingMessage } from "../message/message.js";
 import { sortOptions } from "../message/option-codec.js";
@@ -19,44 +19,46 @@ import type {
   TransportLimits,
 } from "../types.js";
 import type { AmplificationGuard } from "./amplification-guard.js";
-import { createAmplificationLimit, type MessageLength } from "./amplification-limit.js";
-import { createBlock1Assembly } from "./block-wise-assembly.js";
-import { allowsBert, type Block2Retention, createBlock2Retention } from "./block-wise-retention.js";
-import { type AdmittedObservation, createObserverTable, type NotificationChannel, withObserve } from "./observers.js";
+import { AmplificationLimit, type MessageLength } from "./amplification-limit.js";
+import { Block1Assembly } from "./block-wise-assembly.js";
+import { allowsBert, Block2Retention } from "./block-wise-retention.js";
+import type { NotificationChannel } from "./notification-channel.js";
+import { type AdmittedObservation, ObserverTable } from "./observer-table.js";
 import { IncomingRequest, type RequestContext } from "./request.js";
 import { errorMessage, responseMessage } from "./response.js";
+import { withObserve } from "./server-observation.js";
 import { SharedPlaces } from "./shared-places.js";
 
-/** What to do about a request. */
-export interface Reply {
-  /** Null: nothing is to be said, as by No-Response (RFC 7967) or for a multicast request (RFC 7252 section 8.2). */
+/** What a request leads to. */
+export interface RequestOutcome {
+  /** The response; null for none, as by No-Response (RFC 7967) or for multicast (RFC 7252 section 8.2). */
   readonly message: OutgoingMessage | null;
-  /** The request has an option that must be understood and is not: a non-confirmable one is rejected (section 5.4.1). */
+  /** The request has a critical option that is not understood; a non-confirmable one is then ignored (section 5.4.1). */
   readonly isBadOption?: boolean;
-  /** To be called right after the message was sent. */
+  /** To be called directly after the message was sent. */
   readonly afterSent?: () => void;
-  /** With `afterSent`: who observes, where that is not the peer of the transport. */
+  /** With `afterSent`: the observer, if it is not the peer of the transport. */
   readonly observer?: Peer;
-  /** The request may come from someone else than it says: one message back for each that came. */
+  /** The source address is not verified: at most one message may be sent for each received. */
   readonly isToUnproven?: boolean;
-  /** See `ServerResponse`: it went out as it is, whole. */
+  /** See `ServerResponse`. Present only if the whole response is sent unchanged. */
   readonly trackValidity?: () => ResponseValidity | null;
   /** See `ServerResponse`. */
   readonly isStillTrue?: ServerResponse["isStillTrue"];
 }
 
-/** Turns requests into replies, whatever transport carries them: block-wise transfer, Observe, checks and limits. */
+/** Turns requests into responses. */
 export interface ServerDispatch {
-  dispatch(message: Message, context: RequestContext): Reply | Promise<Reply>;
-  /** End one observation, e.g. because its peer rejected the response that established it. */
+  dispatch(message: Message, context: RequestContext): RequestOutcome | Promise<RequestOutcome>;
+  /** Ends one observation, for example because its peer rejected the response that established it. */
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void;
-  /** The peer is gone for good, with its connection: whatever is kept for it is given up. */
+  /** Discards everything about a peer whose connection is over. */
   forgetPeer(peer: Peer): void;
-  /** Does this peer observe anything? */
+  /** Whether the peer observes anything. */
   isObserver(peer: Peer): boolean;
-  /** Requests whose handler has not answered yet. */
+  /** Requests whose handler has not responded yet. */
   readonly running: number;
-  /** How much is in each table. */
+  /** Number of entries in each table. */
   tableSizes(): TableSizes;
   close(): void;
 }
@@ -68,6 +70,8 @@ export interface ServerDispatchDeps {
   readonly counters: TransportCounters;
   readonly guard?: AmplificationGuard | undefined;
   readonly messageLength: MessageLength;
+  /** Requests being handled count as work. Default: not counted. */
+  readonly idleness?: Idleness;
 }
 
 export interface ServerDispatchOptions {
@@ -75,36 +79,27 @@ export interface ServerDispatchOptions {
   readonly parameters: TransmissionParameters;
 }
 
-/** What a request led to. */
-interface Outcome {
+/** A response of the handler with its first message. */
+interface HandledRequest {
   readonly response: ServerResponse;
   readonly whole: OutgoingMessage;
   readonly accepted: AdmittedObservation | null;
 }
 
-/** An observer that asks for no further block for so many times the longest ACK_TIMEOUT has lost interest. */
+/** Longest time between two block requests of an observer, as a multiple of the longest ACK_TIMEOUT. */
 const PATIENCE_TIMEOUTS = 2;
-const SILENCE: Reply = { message: null };
-const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
-/** A busy server tells its clients to stay away for so long, in seconds. */
+const SILENCE: RequestOutcome = { message: null };
+/** Max-Age of the response of an overloaded server, in seconds, before which clients should not retry. */
 const OVERLOAD_MAX_AGE_S = 5;
 
-export function createServerDispatch(deps: ServerDispatchDeps, options: ServerDispatchOptions): ServerDispatch {
-  return new Dispatcher(deps, options);
-}
-
-/** Count a refusal by its cause. */
-export function countRejected(counters: TransportCounters, cause: string): void {
-  counters.rejected.set(cause, (counters.rejected.get(cause) ?? 0) + 1);
-}
-
-class Dispatcher implements ServerDispatch {
+/** Turns requests into responses, whatever the transport: block-wise transfer, Observe, checks and limits. */
+export class RequestDispatch implements ServerDispatch {
   readonly #deps: ServerDispatchDeps;
   readonly #limits: TransportLimits;
-  readonly #uploads: ReturnType<typeof createBlock1Assembly>;
+  readonly #uploads: Block1Assembly;
   readonly #retention: Block2Retention;
-  readonly #observers: ReturnType<typeof createObserverTable>;
-  readonly #amplification: ReturnType<typeof createAmplificationLimit>;
+  readonly #observers: ObserverTable;
+  readonly #amplification: AmplificationLimit;
   readonly #running: SharedPlaces;
 
   constructor(deps: ServerDispatchDeps, options: ServerDispatchOptions) {
@@ -115,15 +110,15 @@ class Dispatcher implements ServerDispatch {
     this.#limits = limits;
     this.#running = new SharedPlaces(limits.maxExchanges);
     const countUnverified = (): void => countRejected(deps.counters, "unverified");
-    this.#amplification = createAmplificationLimit(
+    this.#amplification = new AmplificationLimit(
       { guard: deps.guard, countUnverified, messageLength: deps.messageLength },
       { maxBlockBytes: limits.blockSize },
     );
-    this.#uploads = createBlock1Assembly({ clock }, { ...limits, lifetimeMs, szx: szxFor(limits.blockSize) });
-    this.#retention = createBlock2Retention({ clock }, { ...limits, lifetimeMs });
+    this.#uploads = new Block1Assembly({ clock }, { ...limits, lifetimeMs, szx: szxFor(limits.blockSize) });
+    this.#retention = new Block2Retention({ clock }, { ...limits, lifetimeMs });
     const { ackTimeoutMs, ackRandomFactor } = options.parameters;
     const { maxObservers, maxObserversPerClient } = limits;
-    this.#observers = createObserverTable(
+    this.#observers = new ObserverTable(
       { clock, logger, channel: deps.channel, retention: this.#retention, turns: turnsOf(clock) },
       { maxObservers, maxObserversPerClient, fetchPatienceMs: PATIENCE_TIMEOUTS * ackTimeoutMs * ackRandomFactor },
     );
@@ -133,25 +128,25 @@ class Dispatcher implements ServerDispatch {
     return this.#running.size;
   }
 
-  dispatch(message: Message, context: RequestContext): Reply | Promise<Reply> {
+  dispatch(message: Message, context: RequestContext): RequestOutcome | Promise<RequestOutcome> {
     const request = new IncomingRequest(message, context, this.#deps.guard);
-    // An Echo value counts with whatever request it comes.
+    // An Echo value verifies the address, whatever the request.
     if (request.echo !== undefined) this.#amplification.isUnlimited(request);
-    const early = this.#answerEarly(request);
+    const early = this.#respondEarly(request);
     if (early !== null) return early;
-    // Notifications have no bound: they go to those only who are known to receive them.
+    // Notifications are not bounded by requests: they are sent to verified addresses only.
     if (request.observe === 0 && !this.#amplification.isUnlimited(request))
-      return this.#reply(request, this.#amplification.challenge(request));
+      return this.#respond(request, this.#amplification.challenge(request));
     if (request.observe === 1) this.#observers.remove(request.peer, request.token, "deregistered");
-    let answer: ServerResponse | Promise<ServerResponse>;
+    let response: ServerResponse | Promise<ServerResponse>;
     try {
-      answer = this.#deps.handler(request);
+      response = this.#deps.handler(request);
     } catch (error) {
       return this.#failed(request, error);
     }
-    if (answer instanceof Promise) return this.#wait(request, answer);
-    const reply = this.#finish(request, answer);
-    return reply instanceof Promise ? this.#count(request, reply) : reply;
+    if (response instanceof Promise) return this.#wait(request, response);
+    const outcome = this.#finish(request, response);
+    return outcome instanceof Promise ? this.#count(request, outcome) : outcome;
   }
 
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void {
@@ -184,8 +179,8 @@ class Dispatcher implements ServerDispatch {
     this.#retention.close();
   }
 
-  /** Whatever is answered without asking the handler. */
-  #answerEarly(request: IncomingRequest): Reply | Promise<Reply> | null {
+  /** Returns the outcome of a request that does not reach the handler; null for one that does. */
+  #respondEarly(request: IncomingRequest): RequestOutcome | Promise<RequestOutcome> | null {
     const failure = request.failure ?? this.#refusedOption(request);
     if (failure !== null) return this.#refuse(request, failure.code, failure.diagnostic);
     if (request.method > METHOD.IPATCH) return this.#refuse(request, CODE.METHOD_NOT_ALLOWED, "unknown method");
@@ -193,7 +188,7 @@ class Dispatcher implements ServerDispatch {
       return this.#refuse(request, CODE.BAD_OPTION, "If-Match and If-None-Match are not supported here");
     const { block2 } = request;
     if (block2 !== undefined && (block2.num > 0 || (block2.szx > MAX_SZX && !allowsBert(request)))) {
-      const early = this.#answerLaterBlock(request);
+      const early = this.#respondToLaterBlock(request);
       if (early !== null) return early;
     }
     const early = this.#takePayload(request);
@@ -201,7 +196,7 @@ class Dispatcher implements ServerDispatch {
     if (this.#running.hasPlace(addressHolder(request.peer))) return null;
     countRejected(this.#deps.counters, "overload");
     const busy = uintOption(OPTION.MAX_AGE, OVERLOAD_MAX_AGE_S);
-    return this.#reply(request, errorMessage(CODE.UNAVAILABLE, "too many requests at once", [busy]));
+    return this.#respond(request, errorMessage(CODE.UNAVAILABLE, "too many requests at once", [busy]));
   }
 
   #refusedOption(request: IncomingRequest): IncomingRequest["unknownOption"] {
@@ -209,63 +204,65 @@ class Dispatcher implements ServerDispatch {
     return this.#deps.handler.relays?.(request) === true ? null : request.unknownOption;
   }
 
-  /** Safe requests are evaluated by their response; before anything is changed only the handler knows what there is. */
+  /** Preconditions of safe requests are evaluated on the response; those of others only the handler can evaluate in time. */
   #evaluatesPrecondition({ method }: IncomingRequest): boolean {
     return SAFE_METHODS.includes(method) || this.#deps.handler.evaluatesPreconditions === true;
   }
 
-  /** Blocks behind the first come from the retained body; only what is safe is done anew when that is gone. */
-  #answerLaterBlock(request: IncomingRequest): Reply | Promise<Reply> | null {
+  /** Later blocks come from the retained body. When it is no longer there, only a safe request may be handled again. */
+  #respondToLaterBlock(request: IncomingRequest): RequestOutcome | Promise<RequestOutcome> | null {
     if (request.block2 === undefined) return null;
-    // RFC 7959 section 2.6: not a registration, whatever the client thinks.
+    // RFC 7959 section 2.6: Observe in the request for a later block is no registration.
     delete request.observe;
     const block = this.#retention.resume(request, request.block2);
     if (block instanceof Promise) {
-      const reply = block.then((made) => this.#reply(request, made));
-      return this.#count(request, reply);
+      const outcome = block.then((made) => this.#respond(request, made));
+      return this.#count(request, outcome);
     }
-    if (block !== null) return this.#reply(request, block);
+    if (block !== null) return this.#respond(request, block);
     if (SAFE_METHODS.includes(request.method)) return null;
     return this.#refuse(request, CODE.REQUEST_ENTITY_INCOMPLETE, "the response is no longer there");
   }
 
-  /** Bring the body together (RFC 7959 section 2.5) and see that it is not too large. */
-  #takePayload(request: IncomingRequest): Reply | null {
+  /** Assembles the body (RFC 7959 section 2.5) and checks its size. */
+  #takePayload(request: IncomingRequest): RequestOutcome | null {
     const { maxRequestBytes } = this.#limits;
     if (request.block1 !== undefined) {
       const outcome = this.#uploads.accept(request, request.block1);
-      if (outcome.kind === "answer") return this.#reply(request, outcome.answer);
+      if (outcome.kind === "respond") return this.#respond(request, outcome.response);
       request.payload = outcome.payload;
     } else if (request.payload.length > maxRequestBytes) {
       const limit = uintOption(OPTION.SIZE1, maxRequestBytes);
       const diagnostic = `more than ${maxRequestBytes} bytes`;
-      return this.#reply(request, errorMessage(CODE.REQUEST_ENTITY_TOO_LARGE, diagnostic, [limit]));
+      return this.#respond(request, errorMessage(CODE.REQUEST_ENTITY_TOO_LARGE, diagnostic, [limit]));
     }
     return null;
   }
 
-  async #wait(request: IncomingRequest, answer: Promise<ServerResponse>): Promise<Reply> {
+  async #wait(request: IncomingRequest, promise: Promise<ServerResponse>): Promise<RequestOutcome> {
     return this.#count(
       request,
-      answer.then((response) => this.#finish(request, response)),
+      promise.then((response) => this.#finish(request, response)),
     );
   }
 
-  /** A reply that takes its time, as long as it does. */
-  async #count(request: IncomingRequest, later: Promise<Reply>): Promise<Reply> {
+  /** Counts a request as running until its response is there. */
+  async #count(request: IncomingRequest, later: Promise<RequestOutcome>): Promise<RequestOutcome> {
     const holder = addressHolder(request.peer);
     this.#running.take(holder);
+    this.#deps.idleness?.begin();
     try {
-      const reply = await later;
-      return this.#amplification.isUnlimited(request) ? reply : { ...reply, isToUnproven: true };
+      const outcome = await later;
+      return this.#amplification.isUnlimited(request) ? outcome : { ...outcome, isToUnproven: true };
     } catch (error) {
       return this.#failed(request, error);
     } finally {
       this.#running.giveBack(holder);
+      this.#deps.idleness?.end();
     }
   }
 
-  #finish(request: IncomingRequest, response: ServerResponse): Reply | Promise<Reply> {
+  #finish(request: IncomingRequest, response: ServerResponse): RequestOutcome | Promise<RequestOutcome> {
     const { precondition } = request;
     if (precondition !== undefined && SAFE_METHODS.includes(request.method)) {
       const isMet = meetsPrecondition(precondition, targetOf(response));
@@ -274,24 +271,28 @@ class Dispatcher implements ServerDispatch {
     }
     const whole = responseMessage(this.#withEcho(request, response));
     if (this.#amplification.needsProof(request, whole))
-      return this.#reply(request, this.#amplification.challenge(request));
+      return this.#respond(request, this.#amplification.challenge(request));
     const accepted = this.#admit(request, response);
     this.#amplification.shrinkBlocks(request, whole);
     const first = this.#retention.begin(request, whole, accepted?.progress);
-    const outcome = { response, whole, accepted };
+    const handled = { response, whole, accepted };
     return first instanceof Promise
-      ? first.then((message) => this.#replyWith(request, message, outcome))
-      : this.#replyWith(request, first, outcome);
+      ? first.then((message) => this.#respondWith(request, message, handled))
+      : this.#respondWith(request, first, handled);
   }
 
-  #replyWith(request: IncomingRequest, first: OutgoingMessage, { response, whole, accepted }: Outcome): Reply {
+  #respondWith(
+    request: IncomingRequest,
+    first: OutgoingMessage,
+    { response, whole, accepted }: HandledRequest,
+  ): RequestOutcome {
     let message = first;
     if (request.block1 !== undefined) message = withBlock1(message, request);
     if (accepted === null) {
-      const reply = this.#reply(request, message);
-      const isAsMade = response.trackValidity !== undefined && reply.message === whole;
-      if (isAsMade) return { message: whole, trackValidity: response.trackValidity };
-      return response.isStillTrue === undefined ? reply : { ...reply, isStillTrue: response.isStillTrue };
+      const outcome = this.#respond(request, message);
+      const isUnchanged = response.trackValidity !== undefined && outcome.message === whole;
+      if (isUnchanged) return { message: whole, trackValidity: response.trackValidity };
+      return response.isStillTrue === undefined ? outcome : { ...outcome, isStillTrue: response.isStillTrue };
     }
     return { message: withObserve(message, accepted.observe), afterSent: accepted.attach };
   }
@@ -303,7 +304,7 @@ class Dispatcher implements ServerDispatch {
     return { ...response, echo: guard.issue(request.peer) };
   }
 
-  /** RFC 7641 section 4.1: an answer that accepts the observation enters the list, any other one leaves it. */
+  /** RFC 7641 section 4.1: a response that accepts the observation adds the client to the list, any other one removes it. */
   #admit(request: IncomingRequest, response: ServerResponse): AdmittedObservation | null {
     if (request.observe !== 0) return null;
     const isAccepted = response.observation !== undefined && !isErrorCode(response.code);
@@ -313,21 +314,21 @@ class Dispatcher implements ServerDispatch {
     return accepted;
   }
 
-  #failed(request: IncomingRequest, error: unknown): Reply {
+  #failed(request: IncomingRequest, error: unknown): RequestOutcome {
     const { method, path, peer } = request;
     this.#deps.env.logger.error("a request handler failed", { error, method, path, peer: peer.key });
     countRejected(this.#deps.counters, "handler-failure");
-    return this.#reply(request, errorMessage(CODE.INTERNAL, "internal error"));
+    return this.#respond(request, errorMessage(CODE.INTERNAL, "internal error"));
   }
 
-  #refuse(request: IncomingRequest, code: number, diagnostic: string): Reply {
-    const reply = this.#reply(request, errorMessage(code, diagnostic));
-    if (code !== CODE.BAD_OPTION) return reply;
+  #refuse(request: IncomingRequest, code: number, diagnostic: string): RequestOutcome {
+    const outcome = this.#respond(request, errorMessage(code, diagnostic));
+    if (code !== CODE.BAD_OPTION) return outcome;
     countRejected(this.#deps.counters, "unknown-critical-option");
-    return { ...reply, isBadOption: true };
+    return { ...outcome, isBadOption: true };
   }
 
-  #reply(request: IncomingRequest, message: OutgoingMessage): Reply {
+  #respond(request: IncomingRequest, message: OutgoingMessage): RequestOutcome {
     const limited = this.#amplification.limit(request, message);
     return isUnwanted(request, limited) ? SILENCE : { message: limited };
   }

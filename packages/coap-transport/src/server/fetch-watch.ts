@@ -1,33 +1,35 @@
 import type { Clock, Timer } from "@tributary/runtime";
 
-/** Told how a peer gets on with a body that is larger than a block. */
+/** Callbacks about the transfer of a body that takes several blocks. */
 export interface BlockProgress {
-  /** The first block goes out; the rest is there to be fetched. */
+  /** The body is retained, and its first block is about to be sent. */
   onRetained(): void;
-  /** One of the later blocks was asked for. */
-  onBlockAsked(isLast: boolean): void;
+  /** A later block was requested. */
+  onBlockRequested(isLast: boolean): void;
 }
 
 /**
- * Waits until a peer has fetched the rest of a body, or no longer seems to. A newer notification in the middle would
- * make the peer throw away what it has (RFC 7959 section 2.6), for ever when changes come faster than blocks.
+ * Waits until a peer has fetched all blocks of a notification, or has stopped to. A newer notification in between would make the peer
+ * discard the blocks it has (RFC 7959 section 2.6), and again, as long as changes are faster than transfers.
  */
 export class FetchWatch implements BlockProgress {
   readonly #clock: Clock;
   readonly #patienceMs: number;
   readonly #onOver: () => void;
   #isPending = false;
-  #lastAskedAtMs = 0;
+  #requestedAtMs = 0;
   #timer: Timer | null = null;
 
-  /** `patienceMs`: how long the peer may ask for nothing. `onOver`: it is done, or given up; called only while waiting. */
+  /**
+   * `patienceMs`: longest time between two block requests. `onOver` is called when the wait that `wait` began is over.
+   */
   constructor(clock: Clock, patienceMs: number, onOver: () => void) {
     this.#clock = clock;
     this.#patienceMs = patienceMs;
     this.#onOver = onOver;
   }
 
-  /** There are blocks that were not asked for yet. */
+  /** Some blocks were not requested yet. */
   get isPending(): boolean {
     return this.#isPending;
   }
@@ -37,14 +39,15 @@ export class FetchWatch implements BlockProgress {
     this.#isPending = true;
   }
 
-  onBlockAsked(isLast: boolean): void {
-    this.#lastAskedAtMs = this.#clock.nowMs();
+  onBlockRequested(isLast: boolean): void {
+    this.#requestedAtMs = this.#clock.nowMs();
     if (isLast) this.#finish();
   }
 
-  /** The peer has the first block: from now on its patience counts. */
+  /** Starts to wait; called when the peer has the first block. */
   wait(): void {
-    this.#lastAskedAtMs = this.#clock.nowMs();
+    if (this.#timer !== null) return;
+    this.#requestedAtMs = this.#clock.nowMs();
     this.#timer = this.#clock.setTimer(this.#patienceMs, this.#look);
   }
 
@@ -55,7 +58,7 @@ export class FetchWatch implements BlockProgress {
   }
 
   readonly #look = (): void => {
-    const leftMs = this.#lastAskedAtMs + this.#patienceMs - this.#clock.nowMs();
+    const leftMs = this.#requestedAtMs + this.#patienceMs - this.#clock.nowMs();
     if (leftMs > 0) this.#timer = this.#clock.setTimer(leftMs, this.#look);
     else this.#finish();
   };

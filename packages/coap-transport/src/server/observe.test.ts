@@ -158,8 +158,8 @@ describe("RFC 7641 section 4: notifications", () => {
     expect(isObserving()).toEqual([true, true, true, true]);
   });
 
-  test("beyond maxObservers whoever has most gives a place to who has less, and is told so", async () => {
-    const { clock, peer, observers } = observable({ limits: { maxObservers: 4 } });
+  test("beyond maxObservers the client with the most loses a place to one with less, and is notified", async () => {
+    const { clock, peer, observers } = observable({ limits: { maxObservers: 4 }, isConfigured: () => true });
     const [rich, other] = [peer("2001:db8::11", 5000), peer("2001:db8:0:1::1", 5000)];
     for (const token of [1, 2, 3, 4]) rich.send({ token: [token], options: REGISTER });
     await clock.advance(10);

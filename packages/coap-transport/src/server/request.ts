@@ -21,7 +21,7 @@ import type {
 } from "../types.js";
 import type { AmplificationGuard } from "./amplification-guard.js";
 
-/** Where a request came from and through. */
+/** Circumstances of a request that are not part of the message. */
 export interface RequestContext {
   readonly peer: Peer;
   readonly isMulticast: boolean;
@@ -29,13 +29,13 @@ export interface RequestContext {
   readonly local: LocalAddress;
   readonly askPeer?: AskPeer;
   readonly connection?: PeerConnection;
-  /** How bodies go to the peer; absent over datagrams. */
+  /** Sizes of messages to the peer; absent over datagrams. */
   readonly capacity?: StreamCapacity;
   /** The message is encrypted, and its OSCORE option understood (RFC 8613). Default false. */
   readonly isProtected?: boolean;
 }
 
-/** Why a request cannot be handled, as the response that says so. */
+/** The response to a request that cannot be handled. */
 export interface RequestFailure {
   readonly code: number;
   readonly diagnostic: string;
@@ -44,7 +44,7 @@ export interface RequestFailure {
 const OBSERVABLE: readonly number[] = [METHOD.GET, METHOD.FETCH];
 const NO_ETAGS: readonly Uint8Array[] = [];
 
-/** A request with its options understood: what handlers see, and what block-wise transfer and Observe need besides. */
+/** A request with its options decoded: for handlers, block-wise transfer and Observe. */
 export class IncomingRequest implements ServerRequest {
   readonly method: number;
   readonly path: string[] = [];
@@ -76,12 +76,12 @@ export class IncomingRequest implements ServerRequest {
   asksSize2 = false;
   noResponse = 0;
   failure: RequestFailure | null = null;
-  /** A critical option that only the server which the request is relayed to need understand. */
+  /** A critical option that only the server has to understand to which the request is relayed. */
   unknownOption: RequestFailure | null = null;
   readonly #guard: AmplificationGuard | undefined;
   #sourceProof: SourceProof | undefined;
 
-  /** Without `guard` every source address is taken for true. */
+  /** Without `guard` all source addresses are trusted. */
   constructor(message: Message, context: RequestContext, guard?: AmplificationGuard) {
     this.method = message.code;
     this.payload = message.payload;
@@ -99,7 +99,7 @@ export class IncomingRequest implements ServerRequest {
     for (const option of message.options) {
       if (option.number === OPTION.OSCORE && context.isProtected === true) continue;
       if (this.#understand(option.number, option.value)) continue;
-      // RFC 7252 sections 5.4.1, 5.4.3, 5.4.5: unknown, of wrong length, or repeated without right.
+      // RFC 7252 sections 5.4.1, 5.4.3, 5.4.5: unknown, of a wrong length, or not repeatable.
       if (isCritical(option.number)) this.#refuseOption(option.number);
     }
     const reserved = reservedLocationOption(message.options);
@@ -107,13 +107,13 @@ export class IncomingRequest implements ServerRequest {
       this.#fail(CODE.BAD_OPTION, `option ${reserved} beside Location-Path or Location-Query not understood`);
   }
 
-  /** Found out when it matters: most answers are small enough for anybody. */
+  /** Evaluated on demand: most responses are small enough for any address. */
   get sourceProof(): SourceProof {
     this.#sourceProof ??= this.#guard?.examine(this.peer, this.echo) ?? "trusted";
     return this.#sourceProof;
   }
 
-  /** True when the option was used or may be left alone; false when it counts as unrecognised. */
+  /** Returns false when the option counts as unrecognised. */
   #understand(number: number, value: Uint8Array): boolean {
     switch (number) {
       case OPTION.URI_PATH:
@@ -170,7 +170,7 @@ export class IncomingRequest implements ServerRequest {
   #understandElectiveUint(number: number, value: Uint8Array): boolean {
     switch (number) {
       case OPTION.OBSERVE: {
-        // RFC 7641 section 2: other values, and other methods, count as if the option were not there.
+        // RFC 7641 section 2: with other values, and other methods, the option is ignored.
         const observe = value.length <= 3 ? decodeUint(value) : 2;
         if (observe < 2 && OBSERVABLE.includes(this.method) && !this.isMulticast) this.observe ??= observe;
         return true;
@@ -199,7 +199,7 @@ export class IncomingRequest implements ServerRequest {
     return true;
   }
 
-  /** `tag`: a value of If-Match, or null for If-None-Match. */
+  /** `tag` is a value of If-Match, or null for If-None-Match. */
   #addPrecondition(tag: Uint8Array | null): boolean {
     const { ifMatch, ifNoneMatch } = this.precondition ?? { ifMatch: [], ifNoneMatch: false };
     this.precondition = tag === null ? { ifMatch, ifNoneMatch: true } : { ifMatch: [...ifMatch, tag], ifNoneMatch };
@@ -214,7 +214,7 @@ export class IncomingRequest implements ServerRequest {
     return true;
   }
 
-  /** RFC 8768 section 3: one byte, and not zero. */
+  /** RFC 8768 section 3: one byte other than zero. */
   #setHopLimit(value: Uint8Array): void {
     const hopLimit = value.length === 1 ? (value[0] as number) : 0;
     if (hopLimit === 0) this.#fail(CODE.BAD_REQUEST, "Hop-Limit must be 1 to 255");
@@ -232,7 +232,7 @@ export class IncomingRequest implements ServerRequest {
   }
 }
 
-/** Options that do not tell one representation, or one block-wise transfer, from another. */
+/** Options that may differ between the messages of one block-wise transfer. */
 const NOT_IN_KEY: readonly number[] = [
   OPTION.ETAG,
   OPTION.OBSERVE,
@@ -244,8 +244,8 @@ const NOT_IN_KEY: readonly number[] = [
 ];
 
 /**
- * Text that is equal for the messages of one block-wise transfer: peer, method and cache-key options (RFC 7959 section
- * 2.4, RFC 7252 section 5.4.6), Request-Tag among them (RFC 9175 section 3); token and block numbers do not count.
+ * Returns a key that is equal for the messages of one block-wise transfer: peer, method and the options of the cache key (RFC 7959
+ * section 2.4, RFC 7252 section 5.4.6), including Request-Tag (RFC 9175 section 3), but neither token nor block numbers.
  */
 export function transferKey(request: IncomingRequest): string {
   let key = `${request.peer.key} ${request.method}`;

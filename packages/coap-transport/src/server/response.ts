@@ -4,17 +4,17 @@ import { sortOptions } from "../message/option-codec.js";
 import { stringOption, uintOption } from "../message/option-values.js";
 import type { CoapOption, ServerResponse } from "../types.js";
 
-/** An error answer whose payload is a diagnostic message for people (RFC 7252 section 5.5.2). Pure. */
+/** Returns an error response with a diagnostic payload (RFC 7252 section 5.5.2). Pure. */
 export function errorResponse(code: number, diagnostic: string): ServerResponse {
   return { code, payload: Buffer.from(diagnostic, "utf8") };
 }
 
-/** The same without the fields of a handler's answer. */
+/** Returns the same as a message. */
 export function errorMessage(code: number, diagnostic: string, options: readonly CoapOption[] = []): OutgoingMessage {
   return { code, options, payload: Buffer.from(diagnostic, "utf8") };
 }
 
-/** What a handler answered as options in ascending order. */
+/** Returns the options of a response, in ascending order. */
 export function responseOptions(response: ServerResponse): CoapOption[] {
   const options: CoapOption[] = [];
   if (response.etag !== undefined) options.push({ number: OPTION.ETAG, value: response.etag });
@@ -28,7 +28,7 @@ export function responseOptions(response: ServerResponse): CoapOption[] {
   return sortOptions(options);
 }
 
-/** The answer as one message. */
+/** Returns a response as one message. */
 export function responseMessage(response: ServerResponse): OutgoingMessage {
   const { code, payload = EMPTY_BYTES, rest } = response;
   const message = { code, options: responseOptions(response), payload };

@@ -1,6 +1,6 @@
 /**
- * Places that several holders take for a while. A holder has a place as long as it holds no more than what is free: alone it gets
- * about half of all places, so that there is one for whoever comes next.
+ * Places shared by several holders. A holder may take a place as long as it has no more than are free. So one alone gets about half of
+ * all places, and others still find some.
  */
 export class SharedPlaces {
   readonly #max: number;
@@ -11,7 +11,7 @@ export class SharedPlaces {
     this.#max = max;
   }
 
-  /** Places that are taken. */
+  /** Places taken. */
   get size(): number {
     return this.#size;
   }

@@ -1,8 +1,8 @@
 import type { Environment, Timer } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
+import { countRejected } from "../message/counters.js";
 import { isRequestCode, isResponseCode, type Message, type OutgoingMessage } from "../message/message.js";
 import type { StreamCapacity } from "../message/stream-capacity.js";
-import { countRejected } from "../server/dispatch.js";
 import type { Peer, TransportCounters } from "../types.js";
 import { ConnectionWatch, type WatchedConnection } from "./connection-watch.js";
 import { encodeFrame, StreamParser } from "./framing.js";

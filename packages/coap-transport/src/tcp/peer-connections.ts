@@ -1,5 +1,5 @@
 import type { Environment } from "@tributary/runtime";
-import { createClient } from "../client/coap-client.js";
+import { Client } from "../client/coap-client.js";
 import type { RequestChannel } from "../client/request-channel.js";
 import { formatAuthority } from "../message/coap-uri.js";
 import type { CoapClient, Peer, PeerConnection } from "../types.js";
@@ -58,7 +58,7 @@ export class PeerConnections {
     const connect = () => ({ channel: channelOf(peer) });
     let client: CoapClient | null = null;
     const ask = (): CoapClient => {
-      client ??= createClient({ env, connect, schemes: [scheme], onClose: () => {} }, { blockSize });
+      client ??= new Client({ env, connect, schemes: [scheme], onClose: () => {} }, { blockSize });
       return client;
     };
     const zone = peer.zone === undefined ? "" : `%${peer.zone}`;

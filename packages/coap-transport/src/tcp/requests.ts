@@ -1,84 +1,105 @@
 import type { Random } from "@tributary/runtime";
-import type { RequestChannel, ResponseSink, SendSink } from "../client/request-channel.js";
+import type { RequestChannel, ResponseListener } from "../client/request-channel.js";
 import { TransportError } from "../errors.js";
 import { DEFAULT_PARAMETERS, maxTransmitWaitMs } from "../message/codes.js";
-import { type Message, tokenKey } from "../message/message.js";
+import { type Message, type OutgoingMessage, tokenKey } from "../message/message.js";
+import type { StreamCapacity } from "../message/stream-capacity.js";
+import { newToken } from "../message/tokens.js";
+import type { Transmission, TransmissionListener } from "../message/transmission.js";
 import type { Peer } from "../types.js";
 import type { TcpConnection } from "./connection.js";
 
-/** The client's half of one connection: tokens, and who waits for which. */
-export interface TcpRequests extends RequestChannel {
-  /** Hand a response to whoever waits for it; false when nobody does. */
-  handleResponse(message: Message): boolean;
-  /** Requests and observations under way. */
-  readonly size: number;
-  /** The connection is over: everything under way fails. */
-  fail(error: TransportError): void;
+export interface TcpRequestsDeps {
+  readonly random: Random;
+  readonly connection: () => TcpConnection;
+  readonly peer: Peer;
 }
 
-const TOKEN_BYTES = 8;
+/**
+ * The client side of one connection: matches responses to requests by token. There is neither retransmission nor acknowledgement: what
+ * was written arrives, or the connection ends.
+ */
+export class TcpRequests implements RequestChannel {
+  readonly peer: Peer;
+  readonly isOrdered = true;
+  readonly maxWaitMs = maxTransmitWaitMs(DEFAULT_PARAMETERS);
+  readonly ackTimeoutMs = DEFAULT_PARAMETERS.ackTimeoutMs * DEFAULT_PARAMETERS.ackRandomFactor;
+  readonly #deps: TcpRequestsDeps;
+  readonly #listeners = new Map<string, ResponseListener>();
+  #failure: TransportError | null = null;
 
-/** There is neither retransmission nor acknowledgement: what was written has arrived, or the connection ends. */
-export function createTcpRequests(deps: { random: Random; connection: () => TcpConnection; peer: Peer }): TcpRequests {
-  const sinks = new Map<string, ResponseSink>();
-  const { connection, peer } = deps;
-  let failure: TransportError | null = null;
-
-  function newToken(): Uint8Array {
-    for (;;) {
-      const token = new Uint8Array(TOKEN_BYTES);
-      for (let index = 0; index < TOKEN_BYTES; index++) token[index] = Math.floor(deps.random() * 256);
-      if (!sinks.has(tokenKey(token))) return token;
-    }
+  constructor(deps: TcpRequestsDeps) {
+    this.#deps = deps;
+    this.peer = deps.peer;
   }
 
-  /** Whatever comes of it is told afterwards: callers do not expect it while they send. */
-  function settle(sink: SendSink, problem: Error | null): { cancel(): void } {
-    let isCancelled = false;
-    queueMicrotask(() => {
-      if (isCancelled) return;
-      if (problem === null) sink.onAcknowledged();
-      else sink.onUnreachable(problem);
+  get capacity(): StreamCapacity {
+    return this.#deps.connection().capacity;
+  }
+
+  /** Requests and observations in progress. */
+  get size(): number {
+    return this.#listeners.size;
+  }
+
+  newToken(): Uint8Array {
+    return newToken(this.#deps.random, (token) => this.#listeners.has(tokenKey(token)));
+  }
+
+  bind(token: Uint8Array, listener: ResponseListener): void {
+    this.#listeners.set(tokenKey(token), listener);
+  }
+
+  unbind(token: Uint8Array): void {
+    this.#listeners.delete(tokenKey(token));
+  }
+
+  send(
+    token: Uint8Array,
+    message: OutgoingMessage,
+    _isConfirmable: boolean,
+    listener: TransmissionListener,
+  ): Transmission {
+    const connection = this.#deps.connection();
+    if (this.#failure !== null) return settleLater(listener, this.#failure);
+    if (connection.isBlocked) return settleLater(listener, new TransportError("OVERLOADED", "the peer does not read"));
+    const isSent = connection.send(token, message);
+    const tooLarge = new TransportError("TOO_LARGE", "larger than the Max-Message-Size of the peer");
+    return settleLater(listener, isSent ? null : tooLarge);
+  }
+
+  ping(listener: TransmissionListener): Transmission {
+    return this.#deps.connection().ping((isAlive) => {
+      if (isAlive) listener.onReset();
+      else listener.onUnreachable?.(this.#failure ?? new TransportError("UNREACHABLE", "the connection is over"));
     });
-    return {
-      cancel: () => {
-        isCancelled = true;
-      },
-    };
   }
 
+  /** Passes a response to the listener of its token. False: there is none. */
+  handleResponse(message: Message): boolean {
+    return this.#listeners.get(tokenKey(message.token))?.onResponse(message, false) ?? false;
+  }
+
+  /** Fails everything in progress: the connection is over. */
+  fail(error: TransportError): void {
+    this.#failure ??= error;
+    const waiting = [...this.#listeners.values()];
+    this.#listeners.clear();
+    for (const listener of waiting) listener.onClosed(error);
+  }
+}
+
+/** Reports the outcome later, as callers do not expect it while they send. */
+function settleLater(listener: TransmissionListener, problem: Error | null): Transmission {
+  let isCancelled = false;
+  queueMicrotask(() => {
+    if (isCancelled) return;
+    if (problem === null) listener.onAcknowledged();
+    else listener.onUnreachable?.(problem);
+  });
   return {
-    peer,
-    isOrdered: true,
-    get capacity() {
-      return connection().capacity;
-    },
-    newToken,
-    bind: (token, sink) => void sinks.set(tokenKey(token), sink),
-    unbind: (token) => void sinks.delete(tokenKey(token)),
-    send(token, message, _isConfirmable, sink) {
-      if (failure !== null) return settle(sink, failure);
-      if (connection().isBlocked) return settle(sink, new TransportError("OVERLOADED", "the peer does not read"));
-      const isSent = connection().send(token, message);
-      return settle(sink, isSent ? null : new TransportError("TOO_LARGE", "more than the peer takes in one message"));
-    },
-    ping(sink) {
-      return connection().ping((isAlive) => {
-        if (isAlive) sink.onReset();
-        else sink.onUnreachable(failure ?? new TransportError("UNREACHABLE", "the connection is over"));
-      });
-    },
-    patienceMs: maxTransmitWaitMs(DEFAULT_PARAMETERS),
-    ackTimeoutMs: DEFAULT_PARAMETERS.ackTimeoutMs * DEFAULT_PARAMETERS.ackRandomFactor,
-    handleResponse: (message) => sinks.get(tokenKey(message.token))?.onResponse(message, false) ?? false,
-    get size() {
-      return sinks.size;
-    },
-    fail(error) {
-      failure ??= error;
-      const waiting = [...sinks.values()];
-      sinks.clear();
-      for (const sink of waiting) sink.onClosed(error);
+    cancel: () => {
+      isCancelled = true;
     },
   };
 }

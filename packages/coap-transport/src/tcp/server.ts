@@ -1,12 +1,12 @@
-import type { Environment } from "@tributary/runtime";
+import { type Environment, Idleness } from "@tributary/runtime";
 import { createAskPeer } from "../client/ask-peer.js";
 import type { RequestChannel } from "../client/request-channel.js";
 import { TransportError } from "../errors.js";
+import { countRejected } from "../message/counters.js";
 import { addressHolder } from "../message/ip-address.js";
 import type { Message } from "../message/message.js";
 import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
-import { countRejected } from "../server/dispatch.js";
 import type {
   AskPeer,
   LocalAddress,
@@ -21,28 +21,15 @@ import { ConnectionPlaces } from "./connection-places.js";
 import type { StreamLimits } from "./limits.js";
 import { streamPeer } from "./peer.js";
 import { PeerConnections } from "./peer-connections.js";
-import { createTcpRequests, type TcpRequests } from "./requests.js";
+import { TcpRequests } from "./requests.js";
 import { StreamService } from "./stream-service.js";
 import type { StreamSocket } from "./stream-socket.js";
-
-/** Serves CoAP over the connections that it is given (RFC 8323). */
-export interface TcpServer {
-  /** A connection that somebody made to us; taken over, or closed at once when there are too many. */
-  accept(socket: StreamSocket): void;
-  /** No handler is running. */
-  readonly isIdle: boolean;
-  tableSizes(): TableSizes;
-  /** Read no more requests, take no more connections. */
-  stopAccepting(): void;
-  /** End observations with a last word, then every connection in good order. */
-  close(): void;
-}
 
 export interface TcpServerDeps {
   readonly env: Environment;
   readonly handler: RequestHandler;
   readonly counters: TransportCounters;
-  /** Makes and checks Echo values where handlers want fresh ones; addresses need no proof here. */
+  /** Makes and checks the Echo values of handlers; addresses need no verification here. */
   readonly guard?: AmplificationGuard | undefined;
   /** See `ListenCoapOptions`. */
   readonly protection?: ServerProtection | undefined;
@@ -56,26 +43,25 @@ export interface TcpServerOptions {
   readonly isAlso?: LocalAddress["isAlso"];
 }
 
-export function createTcpServer(deps: TcpServerDeps, options: TcpServerOptions): TcpServer {
-  return new Server(deps, options);
-}
-
-class Server implements TcpServer {
+/** A server of CoAP over the connections that are passed to it (RFC 8323). */
+export class TcpServer {
   readonly #deps: TcpServerDeps;
   readonly #options: TcpServerOptions;
   readonly #service: StreamService;
   readonly #connections = new Map<string, TcpConnection>();
-  /** Requests of this side, by the peer that is asked. */
+  /** Requests that this side sends, by peer. */
   readonly #requests = new Map<string, TcpRequests>();
   readonly #askPeer: AskPeer;
   readonly #peerConnections: PeerConnections;
   readonly #places: ConnectionPlaces<TcpConnection>;
+  readonly #idleness: Idleness;
   #isAccepting = true;
 
   constructor(deps: TcpServerDeps, options: TcpServerOptions) {
     this.#deps = deps;
     this.#options = options;
     const { limits, streamLimits } = options;
+    this.#idleness = new Idleness(deps.env.clock);
     const { maxConnections, maxConnectionsPerAddress } = streamLimits;
     this.#places = new ConnectionPlaces({ maxConnections, maxPerHolder: maxConnectionsPerAddress });
     const channelOf = (peer: Peer): RequestChannel => this.#channelOf(peer);
@@ -83,9 +69,10 @@ class Server implements TcpServer {
     const asking = { scheme: options.scheme, blockSize: limits.blockSize };
     this.#askPeer = createAskPeer({ env: deps.env, channelOf }, asking);
     this.#peerConnections = new PeerConnections({ env: deps.env, channelOf, connectionOf }, asking);
-    this.#service = new StreamService({ ...deps, connectionOf, channelOf }, limits);
+    this.#service = new StreamService({ ...deps, idleness: this.#idleness, connectionOf, channelOf }, limits);
   }
 
+  /** Takes over a connection that a peer made, or closes it when there are too many. */
   accept(socket: StreamSocket): void {
     const { env, counters } = this.#deps;
     const { streamLimits } = this.#options;
@@ -109,7 +96,7 @@ class Server implements TcpServer {
     this.#places.add(addressHolder(peer), connection);
   }
 
-  /** False when there is no place for a newcomer. */
+  /** Returns false when there is no place for a new connection. */
   #makeRoom(newcomer: Peer): boolean {
     const admission = this.#places.admit(addressHolder(newcomer));
     if (admission.kind === "free") return true;
@@ -118,23 +105,26 @@ class Server implements TcpServer {
       return false;
     }
     countRejected(this.#deps.counters, "connection-replaced");
-    admission.connection.destroy(new TransportError("UNREACHABLE", "its place was given to another connection"));
+    admission.connection.destroy(new TransportError("UNREACHABLE", "replaced by the connection of another client"));
     return true;
   }
 
-  get isIdle(): boolean {
-    return this.#service.isIdle;
+  /** Resolves when no handler runs, or after `limitMs`. */
+  whenIdle(limitMs: number): Promise<void> {
+    return this.#idleness.wait(limitMs);
   }
 
   tableSizes(): TableSizes {
     return { ...this.#service.tableSizes(), connections: this.#connections.size };
   }
 
+  /** Accepts no more connections and ignores further requests. */
   stopAccepting(): void {
     this.#isAccepting = false;
     for (const connection of this.#connections.values()) connection.stopAccepting();
   }
 
+  /** Ends observations with a last notification, then releases all connections. */
   close(): void {
     this.stopAccepting();
     this.#service.close();
@@ -151,14 +141,14 @@ class Server implements TcpServer {
     this.#peerConnections.closed(peer);
   }
 
-  /** RFC 8323 section 3: both sides may ask. */
+  /** RFC 8323 section 3: both sides may send requests. */
   #channelOf(peer: Peer): RequestChannel {
     const connection = this.#connections.get(peer.key);
     if (connection === undefined) throw new TransportError("UNREACHABLE", "the connection of the peer is over");
     const known = this.#requests.get(peer.key);
     if (known !== undefined) return known;
     const { random } = this.#deps.env;
-    const requests = createTcpRequests({ random, connection: () => connection, peer });
+    const requests = new TcpRequests({ random, connection: () => connection, peer });
     this.#requests.set(peer.key, requests);
     return requests;
   }

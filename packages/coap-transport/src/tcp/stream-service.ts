@@ -1,12 +1,13 @@
-import type { Environment } from "@tributary/runtime";
+import type { Environment, Idleness } from "@tributary/runtime";
 import type { RequestChannel } from "../client/request-channel.js";
 import { CODE, DEFAULT_PARAMETERS } from "../message/codes.js";
+import { countRejected } from "../message/counters.js";
 import type { Message, OutgoingMessage } from "../message/message.js";
 import { createProtectedDispatch } from "../protection/protected-dispatch.js";
 import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
-import { countRejected, type Reply, type ServerDispatch } from "../server/dispatch.js";
-import type { DeliverySink, NotificationChannel } from "../server/observers.js";
+import type { RequestOutcome, ServerDispatch } from "../server/dispatch.js";
+import type { NotificationChannel } from "../server/notification-channel.js";
 import type { RequestContext } from "../server/request.js";
 import { errorMessage } from "../server/response.js";
 import type { Peer, RequestHandler, TableSizes, TransportCounters, TransportLimits } from "../types.js";
@@ -16,19 +17,21 @@ export interface StreamServiceDeps {
   readonly env: Environment;
   readonly handler: RequestHandler;
   readonly counters: TransportCounters;
-  /** Makes and checks Echo values where handlers want fresh ones; addresses need no proof here. */
+  /** Makes and checks the Echo values of handlers; addresses need no verification here. */
   readonly guard?: AmplificationGuard | undefined;
-  /** The connection of a peer, while there is one. */
+  /** Requests being handled count as work. Default: not counted. */
+  readonly idleness?: Idleness;
+  /** Returns the connection of a peer, while there is one. */
   readonly connectionOf: (peer: Peer) => TcpConnection | undefined;
   readonly channelOf: (peer: Peer) => RequestChannel;
   /** See `ListenCoapOptions`. */
   readonly protection?: ServerProtection | undefined;
 }
 
-/** A connection proves the address of its peer, so no message is too long for it. */
+/** A connection verifies the address of its peer, so the amplification limit does not apply. */
 const UNLIMITED = (): number => 0;
 
-/** Serves the requests that come by connections, whoever made them (RFC 8323 section 3: both sides may ask). */
+/** Serves the requests of connections, whichever side made them (RFC 8323 section 3). */
 export class StreamService {
   readonly #deps: StreamServiceDeps;
   readonly #dispatch: ServerDispatch;
@@ -40,11 +43,6 @@ export class StreamService {
       { ...deps, channel, messageLength: UNLIMITED },
       { limits, parameters: DEFAULT_PARAMETERS },
     );
-  }
-
-  /** No handler is running. */
-  get isIdle(): boolean {
-    return this.#dispatch.running === 0;
   }
 
   isObserver(peer: Peer): boolean {
@@ -61,9 +59,9 @@ export class StreamService {
     where: Omit<RequestContext, "peer" | "isMulticast" | "capacity">,
   ): void | Promise<void> {
     const { peer, capacity } = connection;
-    const reply = this.#dispatch.dispatch(message, { ...where, peer, isMulticast: false, capacity });
-    if (reply instanceof Promise) return reply.then((settled) => this.#answer(connection, message.token, settled));
-    this.#answer(connection, message.token, reply);
+    const outcome = this.#dispatch.dispatch(message, { ...where, peer, isMulticast: false, capacity });
+    if (outcome instanceof Promise) return outcome.then((settled) => this.#respond(connection, message.token, settled));
+    this.#respond(connection, message.token, outcome);
   }
 
   /** The connection of the peer is over. */
@@ -75,7 +73,7 @@ export class StreamService {
     this.#dispatch.close();
   }
 
-  #answer(connection: TcpConnection, token: Uint8Array, { message, afterSent, observer }: Reply): void {
+  #respond(connection: TcpConnection, token: Uint8Array, { message, afterSent, observer }: RequestOutcome): void {
     if (message !== null && !connection.send(token, message)) {
       this.#dispatch.endObservation(observer ?? connection.peer, token, "closed");
       if (connection.isOpen) this.#refuseLarge(connection, token, message);
@@ -84,25 +82,25 @@ export class StreamService {
     afterSent?.();
   }
 
-  /** Options alone may be more than a very small peer takes. */
+  /** The options alone may exceed the Max-Message-Size of a very small peer. */
   #refuseLarge(connection: TcpConnection, token: Uint8Array, message: OutgoingMessage): void {
     countRejected(this.#deps.counters, "too-large-for-peer");
     const { code } = message;
-    this.#deps.env.logger.debug("an answer is larger than the peer takes", { code, peer: connection.peer.key });
-    connection.send(token, errorMessage(CODE.INTERNAL, "the answer is larger than your Max-Message-Size"));
+    this.#deps.env.logger.debug("a response is larger than the peer accepts", { code, peer: connection.peer.key });
+    connection.send(token, errorMessage(CODE.INTERNAL, "the response is larger than your Max-Message-Size"));
   }
 }
 
-/** What was written to the stream arrives, or the connection ends: delivered once it is there. */
-function notificationChannel(at: StreamServiceDeps["connectionOf"]): NotificationChannel {
+/** What is written to a stream arrives, or the connection ends: it counts as acknowledged. */
+function notificationChannel(connectionOf: StreamServiceDeps["connectionOf"]): NotificationChannel {
   return {
-    notify(peer, token, message, sink) {
+    notify(peer, token, message, listener) {
       let isCancelled = false;
-      const isSent = at(peer)?.send(token, message) ?? false;
+      const isSent = connectionOf(peer)?.send(token, message) ?? false;
       queueMicrotask(() => {
         if (isCancelled) return;
-        if (isSent) sink.onDelivered();
-        else sink.onUndelivered();
+        if (isSent) listener.onAcknowledged();
+        else listener.onTimeout();
       });
       return {
         cancel: () => {
@@ -110,13 +108,8 @@ function notificationChannel(at: StreamServiceDeps["connectionOf"]): Notificatio
         },
       };
     },
-    probe: (peer, sink) => void at(peer)?.ping((isAlive) => tellProbe(sink, isAlive)),
-    notifyOnce: (peer, token, message) => void at(peer)?.send(token, message),
-    hold: (peer, resume) => at(peer)?.hold(resume) ?? false,
+    probe: (peer, onSilence) => void connectionOf(peer)?.ping((isAlive) => isAlive || onSilence()),
+    notifyOnce: (peer, token, message) => void connectionOf(peer)?.send(token, message),
+    hold: (peer, resume) => connectionOf(peer)?.hold(resume) ?? false,
   };
-}
-
-function tellProbe(sink: DeliverySink, isAlive: boolean): void {
-  if (isAlive) sink.onDelivered();
-  else sink.onUndelivered();
 }

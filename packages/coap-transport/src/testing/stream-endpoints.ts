@@ -1,14 +1,14 @@
 import type { Environment } from "@tributary/runtime";
-import { createClient } from "../client/coap-client.js";
+import { Client } from "../client/coap-client.js";
 import { TransportError } from "../errors.js";
 import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS } from "../message/codes.js";
+import { createCounters } from "../message/counters.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
-import { createTcpPeers } from "../tcp/client.js";
+import { TcpPeers } from "../tcp/client.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
-import { createTcpServer, type TcpServer } from "../tcp/server.js";
+import { TcpServer } from "../tcp/server.js";
 import type { CoapClient, CoapListenerHandle, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
-import { createCounters } from "../udp/core.js";
 import type { VirtualStreams } from "./virtual-streams.js";
 
 export interface StreamEndpointDeps {
@@ -35,7 +35,7 @@ export function serveStreamsAt(
   const counters = createCounters();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
-  const server = createTcpServer({ env, handler, counters, guard }, { scheme: "coap+tcp", limits, streamLimits });
+  const server = new TcpServer({ env, handler, counters, guard }, { scheme: "coap+tcp", limits, streamLimits });
   const stopListening = streams.listen(at, (socket) => server.accept(socket));
   return {
     uri: `coap+tcp://[${at.address}]:${at.port}`,
@@ -65,8 +65,8 @@ export function openStreamClient(
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
   const { handler } = options;
   const service = handler === undefined ? {} : { service: { handler, limits } };
-  const peers = createTcpPeers({ env, counters, connectStream, ...service }, streamLimits);
+  const peers = new TcpPeers({ env, counters, connectStream, ...service }, streamLimits);
   const connect = async (uri: ParsedCoapUri) => ({ channel: await peers.channelTo(uri.host, uri.port) });
-  const client = createClient({ env, connect, schemes: ["coap+tcp"], onClose: () => peers.close() }, limits);
+  const client = new Client({ env, connect, schemes: ["coap+tcp"], onClose: () => peers.close() }, limits);
   return Object.assign(client, { counters });
 }

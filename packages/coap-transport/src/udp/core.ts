@@ -1,12 +1,13 @@
-import type { Environment } from "@tributary/runtime";
+import { type Environment, Idleness } from "@tributary/runtime";
 import { createAskPeer } from "../client/ask-peer.js";
 import type { RequestChannel } from "../client/request-channel.js";
-import { MESSAGE_TYPE, METHOD, OPTION } from "../message/codes.js";
+import { isSystemError } from "../errors.js";
+import { MESSAGE_TYPE, METHOD, OPTION, SAFE_METHODS } from "../message/codes.js";
+import { countRejected } from "../message/counters.js";
 import { isRequestCode, isResponseCode } from "../message/message.js";
 import { asBuffer } from "../message/option-values.js";
 import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
-import { countRejected } from "../server/dispatch.js";
 import type {
   DatagramPeer,
   DatagramSocket,
@@ -17,28 +18,15 @@ import type {
   TransportCounters,
   TransportLimits,
 } from "../types.js";
-import { createDeduplication } from "./deduplication.js";
-import { createExchangeTable } from "./exchange-table.js";
+import { CongestionControl } from "./congestion-control.js";
+import { Deduplication } from "./deduplication.js";
+import { ExchangeTable } from "./exchange-table.js";
 import { emptyMessage, parseDatagram, type UdpMessage } from "./message-codec.js";
 import type { PeerRecord } from "./peer-record.js";
-import { createPeerTable } from "./peer-table.js";
-import { createUdpRequests } from "./requests.js";
+import { PeerTable } from "./peer-table.js";
+import { UdpRequests } from "./requests.js";
 import { ResponseCache } from "./response-cache.js";
-import { createUdpServer } from "./server.js";
-
-/** CoAP messages over one socket: sorts what arrives, to the server's half or the client's. */
-export interface UdpCore {
-  channelTo(address: string, port: number): RequestChannel;
-  /** No request or observation of ours is under way. */
-  readonly hasRequests: boolean;
-  /** No handler is running, nothing waits to be acknowledged. */
-  readonly isServerIdle: boolean;
-  /** How much is in each table. */
-  tableSizes(): TableSizes;
-  /** Ignore new requests from now on. */
-  stopAccepting(): void;
-  close(): void;
-}
+import { UdpServer } from "./server.js";
 
 export interface UdpCoreDeps {
   readonly socket: DatagramSocket;
@@ -46,7 +34,7 @@ export interface UdpCoreDeps {
   /** Absent: requests are rejected. */
   readonly handler?: RequestHandler;
   readonly counters: TransportCounters;
-  /** Absent: source addresses are taken for true. */
+  /** Absent: source addresses are not verified. */
   readonly guard?: AmplificationGuard | undefined;
   /** See `ListenCoapOptions`. */
   readonly protection?: ServerProtection | undefined;
@@ -56,49 +44,52 @@ export interface UdpCoreOptions {
   readonly scheme: string;
   readonly parameters: TransmissionParameters;
   readonly limits: TransportLimits;
+  /** Peers that several confirmable messages may be in transit to, under congestion control. Default: none. */
+  readonly isConfigured?: ((peer: Peer) => boolean) | undefined;
 }
 
 const { CON, NON, ACK, RST } = MESSAGE_TYPE;
-/** Room for the answers that are kept for duplicates: what a full table of small ones takes. */
+/** Bound of the responses kept for duplicates. */
 const MAX_DEDUPLICATION_BYTES = 67_108_864;
-/** Room for the answers that are kept for those who ask the same again. */
-const MAX_BODY_BYTES = 67_108_864;
-/** Peers remembered for each so many messages remembered. */
+/** Bound of the response cache. */
+const MAX_CACHE_BYTES = 67_108_864;
+/** The table of peers has one place for this many places in the table of messages. */
 const MESSAGES_PER_PEER = 4;
 const MIN_PEERS = 1024;
 
-/** Counters that start at nothing; several endpoints may share one. */
-export function createCounters(): TransportCounters {
-  return { received: 0, sent: 0, retransmitted: 0, duplicates: 0, rejected: new Map() };
-}
-
-export function createUdpCore(deps: UdpCoreDeps, options: UdpCoreOptions): UdpCore {
-  return new Core(deps, options);
-}
-
-class Core implements UdpCore {
+/** CoAP over one datagram socket: passes what arrives to the server side or the client side. */
+export class UdpCore {
   readonly #deps: UdpCoreDeps;
   readonly #counters: TransportCounters;
-  readonly #peers: ReturnType<typeof createPeerTable>;
-  readonly #deduplication: ReturnType<typeof createDeduplication>;
-  readonly #exchanges: ReturnType<typeof createExchangeTable>;
-  readonly #requests: ReturnType<typeof createUdpRequests>;
-  readonly #server: ReturnType<typeof createUdpServer> | null;
+  readonly #peers: PeerTable;
+  readonly #deduplication: Deduplication;
+  readonly #exchanges: ExchangeTable;
+  readonly #requests: UdpRequests;
+  readonly #server: UdpServer | null;
   readonly #responseCache: ResponseCache;
+  readonly #idleness: Idleness;
   #isAccepting = true;
   #isClosed = false;
 
   constructor(deps: UdpCoreDeps, options: UdpCoreOptions) {
     const { socket, env, handler, counters, guard, protection } = deps;
-    const { parameters, limits } = options;
+    const { parameters, limits, isConfigured } = options;
     const { clock, random } = env;
     const transmit = this.#transmit;
     this.#deps = deps;
     this.#counters = counters;
-    const maxPeers = Math.max(MIN_PEERS, Math.floor(limits.maxDeduplication / MESSAGES_PER_PEER));
-    const peers = createPeerTable({ random }, { maxPeers });
-    const exchanges = createExchangeTable({ clock, random, counters, transmit }, { parameters, ...limits });
-    const deduplication = createDeduplication(
+    this.#idleness = new Idleness(clock);
+    const idleness = this.#idleness;
+    const maxWindow = limits.maxOutstandingPerPeer;
+    this.#peers = new PeerTable(
+      { random },
+      {
+        maxPeers: Math.max(MIN_PEERS, Math.floor(limits.maxDeduplication / MESSAGES_PER_PEER)),
+        congestionFor: (peer) => (isConfigured?.(peer) === true ? new CongestionControl({ maxWindow }) : null),
+      },
+    );
+    this.#exchanges = new ExchangeTable({ clock, random, counters, idleness, transmit }, { parameters });
+    this.#deduplication = new Deduplication(
       { clock },
       {
         maxEntries: Math.max(1, limits.maxDeduplication),
@@ -106,28 +97,17 @@ class Core implements UdpCore {
         lifetimeMs: parameters.exchangeLifetimeMs,
       },
     );
-    this.#peers = peers;
-    this.#exchanges = exchanges;
-    this.#deduplication = deduplication;
-    this.#requests = createUdpRequests({ random, exchanges, peers }, { parameters });
-    const answers = { maxEntries: limits.maxCachedResponses, maxBytes: MAX_BODY_BYTES };
-    this.#responseCache = new ResponseCache({ guard, peers }, answers);
+    this.#requests = new UdpRequests({ random, exchanges: this.#exchanges, peers: this.#peers }, { parameters });
+    const cacheOptions = { maxEntries: limits.maxCachedResponses, maxBytes: MAX_CACHE_BYTES };
+    this.#responseCache = new ResponseCache({ guard, peers: this.#peers }, cacheOptions);
     const channelOf = (peer: Peer): RequestChannel => this.#requests.channelOf(peer);
     const askPeer = createAskPeer({ env, channelOf }, { scheme: options.scheme, blockSize: limits.blockSize });
-    const serverDeps = {
-      env,
-      exchanges,
-      deduplication,
-      peers,
-      counters,
-      guard,
-      transmit,
-      responseCache: this.#responseCache,
-    };
+    const tables = { exchanges: this.#exchanges, deduplication: this.#deduplication, peers: this.#peers };
+    const serverDeps = { env, ...tables, counters, guard, idleness, transmit, responseCache: this.#responseCache };
     this.#server =
       handler === undefined
         ? null
-        : createUdpServer(
+        : new UdpServer(
             { ...serverDeps, handler, askPeer, channelOf, protection },
             { ...options, local: socket.local },
           );
@@ -139,12 +119,14 @@ class Core implements UdpCore {
     return this.#requests.channelTo(address, port);
   }
 
+  /** Whether a request or an observation of the client side is in progress. */
   get hasRequests(): boolean {
     return this.#requests.size > 0 || this.#exchanges.confirmableCount > 0;
   }
 
-  get isServerIdle(): boolean {
-    return this.#server?.isIdle ?? true;
+  /** Resolves when no handler runs and nothing waits to be acknowledged, or after `limitMs`. */
+  whenIdle(limitMs: number): Promise<void> {
+    return this.#idleness.wait(limitMs);
   }
 
   tableSizes(): TableSizes {
@@ -158,6 +140,7 @@ class Core implements UdpCore {
     };
   }
 
+  /** Ignores new requests from now on. */
   stopAccepting(): void {
     this.#isAccepting = false;
   }
@@ -182,19 +165,20 @@ class Core implements UdpCore {
     if (this.#isClosed) return;
     this.#counters.received++;
     try {
-      if (this.#responseCache.size > 0 && !isMulticast && this.#answerAgain(datagram, from)) return;
+      if (this.#responseCache.size > 0 && !isMulticast && this.#respondFromCache(datagram, from)) return;
       this.#receive(datagram, from, isMulticast);
     } catch (error) {
+      countRejected(this.#counters, "internal-error");
       this.#deps.env.logger.error("a datagram could not be handled", { error, from: from.address });
     }
   };
 
-  #answerAgain(datagram: Uint8Array, from: DatagramPeer): boolean {
+  #respondFromCache(datagram: Uint8Array, from: DatagramPeer): boolean {
     if (!this.#isAccepting) return false;
-    const answer = this.#responseCache.respond(asBuffer(datagram), from);
-    if (answer === null) return false;
+    const response = this.#responseCache.respond(asBuffer(datagram), from);
+    if (response === null) return false;
     this.#counters.sent++;
-    this.#deps.socket.send(answer, from, false);
+    this.#deps.socket.send(response, from, false);
     return true;
   }
 
@@ -223,8 +207,8 @@ class Core implements UdpCore {
       return;
     }
     const settled = this.#exchanges.settle(record, messageId);
-    if (type === ACK) settled?.sink.onAcknowledged();
-    else settled?.sink.onReset();
+    if (type === ACK) settled?.listener.onAcknowledged();
+    else settled?.listener.onReset();
   }
 
   #receiveRequest(record: PeerRecord, message: UdpMessage, datagram: Uint8Array, isMulticast: boolean): void {
@@ -239,11 +223,11 @@ class Core implements UdpCore {
       this.#reject(record, message, isMulticast);
       return;
     }
-    // A GET that is answered at once may be answered again (RFC 7252 section 4.5): nothing is remembered of it.
-    const isRemembered = message.code !== METHOD.GET || !isConfirmable || message.options.some(isObserve);
-    const isAnswered = this.#answerDuplicate(record, message, datagram, isRemembered);
-    if (isAnswered || !this.#isAccepting) return;
-    if (message.code !== METHOD.GET && message.code !== METHOD.FETCH) record.changes++;
+    // A GET that is handled at once may be handled again (RFC 7252 section 4.5), so it needs no entry.
+    const needsEntry = message.code !== METHOD.GET || !isConfirmable || message.options.some(isObserve);
+    const isDuplicate = this.#respondToDuplicate(record, message, datagram, needsEntry);
+    if (isDuplicate || !this.#isAccepting) return;
+    if (!SAFE_METHODS.includes(message.code)) record.changes++;
     this.#server.handleRequest(record, message, isMulticast, asBuffer(datagram));
   }
 
@@ -251,43 +235,48 @@ class Core implements UdpCore {
     if (message.type === RST) return;
     if (message.type === ACK) {
       const settled = this.#exchanges.settle(record, message.messageId);
-      if (settled === undefined) return; // a repetition, or of no request of ours
+      if (settled === undefined) return; // a duplicate, or for no message of this endpoint
       const isTaken = this.#requests.handleResponse(record, message, true);
-      if (!isTaken) settled.sink.onAcknowledged();
+      if (!isTaken) settled.listener.onAcknowledged();
       return;
     }
-    if (this.#answerDuplicate(record, message, datagram)) return;
+    if (this.#respondToDuplicate(record, message, datagram)) return;
     const isTaken = this.#requests.handleResponse(record, message, false);
     if (!isTaken) countRejected(this.#counters, "unexpected-response");
     if (isTaken && message.type === NON) return;
-    // RFC 7252 section 4.2, and 4.3 for what was not asked for: a notification is stopped so (RFC 7641 section 3.6).
-    const answer = emptyMessage(isTaken ? ACK : RST, message.messageId);
-    this.#deduplication.setAnswer(record, message.messageId, answer);
-    this.#transmit(record, answer);
+    // RFC 7252 section 4.2 and 4.3: RST for an unexpected one, which ends an observation (RFC 7641 section 3.6).
+    const empty = emptyMessage(isTaken ? ACK : RST, message.messageId);
+    this.#deduplication.setResponse(record, message.messageId, empty);
+    this.#transmit(record, empty);
   }
 
-  /** RFC 7252 section 4.5. True for a duplicate, which is then dealt with. */
-  #answerDuplicate(record: PeerRecord, message: UdpMessage, datagram: Uint8Array, isRemembered = true): boolean {
+  /** Responds to a duplicate like to the message before it (RFC 7252 section 4.5). False: it is none. */
+  #respondToDuplicate(record: PeerRecord, message: UdpMessage, datagram: Uint8Array, needsEntry = true): boolean {
     const { messageId } = message;
-    const known = isRemembered
+    const known = needsEntry
       ? this.#deduplication.find(record, messageId, datagram)
       : this.#deduplication.known(record, messageId, datagram);
     if (known === null) return false;
     this.#counters.duplicates++;
-    if (known.answer.length > 0) this.#transmit(record, known.answer);
+    if (known.response.length > 0) this.#transmit(record, known.response);
     return true;
   }
 
-  /** RFC 7252 section 4.2: RST for what is confirmable, silence for the rest and for multicast. */
+  /** RFC 7252 section 4.2: RST to a confirmable message; others, and multicast, are ignored. */
   #reject(record: PeerRecord, message: { type: number; messageId: number }, isMulticast: boolean): void {
     if (message.type === CON && !isMulticast) this.#transmit(record, emptyMessage(RST, message.messageId));
   }
 
-  /** What the system says of a peer ends what is under way to it; what cannot be attributed is noted. */
+  /** An error of the system fails the exchanges with its peer. Other exceptions are defects of this program. */
   readonly #onError = (error: Error): void => {
     if (this.#isClosed) return;
     const record = this.#peerOf(error);
-    this.#deps.env.logger.debug("socket error", { error, peer: record?.peer.key });
+    const { logger } = this.#deps.env;
+    if (isSystemError(error)) logger.debug("socket error", { error, peer: record?.peer.key });
+    else {
+      countRejected(this.#counters, "internal-error");
+      logger.error("a datagram could not be sent", { error, peer: record?.peer.key });
+    }
     if (record !== undefined) this.#exchanges.failUnreachable(record, error);
   };
 

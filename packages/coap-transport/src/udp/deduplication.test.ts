@@ -1,15 +1,12 @@
 import { createVirtualClock } from "@tributary/runtime/testing";
 import { expect, test } from "vitest";
-import { createDeduplication } from "./deduplication.js";
-import { createPeerTable } from "./peer-table.js";
+import { Deduplication } from "./deduplication.js";
+import { PeerTable } from "./peer-table.js";
 
 function table(options: { maxEntries?: number; maxBytes?: number } = {}) {
   const clock = createVirtualClock();
-  const deduplication = createDeduplication(
-    { clock },
-    { maxEntries: 100, maxBytes: 1000, lifetimeMs: 1000, ...options },
-  );
-  const record = createPeerTable({ random: () => 0 }, { maxPeers: 10 }).at("192.0.2.1", 1);
+  const deduplication = new Deduplication({ clock }, { maxEntries: 100, maxBytes: 1000, lifetimeMs: 1000, ...options });
+  const record = new PeerTable({ random: () => 0 }, { maxPeers: 10 }).at("192.0.2.1", 1);
   const datagram = Uint8Array.of(1, 2, 3);
   const isNew = (messageId: number): boolean => deduplication.find(record, messageId, datagram) === null;
   return { clock, deduplication, record, datagram, isNew };
@@ -18,9 +15,9 @@ function table(options: { maxEntries?: number; maxBytes?: number } = {}) {
 test("what was answered is found again, until its time is over", async () => {
   const { clock, deduplication, record, datagram, isNew } = table();
   expect(isNew(7)).toBe(true);
-  deduplication.setAnswer(record, 7, Uint8Array.of(9));
+  deduplication.setResponse(record, 7, Uint8Array.of(9));
   await clock.advance(999);
-  expect(deduplication.find(record, 7, datagram)?.answer).toEqual(Uint8Array.of(9));
+  expect(deduplication.find(record, 7, datagram)?.response).toEqual(Uint8Array.of(9));
   await clock.advance(1);
   expect(isNew(7)).toBe(true);
 });
@@ -38,7 +35,7 @@ test("no more bytes are kept than allowed: the oldest go", () => {
   const { deduplication, record, isNew } = table();
   for (let messageId = 0; messageId < 20; messageId++) {
     isNew(messageId);
-    deduplication.setAnswer(record, messageId, new Uint8Array(100));
+    deduplication.setResponse(record, messageId, new Uint8Array(100));
   }
   expect(deduplication.size).toBe(10);
   expect([isNew(19), isNew(10), isNew(9)]).toEqual([false, false, true]);

@@ -2,37 +2,21 @@ import type { Clock } from "@tributary/runtime";
 import { EMPTY_BYTES } from "../message/message.js";
 import type { DeduplicationEntry, PeerRecord } from "./peer-record.js";
 
-/**
- * Messages received lately, so that a duplicate is answered alike and executed once (RFC 7252 section 4.5). A ring: the
- * oldest go first when there are too many, in number or in bytes.
- */
-export interface Deduplication {
-  /** The entry of the message that this one repeats, or null, in which case it is remembered from now on. */
-  find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null;
-  /** The same, and nothing is remembered. */
-  known(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null;
-  /**
-   * Remember what the message was answered with. When `isRepeatable` says no, the next message like it is taken for another
-   * one: devices whose message ids start again with them send the same bytes after a reboot.
-   */
-  setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array, isRepeatable?: () => boolean): void;
-  readonly size: number;
-}
-
+/** Bounds of the table, and how long a message stays in it. */
 export interface DeduplicationOptions {
   readonly maxEntries: number;
   readonly maxBytes: number;
   readonly lifetimeMs: number;
 }
 
-/** Entries that expired are dropped this many at a time, with each new one. */
+/** Expired entries removed with each new one. */
 const SWEEP_STEP = 4;
 
-export function createDeduplication(deps: { clock: Clock }, options: DeduplicationOptions): Deduplication {
-  return new Ring(deps.clock, options);
-}
-
-class Ring implements Deduplication {
+/**
+ * Messages received recently, so that a duplicate gets the same response and is handled once (RFC 7252 section 4.5). A ring whose
+ * oldest entries are overwritten when it is full, in number or in bytes.
+ */
+export class Deduplication {
   readonly #clock: Clock;
   readonly #options: DeduplicationOptions;
   readonly #entries: (DeduplicationEntry | undefined)[] = [];
@@ -40,8 +24,8 @@ class Ring implements Deduplication {
   #size = 0;
   #bytes = 0;
 
-  constructor(clock: Clock, options: DeduplicationOptions) {
-    this.#clock = clock;
+  constructor(deps: { readonly clock: Clock }, options: DeduplicationOptions) {
+    this.#clock = deps.clock;
     this.#options = options;
   }
 
@@ -49,14 +33,16 @@ class Ring implements Deduplication {
     return this.#size;
   }
 
+  /** Returns the entry of the message that this one repeats, or null. */
   known(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null {
     const known = record.recent.get(messageId);
-    // A peer that ran out of message ids reuses them too early: another message, whatever section 4.4 says.
+    // A peer that has used up its message IDs reuses them too early, against section 4.4: this is another message.
     const isSame =
       known !== undefined && known.expiresAtMs > this.#clock.nowMs() && known.fingerprint === fingerprintOf(datagram);
     return isSame && known.isRepeatable?.() !== false ? known : null;
   }
 
+  /** The same, and adds an entry if there is none. */
   find(record: PeerRecord, messageId: number, datagram: Uint8Array): DeduplicationEntry | null {
     const known = this.known(record, messageId, datagram);
     if (known !== null) return known;
@@ -65,19 +51,23 @@ class Ring implements Deduplication {
     const expiresAtMs = nowMs + this.#options.lifetimeMs;
     const fingerprint = fingerprintOf(datagram);
     const isRepeatable = null;
-    const entry = { record, messageId, expiresAtMs, fingerprint, answer: EMPTY_BYTES, isRepeatable };
+    const entry = { record, messageId, expiresAtMs, fingerprint, response: EMPTY_BYTES, isRepeatable };
     record.recent.set(messageId, entry);
     this.#entries[(this.#head + this.#size) % this.#options.maxEntries] = entry;
     this.#size++;
     return null;
   }
 
-  setAnswer(record: PeerRecord, messageId: number, answer: Uint8Array, isRepeatable?: () => boolean): void {
+  /**
+   * Sets the response to a message. When `isRepeatable` returns false, the next identical message counts as a new one: devices whose
+   * message IDs begin with the same number after a reboot send identical datagrams.
+   */
+  setResponse(record: PeerRecord, messageId: number, response: Uint8Array, isRepeatable?: () => boolean): void {
     const entry = record.recent.get(messageId);
     if (entry === undefined) return;
     entry.isRepeatable = isRepeatable ?? null;
-    this.#bytes += answer.length - entry.answer.length;
-    entry.answer = answer;
+    this.#bytes += response.length - entry.response.length;
+    entry.response = response;
     while (this.#bytes > this.#options.maxBytes) this.#dropOldest();
   }
 
@@ -96,15 +86,15 @@ class Ring implements Deduplication {
     this.#entries[this.#head] = undefined;
     this.#head = (this.#head + 1) % this.#options.maxEntries;
     this.#size--;
-    this.#bytes -= oldest.answer.length;
-    oldest.answer = EMPTY_BYTES;
+    this.#bytes -= oldest.response.length;
+    oldest.response = EMPTY_BYTES;
     oldest.isRepeatable = null;
     const { record, messageId } = oldest;
     if (record.recent.get(messageId) === oldest) record.recent.delete(messageId);
   }
 }
 
-/** FNV-1a over all bytes: tells different messages apart, cheaply; not meant to withstand malice. */
+/** FNV-1a over all bytes: distinguishes different messages; not collision resistant. */
 function fingerprintOf(datagram: Uint8Array): number {
   let hash = 0x811c9dc5 ^ datagram.length;
   for (let index = 0; index < datagram.length; index++)

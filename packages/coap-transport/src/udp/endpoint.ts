@@ -1,30 +1,31 @@
 import type { Environment } from "@tributary/runtime";
-import { drain } from "@tributary/runtime";
-import { createClient } from "../client/coap-client.js";
+import { Client } from "../client/coap-client.js";
 import { type ChooseProtection, withProtection } from "../client/route.js";
 import { TransportError } from "../errors.js";
 import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "../message/codes.js";
+import { createCounters } from "../message/counters.js";
 import { parseIpAddress } from "../message/ip-address.js";
 import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import type {
   CoapClient,
   DatagramSocket,
+  Peer,
   RequestHandler,
   TableSizes,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
 } from "../types.js";
-import { createCounters, createUdpCore } from "./core.js";
+import { UdpCore } from "./core.js";
 
 /** Collaborators of `createCoapEndpoint`. */
 export interface CoapEndpointDeps {
-  /** Taken over: closed with the endpoint. */
+  /** Owned by the endpoint, and closed with it. */
   readonly socket: DatagramSocket;
   readonly env: Environment;
-  /** The address of a name; without it only IP literals can be asked. */
+  /** Resolves a name to an address. Default: only IP literals can be requested. */
   readonly resolve?: (host: string) => Promise<string>;
 }
 
@@ -36,23 +37,28 @@ export interface CoapEndpointOptions {
   readonly handler?: RequestHandler;
   readonly parameters?: Partial<TransmissionParameters>;
   readonly limits?: Partial<TransportLimits>;
-  /** Counters to count into; default: own ones. */
+  /** Default: counters of its own. */
   readonly counters?: TransportCounters;
-  /** Checks source addresses before large answers go out (RFC 9175 section 2.4); default: they are taken for true. */
+  /** Verifies source addresses before large responses are sent (RFC 9175 section 2.4). Default: they are trusted. */
   readonly guard?: AmplificationGuard | undefined;
-  /** Decrypts requests that are protected one by one (RFC 8613); default: they are refused. */
+  /** Decrypts requests that are protected one by one (RFC 8613). Default: they are refused. */
   readonly protection?: ServerProtection | undefined;
   /** Protects requests to some servers one by one (RFC 8613). Default: none. */
   readonly protect?: ChooseProtection | undefined;
+  /**
+   * Peers that several confirmable messages may be in transit to, under congestion control; others get one at a time (NSTART, RFC 7252
+   * section 4.7). Default: none for a server, all for a client alone, which chooses its peers.
+   */
+  readonly isConfigured?: ((peer: Peer) => boolean) | undefined;
 }
 
 /** Client and server on one socket. */
 export interface CoapEndpoint extends CoapClient {
   readonly local: { readonly address: string; readonly port: number };
   readonly counters: TransportCounters;
-  /** How much is in each table of the message layer. */
+  /** Number of entries in each table of the message layer. */
   tableSizes(): TableSizes;
-  /** End requests of ours, take no more of others, wait for running ones up to `drainMs` (default 0). Idempotent. */
+  /** Aborts its own requests, ignores new ones of others, and waits for those in progress up to `drainMs` (default 0). Idempotent. */
   close(drainMs?: number): Promise<void>;
 }
 
@@ -62,7 +68,8 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const parameters = { ...DEFAULT_PARAMETERS, ...options.parameters };
   const counters = options.counters ?? createCounters();
-  const core = createUdpCore(
+  const isConfigured = options.isConfigured ?? (() => options.handler === undefined);
+  const core = new UdpCore(
     {
       socket,
       env,
@@ -71,17 +78,20 @@ export function createCoapEndpoint(deps: CoapEndpointDeps, options: CoapEndpoint
       protection: options.protection,
       ...(options.handler === undefined ? {} : { handler: options.handler }),
     },
-    { scheme: options.scheme ?? "coap", parameters, limits },
+    { scheme: options.scheme ?? "coap", parameters, limits, isConfigured },
   );
   const connect = async (uri: ParsedCoapUri) => ({
     channel: core.channelTo(await addressOf(uri, deps.resolve), uri.port),
   });
-  const client = createClient({ env, connect: withProtection(connect, options.protect), onClose: () => {} }, limits);
+  const client = new Client(
+    { env, connect: withProtection(connect, options.protect), counters, onClose: () => {} },
+    limits,
+  );
   let closing: Promise<void> | null = null;
   const close = async (drainMs: number): Promise<void> => {
     core.stopAccepting();
     await client.close();
-    await drain(env, () => core.isServerIdle, drainMs);
+    await core.whenIdle(drainMs);
     core.close();
   };
   return {

@@ -1,52 +1,85 @@
+import type { Timer } from "@tributary/runtime";
+import type { Transmission, TransmissionListener } from "../message/transmission.js";
 import type { DatagramPeer, Peer } from "../types.js";
+import type { CongestionControl, RetransmissionPlan } from "./congestion-control.js";
 
-/** What is remembered of one peer between datagrams. */
+/** State of one peer between datagrams. */
 export interface PeerRecord {
   readonly peer: Peer;
-  /** Where datagrams to it go, and from where: addresses with their zones. */
+  /** Remote and local address of datagrams to the peer, with their zones. */
   to: DatagramPeer;
-  /** Messages received, by message id. */
+  /** Messages received, by message ID. */
   readonly recent: Map<number, DeduplicationEntry>;
-  /** Messages sent that an ACK or RST may still come for, by message id. */
-  readonly outstanding: Map<number, ReliableMessage>;
-  /** Confirmable messages under way; the others in `outstanding` are not confirmable. */
-  confirmableCount: number;
-  /** Confirmable messages that wait for their turn. */
-  readonly waiting: Set<ReliableMessage>;
+  /** Messages sent that may still be acknowledged or rejected, by message ID. */
+  readonly outstanding: Map<number, Exchange>;
+  /** Confirmable messages that are in transit as far as is known, in the order of their last transmission. */
+  readonly inTransit: Set<Exchange>;
+  /** Confirmable messages to be sent, or sent again, when the window has room. */
+  readonly waiting: Set<Exchange>;
+  /** Transmissions of confirmable messages so far. */
+  transmissions: number;
+  /** Null: one message at a time (NSTART, RFC 7252 section 4.7). */
+  readonly congestion: CongestionControl | null;
   nextMessageId: number;
-  /** Requests other than GET and FETCH that came from it. */
+  /** Requests received with methods other than GET and FETCH. */
   changes: number;
-  /** Heard of again since the table last looked for peers to forget. */
+  /** Received from since the table last looked for records to remove. */
   isInUse: boolean;
 }
 
-/** What became of a message. At most one of the first three is called, and none after `cancel`. */
-export interface ReliableSink {
-  /** ACK came, empty or with a response in it. */
-  onAcknowledged(): void;
-  /** RST came. */
-  onReset(): void;
-  /** All retransmissions went unanswered. Never called for a non-confirmable message. */
-  onTimeout(): void;
-  /** The network says that the peer cannot be reached; the message is then given up. Without this it is sent on. */
-  onUnreachable?(error: Error): void;
+/** The table that an exchange is in. */
+export interface ExchangeOwner {
+  finish(exchange: Exchange): void;
 }
 
-/** A message on its way (RFC 7252 section 4.2, 4.3). */
-export interface ReliableMessage {
+const NOT_SENT = -1;
+
+/** A message that waits for ACK or RST. */
+export class Exchange implements Transmission {
   readonly record: PeerRecord;
-  readonly sink: ReliableSink;
-  cancel(): void;
+  readonly listener: TransmissionListener;
+  readonly datagram: Uint8Array;
+  readonly isConfirmable: boolean;
+  readonly isAcknowledgedAtOnce: boolean;
+  messageId = NOT_SENT;
+  isOver = false;
+  /** Number of the last transmission, in the order of all transmissions to the peer. */
+  number = 0;
+  sentAtMs = 0;
+  firstSentAtMs = 0;
+  transmissions = 0;
+  plan: RetransmissionPlan | null = null;
+  timeoutMs = 0;
+  timer: Timer | null = null;
+  readonly #table: ExchangeOwner;
+
+  constructor(
+    table: ExchangeOwner,
+    record: PeerRecord,
+    message: { datagram: Uint8Array; isConfirmable: boolean; isAcknowledgedAtOnce: boolean },
+    listener: TransmissionListener,
+  ) {
+    this.#table = table;
+    this.record = record;
+    this.listener = listener;
+    this.datagram = message.datagram;
+    this.isConfirmable = message.isConfirmable;
+    this.isAcknowledgedAtOnce = message.isAcknowledgedAtOnce;
+  }
+
+  cancel(): void {
+    if (!this.isOver) this.#table.finish(this);
+  }
 }
 
-/** A message received lately. Holds bytes and nothing that runs. */
+/** A message received recently, and the response to it. */
 export interface DeduplicationEntry {
   readonly record: PeerRecord;
   readonly messageId: number;
   readonly expiresAtMs: number;
   readonly fingerprint: number;
-  /** What was answered and is sent again for a duplicate; empty: nothing (yet). */
-  answer: Uint8Array;
-  /** Whether that may be sent again; null: it may. */
+  /** The datagram to send to a duplicate; empty: none (yet). */
+  response: Uint8Array;
+  /** Whether `response` may be sent to a duplicate; null: always. */
   isRepeatable: (() => boolean) | null;
 }

@@ -1,10 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { createPeerTable, takeMessageId } from "./peer-table.js";
+import { IGNORE_OUTCOME } from "../message/transmission.js";
+import { Exchange, type PeerRecord } from "./peer-record.js";
+import { PeerTable, takeMessageId } from "./peer-table.js";
 
 const random = (): number => 0.5;
 
+function exchangeWith(record: PeerRecord): Exchange {
+  const message = { datagram: new Uint8Array(4), isConfirmable: true, isAcknowledgedAtOnce: false };
+  return new Exchange({ finish: () => {} }, record, message, IGNORE_OUTCOME);
+}
+
 test("the same address and port are the same record; the zone counts", () => {
-  const peers = createPeerTable({ random }, { maxPeers: 10 });
+  const peers = new PeerTable({ random }, { maxPeers: 10 });
   const record = peers.at("fe80::1%eth0", 5683);
   expect(peers.at("fe80::1%eth0", 5683)).toBe(record);
   expect(peers.at("fe80::1%eth1", 5683)).not.toBe(record);
@@ -14,10 +21,10 @@ test("the same address and port are the same record; the zone counts", () => {
   expect(peers.of(record.peer)).toBe(record);
 });
 
-test("a flood of newcomers does not grow the table, nor push out who is busy or was heard of since", () => {
-  const peers = createPeerTable({ random }, { maxPeers: 100 });
+test("a flood of newcomers does not grow the table, nor remove a peer that is busy or was in use since", () => {
+  const peers = new PeerTable({ random }, { maxPeers: 100 });
   const busy = peers.at("192.0.2.1", 1);
-  busy.waiting.add({ record: busy, sink: { onAcknowledged() {}, onReset() {}, onTimeout() {} }, cancel() {} });
+  busy.waiting.add(exchangeWith(busy));
   const regular = peers.at("192.0.2.2", 1);
   for (let port = 1; port <= 20_000; port++) {
     peers.at("198.51.100.1", port);
@@ -29,9 +36,9 @@ test("a flood of newcomers does not grow the table, nor push out who is busy or 
 });
 
 test("message ids wrap, and pass over those in use", () => {
-  const record = createPeerTable({ random }, { maxPeers: 1 }).at("192.0.2.1", 1);
+  const record = new PeerTable({ random }, { maxPeers: 1 }).at("192.0.2.1", 1);
   record.nextMessageId = 65_534;
-  const message = { record, sink: { onAcknowledged() {}, onReset() {}, onTimeout() {} }, cancel() {} };
+  const message = exchangeWith(record);
   record.outstanding.set(65_535, message);
   record.outstanding.set(0, message);
   expect([takeMessageId(record), takeMessageId(record), takeMessageId(record)]).toEqual([65_534, 1, 2]);
@@ -40,7 +47,7 @@ test("message ids wrap, and pass over those in use", () => {
 });
 
 describe("own addresses", () => {
-  const table = () => createPeerTable({ random: () => 0 }, { maxPeers: 8 });
+  const table = () => new PeerTable({ random: () => 0 }, { maxPeers: 8 });
 
   test("a peer that speaks to two addresses of this host is two", () => {
     const peers = table();

@@ -1,66 +1,76 @@
+import type { Random } from "@tributary/runtime";
 import type { DatagramPeer, Peer } from "../types.js";
+import type { CongestionControl } from "./congestion-control.js";
 import type { PeerRecord } from "./peer-record.js";
 
-/** The peers of one socket, bounded: those idle and not heard of lately are forgotten first. */
-export interface PeerTable {
-  /** The record of the peer at `address` (zone included) and `port` that speaks to `local`, made when there is none. */
-  at(address: string, port: number, local?: string): PeerRecord;
-  /** The record of a peer that may have been forgotten meanwhile. */
-  of(peer: Peer): PeerRecord;
-  readonly size: number;
-}
-
 const MESSAGE_ID_SPACE = 65_536;
-/** How many peers to consider before letting the table grow: keeps the cost of a newcomer constant. */
+/** Records examined for each new peer, so that its cost is constant; the table may exceed its limit when all of them are busy. */
 const MAX_LOOKS = 64;
 
-export function createPeerTable(deps: { random: () => number }, options: { maxPeers: number }): PeerTable {
-  const records = new Map<string, PeerRecord>();
+export interface PeerTableOptions {
+  readonly maxPeers: number;
+  /** Returns the congestion control of a new peer; null for one message at a time, which is the default. */
+  readonly congestionFor?: (peer: Peer) => CongestionControl | null;
+}
 
-  /** Second chance: whoever was heard of again since the last round stays for another one. */
-  function makeRoom(): void {
-    let looks = MAX_LOOKS;
-    for (const [key, record] of records) {
-      // All busy: then their number has other bounds, and the table grows for now.
-      if (records.size < options.maxPeers || looks-- === 0) return;
-      records.delete(key);
-      if (!record.isInUse && record.outstanding.size === 0 && record.waiting.size === 0) continue;
-      record.isInUse = false;
-      records.set(key, record);
-    }
+/** The peers of one socket. When it is full, idle peers that were not received from recently are removed. */
+export class PeerTable {
+  readonly #random: Random;
+  readonly #maxPeers: number;
+  readonly #congestionFor: (peer: Peer) => CongestionControl | null;
+  readonly #records = new Map<string, PeerRecord>();
+
+  constructor(deps: { random: Random }, options: PeerTableOptions) {
+    this.#random = deps.random;
+    this.#maxPeers = options.maxPeers;
+    this.#congestionFor = options.congestionFor ?? (() => null);
   }
 
-  /** One that was heard at the wildcard socket, or by multicast, and now speaks to the first address that is known. */
-  function settled(bare: string, local: string): PeerRecord | undefined {
-    const record = records.get(bare);
-    if (record === undefined || (record.to.local ?? local) !== local) return undefined;
-    if (record.to.local === undefined) record.to = { ...record.to, local };
-    return record;
+  get size(): number {
+    return this.#records.size;
   }
 
-  function at(address: string, port: number, local?: string): PeerRecord {
+  /** Returns the record of the peer at `address` (with its zone) and `port` that sends to `local`; creates it if needed. */
+  at(address: string, port: number, local?: string): PeerRecord {
     const bare = `udp/${address}/${port}`;
     const key = local === undefined ? bare : `${bare}/${local}`;
-    const known = records.get(key) ?? (local === undefined ? undefined : settled(bare, local));
+    const known = this.#records.get(key) ?? (local === undefined ? undefined : this.#settled(bare, local));
     if (known !== undefined) {
       known.isInUse = true;
       return known;
     }
-    if (records.size >= options.maxPeers) makeRoom();
-    const from = local === undefined ? {} : { local };
-    const record = createRecord(makePeer(key, { address, port, ...from }), { address, port, ...from }, deps.random);
-    records.set(key, record);
+    if (this.#records.size >= this.#maxPeers) this.#makeRoom();
+    const to = local === undefined ? { address, port } : { address, port, local };
+    const peer = makePeer(key, to);
+    const record = createRecord(peer, { to, congestion: this.#congestionFor(peer) }, this.#random);
+    this.#records.set(key, record);
     return record;
   }
 
-  return {
-    at,
-    of: ({ key, address, zone, port, local }) =>
-      records.get(key) ?? at(zone === undefined ? address : `${address}%${zone}`, port, local),
-    get size() {
-      return records.size;
-    },
-  };
+  /** Returns the record of a peer, which may have been removed since. */
+  of({ key, address, zone, port, local }: Peer): PeerRecord {
+    return this.#records.get(key) ?? this.at(zone === undefined ? address : `${address}%${zone}`, port, local);
+  }
+
+  /** Second chance: a record that was in use since the last round stays for another one. */
+  #makeRoom(): void {
+    let looks = MAX_LOOKS;
+    for (const [key, record] of this.#records) {
+      if (this.#records.size < this.#maxPeers || looks-- === 0) return;
+      this.#records.delete(key);
+      if (!record.isInUse && record.outstanding.size === 0 && record.waiting.size === 0) continue;
+      record.isInUse = false;
+      this.#records.set(key, record);
+    }
+  }
+
+  /** A peer first seen at the wildcard socket, or by multicast, that now sends to a known address. */
+  #settled(bare: string, local: string): PeerRecord | undefined {
+    const record = this.#records.get(bare);
+    if (record === undefined || (record.to.local ?? local) !== local) return undefined;
+    if (record.to.local === undefined) record.to = { ...record.to, local };
+    return record;
+  }
 }
 
 function makePeer(key: string, to: DatagramPeer): Peer {
@@ -69,23 +79,27 @@ function makePeer(key: string, to: DatagramPeer): Peer {
   return { key, transport: "udp", ...to, address: to.address.slice(0, percent), zone: to.address.slice(percent + 1) };
 }
 
-function createRecord(peer: Peer, to: PeerRecord["to"], random: () => number): PeerRecord {
+function createRecord(
+  peer: Peer,
+  { to, congestion }: Pick<PeerRecord, "to" | "congestion">,
+  random: Random,
+): PeerRecord {
   return {
     peer,
     to,
     recent: new Map(),
     outstanding: new Map(),
-    confirmableCount: 0,
+    inTransit: new Set(),
     waiting: new Set(),
+    transmissions: 0,
+    congestion,
     nextMessageId: Math.floor(random() * MESSAGE_ID_SPACE), // RFC 7252 section 4.4
     changes: 0,
     isInUse: false,
   };
 }
 
-/**
- * The next message id for this peer that no outstanding message has (RFC 7252 section 4.4); null when all are taken.
- */
+/** Returns the next message ID that no outstanding message to the peer has (RFC 7252 section 4.4); null when all are in use. */
 export function takeMessageId(record: PeerRecord): number | null {
   if (record.outstanding.size >= MESSAGE_ID_SPACE) return null;
   let messageId = record.nextMessageId;

@@ -1,25 +1,14 @@
 import type { Random } from "@tributary/runtime";
-import type { RequestChannel, ResponseSink } from "../client/request-channel.js";
+import type { RequestChannel, ResponseListener } from "../client/request-channel.js";
 import { MESSAGE_TYPE, maxTransmitWaitMs } from "../message/codes.js";
-import { tokenKey } from "../message/message.js";
+import { type Message, type OutgoingMessage, tokenKey } from "../message/message.js";
+import { newToken } from "../message/tokens.js";
+import type { Transmission, TransmissionListener } from "../message/transmission.js";
 import type { Peer, TransmissionParameters } from "../types.js";
 import type { ExchangeTable } from "./exchange-table.js";
-import { emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
+import { emptyMessage, encodeDatagram } from "./message-codec.js";
 import type { PeerRecord } from "./peer-record.js";
 import type { PeerTable } from "./peer-table.js";
-
-/** The client's half of the message layer over UDP: tokens, matched together with the peer's address. */
-export interface UdpRequests {
-  /** The way to the peer at `address` (zone included) and `port`. */
-  channelTo(address: string, port: number): RequestChannel;
-  /** The way to a peer that was heard of. */
-  channelOf(peer: Peer): RequestChannel;
-  /** Hand a response to whoever waits for it. False when nobody does, or it was refused. */
-  handleResponse(record: PeerRecord, message: UdpMessage, isPiggybacked: boolean): boolean;
-  /** Tokens in use. */
-  readonly size: number;
-  close(): void;
-}
 
 export interface UdpRequestsDeps {
   readonly random: Random;
@@ -27,56 +16,68 @@ export interface UdpRequestsDeps {
   readonly peers: PeerTable;
 }
 
-const TOKEN_BYTES = 8;
 const { CON, NON } = MESSAGE_TYPE;
 
-export function createUdpRequests(deps: UdpRequestsDeps, options: { parameters: TransmissionParameters }): UdpRequests {
-  const { exchanges, peers } = deps;
-  const { parameters } = options;
-  const sinks = new Map<string, ResponseSink>();
-  const keyOf = (peer: Peer, token: Uint8Array): string => `${peer.key} ${tokenKey(token)}`;
+/** The client side of the message layer over UDP: matches responses to requests by peer and token. */
+export class UdpRequests {
+  readonly #deps: UdpRequestsDeps;
+  readonly #maxWaitMs: number;
+  readonly #ackTimeoutMs: number;
+  readonly #listeners = new Map<string, ResponseListener>();
 
-  function newToken(peer: Peer): Uint8Array {
-    for (;;) {
-      const token = new Uint8Array(TOKEN_BYTES);
-      for (let index = 0; index < TOKEN_BYTES; index++) token[index] = Math.floor(deps.random() * 256);
-      if (!sinks.has(keyOf(peer, token))) return token;
-    }
+  constructor(deps: UdpRequestsDeps, { parameters }: { parameters: TransmissionParameters }) {
+    this.#deps = deps;
+    this.#maxWaitMs = maxTransmitWaitMs(parameters);
+    this.#ackTimeoutMs = parameters.ackTimeoutMs * parameters.ackRandomFactor;
   }
 
-  function channelOf(peer: Peer): RequestChannel {
+  /** Number of tokens in use. */
+  get size(): number {
+    return this.#listeners.size;
+  }
+
+  /** Returns the channel to the peer at `address` (with its zone) and `port`. */
+  channelTo(address: string, port: number): RequestChannel {
+    return this.channelOf(this.#deps.peers.at(address, port).peer);
+  }
+
+  /** Returns the channel to a peer that messages were received from. */
+  channelOf(peer: Peer): RequestChannel {
+    const { random, exchanges, peers } = this.#deps;
+    const listeners = this.#listeners;
     return {
       peer,
-      newToken: () => newToken(peer),
-      bind: (token, sink) => {
-        sinks.set(keyOf(peer, token), sink);
-      },
-      unbind: (token) => {
-        sinks.delete(keyOf(peer, token));
-      },
-      send(token, message, isConfirmable, sink) {
+      newToken: () => newToken(random, (token) => listeners.has(keyOf(peer, token))),
+      bind: (token, listener) => void listeners.set(keyOf(peer, token), listener),
+      unbind: (token) => void listeners.delete(keyOf(peer, token)),
+      send(
+        token: Uint8Array,
+        message: OutgoingMessage,
+        isConfirmable: boolean,
+        listener: TransmissionListener,
+      ): Transmission {
         const datagram = encodeDatagram(isConfirmable ? CON : NON, 0, token, message);
         const record = peers.of(peer);
         return isConfirmable
-          ? exchanges.sendConfirmable(record, datagram, sink)
-          : exchanges.sendNonConfirmable(record, datagram, sink);
+          ? exchanges.sendConfirmable(record, datagram, listener)
+          : exchanges.sendNonConfirmable(record, datagram, listener);
       },
-      ping: (sink) => exchanges.sendConfirmable(peers.of(peer), emptyMessage(CON, 0), sink),
-      patienceMs: maxTransmitWaitMs(parameters),
-      ackTimeoutMs: parameters.ackTimeoutMs * parameters.ackRandomFactor,
+      ping: (listener) => exchanges.sendConfirmable(peers.of(peer), emptyMessage(CON, 0), listener),
+      maxWaitMs: this.#maxWaitMs,
+      ackTimeoutMs: this.#ackTimeoutMs,
     };
   }
 
-  return {
-    channelTo: (address, port) => channelOf(peers.at(address, port).peer),
-    channelOf,
-    handleResponse(record, message, isPiggybacked) {
-      const sink = sinks.get(keyOf(record.peer, message.token));
-      return sink?.onResponse(message, isPiggybacked) ?? false;
-    },
-    get size() {
-      return sinks.size;
-    },
-    close: () => sinks.clear(),
-  };
+  /** Passes a response to the listener of its token. False: there is none, or it rejected the response. */
+  handleResponse({ peer }: PeerRecord, message: Message, isPiggybacked: boolean): boolean {
+    return this.#listeners.get(keyOf(peer, message.token))?.onResponse(message, isPiggybacked) ?? false;
+  }
+
+  close(): void {
+    this.#listeners.clear();
+  }
+}
+
+function keyOf(peer: Peer, token: Uint8Array): string {
+  return `${peer.key} ${tokenKey(token)}`;
 }

@@ -1,12 +1,14 @@
-import type { Environment, Timer } from "@tributary/runtime";
+import type { Environment, Idleness, Timer } from "@tributary/runtime";
 import type { RequestChannel } from "../client/request-channel.js";
 import { MESSAGE_TYPE } from "../message/codes.js";
+import { countRejected } from "../message/counters.js";
 import { EMPTY_BYTES, type OutgoingMessage } from "../message/message.js";
+import type { TransmissionListener } from "../message/transmission.js";
 import { createProtectedDispatch } from "../protection/protected-dispatch.js";
 import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
-import { countRejected, type Reply, type ServerDispatch } from "../server/dispatch.js";
-import type { DeliverySink, NotificationChannel } from "../server/observers.js";
+import type { RequestOutcome, ServerDispatch } from "../server/dispatch.js";
+import type { NotificationChannel } from "../server/notification-channel.js";
 import type { RequestContext } from "../server/request.js";
 import type {
   AskPeer,
@@ -21,21 +23,9 @@ import type {
 import type { Deduplication } from "./deduplication.js";
 import type { ExchangeTable } from "./exchange-table.js";
 import { datagramLength, emptyMessage, encodeDatagram, type UdpMessage } from "./message-codec.js";
-import type { PeerRecord, ReliableMessage, ReliableSink } from "./peer-record.js";
+import type { PeerRecord } from "./peer-record.js";
 import type { PeerTable } from "./peer-table.js";
 import type { ResponseCache } from "./response-cache.js";
-
-/** The server's half of the message layer over UDP: which type of message answers which, and when. */
-export interface UdpServer {
-  /** A request that is not a duplicate. */
-  handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean, datagram: Buffer): void;
-  /** Nothing runs and nothing waits to be acknowledged. */
-  readonly isIdle: boolean;
-  /** How much is in each table. */
-  tableSizes(): TableSizes;
-  /** End observations, drop what is not sent yet. */
-  close(): void;
-}
 
 export interface UdpServerDeps {
   readonly env: Environment;
@@ -44,8 +34,10 @@ export interface UdpServerDeps {
   readonly deduplication: Deduplication;
   readonly peers: PeerTable;
   readonly counters: TransportCounters;
+  /** Requests being handled and delayed responses count as work. */
+  readonly idleness: Idleness;
   readonly guard?: AmplificationGuard | undefined;
-  /** `isReported`: what the system says against it is told to whoever waits for this peer. */
+  /** Sends a datagram. `isReported`: an error of the system is reported to the exchanges with the peer. */
   readonly transmit: (record: PeerRecord, datagram: Uint8Array, isReported: boolean) => void;
   readonly responseCache: ResponseCache;
   readonly askPeer: AskPeer;
@@ -63,46 +55,39 @@ export interface UdpServerOptions {
 
 const { CON, NON, ACK } = MESSAGE_TYPE;
 
-export function createUdpServer(deps: UdpServerDeps, options: UdpServerOptions): UdpServer {
-  return new Server(deps, options);
-}
-
-class Server implements UdpServer {
+/** The server side of the message layer over UDP: in which message a response is sent, and when. */
+export class UdpServer {
   readonly #deps: UdpServerDeps;
   readonly #options: UdpServerOptions;
   readonly #dispatch: ServerDispatch;
-  /** Empty ACKs and multicast answers that are due. */
+  /** For empty ACKs and responses to multicast. */
   readonly #timers = new Set<Timer>();
-  #delayedAnswers = 0;
+  #delayedResponses = 0;
   #isClosed = false;
 
   constructor(deps: UdpServerDeps, options: UdpServerOptions) {
     this.#deps = deps;
     this.#options = options;
-    const { env, handler, counters, guard } = deps;
+    const { env, handler, counters, guard, idleness, protection, channelOf } = deps;
     const channel = notificationChannel(deps);
-    const { protection, channelOf } = deps;
     this.#dispatch = createProtectedDispatch(
-      { env, handler, counters, channel, guard, messageLength: datagramLength, protection, channelOf },
+      { env, handler, counters, channel, guard, idleness, messageLength: datagramLength, protection, channelOf },
       options,
     );
   }
 
-  get isIdle(): boolean {
-    return this.#dispatch.running === 0 && this.#delayedAnswers === 0 && this.#deps.exchanges.confirmableCount === 0;
-  }
-
+  /** Handles a request that is not a duplicate. */
   handleRequest(record: PeerRecord, message: UdpMessage, isMulticast: boolean, datagram: Buffer): void {
     const { scheme } = this.#options;
     const { askPeer } = this.#deps;
     const context: RequestContext = { peer: record.peer, isMulticast, scheme, local: this.#localOf(record), askPeer };
-    const reply = this.#dispatch.dispatch(message, context);
-    if (isMulticast) this.#answerMulticast(record, message, reply);
-    else if (reply instanceof Promise) {
-      // What takes its time is not begun again by a duplicate.
+    const outcome = this.#dispatch.dispatch(message, context);
+    if (isMulticast) this.#respondToMulticast(record, message, outcome);
+    else if (outcome instanceof Promise) {
+      // A duplicate must not start it again.
       this.#deps.deduplication.find(record, message.messageId, datagram);
-      this.#answerLater(record, message, reply);
-    } else this.#answer(record, message, reply, datagram);
+      this.#respondLater(record, message, outcome);
+    } else this.#respond(record, message, outcome, datagram);
   }
 
   #localOf({ to }: PeerRecord): LocalAddress {
@@ -111,47 +96,48 @@ class Server implements UdpServer {
   }
 
   tableSizes(): TableSizes {
-    return { ...this.#dispatch.tableSizes(), "delayed-answers": this.#delayedAnswers, timers: this.#timers.size };
+    return { ...this.#dispatch.tableSizes(), "delayed-answers": this.#delayedResponses, timers: this.#timers.size };
   }
 
+  /** Ends observations and drops delayed responses. */
   close(): void {
     this.#isClosed = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
-    this.#delayedAnswers = 0;
+    for (; this.#delayedResponses > 0; this.#delayedResponses--) this.#deps.idleness.end();
     this.#dispatch.close();
   }
 
-  /** At once: piggybacked on the ACK, or non-confirmable like the request (RFC 7252 section 5.2). */
-  #answer(record: PeerRecord, request: UdpMessage, reply: Reply, received?: Buffer): void {
-    const { message } = reply;
-    const isRepeatable = this.#repeatability(record, reply);
+  /** Responds at once: in the ACK, or with a non-confirmable message to a non-confirmable request (RFC 7252 section 5.2). */
+  #respond(record: PeerRecord, request: UdpMessage, outcome: RequestOutcome, received?: Buffer): void {
+    const { message } = outcome;
+    const isRepeatable = this.#repeatability(record, outcome);
     if (request.type !== CON) {
       if (isRepeatable !== undefined)
-        this.#deps.deduplication.setAnswer(record, request.messageId, EMPTY_BYTES, isRepeatable);
-      if (message === null || reply.isBadOption === true) return; // section 5.4.1: rejected, which is to say ignored
+        this.#deps.deduplication.setResponse(record, request.messageId, EMPTY_BYTES, isRepeatable);
+      if (message === null || outcome.isBadOption === true) return; // section 5.4.1: rejected by ignoring it
       this.#deps.exchanges.sendOnce(record, encodeDatagram(NON, 0, request.token, message));
     } else if (message === null) this.#acknowledge(record, request, emptyMessage(ACK, request.messageId), isRepeatable);
     else {
       const datagram = encodeDatagram(ACK, request.messageId, request.token, message);
       this.#acknowledge(record, request, datagram, isRepeatable);
-      if (reply.trackValidity !== undefined && received !== undefined)
-        this.#deps.responseCache.offer(request, received, datagram, reply.trackValidity);
+      if (outcome.trackValidity !== undefined && received !== undefined)
+        this.#deps.responseCache.offer(request, received, datagram, outcome.trackValidity);
     }
-    reply.afterSent?.();
+    outcome.afterSent?.();
   }
 
   #acknowledge(record: PeerRecord, request: UdpMessage, datagram: Uint8Array, isRepeatable?: () => boolean): void {
-    this.#deps.deduplication.setAnswer(record, request.messageId, datagram, isRepeatable);
-    // Nobody waits for an acknowledgement: a client that misses it asks again.
+    this.#deps.deduplication.setResponse(record, request.messageId, datagram, isRepeatable);
+    // A client that does not get the acknowledgement repeats its request.
     this.#deps.transmit(record, datagram, false);
   }
 
   /**
-   * Until when a duplicate gets this reply again. A client repeats itself for MAX_TRANSMIT_SPAN; what comes later, or when the
-   * reply is not true any more, was sent by a device that started again with the same message ids, and is idempotent.
+   * Returns until when duplicates get the same response. Clients retransmit for MAX_TRANSMIT_SPAN. A later duplicate, or one after the
+   * response has become untrue, comes from a device that reuses its message IDs after a reboot; the request is idempotent.
    */
-  #repeatability(record: PeerRecord, { isStillTrue }: Reply): (() => boolean) | undefined {
+  #repeatability(record: PeerRecord, { isStillTrue }: RequestOutcome): (() => boolean) | undefined {
     if (isStillTrue === undefined) return undefined;
     const { clock } = this.#deps.env;
     const untilMs = clock.nowMs() + maxTransmitSpanMs(this.#options.parameters);
@@ -159,8 +145,8 @@ class Server implements UdpServer {
     return () => clock.nowMs() < untilMs && isStillTrue({ hasChangedMore: record.changes !== changes });
   }
 
-  /** A handler that takes its time: an empty ACK before the client repeats itself (RFC 7252 section 5.2.2). */
-  #answerLater(record: PeerRecord, request: UdpMessage, reply: Promise<Reply>): void {
+  /** Responds to a slow request, after an empty ACK that keeps the client from retransmitting (RFC 7252 section 5.2.2). */
+  #respondLater(record: PeerRecord, request: UdpMessage, promise: Promise<RequestOutcome>): void {
     let ackTimer: Timer | null = null;
     if (request.type === CON) {
       ackTimer = this.#after(this.#options.parameters.separateAfterMs, () => {
@@ -168,68 +154,80 @@ class Server implements UdpServer {
         this.#acknowledge(record, request, emptyMessage(ACK, request.messageId));
       });
     }
-    const send = (settled: Reply): void => {
+    const send = (outcome: RequestOutcome): void => {
       if (this.#isClosed) return;
       if (request.type === CON && ackTimer === null) {
-        this.#answerSeparately(record, request, settled);
+        this.#respondSeparately(record, request, outcome);
         return;
       }
       if (ackTimer !== null) this.#cancel(ackTimer);
-      this.#answer(record, request, settled);
+      this.#respond(record, request, outcome);
     };
-    reply.then(send).catch((error: unknown) => this.#deps.env.logger.error("an answer could not be sent", { error }));
+    promise.then(send).catch(this.#logFailure);
   }
 
-  #answerSeparately(record: PeerRecord, request: UdpMessage, reply: Reply): void {
-    if (reply.message === null) return;
+  #respondSeparately(record: PeerRecord, request: UdpMessage, outcome: RequestOutcome): void {
+    if (outcome.message === null) return;
     const { peer } = record;
-    const isRepeatable = this.#repeatability(record, reply);
+    const { deduplication, exchanges, peers } = this.#deps;
+    const isRepeatable = this.#repeatability(record, outcome);
     if (isRepeatable !== undefined) {
-      // Whoever sends the request again gets the response with the acknowledgement.
-      const again = encodeDatagram(ACK, request.messageId, request.token, reply.message);
-      this.#deps.deduplication.setAnswer(record, request.messageId, again, isRepeatable);
+      // A duplicate of the request gets the response in the acknowledgement.
+      const piggybacked = encodeDatagram(ACK, request.messageId, request.token, outcome.message);
+      deduplication.setResponse(record, request.messageId, piggybacked, isRepeatable);
+    }
+    // The record may have been removed from the table since.
+    const current = peers.of(peer);
+    if (outcome.isToUnproven === true || exchanges.confirmableCount >= this.#options.limits.maxExchanges) {
+      // RFC 9175 section 2.4: no retransmission to an unverified address. Nor is there room for any number of exchanges.
+      exchanges.sendOnce(current, encodeDatagram(NON, 0, request.token, outcome.message));
+      outcome.afterSent?.();
+      return;
     }
     const end = (reason: "reset" | "timeout"): void => {
-      if (reply.afterSent !== undefined) this.#dispatch.endObservation(reply.observer ?? peer, request.token, reason);
+      if (outcome.afterSent !== undefined) {
+        this.#dispatch.endObservation(outcome.observer ?? peer, request.token, reason);
+      }
     };
-    const sink: ReliableSink = {
+    const listener: TransmissionListener = {
       onAcknowledged: () => {},
       onReset: () => end("reset"),
       onTimeout: () => end("timeout"),
     };
-    // The peer may have been forgotten meanwhile, hence the look-up.
-    if (reply.isToUnproven === true || this.#deps.exchanges.confirmableCount >= this.#options.limits.maxExchanges) {
-      // RFC 9175 section 2.4: never to be repeated by this side. Nor is there room to do so for any number of peers.
-      this.#deps.exchanges.sendOnce(this.#deps.peers.of(peer), encodeDatagram(NON, 0, request.token, reply.message));
-      reply.afterSent?.();
-      return;
-    }
-    const datagram = encodeDatagram(CON, 0, request.token, reply.message);
-    this.#deps.exchanges.sendConfirmable(this.#deps.peers.of(peer), datagram, sink);
-    reply.afterSent?.();
+    exchanges.sendConfirmable(current, encodeDatagram(CON, 0, request.token, outcome.message), listener, AT_ONCE);
+    outcome.afterSent?.();
   }
 
   /** RFC 7252 section 8.2: after a random time within Leisure, non-confirmable. */
-  #answerMulticast(record: PeerRecord, request: UdpMessage, reply: Reply | Promise<Reply>): void {
-    if (reply instanceof Promise) {
-      reply
-        .then((settled) => this.#answerMulticast(record, request, settled))
-        .catch((error: unknown) => this.#deps.env.logger.error("an answer could not be sent", { error }));
+  #respondToMulticast(
+    record: PeerRecord,
+    request: UdpMessage,
+    outcome: RequestOutcome | Promise<RequestOutcome>,
+  ): void {
+    if (outcome instanceof Promise) {
+      outcome.then((settled) => this.#respondToMulticast(record, request, settled)).catch(this.#logFailure);
       return;
     }
-    const { message } = reply;
-    if (this.#isClosed || message === null || reply.isBadOption === true) return;
-    if (this.#delayedAnswers >= this.#options.limits.maxExchanges) {
-      countRejected(this.#deps.counters, "overload");
+    const { message } = outcome;
+    const { env, counters, exchanges, peers, idleness } = this.#deps;
+    if (this.#isClosed || message === null || outcome.isBadOption === true) return;
+    if (this.#delayedResponses >= this.#options.limits.maxExchanges) {
+      countRejected(counters, "overload");
       return;
     }
-    this.#delayedAnswers++;
-    this.#after(this.#deps.env.random() * this.#options.parameters.leisureMs, () => {
-      this.#delayedAnswers--;
-      const datagram = encodeDatagram(NON, 0, request.token, message);
-      this.#deps.exchanges.sendOnce(this.#deps.peers.of(record.peer), datagram);
+    this.#delayedResponses++;
+    idleness.begin();
+    this.#after(env.random() * this.#options.parameters.leisureMs, () => {
+      this.#delayedResponses--;
+      idleness.end();
+      exchanges.sendOnce(peers.of(record.peer), encodeDatagram(NON, 0, request.token, message));
     });
   }
+
+  readonly #logFailure = (error: unknown): void => {
+    countRejected(this.#deps.counters, "internal-error");
+    this.#deps.env.logger.error("a response could not be sent", { error });
+  };
 
   #after(delayMs: number, call: () => void): Timer {
     const timer = this.#deps.env.clock.setTimer(delayMs, () => {
@@ -246,27 +244,23 @@ class Server implements UdpServer {
   }
 }
 
-/** Notifications over UDP are confirmable, all of them: that is how dead observers are noticed (RFC 7641 section 4.5). */
-function notificationChannel(deps: UdpServerDeps): NotificationChannel {
+/** Notifications and separate responses are acknowledged as soon as they arrive. */
+const AT_ONCE = { isAcknowledgedAtOnce: true };
+
+/** All notifications over UDP are confirmable, so that observers that have gone are noticed (RFC 7641 section 4.5). */
+function notificationChannel({ exchanges, peers }: UdpServerDeps): NotificationChannel {
   return {
-    notify(peer, token, message: OutgoingMessage, sink: DeliverySink): ReliableMessage {
-      const datagram = encodeDatagram(CON, 0, token, message);
-      return deps.exchanges.sendConfirmable(deps.peers.of(peer), datagram, {
-        onAcknowledged: () => sink.onDelivered(),
-        onReset: () => sink.onRejected(),
-        onTimeout: () => sink.onUndelivered(),
-      });
-    },
-    probe(peer, sink) {
-      deps.exchanges.sendConfirmable(deps.peers.of(peer), emptyMessage(CON, 0), {
-        onAcknowledged: () => sink.onDelivered(),
-        onReset: () => sink.onDelivered(), // RFC 7252 section 4.3: that is how a ping is answered
-        onTimeout: () => sink.onUndelivered(),
-      });
-    },
-    notifyOnce(peer, token, message) {
-      deps.exchanges.sendOnce(deps.peers.of(peer), encodeDatagram(NON, 0, token, message));
-    },
+    notify: (peer, token, message: OutgoingMessage, listener) =>
+      exchanges.sendConfirmable(peers.of(peer), encodeDatagram(CON, 0, token, message), listener, AT_ONCE),
+    // RFC 7252 section 4.3: RST is the response to a ping.
+    probe: (peer, onSilence) =>
+      void exchanges.sendConfirmable(peers.of(peer), emptyMessage(CON, 0), {
+        onAcknowledged: () => {},
+        onReset: () => {},
+        onTimeout: onSilence,
+      }),
+    notifyOnce: (peer, token, message) => exchanges.sendOnce(peers.of(peer), encodeDatagram(NON, 0, token, message)),
+    hasRoom: (peer) => exchanges.hasRoom(peers.of(peer)),
   };
 }
 

@@ -153,7 +153,8 @@ class RunningNode implements Node {
         forwarding: this.#forwarding,
       },
     );
-    for (const uri of this.#config.listen) this.#listeners.push(await network.listen(uri, handler));
+    const isConfigured = createReplicaPolicy(replicasOf(this.#config));
+    for (const uri of this.#config.listen) this.#listeners.push(await network.listen(uri, handler, { isConfigured }));
     await this.#upstreams?.follow(this.#config.lookup?.upstreams ?? []);
   }
 

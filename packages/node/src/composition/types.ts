@@ -2,6 +2,7 @@ import type { PeerStatus } from "@tributary/anycast-forwarding";
 import type {
   CoapClient,
   CoapListener,
+  Peer,
   RequestHandler,
   TableSizes,
   TransportCounters,
@@ -11,6 +12,12 @@ import type { FeedHistory, RegistrationStore } from "@tributary/resource-directo
 import type { Environment } from "@tributary/runtime";
 import type { ReplicaStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
+
+/** What a listener has to know of the configuration. */
+export interface NodeListenOptions {
+  /** Peers that may replicate: feeds are sent to them under congestion control, to others one message at a time (RFC 7252 section 4.7). */
+  readonly isConfigured: (peer: Peer) => boolean;
+}
 
 /** A listener with its counters and the sizes of its tables. */
 export interface NodeListener extends CoapListener {
@@ -22,7 +29,7 @@ export interface NodeListener extends CoapListener {
 /** Access of a node to the network: real sockets in `serve`, virtual ones in simulations. */
 export interface NodeNetwork {
   /** Binds one listener URI of the configuration. Rejects with TransportError BIND_FAILED. */
-  listen(uri: string, handler: RequestHandler): Promise<NodeListener>;
+  listen(uri: string, handler: RequestHandler, options: NodeListenOptions): Promise<NodeListener>;
   /** Opens the client for requests to upstreams and peers. */
   openClient(): Promise<CoapClient>;
 }

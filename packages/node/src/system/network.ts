@@ -46,8 +46,8 @@ export function systemNetwork(
     maxRequestsPerConnection: config.connectionRequests,
   };
   return {
-    listen: (uri, handler) =>
-      listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard, streamLimits }),
+    listen: (uri, handler, { isConfigured }) =>
+      listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard, streamLimits, isConfigured }),
     openClient: () => openCoapClient({ env }, { streamLimits: clientLimits(streamLimits) }),
   };
 }

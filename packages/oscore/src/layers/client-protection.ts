@@ -5,8 +5,8 @@ import {
   OPTION,
   type ProtectChannel,
   type RequestChannel,
-  type ResponseSink,
-  type SendSink,
+  type ResponseListener,
+  type TransmissionListener,
   TransportError,
 } from "@tributary/coap-transport";
 import type { RequestBinding, SecurityContext } from "../context/security-context.js";
@@ -28,7 +28,7 @@ export function protectRequests(context: SecurityContext): ProtectChannel {
 
 /** What is known of the requests with one token. */
 interface TokenState {
-  readonly sink: ResponseSink;
+  readonly sink: ResponseListener;
   /** The last requests, newest first. */
   bindings: readonly RequestBinding[];
   /** Partial IV of the newest notification (RFC 8613 section 7.4.1). */
@@ -67,8 +67,8 @@ class ProtectedChannel implements RequestChannel {
     };
   }
 
-  get patienceMs() {
-    return this.#channel.patienceMs;
+  get maxWaitMs() {
+    return this.#channel.maxWaitMs;
   }
 
   get ackTimeoutMs() {
@@ -79,7 +79,7 @@ class ProtectedChannel implements RequestChannel {
     return this.#channel.newToken();
   }
 
-  bind(token: Uint8Array, sink: ResponseSink): void {
+  bind(token: Uint8Array, sink: ResponseListener): void {
     const key = keyOf(token);
     const known = this.#states.get(key);
     const fresh = { bindings: [], newest: null, answered: new Set<RequestBinding>(), observe: 0, isAnswered: false };
@@ -100,7 +100,7 @@ class ProtectedChannel implements RequestChannel {
     token: Uint8Array,
     message: Parameters<RequestChannel["send"]>[1],
     isConfirmable: boolean,
-    sink: SendSink,
+    sink: TransmissionListener,
   ): { cancel(): void } {
     try {
       const { message: sealed, binding } = this.#context.protectRequest(message);
@@ -115,7 +115,7 @@ class ProtectedChannel implements RequestChannel {
     }
   }
 
-  ping(sink: SendSink): { cancel(): void } {
+  ping(sink: TransmissionListener): { cancel(): void } {
     return this.#channel.ping(sink);
   }
 
@@ -181,10 +181,10 @@ function refusal(message: Message, cause: OscoreError): TransportError {
   return new TransportError("MALFORMED", `the response to a protected request is not protected: ${what}`, { cause });
 }
 
-function failLater(sink: SendSink, error: TransportError): { cancel(): void } {
+function failLater(sink: TransmissionListener, error: TransportError): { cancel(): void } {
   let isCancelled = false;
   queueMicrotask(() => {
-    if (!isCancelled) sink.onUnreachable(error);
+    if (!isCancelled) sink.onUnreachable?.(error);
   });
   return {
     cancel: () => {

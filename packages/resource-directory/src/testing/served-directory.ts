@@ -82,6 +82,7 @@ export function serveDirectory(world: TestWorld, options: ServedDirectoryOptions
     {
       handler: Object.assign((request: ServerRequest) => handler(request), { evaluatesPreconditions: true }),
       guard: options.guard,
+      isConfigured: createReplicaPolicy(options.replicas ?? ["any"]),
     },
   );
   const rd = createResourceDirectory(
@@ -178,7 +179,7 @@ export interface TestClient {
 export function openClient(world: TestWorld, address = "2001:db8::2", port = 0, handler?: RequestHandler): TestClient {
   const endpoint = createCoapEndpoint(
     { socket: world.network.open(address, port), env: world.env },
-    handler === undefined ? {} : { handler },
+    handler === undefined ? {} : { handler, isConfigured: () => true },
   );
   return {
     endpoint,

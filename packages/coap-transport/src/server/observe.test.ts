@@ -185,6 +185,28 @@ describe("RFC 7641 section 4: notifications", () => {
     expect(endpoint.counters.rejected.get("observer-limit")).toBe(1);
   });
 
+  test.each([
+    { name: "all places", limits: { maxObservers: 2 } },
+    { name: "all places of a client", limits: { maxObserversPerClient: 2 } },
+  ])("$name are taken: observers that have gone give theirs back", async ({ limits }) => {
+    const { clock, peer, observers, ends } = observable({ limits });
+    const [gone, alive, newcomer] = [peer("2001:db8::7", 1), peer("2001:db8::7", 2), peer("2001:db8::7", 3)];
+    gone.send({ token: [1], options: REGISTER });
+    alive.send({ token: [1], options: REGISTER });
+    alive.onMessage = ({ type, code, messageId }) => {
+      if (type === CON && code === 0) alive.reset(messageId);
+    };
+    await clock.advance(61_000);
+    newcomer.send({ token: [1], options: REGISTER });
+    await clock.advance(10);
+    expect(sequence(newcomer.take())).toBeNull();
+    await clock.advance(93_000);
+    expect([ends, observers.size]).toEqual([["timeout"], 1]);
+    newcomer.send({ token: [1], options: REGISTER });
+    await clock.advance(10);
+    expect(sequence(newcomer.take())).not.toBeNull();
+  });
+
   test("Observe on a PUT means nothing", async () => {
     const { clock, peer, observers } = observable();
     const client = peer();

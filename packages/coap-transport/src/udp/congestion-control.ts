@@ -47,11 +47,6 @@ export class CongestionControl {
     return Math.floor(this.#window);
   }
 
-  /** Smoothed round-trip time, ms; null before the first measurement. */
-  get roundTripMs(): number | null {
-    return this.#smoothedRttMs;
-  }
-
   /** The timeout of a first transmission, ms; null before the first measurement. */
   get timeoutMs(): number | null {
     if (this.#smoothedRttMs === null) return null;

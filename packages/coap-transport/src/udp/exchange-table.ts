@@ -22,10 +22,8 @@ export interface ConfirmableOptions {
 
 /** Non-confirmable messages in the table, per peer; the rest of the message IDs is for confirmable ones. */
 const MAX_TRACKED = 32_768;
-/** A message is lost when one sent this many transmissions later was acknowledged (RFC 9002 section 6.1.1), */
+/** A message is lost when one sent this many transmissions later was acknowledged (RFC 9002 section 6.1.1). */
 const REORDERING_THRESHOLD = 3;
-/** and it has been in transit for this many round-trip times (section 6.1.2). */
-const REORDERING_ROUND_TRIPS = 9 / 8;
 /** RFC 7252 section 4.7 for peers without congestion control. */
 const NSTART = 1;
 
@@ -236,12 +234,10 @@ export class ExchangeTable {
     const lost: Exchange[] = [];
     const { congestion } = record;
     if (congestion === null) return lost;
-    const leastMs = (congestion.roundTripMs ?? 0) * REORDERING_ROUND_TRIPS;
     for (const exchange of record.inTransit) {
       if (exchange.number > number - REORDERING_THRESHOLD) break; // in the order of transmission
-      const isOverdue = nowMs - exchange.sentAtMs >= leastMs;
       const maySend = nowMs - exchange.firstSentAtMs <= (exchange.plan?.spanMs ?? 0);
-      if (!exchange.isAcknowledgedAtOnce || !isOverdue || !maySend) continue;
+      if (!exchange.isAcknowledgedAtOnce || !maySend) continue;
       congestion.lost(exchange.number, record.transmissions, false);
       lost.push(exchange);
     }

@@ -85,7 +85,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "an RD with a slow clock does not follow federation time",
     file: "merge-engine/src/federation-clock.ts",
-    find: "    this.#leadMs = leadMs;\n    this.#tell(false, nowMs);",
+    find: "    this.#leadMs = leadMs;\n    this.#notify(false, nowMs);",
     replace: "",
   },
   {

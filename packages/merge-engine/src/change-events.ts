@@ -7,15 +7,15 @@ export type Notice = {
 }[keyof DirectoryEvents];
 
 /**
- * Tells listeners what changed, in the order in which it did. A change that a listener makes is told after the one that it
- * was told of, so that every listener sees the same sequence. What a listener throws keeps no other from being told; the
- * first such error is kept for the one who made the change.
+ * Notifies listeners of changes in their order. A change that a listener makes is delivered after the one that it was notified of,
+ * so every listener sees the same sequence. If a listener throws, the others are notified all the same; the first error is kept
+ * for the caller that made the change.
  */
 export class ChangeEvents {
   readonly #emitter = new EventEmitter<DirectoryEvents>();
   #waiting: Notice[] = [];
   #failure: { readonly error: unknown } | null = null;
-  #isTelling = false;
+  #isDelivering = false;
 
   on<E extends keyof DirectoryEvents>(event: E, listener: DirectoryEvents[E]): () => void {
     const call = listener as (...args: unknown[]) => void;
@@ -41,27 +41,27 @@ export class ChangeEvents {
     return this.#emitter.listenerCount(event) > 0;
   }
 
-  /** Tell of these when the records are consistent again. */
+  /** Queues events until the records are consistent again. */
   post(notices: readonly Notice[]): void {
     this.#waiting.push(...notices);
   }
 
-  /** Tell what has been posted. Only while no change is half done, because listeners make changes too. */
+  /** Delivers the queued events. Only between changes, because listeners make changes too. */
   deliver(): void {
-    if (this.#isTelling) return;
-    this.#isTelling = true;
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
       for (const notice of batch) this.#emit(notice);
     }
-    this.#isTelling = false;
+    this.#isDelivering = false;
   }
 
-  /** At the end of a method that changes something: tell what is left, then throw what a listener threw. */
+  /** Delivers the rest at the end of a method that changes something, then throws the error of a listener. */
   finish(): void {
     this.deliver();
-    if (this.#failure === null || this.#isTelling) return;
+    if (this.#failure === null || this.#isDelivering) return;
     const { error } = this.#failure;
     this.#failure = null;
     throw error;

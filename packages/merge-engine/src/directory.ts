@@ -24,14 +24,14 @@ import type {
 } from "./types.js";
 
 /**
- * Make an empty directory.
+ * Creates an empty directory.
  *
- * Listeners are called when a change has taken effect completely, in the order of changes, also where one of them makes
- * another change. When one throws, the others are told all the same, the change stands, and the method that made it throws
+ * Listeners are called when a change has taken effect completely, in the order of changes, even if one of them makes
+ * another change. If one throws, the others are notified all the same, the change stands, and the method that made it throws
  * that error at its end.
  *
- * Iterators may be left half-way and be gone on with after changes: what is there throughout comes exactly once; whether
- * what changes meanwhile comes as it was or as it is, is not promised.
+ * An iteration may be interrupted and continued after changes: registrations that exist throughout are returned exactly once;
+ * those that change meanwhile may be returned in either state, or not at all.
  */
 export function createDirectory(options: DirectoryOptions = {}): Directory {
   const { maxRegistrations = DEFAULT_MAX_REGISTRATIONS, memory = new SharedLimit(Number.POSITIVE_INFINITY) } = options;
@@ -86,7 +86,7 @@ class MergedDirectory implements Directory {
     const known = this.#source(source);
     if (known.isConnected === isConnected) return;
     if (isConnected) {
-      // What ended while nobody could say otherwise has ended.
+      // Assumed ends that passed while the source was lost are final.
       this.#book.expire(nowMs);
       known.isConnected = true;
     } else this.#book.disconnect(known);
@@ -116,7 +116,7 @@ class MergedDirectory implements Directory {
   closeSource(source: string, nowMs: number): void {
     const known = this.#book.sources.get(source);
     if (known === undefined) return;
-    // First of all, so that no listener can write to it any more.
+    // First, so that no listener can write to it any more.
     this.#book.sources.delete(source);
     this.#book.clear(known, "source-closed", nowMs);
     this.#book.events.finish();
@@ -183,7 +183,7 @@ class MergedDirectory implements Directory {
     if (key === undefined || key.shown === null) return [];
     const { shown, records } = key;
     const { shownHref } = shown;
-    // Those before the winner have ended; but where it came by several routes, the first of them that lives decided.
+    // Records before the winner have ended, unless the winner came by several routes: then the first live one was decisive.
     const first = records.findIndex(
       (record) => record === shown || record.shownHref === shownHref || mayBePassedOver(record, shown),
     );

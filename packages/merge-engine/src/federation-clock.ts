@@ -1,20 +1,20 @@
 import { FEDERATION_TOLERANCE_MS, HASTE_MS, LONGEST_LEAD_MS } from "./constants.js";
 
-/** Readings of two clocks are of one moment when no more lies between, ms. */
+/** Longest time between readings of two clocks that count as simultaneous, ms. */
 const READING_MS = 50;
 
-/** A wall-clock time to whole microseconds, ms: every proxy computes the same number from what it was told. Pure. */
+/** Rounds a wall-clock time in ms to whole microseconds, so that every proxy computes the same number. Pure. */
 export function wholeMicroseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
 /**
- * Federation time: what this node takes for the time of all RDs and proxies that it is connected with, so that renewals at
- * different RDs can be compared. It is the wall clock of this node plus a lead, which is 0 where wall clocks agree (NTP).
+ * Federation time: the common time of the RDs and proxies that this node is connected with, so that renewals at different RDs can
+ * be compared. It is the wall clock of this node plus a lead, which is 0 if wall clocks agree (NTP).
  *
- * As in a hybrid logical clock, a node that hears of a federation time more than the tolerance ahead of its own goes there,
- * and none ever goes back. What was heard is older than its arrival, so nobody overtakes the fastest clock, and after some
- * messages all are as far ahead as that one, but for the tolerance. How far a message was under way need not be known.
+ * As in a hybrid logical clock, a node that receives a federation time more than the tolerance ahead of its own moves to it, and
+ * no node ever moves back. A received time is older than its arrival, so no node overtakes the fastest clock, and after some
+ * messages all are as far ahead as that one, up to the tolerance. The delay of messages need not be known.
  *
  * Pure; times of this node are milliseconds on its monotonic clock.
  */
@@ -35,7 +35,7 @@ export class FederationClock {
     return this.#leadMs;
   }
 
-  /** Called after a change: of the wall clock (`isRebased`: every stamp of this node is another one), or of the lead alone. */
+  /** Calls `listener` after a change of the wall clock (`isRebased`: every stamp of this node changes) or of the lead alone. */
   onChange(listener: (isRebased: boolean, nowMs: number) => void): void {
     this.#listeners.add(listener);
   }
@@ -51,8 +51,8 @@ export class FederationClock {
   }
 
   /**
-   * Reads the clocks of this node: to be called before something is stamped or told. A process that is held up between the two
-   * learns nothing from them.
+   * Reads the clocks of this node; call it before something is stamped or sent. Readings between which the process was held up
+   * are ignored.
    */
   follow(clock: { nowMs(): number; wallMs(): number }): void {
     const startMs = clock.nowMs();
@@ -61,7 +61,7 @@ export class FederationClock {
     if (!this.#isSet || endMs - startMs <= READING_MS) this.noteWall(endMs, wallMs);
   }
 
-  /** Follow the wall clock of this node: from the first reading on, and after each step that is larger than the tolerance. */
+  /** Follows the wall clock of this node: the first reading, and each step that is larger than the tolerance. */
   noteWall(nowMs: number, wallMs: number): void {
     const step = Math.round(wallMs - nowMs - this.#wallOffsetMs);
     if (this.#isSet && Math.abs(step) <= FEDERATION_TOLERANCE_MS) return;
@@ -70,22 +70,22 @@ export class FederationClock {
     if (isRebased) this.#leadMs = Math.max(0, this.#leadMs - step);
     this.#wallOffsetMs += step;
     this.#isSet = true;
-    this.#tell(isRebased, nowMs);
+    this.#notify(isRebased, nowMs);
   }
 
-  /** Somebody else's federation time was at least `timeMs` when it was told. Returns whether this node goes there. */
+  /** Takes note that the federation time of another node was at least `timeMs` when it was sent. Returns whether this node moves to it. */
   observe(timeMs: number, nowMs: number): boolean {
     const leadMs = Math.ceil(timeMs - this.stampOf(nowMs));
     const isAhead = leadMs > this.#leadMs + FEDERATION_TOLERANCE_MS;
-    // Everything that this node tells is told once more: not at the pace of somebody who makes a game of it.
+    // Each step makes this node publish everything again, so a peer must not be able to cause many.
     if (!this.#isSet || !isAhead || leadMs > LONGEST_LEAD_MS || nowMs - this.#followedAtMs < HASTE_MS) return false;
     this.#followedAtMs = nowMs;
     this.#leadMs = leadMs;
-    this.#tell(false, nowMs);
+    this.#notify(false, nowMs);
     return true;
   }
 
-  #tell(isRebased: boolean, nowMs: number): void {
+  #notify(isRebased: boolean, nowMs: number): void {
     for (const listener of this.#listeners) listener(isRebased, nowMs);
   }
 }

@@ -8,7 +8,7 @@ import {
 } from "@tributary/link-model";
 import type { Registration } from "./types.js";
 
-/** What one registration may have, whether it is registered here or told by an upstream. */
+/** Limits of one registration, whether it is made here or comes from an upstream. */
 export interface RecordLimits {
   /** Link-format payload as submitted, bytes. */
   readonly registrationBytes: number;
@@ -20,7 +20,7 @@ export interface RecordLimits {
 /** Default limits of one registration. */
 export const DEFAULT_RECORD_LIMITS: RecordLimits = { registrationBytes: 65_536, links: 4096, attributes: 64 };
 
-/** Why something that an upstream says about a registration is not taken. */
+/** Why a registration of an upstream, or a part of it, is left out. */
 export interface RecordFault {
   readonly fault: "malformed" | "relative-target" | "beyond-limits";
   /** Follows the name of the registration in a sentence. */
@@ -31,12 +31,12 @@ export interface RecordFault {
 const MAX_PARAMETER_BYTES = 255;
 const MAX_HREF_LENGTH = 1024;
 
-/** Parameters of a registration as an upstream tells them. */
-export type ToldParameters = Pick<Registration, "href" | "ep" | "d" | "attributes"> & { readonly base?: string };
+/** Parameters of a registration as an upstream reports them. */
+export type ReportedParameters = Pick<Registration, "href" | "ep" | "d" | "attributes"> & { readonly base?: string };
 
-/** What is wrong with the parameters of a registration of an upstream; undefined: nothing. Pure. */
+/** Returns what is wrong with the parameters of a registration of an upstream; undefined: nothing. Pure. */
 export function findParameterFault(
-  { href, ep, d, base, attributes }: ToldParameters,
+  { href, ep, d, base, attributes }: ReportedParameters,
   limits: RecordLimits,
 ): RecordFault | undefined {
   if (href.length > MAX_HREF_LENGTH)
@@ -60,13 +60,13 @@ export function findParameterFault(
 export interface TakenLinks {
   /** Links that are shown; null: the registration is left out. */
   readonly links: readonly Link[] | null;
-  /** Why it, or some of its links, are left out. */
+  /** Why the registration, or some of its links, are left out. */
   readonly fault?: RecordFault;
 }
 
 /**
- * The links of a registration of an upstream as far as they can be shown. Those that link format cannot express, or with a
- * target or anchor that is no absolute URI, are left out; beyond the limits it is all of the registration. Pure.
+ * Returns the links of a registration of an upstream that can be shown. Links that link format cannot express, and links with a
+ * target or anchor that is no absolute URI, are left out; beyond the limits the whole registration is. Pure.
  */
 export function takeLinks(links: readonly Link[], limits: RecordLimits): TakenLinks {
   if (links.length > limits.links) return { links: null, fault: beyond(`has more than ${limits.links} links`) };

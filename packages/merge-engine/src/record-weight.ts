@@ -10,21 +10,21 @@ import {
 } from "./constants.js";
 import type { Registration } from "./types.js";
 
-/** Has a character that makes the engine store two bytes for each. */
+/** Matches a character that makes the engine store two bytes for each character of the text. */
 const IS_WIDE = /[^\u0000-\u00ff]/;
-/** In shorter texts the header weighs more than what a second byte per character would. */
+/** In shorter texts the header weighs more than a second byte per character. */
 const MIN_LOOKED_AT = 16;
 
-/** Bytes of heap that a text of its own takes, about. Pure. */
+/** Returns the approximate heap size of a text in bytes. Pure. */
 export function textWeight(text: string): number {
   const { length } = text;
   return TEXT_HEADER_BYTES + (length >= MIN_LOOKED_AT && IS_WIDE.test(text) ? 2 * length : length);
 }
 
 /**
- * Bytes of heap that a registration takes in a directory, about: the record, its links and attributes as they are packed, and
- * what the index needs to find it. Texts that it shares with others count as if they were its own, so that nobody gets
- * memory for nothing by whom it shares it with. The measure is proven by `record-weight.test.ts`. Pure.
+ * Returns the approximate heap size of a registration in a directory, bytes: the record, its packed links and attributes, and its
+ * entries in the index. Texts that it shares with others count in full, so that the weight does not depend on others.
+ * `record-weight.test.ts` compares the measure with the heap. Pure.
  */
 export function recordWeight(registration: Omit<Registration, "renewedAtMs" | "expiresAtMs" | "expiry">): number {
   const { href, ep, base, attributes, links, via = [] } = registration;
@@ -39,7 +39,7 @@ export function recordWeight(registration: Omit<Registration, "renewedAtMs" | "e
   return weight;
 }
 
-/** `names`: those that were counted before. */
+/** `names`: attribute names that were counted before. */
 function attributesWeight(attributes: readonly Attribute[], names: Set<string>): number {
   let weight = 0;
   for (const [name, value] of attributes) {

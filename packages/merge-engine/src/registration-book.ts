@@ -21,22 +21,22 @@ import type {
 } from "./types.js";
 import { VisibleUnion } from "./visible-union.js";
 
-/** What was shown for a key before a change. */
+/** What a key showed before a change. */
 interface Shown {
   readonly record: StoredRecord | null;
-  /** For listeners; undefined when there are none, or nothing was shown. */
+  /** For listeners; undefined if there are none, or nothing was shown. */
   readonly registration: SourcedRegistration | undefined;
-  /** What it was found by, when the change overwrites that. */
+  /** Its index entries, if the change overwrites them. */
   readonly tokens?: TokenList;
 }
 
-/** What became of a record. */
-type Told = Pick<SourceChange, "kind" | "cause" | "endpointChanged" | "linksChanged">;
+/** How a record changed. */
+type RecordChange = Pick<SourceChange, "kind" | "cause" | "endpointChanged" | "linksChanged">;
 
 /**
- * All records, by source, by key and by time, and what they show. Every change first makes true what time has decided for its
- * key, so that the outcome does not depend on when `expire` was called last; then changes the records; then settles what the
- * key shows. Listeners are told in between changes, never within one.
+ * All records, by source, by key and by time, and what they show. Every change first applies the ends that have passed for its
+ * key, so that the outcome does not depend on when `expire` was called last; then it changes the records; then it decides what
+ * the key shows. Listeners are notified between changes, never within one.
  */
 export class RegistrationBook {
   readonly events = new ChangeEvents();
@@ -49,7 +49,7 @@ export class RegistrationBook {
   readonly #limits: DirectoryLimits;
   /** Keys of several records: only they depend on the order. */
   readonly #contested = new Set<KeyState>();
-  /** Records that have expired, ever. */
+  /** Number of records that have expired so far. */
   #expired = 0;
 
   constructor(limits: DirectoryLimits) {
@@ -70,7 +70,7 @@ export class RegistrationBook {
       this.drop(record, "expired", nowMs);
       this.#add(source, registration, nowMs);
     } else if (record.key.ep !== ep || record.key.d !== d) {
-      // The path was given to another endpoint: for the keys that is a removal and a registration.
+      // The path now belongs to another endpoint: for the keys that is a removal and a registration.
       this.drop(record, "removed", nowMs);
       this.#add(source, registration, nowMs);
     } else this.#replace(record, registration, nowMs);
@@ -124,7 +124,7 @@ export class RegistrationBook {
       due.push(record);
     }
     for (const record of due) {
-      // A listener that was told of another may have removed or renewed it.
+      // A listener may have removed or renewed it.
       if (!isStored(record)) continue;
       if (record.expiresAtMs > nowMs) this.heap.schedule(record);
       else if (record.hasEnded(nowMs)) this.drop(record, "expired", nowMs);
@@ -134,14 +134,14 @@ export class RegistrationBook {
     return this.#expired - before;
   }
 
-  /** From now on the ends that have only been assumed count. */
+  /** From now on assumed ends count. */
   disconnect(source: Source): void {
     source.isConnected = false;
     for (const record of source.overdue) this.heap.schedule(record);
     source.overdue.clear();
   }
 
-  /** Decide again between the records of each key that has one of `source`, of any source when it is null. */
+  /** Decides again between the records of each key that has one of `source`; null: of any source. */
   reconsider(source: string | null, nowMs: number): void {
     for (const key of [...this.#contested]) {
       if (!this.#contested.has(key) || !(source === null || key.records.some((one) => one.source.name === source)))
@@ -172,7 +172,7 @@ export class RegistrationBook {
     this.#settle(record, before, ADDED, nowMs, registration);
   }
 
-  /** Before anything is changed. @throws {MergeError} `DIRECTORY_FULL`, `MEMORY_FULL` */
+  /** Called before anything is changed. @throws {MergeError} `DIRECTORY_FULL`, `MEMORY_FULL` */
   #assertRoom({ account }: Source, records: number, bytes: number): void {
     const { registrations, memory } = this.#limits;
     if (!registrations.fits(account, records))
@@ -212,8 +212,8 @@ export class RegistrationBook {
     record.weight = weight;
     this.#count(record.source, 0, growth);
     this.#setTimes(record, registration);
-    const told: Told = { kind: "replaced", cause: "updated", endpointChanged, linksChanged };
-    this.#settle(record, before, told, nowMs, registration);
+    const change: RecordChange = { kind: "replaced", cause: "updated", endpointChanged, linksChanged };
+    this.#settle(record, before, change, nowMs, registration);
   }
 
   #setTimes(record: StoredRecord, { renewedAtMs, expiresAtMs, stampMs = Number.NaN }: RenewalTimes): void {
@@ -227,32 +227,32 @@ export class RegistrationBook {
     this.heap.schedule(record);
   }
 
-  /** Let a shown record that has ended go, before its key changes for another reason. */
+  /** Drops a shown record that has ended, before its key changes for another reason. */
   #expireShown(key: KeyState, nowMs: number, except?: StoredRecord): void {
     while (key.shown !== null && key.shown !== except && key.shown.hasEnded(nowMs)) {
       this.drop(key.shown, "expired", nowMs);
     }
   }
 
-  /** What is shown for a key; `rewritten` is the record whose content is about to be overwritten. */
+  /** Returns what a key shows; `rewritten` is the record whose content is about to be overwritten. */
   #shown({ shown }: KeyState, rewritten?: StoredRecord): Shown {
     const registration = shown !== null && this.events.hasListeners("visible") ? snapshot(shown) : undefined;
     if (shown === null || shown !== rewritten) return { record: shown, registration };
     return { record: shown, registration, tokens: tokensOf(shown) };
   }
 
-  /** Show what rule 1 says for the key of `changed`, and tell. `written`: what it was changed to. */
-  #settle(changed: StoredRecord, before: Shown, told: Told, nowMs: number, written?: Registration): void {
+  /** Applies rule 1 to the key of `changed`, and queues events. `written`: the new content of `changed`. */
+  #settle(changed: StoredRecord, before: Shown, change: RecordChange, nowMs: number, written?: Registration): void {
     const { key } = changed;
     this.#choose(key, before, nowMs, changed);
     if (key.records.length === 0) {
       this.union.close(key);
       this.keys.close(key);
     }
-    this.#tell(changed, before, told, nowMs, written);
+    this.#post(changed, before, change, nowMs, written);
   }
 
-  /** Show what rule 1 says for a key. `changed`: the record that was written, if any. */
+  /** Applies rule 1 to a key. `changed`: the record that was written, if any. */
   #choose(key: KeyState, before: Shown, nowMs: number, changed?: StoredRecord): void {
     const previous = before.record;
     const winner = firstLive(key.records, nowMs);
@@ -265,29 +265,29 @@ export class RegistrationBook {
     this.union.reindex(key, found, winner === null ? null : tokensOf(winner));
   }
 
-  #tell(changed: StoredRecord, before: Shown, told: Told, atMs: number, written?: Registration): void {
+  #post(changed: StoredRecord, before: Shown, change: RecordChange, atMs: number, written?: Registration): void {
     const { events } = this;
     const { shown } = changed.key;
-    const known = told.kind === "renewed" && before.record === changed ? before.registration : written;
+    const known = change.kind === "renewed" && before.record === changed ? before.registration : written;
     const registration =
       events.hasListeners("source") || (shown === changed && events.hasListeners("visible"))
         ? snapshot(changed, known)
         : undefined;
     const notices: Notice[] = [];
     if (registration !== undefined) {
-      notices.push(["source", { source: changed.source.name, href: changed.href, ...told, registration, atMs }]);
+      notices.push(["source", { source: changed.source.name, href: changed.href, ...change, registration, atMs }]);
     }
     const isVisible = before.record !== shown || (shown === changed && shown !== null);
     if (isVisible && events.hasListeners("visible")) {
       const after = shown === changed ? registration : shown === null ? undefined : snapshot(shown);
-      notices.push(["visible", visibleChange(changed, before, after, told.cause, atMs)]);
+      notices.push(["visible", visibleChange(changed, before, after, change.cause, atMs)]);
     }
     events.post(notices);
   }
 }
 
-const ADDED: Told = { kind: "added", cause: "registered", endpointChanged: true, linksChanged: true };
-const RENEWED: Told = { kind: "renewed", cause: "renewed", endpointChanged: false, linksChanged: false };
+const ADDED: RecordChange = { kind: "added", cause: "registered", endpointChanged: true, linksChanged: true };
+const RENEWED: RecordChange = { kind: "renewed", cause: "renewed", endpointChanged: false, linksChanged: false };
 
 function visibleChange(
   { key }: StoredRecord,
@@ -306,16 +306,16 @@ function visibleChange(
   };
 }
 
-/** Why what is shown for a key changed, when the cause of the change to one record was `cause`. */
+/** Returns why the result for a key changed, if one of its records changed because of `cause`. */
 function visibleCause({ shown }: KeyState, previous: StoredRecord | null, cause: ChangeCause): ChangeCause {
   if (previous === null || previous === shown) return cause;
   const isStillThere = isStored(previous);
-  // Gone with a cause of its own, or written with an end that has passed already.
+  // Removed for that cause, or written with an end that has passed.
   if (shown === null) return isStillThere ? "expired" : cause;
   return isStillThere && comparePrecedence(shown, previous) < 0 ? "superseded" : "returned";
 }
 
-/** Whether a key shows what rule 1 says already, and its records are in order. */
+/** Whether a key already shows what rule 1 demands, with its records in order. */
 function isSettled({ records, shown }: KeyState, nowMs: number): boolean {
   for (let at = 1; at < records.length; at++) {
     if (comparePrecedence(records[at - 1] as StoredRecord, records[at] as StoredRecord) > 0) return false;

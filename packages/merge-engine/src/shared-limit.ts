@@ -1,7 +1,7 @@
-/** What an account holds of a limit, and what it can count on. */
+/** What an account uses of a limit, and what is reserved for it. */
 export interface LimitShare {
   readonly used: number;
-  /** What nobody else can take. */
+  /** What no other account can take. */
   readonly guaranteed: number;
 }
 
@@ -22,7 +22,7 @@ interface Account {
  * A limit that several accounts fill. Each account can count on its guaranteed part; what is not guaranteed to anybody is a
  * common pool, first come, first served. An account that holds more than its part never takes from that of another. Pure.
  *
- * Every account in use is a source of the directory or the own registrations of a node, so there are few of them.
+ * Accounts in use are sources of the directory and the registrations of the node itself, so there are few.
  */
 export class SharedLimit {
   readonly total: number;
@@ -32,7 +32,7 @@ export class SharedLimit {
   /** What accounts hold beyond their guaranteed parts. */
   #pooled = 0;
 
-  /** @param total in whatever unit is counted; infinite: there is no limit. */
+  /** @param total in the unit that is counted; infinite: no limit. */
   constructor(total: number) {
     this.total = total;
   }
@@ -50,7 +50,7 @@ export class SharedLimit {
     for (const [name, account] of this.#accounts) this.#forgetIfEmpty(name, account);
   }
 
-  /** How much more the account may take now. */
+  /** Returns how much more the account may take now. */
   room(name: string): number {
     const { used, guaranteed } = this.#accounts.get(name) ?? NOTHING;
     const pool = Math.max(0, this.total - this.#guaranteed - this.#pooled);
@@ -58,12 +58,12 @@ export class SharedLimit {
     return Math.max(0, Math.min(this.total - this.#used, own + pool));
   }
 
-  /** Whether the account may take so much more. Nobody needs room to stay as it is, or to shrink. */
+  /** Whether the account may take `amount` more. To stay as it is or to shrink needs no room. */
   fits(name: string, amount: number): boolean {
     return amount <= 0 || amount <= this.room(name);
   }
 
-  /** The account takes `amount` more, whether or not there is room; less, when it is negative. */
+  /** Adds `amount`, which may be negative, to the account, whether or not there is room. */
   add(name: string, amount: number): void {
     if (amount === 0) return;
     const account = this.#account(name);
@@ -102,7 +102,7 @@ export class SharedLimit {
 
 const NOTHING: Account = { used: 0, guaranteed: 0 };
 
-/** What an account would hold of the pool with `amount` more. */
+/** Returns what an account would take from the pool with `amount` more. */
 function beyond({ used, guaranteed }: Account, amount: number): number {
   return Math.max(0, used + amount - guaranteed);
 }

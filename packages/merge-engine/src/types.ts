@@ -126,9 +126,9 @@ export interface DirectoryEvents {
   source: (change: SourceChange) => void;
   /** A source was connected or lost: staleness of its records changed. */
   connection: (source: string, connected: boolean) => void;
-  /** Stamps of a source, of all sources when it is null, mean another federation time than before. */
+  /** Stamps of a source (null: of all sources) now stand for another federation time. */
   retimed: (source: string | null) => void;
-  /** The wall clock of this node was set: what it stamped before means another time now. Before `retimed`. */
+  /** The wall clock of this node was set, so its earlier stamps stand for another time. Before `retimed`. */
   rebased: () => void;
 }
 
@@ -146,52 +146,52 @@ export interface LookupOptions {
   /** Zone of the asking client's link, so that link-local registrations of that link are shown. */
   readonly zone?: string;
   /**
-   * Only registrations of these sources (used when other sources were asked directly): of each endpoint that which is shown, or else
-   * the latest of these sources. Where that which is shown does not match, nothing of the endpoint is found.
+   * Only registrations of these sources, when other sources were asked directly: of each endpoint the one that is shown, or else
+   * the latest of these sources. If the one that is shown does not match, nothing of the endpoint is found.
    */
   readonly sources?: ReadonlySet<string>;
-  /** All that this source holds, and nothing else: also what another source's registration is shown instead of. */
+  /** Exactly the registrations of this source, including superseded ones. */
   readonly heldBy?: string;
 }
 
 /**
- * Many sources, one directory. Pure: no I/O, timers or clock of its own; every method that depends on time takes it.
- * The visible union is a function of the records that live now, never of their order of arrival (rules 1 and 2).
+ * One directory of many sources. Pure: no I/O, timers or clock of its own; methods that depend on time take it as an argument.
+ * The visible union is a function of the live records, never of their order of arrival (rules 1 and 2).
  */
 export interface Directory {
-  /** How many registrations there may be, and what they may weigh; others may count for the same limits. */
+  /** Limits of the number and weight of registrations, which may be shared with others. */
   readonly limits: DirectoryLimits;
 
   /** Adds a listener; returns the function that removes it. */
   on<E extends keyof DirectoryEvents>(event: E, listener: DirectoryEvents[E]): () => void;
 
-  /** Declare a source before writing to it. Reopening keeps its records and updates the options. Starts not connected. */
+  /** Declares a source, before anything is written to it. Reopening keeps its records and updates the options. Not connected at first. */
   openSource(name: string, options: SourceOptions): void;
-  /** Federation time here; orders the registrations without stamps, and those of this node. */
+  /** Federation time of this node; orders registrations without stamps, and its own. */
   readonly clock: FederationClock;
   /**
-   * How far federation time at the source is ahead of the stamps that it tells (0 unless set), or null when its stamps say
-   * nothing: then its registrations are placed by `renewedAtMs`.
+   * Sets how far federation time is ahead of the stamps of the source (initially 0). null: its stamps are of no use, and its
+   * registrations are ordered by `renewedAtMs`.
    */
   setLead(source: string, leadMs: number | null, nowMs: number): void;
-  /** See `setLead`; undefined when there is no such source. */
+  /** Returns what `setLead` set; undefined without such a source. */
   lead(source: string): number | null | undefined;
-  /** Connected: the source decides what lives. Not connected: its records are stale and end at `expiresAtMs`. */
+  /** Connected: the source decides which of its records exist. Not connected: its records are stale and end at `expiresAtMs`. */
   setConnected(source: string, connected: boolean, nowMs: number): void;
   /** Whether the RD of a source can be reached, so that the source decides which of its records exist. */
   isConnected(source: string): boolean;
-  /** Forget the source and all its records. */
+  /** Removes a source and all its records. */
   closeSource(source: string, nowMs: number): void;
   /** Returns the names of all open sources. */
   sources(): string[];
 
   /**
-   * Add or replace a registration of `source`.
+   * Adds or replaces a registration of `source`.
    * @throws {MergeError} `UNKNOWN_SOURCE`; `DIRECTORY_FULL` or `MEMORY_FULL` when the source has no room for a new registration,
    * or for one that grows: what was there before stays.
    */
   put(source: string, registration: Registration, nowMs: number): void;
-  /** Renew without other change; false when unknown. */
+  /** Renews a registration without other changes; false if it does not exist. */
   renew(source: string, href: string, times: RenewalTimes, nowMs: number): boolean;
   /** Removes a record. Returns whether there was one. */
   remove(source: string, href: string, nowMs: number, cause?: "removed" | "expired"): boolean;
@@ -203,46 +203,46 @@ export interface Directory {
   has(source: string, href: string): boolean;
 
   /**
-   * Remove what has ended by `nowMs`: exact records always, assumed ones of sources that are not connected. Returns how many. No
-   * more than `atMost` records are looked at; `nextExpiryMs` says whether there are more.
+   * Removes records that have ended by `nowMs`: exact ones, and assumed ones of sources that are not connected. Returns how many.
+   * Examines `atMost` records; `nextExpiryMs` says whether there are more.
    */
   expire(nowMs: number, atMost?: number): number;
-  /** Earliest time at which `expire` may have work, or undefined. */
+  /** Returns the earliest time at which `expire` may have work, or undefined. */
   nextExpiryMs(): number | undefined;
 
-  /** The registration shown for a key, or undefined. */
+  /** Returns the registration that a key shows, or undefined. */
   winner(ep: string, d: string | undefined): SourcedRegistration | undefined;
-  /** Where the live registrations of a key are and when they were renewed, in no order; cheaper than `candidates`. */
+  /** Returns sources and renewal times of the live registrations of a key, in no order; cheaper than `candidates`. */
   renewals(ep: string, d: string | undefined, nowMs: number): SourcedRenewal[];
   /** Whether one of them, shown or not, matches a query of a client in `zone`. */
   isMatch(ep: string, d: string | undefined, renewal: SourcedRenewal, query: LookupQuery, zone?: string): boolean;
-  /** Every live record of a key, winner first, in the order of rule 1. */
+  /** Returns every live record of a key, the winner first, in the order of rule 1. */
   candidates(ep: string, d: string | undefined): SourcedRegistration[];
-  /** All records with their state, in the stable order; for operators. */
+  /** Iterates over all records with their state, in a stable order; for operators. */
   inspect(): IterableIterator<{ registration: SourcedRegistration; state: RegistrationState; stale: boolean }>;
 
   /**
-   * Answer a lookup (RFC 9176 section 6) over the visible union, lazily, in one stable total order that does not depend on
-   * arrival; `page`/`count` of the query are applied. Records past their end at `nowMs` are not shown even before `expire`.
+   * Performs a lookup (RFC 9176 section 6) over the visible union, lazily, in one stable total order that does not depend on
+   * arrival; `page` and `count` of the query are applied. Records past their end at `nowMs` are not shown even before `expire`.
    */
   lookup(kind: LookupInterface, query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<Link>;
-  /** The same, with null wherever some work was done: there a caller may let others have their turn. */
+  /** The same, with null after each small step of work: there a caller may pause. */
   lookupInSteps(
     kind: LookupInterface,
     query: LookupQuery,
     nowMs: number,
     options?: LookupOptions,
   ): IterableIterator<Link | null>;
-  /** The visible registrations behind an endpoint lookup, lazily, same order, without paging. */
+  /** Iterates over the visible registrations of an endpoint lookup, lazily, in the same order, without paging. */
   select(query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<SourcedRegistration>;
 
   /** Returns the numbers of records, of one source or of all. */
   counts(source?: string): DirectoryCounts;
-  /** What a registration counts for in the limit of bytes; 0 when there is none. */
+  /** Returns the weight of a registration in the limit of bytes; 0 if there is none. */
   weight(source: string, href: string): number;
 }
 
-/** What all records of a directory together may come to. */
+/** Limits of all records of a directory together. */
 export interface DirectoryLimits {
   readonly registrations: SharedLimit;
   /** Bytes of heap, as estimated by `recordWeight`. */

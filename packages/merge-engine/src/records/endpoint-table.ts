@@ -6,7 +6,7 @@ export class EndpointTable<V extends object> {
   readonly #sectorOf: (value: V) => string | undefined;
   readonly #byName = new Map<string, V | Map<string | undefined, V>>();
 
-  /** `sectorOf`: the sector that a value is kept under. */
+  /** `sectorOf` returns the sector of a value. */
   constructor(sectorOf: (value: V) => string | undefined) {
     this.#sectorOf = sectorOf;
   }

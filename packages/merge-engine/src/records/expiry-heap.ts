@@ -1,8 +1,8 @@
 import type { StoredRecord } from "./stored-record.js";
 
 /**
- * Records by the time at which they may end, each at most once. A renewal costs nothing: the record is looked at when its
- * old time comes, and then put back at the new one. Removal is immediate, so that no garbage is kept.
+ * Records by the time at which they may end, each at most once. A renewal costs nothing: the record is examined at its old time
+ * and then put back at the new one. Removal is immediate, so that no garbage is kept.
  */
 export class ExpiryHeap {
   readonly #records: StoredRecord[] = [];
@@ -11,7 +11,7 @@ export class ExpiryHeap {
     return this.#records.length;
   }
 
-  /** Make sure that `record` is looked at no later than its end. */
+  /** Makes sure that `record` is examined no later than its end. */
   schedule(record: StoredRecord): void {
     if (record.heapIndex >= 0 && record.scheduledMs <= record.expiresAtMs) return;
     record.scheduledMs = record.expiresAtMs;
@@ -38,7 +38,7 @@ export class ExpiryHeap {
     return this.#records[0]?.scheduledMs;
   }
 
-  /** Take out a record whose time has come by `nowMs`; its end may have moved since. */
+  /** Removes and returns a record whose time has come by `nowMs`; its end may have moved since. */
   take(nowMs: number): StoredRecord | undefined {
     const first = this.#records[0];
     if (first === undefined || first.scheduledMs > nowMs) return undefined;
@@ -46,7 +46,7 @@ export class ExpiryHeap {
     return first;
   }
 
-  /** Records whose time has come by `nowMs`, left in place: takes time for those only. */
+  /** Returns the records whose time has come by `nowMs` without removing them, in time proportional to their number. */
   *dueBy(nowMs: number): Generator<StoredRecord> {
     const open = [0];
     for (let at = open.pop(); at !== undefined; at = open.pop()) {

@@ -7,14 +7,14 @@ export class KeyTable {
   readonly #pool: StringPool;
   readonly #byEndpoint = new EndpointTable<KeyState>(({ d }) => d);
   readonly #bySlot: (KeyState | undefined)[] = [];
-  /** Slots of closed keys, used again so that they stay small numbers. */
+  /** Slots of closed keys, to be used again so that slots stay small. */
   readonly #freeSlots: number[] = [];
 
   constructor(pool: StringPool) {
     this.#pool = pool;
   }
 
-  /** Slots are below this number. */
+  /** All slots are below this number. */
   get slots(): number {
     return this.#bySlot.length;
   }
@@ -27,7 +27,7 @@ export class KeyTable {
     return this.#bySlot[slot];
   }
 
-  /** Make a key that is not there yet. */
+  /** Creates a key that does not exist yet. */
   open(ep: string, d: string | undefined): KeyState {
     const slot = this.#freeSlots.pop() ?? this.#bySlot.length;
     const sector = d === undefined ? undefined : this.#pool.keep(d);

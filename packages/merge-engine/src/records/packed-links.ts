@@ -9,8 +9,8 @@ export type PackedLinks = readonly (string | number | null)[];
 const NOTHING: readonly never[] = [];
 
 /**
- * One flat array instead of a tree of small ones: about a third of the memory, and links are put together again faster than
- * they could be parsed.
+ * Packs links into one flat array instead of a tree of small ones: about a third of the memory, and faster to unpack than text
+ * is to parse.
  */
 export function packLinks(links: readonly Link[], pool: StringPool): PackedLinks {
   if (links.length === 0) return NOTHING;
@@ -86,7 +86,7 @@ function isSamePairs(packed: PackedLinks, from: number, attributes: readonly Att
   return true;
 }
 
-/** Every attribute of every link, with targets reported by `visitTarget`. */
+/** Visits the target and then the attributes of each link. */
 export function visitPackedLinks(
   packed: PackedLinks,
   visitTarget: (target: string) => void,

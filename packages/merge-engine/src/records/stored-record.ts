@@ -14,18 +14,18 @@ import { ownText, type StringPool } from "./string-pool.js";
 /** One source of the directory. */
 export interface Source {
   readonly name: string;
-  /** Name by which its registration resources are indexed. */
+  /** Name of its registration resources in the index. */
   readonly hrefToken: string;
   authority: string | null;
-  /** Who its records count for in the limits. */
+  /** Account of its records in the limits. */
   readonly account: string;
   isConnected: boolean;
-  /** Federation time of this node, by which records without a stamp are placed. */
+  /** Federation time of this node, for records without a stamp. */
   readonly clock: FederationClock;
-  /** Federation time of this source, as far as it is ahead of its stamps, ms; null: its stamps are of no use. */
+  /** Lead of federation time over the stamps of this source, ms; null: its stamps are of no use. */
   leadMs: number | null;
   readonly records: Map<string, StoredRecord>;
-  /** Records past an assumed end, which counts as soon as the source is lost. Not in the expiry heap. */
+  /** Records past an assumed end, which takes effect as soon as the source is lost. Not in the expiry heap. */
   readonly overdue: Set<StoredRecord>;
   /** How many of its records are shown. */
   shown: number;
@@ -57,13 +57,13 @@ export class StoredRecord {
   isExact = true;
   renewedAtMs: number;
   expiresAtMs: number;
-  /** Wall-clock time of the last renewal as its RD tells it; NaN: it does not. A number in any case, which takes less room. */
+  /** Wall-clock time of the last renewal as reported by its RD; NaN: not reported. Always a number, which takes less memory. */
   stampMs: number;
-  /** When the expiry heap looks at it, no later than its end. */
+  /** When the expiry heap examines it, no later than its end. */
   scheduledMs = 0;
   /** Its place in the expiry heap, or -1. */
   heapIndex = -1;
-  /** What it counts for in the limit of bytes. */
+  /** Its weight in the limit of bytes. */
   weight = 0;
 
   constructor(source: Source, key: KeyState, registration: Registration, pool: StringPool) {
@@ -76,7 +76,7 @@ export class StoredRecord {
     this.write(registration, pool);
   }
 
-  /** Take over everything but key, href and times. */
+  /** Takes over everything except key, href and times. */
   write(registration: Registration, pool: StringPool): void {
     this.base = ownText(registration.base);
     this.attributes = packAttributes(registration.attributes, pool);
@@ -96,17 +96,17 @@ export class StoredRecord {
   get orderMs(): number {
     const { authority, clock, leadMs } = this.source;
     if (leadMs === null || Number.isNaN(this.stampMs)) return clock.timeAt(this.renewedAtMs);
-    // What this node stamped itself, before a restart, moves with its own federation time.
+    // Stamps of this node itself, from before a restart, move with its own federation time.
     return this.stampMs + (authority === null ? clock.leadMs : leadMs);
   }
 
-  /** Whether it has ended by itself: exact records at their time, assumed ones only while nobody can say otherwise (rule 4). */
+  /** Whether it has ended: exact records at their time, assumed ones only while their source is lost (rule 3). */
   hasEnded(nowMs: number): boolean {
     return this.expiresAtMs <= nowMs && (this.isExact || !this.source.isConnected);
   }
 }
 
-/** A record read in place: what is packed is unpacked when it is asked for. Only for use before anything changes. */
+/** Reads a record in place and unpacks parts on demand. Only valid until the next change. */
 export class RecordReader {
   readonly #record: StoredRecord;
   #attributes: readonly Attribute[] | undefined;
@@ -141,7 +141,7 @@ export class RecordReader {
   }
 }
 
-/** The record as it is now, independent of what becomes of it. `same`: has the same attributes and links, unpacked. */
+/** Copies a record as it is now. `same` has the same attributes and links, unpacked. */
 export function snapshot(record: StoredRecord, same?: Pick<Registration, "attributes" | "links">): SourcedRegistration {
   const { source, key, base, ltMs, renewedAtMs, expiresAtMs, isExact, zone, via } = record;
   const taken: { -readonly [Field in keyof SourcedRegistration]: SourcedRegistration[Field] } = {

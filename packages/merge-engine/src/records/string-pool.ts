@@ -1,25 +1,25 @@
 import { MAX_POOLED_LENGTH, POOL_GENERATION } from "../constants.js";
 
-/** Shorter strings never refer to the text that they were cut from. */
+/** Shorter strings are never slices of another string. */
 const MIN_SLICED_LENGTH = 13;
 
 /**
- * A copy of `text` that keeps nothing else alive. A string cut out of a document, or put together from pieces, may refer to
- * the whole document for as long as it lives; what stays in a directory for days must not.
+ * Returns a copy of `text` that keeps nothing else alive. A string that was cut out of a document, or concatenated, may refer to the
+ * whole document for as long as it lives, which may be days in a directory.
  */
 export function ownText(text: string): string {
   return text.length < MIN_SLICED_LENGTH ? text : [text.charAt(0), text.slice(1)].join("");
 }
 
 /**
- * Keeps short strings that repeat (sectors, resource types, attribute names) once. Two generations bound it: when the young
- * one is full it becomes the old one, and what nobody asked for since the last time falls out.
+ * Stores short repeated strings (sectors, resource types, attribute names) once. It is bounded by two generations: when the young one
+ * is full it becomes the old one, and strings that were not used meanwhile are dropped.
  */
 export class StringPool {
   #young = new Map<string, string>();
   #old = new Map<string, string>();
 
-  /** `text`, the same object for equal texts as far as possible, independent of the document that it came in. */
+  /** Returns `text`, if possible as the same object for equal texts, independent of the document that it came in. */
   keep(text: string): string {
     if (text.length > MAX_POOLED_LENGTH) return ownText(text);
     const known = this.#young.get(text);

@@ -1,27 +1,27 @@
 import { LOST_PENALTY_MS } from "../constants.js";
 import type { KeyState, StoredRecord } from "./stored-record.js";
 
-/** Order by code units, which is the same everywhere. */
+/** Compares by code units, which is the same on every machine. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a === b ? 0 : 1;
 }
 
-/** What decides between two registrations of one endpoint, all of it known to every proxy. */
+/** What decides between two registrations of one endpoint; every proxy knows all of it. */
 export interface Renewal {
   /** Federation time of the last renewal, ms since the Unix epoch. */
   readonly renewedAtMs: number;
   /** Registration resource: a path, or the URI under which this proxy knows it. */
   readonly href: string;
   readonly base: string;
-  /** The source that tells of it is not connected. */
+  /** Its source is not connected. */
   readonly isLost: boolean;
 }
 
 /**
- * Rule 1, as an order with the winner first: renewed last, where a registration at a lost RD counts as renewed
- * `LOST_PENALTY_MS` earlier; then what lives before what is lost; then the smaller path, then the smaller base. Every proxy
- * that knows the two decides alike: names of sources, and the authority by which an RD is reached, differ between proxies
- * and have no part in it. A key of its own for each registration, not a tolerance between two of them, makes it transitive.
+ * Rule 1 as an order with the winner first: renewed last, where a registration at a lost RD counts as renewed `LOST_PENALTY_MS`
+ * earlier; then live before lost; then the smaller path; then the smaller base. Every proxy that knows two registrations
+ * orders them alike: names of sources, and the authority by which an RD is reached, differ between proxies and are not
+ * compared. The order is transitive, because each registration has a value of its own instead of a tolerance between two.
  * 0: one registration twice. Pure.
  */
 export function compareRenewals(a: Renewal, b: Renewal): number {
@@ -29,9 +29,13 @@ export function compareRenewals(a: Renewal, b: Renewal): number {
     effectiveMs(b) - effectiveMs(a) ||
     Number(a.isLost) - Number(b.isLost) ||
     b.renewedAtMs - a.renewedAtMs ||
-    compareText(pathOf(a.href), pathOf(b.href)) ||
-    compareText(a.base, b.base)
+    comparePlaces(a, b)
   );
+}
+
+/** Breaks ties between registrations that were renewed at the same time. */
+function comparePlaces(a: Pick<Renewal, "href" | "base">, b: Pick<Renewal, "href" | "base">): number {
+  return compareText(pathOf(a.href), pathOf(b.href)) || compareText(a.base, b.base);
 }
 
 function effectiveMs({ renewedAtMs, isLost }: Renewal): number {
@@ -45,20 +49,19 @@ function pathOf(href: string): string {
 }
 
 /**
- * The order in which the records of a key are kept: that of `compareRenewals` as if all sources were connected, then by
- * source name and href where one registration came by several routes.
+ * The order of the records of a key: `compareRenewals` as if all sources were connected (`firstLive` takes care of those that are
+ * lost), then source name and href, for one registration that came by several routes.
  */
 export function comparePrecedence(a: StoredRecord, b: StoredRecord): number {
   return (
     b.orderMs - a.orderMs ||
-    compareText(pathOf(a.href), pathOf(b.href)) ||
-    compareText(a.base, b.base) ||
+    comparePlaces(a, b) ||
     compareText(a.source.name, b.source.name) ||
     compareText(a.href, b.href)
   );
 }
 
-/** The order of lookup answers: endpoint name, then sector, absent first. Does not depend on arrival or on the source. */
+/** The order of lookup results: endpoint name, then sector, absent first. Does not depend on arrival or source. */
 export function compareKeys(a: Pick<KeyState, "ep" | "d">, b: Pick<KeyState, "ep" | "d">): number {
   if (a.ep !== b.ep) return a.ep < b.ep ? -1 : 1;
   if (a.d === b.d) return 0;
@@ -66,14 +69,14 @@ export function compareKeys(a: Pick<KeyState, "ep" | "d">, b: Pick<KeyState, "ep
   return b.d === undefined ? 1 : compareText(a.d, b.d);
 }
 
-/** Put a record in its place among those of its key. */
+/** Inserts a record in its place among those of its key. */
 export function insertByPrecedence(key: KeyState, record: StoredRecord): void {
   // Most keys have one record: a literal takes no room for more.
   if (key.records.length === 0) key.records = [record];
   else key.records.splice(lowerBound(key.records, record), 0, record);
 }
 
-/** Take a record out. What it is ordered by may have changed since it was put in. */
+/** Removes a record. Its place in the order may have changed since it was inserted. */
 export function removeByPrecedence({ records }: KeyState, record: StoredRecord): void {
   const expected = records.length === 1 ? 0 : lowerBound(records, record);
   const at = records[expected] === record ? expected : records.indexOf(record);
@@ -81,9 +84,9 @@ export function removeByPrecedence({ records }: KeyState, record: StoredRecord):
 }
 
 /**
- * The record that rule 1 shows at `nowMs`: the first that has not ended, lost ones counted as older. Where the same
- * registration came by several routes, it is the one that came through the fewest proxies: they all say the same, and prefer
- * what is closest to its RD, so that no two of them wait for each other to decide.
+ * Returns the record that rule 1 shows at `nowMs`: the first that has not ended, where lost ones count as older. If a registration
+ * came by several routes, it is the one that came through the fewest proxies: its content is the same, and if all proxies prefer
+ * the shortest route, no two of them wait for each other.
  */
 export function firstLive(records: readonly StoredRecord[], nowMs: number): StoredRecord | null {
   let lost: StoredRecord | null = null;
@@ -96,7 +99,7 @@ export function firstLive(records: readonly StoredRecord[], nowMs: number): Stor
   return lost === null ? null : byShortestRoute(lost, records, nowMs);
 }
 
-/** Whether a record that stands before the shown one may live all the same: only if it is lost, and but little later. Pure. */
+/** Whether a record before the shown one in the order may be live all the same: only if it is lost and hardly newer. Pure. */
 export function mayBePassedOver(record: StoredRecord, shown: StoredRecord): boolean {
   return !record.source.isConnected && shown.source.isConnected && record.orderMs - LOST_PENALTY_MS <= shown.orderMs;
 }

@@ -17,8 +17,13 @@ export function matchesValue(criterion: Criterion, value: string | null): boolea
  * values, any other by its whole value. Names compare exactly. Pure.
  */
 export function criterionMatchesAttribute(criterion: Criterion, [name, value]: Attribute): boolean {
-  if (name !== criterion.name) return false;
-  if (value === null || !RELATION_ATTRIBUTES.has(name) || !value.includes(" ")) return matchesValue(criterion, value);
+  return name === criterion.name && attributeMatches(criterion, value);
+}
+
+/** The same for the value of an attribute that has the name of the criterion. Pure. */
+export function attributeMatches(criterion: Criterion, value: string | null): boolean {
+  if (value === null || !RELATION_ATTRIBUTES.has(criterion.name) || !value.includes(" "))
+    return matchesValue(criterion, value);
   return value.split(" ").some((one) => one !== "" && matchesValue(criterion, one));
 }
 

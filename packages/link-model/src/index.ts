@@ -1,10 +1,17 @@
 export { firstValue, lastValue, resourceTypesOf, valuesOf } from "./attributes.js";
 export { RELATION_ATTRIBUTES } from "./constants.js";
-export { criterionMatchesAttribute, criterionMatchesLink, formatCriterion, implies, matchesValue } from "./criteria.js";
+export {
+  attributeMatches,
+  criterionMatchesAttribute,
+  criterionMatchesLink,
+  formatCriterion,
+  implies,
+  matchesValue,
+} from "./criteria.js";
 export type { LinkModelErrorCode } from "./errors.js";
 export { LinkModelError } from "./errors.js";
 export { parseLinkFormat } from "./link-format-reader.js";
-export { serialiseLink, serialiseLinks } from "./link-format-writer.js";
+export { serialiseLink, serialiseLinks, writeAttribute, writeTarget } from "./link-format-writer.js";
 export { leastAttributeBytes, leastLinkBytes } from "./link-size.js";
 export type { Linkset, LinksetContext, LinksetTarget, LinksetValue } from "./linkset.js";
 export { toLinkset } from "./linkset.js";

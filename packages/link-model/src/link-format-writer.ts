@@ -1,20 +1,24 @@
 import { isForbiddenInQuotes, isForbiddenInTarget, isNameCharacter, isTokenCharacter } from "./characters.js";
 import { LinkModelError } from "./errors.js";
-import type { Attribute, Link } from "./types.js";
+import type { Link } from "./types.js";
 
 /**
  * Writes a link in strict link format (RFC 6690 section 2), without blanks outside quotes. Pure.
  * @throws {LinkModelError} when link format cannot express the link.
  */
 export function serialiseLink(link: Link): string {
-  const { target } = link;
+  let text = writeTarget(link.target);
+  for (const [name, value] of link.attributes) text += `;${writeAttribute(name, value)}`;
+  return text;
+}
+
+/** Writes the target of a link, with `<` and `>`. Pure. @throws {LinkModelError} */
+export function writeTarget(target: string): string {
   for (let at = 0; at < target.length; at++) {
     if (isForbiddenInTarget(target.charCodeAt(at)))
       throw new LinkModelError("BAD_TARGET", `not a URI reference: ${JSON.stringify(target)}`);
   }
-  let text = `<${target}>`;
-  for (const attribute of link.attributes) text += `;${serialiseAttribute(attribute)}`;
-  return text;
+  return `<${target}>`;
 }
 
 /** Writes links in strict link format, separated by commas; no links give the empty string. @throws {LinkModelError} */
@@ -24,7 +28,8 @@ export function serialiseLinks(links: Iterable<Link>): string {
   return text;
 }
 
-function serialiseAttribute([name, value]: Attribute): string {
+/** Writes an attribute of a link, without the semicolon. Pure. @throws {LinkModelError} */
+export function writeAttribute(name: string, value: string | null): string {
   assertName(name);
   if (value === null) return name;
   return isUnquoted(name, value) ? `${name}=${value}` : `${name}="${quote(value)}"`;

@@ -179,6 +179,9 @@ class LookupResource {
 
   #render(asked: AskedLookup, answer: LookupResult | LookupRefusal): LookupOutcome | Promise<LookupOutcome> {
     if (!("links" in answer)) return { kind: "refusal", response: errorResponse(answer.code, answer.message) };
+    const text = asked.format === CONTENT_FORMAT.LINK_FORMAT && !asked.showsAges ? answer.text?.() : undefined;
+    if (text !== undefined && text !== null)
+      return this.#orRefusal(asked, () => this.#whole(asked, answer, this.#writer.encode(text, maxBytesOf(asked))));
     const { steps } = answer;
     if (steps !== undefined && this.#isLong(answer))
       return this.#renderInTurns(asked, answer, steps()[Symbol.iterator]());

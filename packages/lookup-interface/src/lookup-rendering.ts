@@ -15,6 +15,8 @@ export interface BodyWriter {
   negotiate(accept: number | undefined): number | null;
   /** What is offered, in words. */
   readonly offer: string;
+  /** Encodes text that is in link format already. @throws {BodyTooLarge} */
+  encode(text: string, maxBytes: number): WrittenBody;
   /** @throws {BodyTooLarge} when it would take more than `maxBytes`, in time that is linear in those. */
   write(links: Iterable<Link>, format: number, maxBytes: number): WrittenBody;
   /**
@@ -70,6 +72,11 @@ export function createBodyWriter(options: {
       return accept === linksetFormat ? accept : null;
     },
     offer: `application/link-format (40)${linkset} here`,
+    encode(text, maxBytes) {
+      if (text.length > maxBytes) throw new BodyTooLarge();
+      const payload = Buffer.from(text, "utf8");
+      return { payload, etag: bodyTag(payload, seed), skipped: 0 };
+    },
     write(links, format, maxBytes) {
       const write = format === linksetFormat ? writeLinkset : writeLinkFormat;
       const { text, skipped } = write(links, maxBytes);

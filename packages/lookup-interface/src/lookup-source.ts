@@ -18,8 +18,9 @@ export function directoryLookupSource(
     const nowMs = env.clock.nowMs();
     const links = directory.lookup(kind, query, nowMs, options);
     const steps = () => directory.lookupInSteps(kind, query, nowMs, options);
+    const text = () => directory.lookupText(kind, query, nowMs, options);
     const names = missing();
-    if (names.length > 0) return { links, steps, origin: "partial", missing: names, maxAgeS: PARTIAL_MAX_AGE_S };
-    return { links, steps, origin: "local", isCacheable: true };
+    if (names.length > 0) return { links, steps, text, origin: "partial", missing: names, maxAgeS: PARTIAL_MAX_AGE_S };
+    return { links, steps, text, origin: "local", isCacheable: true };
   };
 }

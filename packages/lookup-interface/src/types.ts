@@ -31,6 +31,8 @@ export interface LookupResult {
   readonly links: Iterable<Link>;
   /** The same links, with null wherever others may have their turn; absent: they are all there. */
   readonly steps?: () => Iterable<Link | null>;
+  /** All of the links in link format, if that takes little time; null: use `links` or `steps`. */
+  readonly text?: () => string | null;
   /** Seconds; absent: the default of 60. */
   readonly maxAgeS?: number;
   /** Upstreams whose part is missing. */

@@ -101,13 +101,14 @@ class FederatedLookup {
   #fromDirectory(
     { kind, query, request }: LookupContext,
     more: LookupOptions = {},
-  ): Required<Pick<LookupResult, "links" | "steps">> {
+  ): Required<Pick<LookupResult, "links" | "steps" | "text">> {
     const { directory, env } = this.#deps;
     const nowMs = env.clock.nowMs();
     const options = { ...optionsOf(request.peer), ...more };
     return {
       links: directory.lookup(kind, query, nowMs, options),
       steps: () => directory.lookupInSteps(kind, query, nowMs, options),
+      text: () => directory.lookupText(kind, query, nowMs, options),
     };
   }
 
@@ -206,7 +207,7 @@ class FederatedLookup {
   #partial(
     missing: readonly MissingPart[],
     isAnythingKnown: boolean,
-    found: () => Pick<LookupResult, "links" | "steps">,
+    found: () => Pick<LookupResult, "links" | "steps" | "text">,
   ): LookupResult | LookupRefusal {
     const names = missing.map(({ text }) => text).join(", ");
     if (!isAnythingKnown) return { code: CODE.GATEWAY_TIMEOUT, message: `no upstream could be reached: ${names}` };

@@ -229,6 +229,10 @@ class MergedDirectory implements Directory {
     return this.#book.union.lookup(kind, query, nowMs, options);
   }
 
+  lookupText(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions = {}): string | null {
+    return this.#book.union.lookupText(kind, query, nowMs, options);
+  }
+
   lookupInSteps(
     kind: LookupInterface,
     query: LookupQuery,

@@ -233,6 +233,11 @@ export interface Directory {
     nowMs: number,
     options?: LookupOptions,
   ): IterableIterator<Link | null>;
+  /**
+   * The same for a selective lookup, at once, as text in link format; null if it is not selective, or if link format cannot express
+   * all of it.
+   */
+  lookupText(kind: LookupInterface, query: LookupQuery, nowMs: number, options?: LookupOptions): string | null;
   /** Iterates over the visible registrations of an endpoint lookup, lazily, in the same order, without paging. */
   select(query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<SourcedRegistration>;
 

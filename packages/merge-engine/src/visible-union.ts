@@ -2,12 +2,16 @@ import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
 import { CANDIDATES_PER_STEP, KEYS_PER_LOOK } from "./constants.js";
 import { AttributeIndex, type TokenList } from "./lookup/attribute-index.js";
 import { CandidateSearch } from "./lookup/candidate-search.js";
-import { endpointLink, registrationMatches, resourceLink, resourceMatches } from "./lookup/matching.js";
+import { type FewCandidatesDeps, fewCandidates } from "./lookup/few-candidates.js";
+import { LinkText } from "./lookup/link-text.js";
+import { endpointLink, resourceLink } from "./lookup/matching.js";
 import { Pace } from "./lookup/pace.js";
+import { criteriaForLinks, linkMeetsAll, nextLink, recordMatches } from "./lookup/packed-matching.js";
 import { PageWalks } from "./lookup/page-walks.js";
 import { SupersededIndex } from "./lookup/superseded-index.js";
 import type { ExpiryHeap } from "./records/expiry-heap.js";
 import type { KeyTable } from "./records/key-table.js";
+import { unpackLink } from "./records/packed-links.js";
 import { SortedChunks } from "./records/sorted-chunks.js";
 import { type KeyState, RecordReader, type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
 import { compareKeys, firstLive } from "./records/total-order.js";
@@ -15,6 +19,8 @@ import type { LookupInterface, LookupOptions, SourcedRegistration } from "./type
 
 /** So many words of packed links, as a power of two, take about as long to look at as a registration with few. */
 const WORDS_PER_LOOK_BITS = 4;
+/** Words of packed links that a selective lookup examines at once: about a millisecond of work. */
+const MAX_WORDS_AT_ONCE = 16_384;
 const NO_PAUSE = new Pace(Number.POSITIVE_INFINITY);
 
 export interface VisibleUnionDeps {
@@ -31,10 +37,12 @@ export class VisibleUnion {
   readonly #order = new SortedChunks<KeyState>((one, other) => compareKeys(one, other) < 0);
   readonly #walks = new PageWalks();
   readonly #search: CandidateSearch;
+  readonly #few: FewCandidatesDeps;
 
   constructor(deps: VisibleUnionDeps) {
     this.#deps = deps;
     const { keys, heap, sources } = deps;
+    this.#few = { keys, sources, index: this.#index };
     this.#search = new CandidateSearch({
       keys,
       heap,
@@ -89,6 +97,33 @@ export class VisibleUnion {
     return this.#walk(kind, query, nowMs, options, CANDIDATES_PER_STEP);
   }
 
+  /**
+   * Performs a selective lookup at once and returns its links in link format; null if it is not selective, or if some of it cannot
+   * be written. Then `lookup` has the result.
+   */
+  lookupText(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions): string | null {
+    const { sources, heldBy, zone } = options;
+    if (sources !== undefined || heldBy !== undefined || !this.#isSettled(nowMs)) return null;
+    const keys = fewCandidates(query.criteria, this.#few);
+    if (keys === null) return null;
+    const body = new LinkText(kind, query);
+    let words = 0;
+    for (const { shown } of keys) {
+      if (shown === null || !isShownIn(zone, shown)) continue;
+      words += shown.links.length;
+      if (words > MAX_WORDS_AT_ONCE) return null;
+      if (!body.add(shown)) return null;
+      if (body.isFull) break;
+    }
+    return body.text;
+  }
+
+  /** Whether no record is past its end: such a record would count at one time and not at another. */
+  #isSettled(nowMs: number): boolean {
+    const earliestMs = this.#deps.heap.earliestMs();
+    return earliestMs === undefined || earliestMs > nowMs || this.#deps.heap.dueBy(nowMs).next().done === true;
+  }
+
   *#walk(
     kind: LookupInterface,
     query: LookupQuery,
@@ -100,10 +135,8 @@ export class VisibleUnion {
     const start = count === undefined ? 0 : page * count;
     const end = count === undefined ? Number.POSITIVE_INFINITY : start + count;
     if (start >= end) return;
-    // What has ended and is still there would count at one time and not at another.
-    const isSettled = !this.#deps.heap.dueBy(nowMs).next().value;
     const isOfAll = options.sources === undefined && options.heldBy === undefined;
-    const isRemembered = start > 0 && isSettled && isOfAll;
+    const isRemembered = start > 0 && isOfAll && this.#isSettled(nowMs);
     const walk = isRemembered ? this.#walks.begin(kind, criteria, options.zone, start) : undefined;
     let position = walk?.from?.position ?? 0;
     const pace = new Pace(perStep);
@@ -112,19 +145,21 @@ export class VisibleUnion {
         yield null;
         continue;
       }
-      const registration = new RecordReader(record);
       walk?.pass(record.key, position);
       if (pace.isPause(1 + (record.links.length >>> WORDS_PER_LOOK_BITS))) yield null;
       if (kind === "ep") {
-        if (!registrationMatches(criteria, registration)) continue;
-        if (position >= start) yield endpointLink(registration);
+        if (!recordMatches(criteria, record)) continue;
+        if (position >= start) yield endpointLink(new RecordReader(record));
         if (++position >= end) return;
         continue;
       }
-      for (const link of registration.links) {
+      // A change between two links replaces the list, not its content.
+      const { links } = record;
+      const rest = criteriaForLinks(criteria, record);
+      for (let at = 0; at < links.length; at = nextLink(links, at)) {
         if (pace.isPause()) yield null;
-        if (!resourceMatches(criteria, registration, link)) continue;
-        if (position >= start) yield resourceLink(link, registration, showProvenance);
+        if (!linkMeetsAll(rest, links, at)) continue;
+        if (position >= start) yield resourceLink(unpackLink(links, at), record, showProvenance);
         if (++position >= end) return;
       }
     }
@@ -132,13 +167,13 @@ export class VisibleUnion {
 
   *select(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Generator<SourcedRegistration> {
     for (const record of this.#candidates(criteria, nowMs, options, NO_PAUSE)) {
-      if (record !== null && registrationMatches(criteria, new RecordReader(record))) yield snapshot(record);
+      if (record !== null && recordMatches(criteria, record)) yield snapshot(record);
     }
   }
 
   /** Whether a record that need not be shown matches the criteria, for a client in that zone. */
   matches(record: StoredRecord, criteria: readonly Criterion[], zone: string | undefined): boolean {
-    return isShownIn(zone, record) && registrationMatches(criteria, new RecordReader(record));
+    return isShownIn(zone, record) && recordMatches(criteria, record);
   }
 
   /** Records that such a client sees at `nowMs` and that can meet the criteria, in order, with null wherever it may be interrupted. */

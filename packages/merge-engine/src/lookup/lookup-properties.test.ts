@@ -1,4 +1,4 @@
-import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
+import { type Criterion, type Link, type LookupQuery, serialiseLinks } from "@tributary/link-model";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { directoryOf, registration } from "../testing/directories.js";
@@ -79,6 +79,7 @@ describe("lookups by index", () => {
   test("LKP-09 LKP-10 LPX-05 they find what a scan finds, in the same order, while records change and end", () => {
     let found = 0;
     let runs = 0;
+    let texts = 0;
     fc.assert(
       fc.property(puts, puts, criteria, fc.nat(80), fc.boolean(), (first, second, asked, nowMs, showProvenance) => {
         runs++;
@@ -91,6 +92,11 @@ describe("lookups by index", () => {
           const answer = [...directory.lookup(kind, query, nowMs)];
           expect(answer).toEqual(scan(kind, query, all));
           found += answer.length;
+          const text = directory.lookupText(kind, query, nowMs);
+          if (text !== null) {
+            expect(text).toBe(serialiseLinks(answer));
+            texts++;
+          }
         }
         const selected = [...directory.select(query, nowMs)];
         expect(selected).toEqual(all.filter((one) => registrationMatches(asked, one)));
@@ -98,6 +104,7 @@ describe("lookups by index", () => {
       { numRuns: 2000 },
     );
     expect(found).toBeGreaterThan(runs / 2);
+    expect(texts).toBeGreaterThan(runs / 20);
   });
 
   test("LKP-25 LKP-26 LKP-27 pages are disjoint, and together are everything in order", () => {
@@ -115,6 +122,8 @@ describe("lookups by index", () => {
           for (let page = 0; page * count <= whole.length; page++) {
             const links = [...directory.lookup(kind, { criteria: asked, showProvenance: true, page, count }, 0)];
             expect(links.length).toBe(Math.min(count, whole.length - page * count));
+            const text = directory.lookupText(kind, { criteria: asked, showProvenance: true, page, count }, 0);
+            if (text !== null) expect(text).toBe(serialiseLinks(links));
             pages.push(...links);
           }
           expect(pages).toEqual(whole);
@@ -169,6 +178,13 @@ describe("lookups by index", () => {
       const answer = [...directory.lookup("ep", { criteria: asked, showProvenance: false }, 200)];
       expect(answer).toHaveLength(size);
       expect(answer).toEqual(scan("ep", { criteria: asked, showProvenance: false }, all));
+      // Before any record has ended.
+      for (const kind of ["ep", "res"] as const) {
+        const text = directory.lookupText(kind, { criteria: asked, showProvenance: true }, 50);
+        const links = [...directory.lookup(kind, { criteria: asked, showProvenance: true }, 50)];
+        if (asked.some(({ value, isPrefix }) => !isPrefix && /^(one|few)-/.test(value))) expect(text).not.toBeNull();
+        if (text !== null) expect(text).toBe(serialiseLinks(links));
+      }
     });
   });
 });

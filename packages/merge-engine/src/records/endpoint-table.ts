@@ -1,3 +1,5 @@
+const NONE: readonly never[] = [];
+
 /**
  * Values by endpoint name and sector, absent being a sector of its own (rule 5). No text is made of the two: with a million
  * endpoints that would take more memory than the table. Names that occur in one sector only take one entry.
@@ -17,6 +19,13 @@ export class EndpointTable<V extends object> {
     if (found === undefined) return undefined;
     if (found instanceof Map) return found.get(d);
     return this.#sectorOf(found) === d ? found : undefined;
+  }
+
+  /** Returns the values of an endpoint name in all sectors, in no order. */
+  named(ep: string): readonly V[] {
+    const found = this.#byName.get(ep);
+    if (found === undefined) return NONE;
+    return found instanceof Map ? [...found.values()] : [found];
   }
 
   /** Sets the value of an endpoint. */

@@ -23,6 +23,11 @@ export class KeyTable {
     return this.#byEndpoint.get(ep, d);
   }
 
+  /** Returns the keys of an endpoint name in all sectors, in no order. */
+  named(ep: string): readonly KeyState[] {
+    return this.#byEndpoint.named(ep);
+  }
+
   at(slot: number): KeyState | undefined {
     return this.#bySlot[slot];
   }

@@ -51,6 +51,11 @@ export function unpackLinks(packed: PackedLinks): Link[] {
   return links;
 }
 
+/** Unpacks the link whose target is at `at`. */
+export function unpackLink(packed: PackedLinks, at: number): Link {
+  return { target: packed[at] as string, attributes: unpackPairs(packed, at + 2, packed[at + 1] as number) };
+}
+
 export function unpackAttributes(packed: PackedAttributes): Attribute[] {
   return unpackPairs(packed, 0, packed.length / 2);
 }

@@ -149,7 +149,7 @@ export class FakeNode implements Node {
 export class FakeIo implements CommandIo {
   readonly lines: string[] = [];
   readonly errors: string[] = [];
-  readonly stderr = process.stderr;
+  readonly stderr: NodeJS.WritableStream = process.stderr;
   input: Uint8Array = new Uint8Array();
   readonly #interrupt = new AbortController();
   readonly interrupt = this.#interrupt.signal;

@@ -1,3 +1,5 @@
+import type { Logger } from "@tributary/runtime";
+
 /** Input, output and signals of a command. */
 export interface CommandIo {
   /** Writes one line to stdout. */
@@ -5,6 +7,8 @@ export interface CommandIo {
   /** Writes one line to stderr. */
   err(line: string): void;
   readonly stderr: NodeJS.WritableStream;
+  /** Traces packets, with `--trace coap`. Absent: nothing is logged. */
+  readonly packets?: Logger;
   /** Reads all of stdin. @throws {RangeError} when it has more than `maxBytes`. */
   readInput(maxBytes: number): Promise<Uint8Array>;
   /** Aborted by the first SIGINT or SIGTERM. The second ends the process at once. */

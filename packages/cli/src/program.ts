@@ -1,4 +1,5 @@
 import { readVersion } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { type CommandIo, EXIT_FAILURE, EXIT_USAGE, UsageError } from "./command-io.js";
 
@@ -57,7 +58,8 @@ function addServe(program: Command, io: CommandIo, finish: Finish): void {
         "its upstreams; SIGTERM shuts down cleanly.",
     )
     .option("-c, --config <file>", "configuration (YAML)")
-    .action(async (options: { config?: string }) => {
+    .addOption(traceOption())
+    .action(async (options: { config?: string } & TraceFlag) => {
       const { serve } = await import("./commands/serve.js");
       finish(await serve(options, io));
     });
@@ -92,15 +94,15 @@ function addLookup(program: Command, io: CommandIo, finish: Finish): void {
     )
     .option("--watch", "observe, and print what is added (+) and removed (-) until interrupted")
     .addOption(timeoutOption("time to wait for a response", 10))
+    .addOption(traceOption())
     .action(async (kind: "ep" | "res", criteria: string[], options: LookupFlags) => {
       const { lookup } = await import("./commands/lookup.js");
-      finish(
-        await lookup({ kind, criteria, ...options, json: options.json === true, watch: options.watch === true }, io),
-      );
+      const flags = { kind, criteria, ...options, json: options.json === true, watch: options.watch === true };
+      finish(await traced(io, options, (tracing) => lookup(flags, tracing)));
     });
 }
 
-interface LookupFlags {
+interface LookupFlags extends TraceFlag {
   readonly at?: string;
   readonly json?: true;
   readonly watch?: true;
@@ -124,13 +126,15 @@ function addRegister(program: Command, io: CommandIo, finish: Finish): void {
     .option("--lt <seconds>", "lifetime, 1 to 4294967295 (default: 90000)", parseLifetime)
     .option("--base <uri>", "base URI of the endpoint (default: the source address of this command)")
     .addOption(timeoutOption("time to wait for a response", 5))
+    .addOption(traceOption())
     .action(async (links: string | undefined, options: RegisterFlags) => {
       const { register } = await import("./commands/register.js");
-      finish(await register({ ...options, ...(links === undefined ? {} : { links }) }, io));
+      const given = { ...options, ...(links === undefined ? {} : { links }) };
+      finish(await traced(io, options, (tracing) => register(given, tracing)));
     });
 }
 
-interface RegisterFlags {
+interface RegisterFlags extends TraceFlag {
   readonly at: string[];
   readonly ep: string;
   readonly d?: string;
@@ -166,13 +170,43 @@ function addDemo(program: Command, io: CommandIo, finish: Finish): void {
     .option("--scenario <name>", "the scenario, by its section of the draft")
     .addOption(secondsOption("--pace <seconds>", "pause before each chapter", 1, 0))
     .option("--list", "list the scenarios")
-    .action(async ({ scenario, pace, list }: { scenario?: string; pace: number; list?: true }) => {
-      const [{ demo, listScenarios }, { findScenario }] = await Promise.all([
-        import("./commands/demo.js"),
-        import("./demo/scenarios.js"),
-      ]);
-      finish(list === true ? listScenarios(io) : await demo(io, findScenario(scenario), pace));
-    });
+    .addOption(traceOption())
+    .action(
+      async ({ scenario, pace, list, ...flags }: { scenario?: string; pace: number; list?: true } & TraceFlag) => {
+        const [{ demo, listScenarios }, { findScenario }] = await Promise.all([
+          import("./commands/demo.js"),
+          import("./demo/scenarios.js"),
+        ]);
+        const play = (tracing: CommandIo): Promise<number> => demo(tracing, findScenario(scenario), pace);
+        finish(list === true ? listScenarios(io) : await traced(io, flags, play));
+      },
+    );
+}
+
+/** Of the commands that open sockets. */
+function traceOption(): Option {
+  return new Option("--trace <what>", "log each message to stderr: coap").choices(["coap"]);
+}
+
+interface TraceFlag {
+  readonly trace?: "coap";
+}
+
+/** Runs a command that logs its messages when that is wanted. */
+async function traced(io: CommandIo, { trace }: TraceFlag, run: (io: CommandIo) => Promise<number>): Promise<number> {
+  if (trace === undefined) return await run(io);
+  const { createProcessLogger } = await import("@tributary/node");
+  const { logger, close } = createProcessLogger(
+    { stream: io.stderr, nowMs: Date.now },
+    { level: "trace", format: "text" },
+  );
+  try {
+    const { trace: logPacket } = logger;
+    const packets = { ...silentLogger, ...(logPacket === undefined ? {} : { trace: logPacket }) };
+    return await run(Object.assign(Object.create(io) as CommandIo, { packets }));
+  } finally {
+    await close();
+  }
 }
 
 function timeoutOption(description: string, seconds: number): Option {

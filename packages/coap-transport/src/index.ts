@@ -5,12 +5,12 @@ export { TransportError } from "./errors.js";
 export type { Body } from "./facade/body.js";
 export type { CallOptions, Coap } from "./facade/coap.js";
 export { coap } from "./facade/coap.js";
-export { codeName } from "./facade/code-names.js";
 export { Response } from "./facade/response.js";
 export type { Handler, ObservableResource, Result, Server, ServerOptions } from "./facade/server.js";
 export { createServer } from "./facade/server.js";
 export type { ParsedCoapUri } from "./message/coap-uri.js";
 export { formatAuthority, parseCoapUri } from "./message/coap-uri.js";
+export { codeName } from "./message/code-names.js";
 export {
   ALL_COAP_NODES,
   ALL_RESOURCE_DIRECTORIES,
@@ -92,6 +92,7 @@ export type {
   TransportLimits,
   UnfinishedBody,
 } from "./types.js";
+export { traceDatagram } from "./udp/datagram-trace.js";
 export type { CoapEndpoint, CoapEndpointDeps, CoapEndpointOptions } from "./udp/endpoint.js";
 export { createCoapEndpoint } from "./udp/endpoint.js";
 export { encodeDatagram, parseDatagram } from "./udp/message-codec.js";

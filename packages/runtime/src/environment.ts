@@ -19,6 +19,8 @@ export type Random = () => number;
 
 /** A structured log: each entry is a short constant message with fields. `info` is for operators, `debug` for developers. */
 export interface Logger {
+  /** Packets, one entry each. Absent unless packets are traced, so that it costs nothing. */
+  trace?(message: string, fields?: Readonly<Record<string, unknown>>): void;
   /** Logs what developers need. */
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
   /** Logs what operators want to know. */

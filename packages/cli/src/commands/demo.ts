@@ -6,7 +6,9 @@ import { formatTable } from "../table.js";
 /** `tributary demo`: plays a scenario of the draft with real exchanges on loopback. Resolves with the exit status. */
 export async function demo(io: CommandIo, scenario: DemoScenario, paceS: number): Promise<number> {
   try {
-    await scenario.play({ print: (line) => io.out(line), signal: io.interrupt, paceMs: paceS * 1000 });
+    const { interrupt: signal, packets } = io;
+    const tracing = packets === undefined ? {} : { packets };
+    await scenario.play({ print: (line) => io.out(line), signal, paceMs: paceS * 1000, ...tracing });
     return 0;
   } catch (error) {
     if (io.interrupt.aborted) return 0;

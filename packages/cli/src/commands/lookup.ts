@@ -40,10 +40,10 @@ export interface LookupCommandOptions {
 
 /** `tributary lookup`: prints the result of a lookup. Returns the exit status. */
 export async function lookup(options: LookupCommandOptions, io: CommandIo): Promise<number> {
-  const env = systemEnvironment(silentLogger);
+  const env = systemEnvironment(io.packets ?? silentLogger);
   const client = await openCoapClient({ env });
   const search = async (resourceType: string): Promise<readonly string[]> => {
-    const group = createEndpointClient();
+    const group = createEndpointClient(io.packets);
     try {
       return await searchByMulticast({ client: group, clock: env.clock }, resourceType, { signal: io.interrupt });
     } finally {

@@ -34,7 +34,7 @@ export async function register(options: RegisterCommandOptions, io: CommandIo): 
   if (baseProblem !== undefined) throw new UsageError(`--base ${base}: ${baseProblem}`);
   const origins = options.at.map(parseOrigin);
   const links = checkLinks(await readLinkDocument(options.links ?? "", io));
-  const client = createEndpointClient();
+  const client = createEndpointClient(io.packets);
   try {
     const registration = {
       ep,

@@ -16,13 +16,18 @@ import { aborted, type CommandIo, EXIT_FAILURE, EXIT_USAGE } from "../command-io
 const LAST_WORDS_MS = 500;
 
 /** `tributary serve`: runs a node until interrupted. Returns the exit status. */
-export async function serve(options: { readonly config?: string }, io: CommandIo): Promise<number> {
+export async function serve(
+  options: { readonly config?: string; readonly trace?: string },
+  io: CommandIo,
+): Promise<number> {
   const result = loadConfig(options.config);
   if (!result.ok) {
     for (const error of result.errors) io.err(formatConfigError(error));
     return EXIT_USAGE;
   }
-  const { config } = result;
+  const { log } = result.config;
+  const config: NodeConfig =
+    options.trace === undefined ? result.config : { ...result.config, log: { ...log, level: "trace" } };
   const { logger, close: closeLog } = createProcessLogger({ stream: io.stderr, nowMs: Date.now }, config.log);
   const forgetFailures = failOnUncaught(logger, closeLog);
   try {

@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { TransportError } from "@tributary/coap-transport";
 import type { Node } from "@tributary/node";
 import { checkConfig, createNode, secureRandom, systemEnvironment, systemNetwork } from "@tributary/node";
-import { type Environment, silentLogger } from "@tributary/runtime";
+import { type Environment, type Logger, silentLogger } from "@tributary/runtime";
 
 /** Number of attempts with other ports. */
 const MAX_ATTEMPTS = 10;
@@ -24,10 +24,13 @@ export interface DemoHosts<Host extends string> {
 }
 
 /** Starts every host in the order of `roles`; resolves when all are bound. */
-export async function openDemoHosts<Host extends string>(roles: HostRoles<Host>): Promise<DemoHosts<Host>> {
+export async function openDemoHosts<Host extends string>(
+  roles: HostRoles<Host>,
+  logger: Logger = silentLogger,
+): Promise<DemoHosts<Host>> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await openOnFreePorts(roles);
+      return await openOnFreePorts(roles, logger);
     } catch (error) {
       // Another process may have taken one of the ports meanwhile.
       if (!(error instanceof TransportError && error.code === "BIND_FAILED") || attempt === MAX_ATTEMPTS) throw error;
@@ -35,8 +38,8 @@ export async function openDemoHosts<Host extends string>(roles: HostRoles<Host>)
   }
 }
 
-async function openOnFreePorts<Host extends string>(roles: HostRoles<Host>): Promise<DemoHosts<Host>> {
-  const env = systemEnvironment(silentLogger);
+async function openOnFreePorts<Host extends string>(roles: HostRoles<Host>, logger: Logger): Promise<DemoHosts<Host>> {
+  const env = systemEnvironment(logger);
   const hosts = Object.keys(roles) as Host[];
   const ports = await freePorts(hosts.length);
   const uris = Object.fromEntries(

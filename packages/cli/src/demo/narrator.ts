@@ -1,4 +1,4 @@
-import type { Clock } from "@tributary/runtime";
+import type { Clock, Logger } from "@tributary/runtime";
 import { createEndpointClient, type EndpointClient } from "../register/endpoint-client.js";
 import type { EndpointRequest, EndpointResponse } from "../register/endpoint-exchange.js";
 
@@ -16,16 +16,19 @@ export interface NarratorDeps {
   readonly signal: AbortSignal;
   /** Pause before each chapter but the first, ms. */
   readonly paceMs: number;
+  /** Traces packets. Default: they are not traced. */
+  readonly packets?: Logger;
 }
 
 /** Prints numbered chapters, and performs and prints exchanges. */
 export class Narrator {
   readonly #deps: NarratorDeps;
-  readonly #client: EndpointClient = createEndpointClient();
+  readonly #client: EndpointClient;
   #chapter = 0;
 
   constructor(deps: NarratorDeps) {
     this.#deps = deps;
+    this.#client = createEndpointClient(deps.packets);
   }
 
   async title(text: string): Promise<void> {

@@ -33,7 +33,7 @@ export function defineScenario<Host extends string>(scenario: {
     name,
     summary,
     async play(deps) {
-      const hosts = await openDemoHosts(roles);
+      const hosts = await openDemoHosts(roles, deps.packets);
       const narrator = new Narrator({ clock: hosts.env.clock, ...deps });
       try {
         await run({ hosts, narrator });

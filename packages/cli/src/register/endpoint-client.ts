@@ -1,6 +1,7 @@
 import type { Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { type ParsedCoapUri, parseCoapUri, TransportError } from "@tributary/coap-transport";
+import { type Logger, silentLogger } from "@tributary/runtime";
 import { Agent, type CoapRequestParams, type IncomingMessage, type OutgoingMessage } from "coap";
 import { AddressesInUse } from "./addresses-in-use.js";
 import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
@@ -58,13 +59,13 @@ const MAX_ADDRESSES = 16;
 /** Responses to one multicast request that are returned. */
 const MAX_GROUP_RESPONSES = 32;
 
-/** Creates a client; sockets are opened when they are needed. */
-export function createEndpointClient(): EndpointClient {
+/** Creates a client; sockets are opened when they are needed. `logger` is for packets. */
+export function createEndpointClient(logger: Logger = silentLogger): EndpointClient {
   const channels = new Map<number, Promise<Channel>>();
   const inUse = new AddressesInUse(addressesOf);
   let streams: StreamRequests | null = null;
   const channelFor = (family: number): Promise<Channel> => {
-    const known = channels.get(family) ?? openChannel(family);
+    const known = channels.get(family) ?? openChannel(family, logger);
     channels.set(family, known);
     return known;
   };
@@ -73,7 +74,7 @@ export function createEndpointClient(): EndpointClient {
       const uri = parseUri(request.uri);
       const ask = async (address: Address, each: Control): Promise<EndpointResponse> => {
         if (uri.scheme === "coap+tcp") {
-          streams ??= createStreamRequests();
+          streams ??= createStreamRequests(logger);
           return await streams.request(request, address, each);
         }
         const channel = await channelFor(address.family);
@@ -87,7 +88,7 @@ export function createEndpointClient(): EndpointClient {
     async requestGroup(text, control) {
       const uri = parseUri(text);
       // The agent counts every response as a finished request, so it cannot be used again.
-      const channel = await openChannel(uri.host.includes(":") ? 6 : 4, control.via);
+      const channel = await openChannel(uri.host.includes(":") ? 6 : 4, logger, control.via);
       try {
         return await exchangeWithGroup(channel, uri, control);
       } finally {
@@ -106,9 +107,9 @@ export function createEndpointClient(): EndpointClient {
   };
 }
 
-async function openChannel(family: number, via?: string): Promise<Channel> {
+async function openChannel(family: number, logger: Logger, via?: string): Promise<Channel> {
   try {
-    const socket = await GuardedSocket.open(family === 6 ? "udp6" : "udp4", via);
+    const socket = await GuardedSocket.open(family === 6 ? "udp6" : "udp4", logger, via);
     const agent = new Agent({ socket: socket as unknown as Socket });
     // Errors of sending reach the request; without a listener they would end the process.
     agent.on("error", () => {});

@@ -1,5 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { EventEmitter, once } from "node:events";
+import { traceDatagram } from "@tributary/coap-transport";
+import type { Logger } from "@tributary/runtime";
 
 type SendCallback = (error: Error | null, bytes: number) => void;
 
@@ -10,21 +12,23 @@ type SendCallback = (error: Error | null, bytes: number) => void;
 export class GuardedSocket extends EventEmitter {
   readonly type: "udp4" | "udp6";
   readonly #socket: Socket;
+  readonly #logger: Logger;
   /** Number of requests in progress by peer. */
   readonly #peers = new Map<string, number>();
   #openGroups = 0;
   #isClosed = false;
 
-  private constructor(socket: Socket, type: "udp4" | "udp6") {
+  private constructor(socket: Socket, type: "udp4" | "udp6", logger: Logger) {
     super();
     this.#socket = socket;
     this.type = type;
+    this.#logger = logger;
     socket.on("message", (datagram, from) => this.#receive(datagram, from));
     socket.on("error", (error) => this.emit("error", error));
   }
 
-  /** Opens a socket on a free port. `via`: the interface for multicast, as for `setMulticastInterface`. */
-  static async open(type: "udp4" | "udp6", via?: string): Promise<GuardedSocket> {
+  /** Opens a socket on a free port. `logger` is for packets, `via` the interface for multicast, as for `setMulticastInterface`. */
+  static async open(type: "udp4" | "udp6", logger: Logger, via?: string): Promise<GuardedSocket> {
     const socket = createSocket(type);
     try {
       socket.bind(0);
@@ -34,7 +38,7 @@ export class GuardedSocket extends EventEmitter {
       socket.close();
       throw error;
     }
-    return new GuardedSocket(socket, type);
+    return new GuardedSocket(socket, type, logger);
   }
 
   /** Accepts datagrams of this peer until the returned function is called. */
@@ -68,6 +72,7 @@ export class GuardedSocket extends EventEmitter {
       process.nextTick(() => callback?.(null, 0));
       return;
     }
+    traceDatagram(this.#logger, "out", { address, port }, message.subarray(offset, offset + length));
     this.#socket.send(message, offset, length, port, address, callback);
   }
 
@@ -83,6 +88,7 @@ export class GuardedSocket extends EventEmitter {
   }
 
   #receive(datagram: Buffer, from: RemoteInfo): void {
+    traceDatagram(this.#logger, "in", from, datagram);
     if (this.#openGroups === 0 && !this.#peers.has(peerKey(from.address, from.port))) return;
     try {
       this.emit("message", datagram, from);

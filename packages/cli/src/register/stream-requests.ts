@@ -7,7 +7,7 @@ import {
   TransportError,
 } from "@tributary/coap-transport";
 import { systemEnvironment } from "@tributary/node";
-import { silentLogger } from "@tributary/runtime";
+import type { Logger } from "@tributary/runtime";
 import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError, type EndpointErrorCode } from "./errors.js";
 import type { Address, Control } from "./first-response.js";
@@ -27,8 +27,8 @@ const CODES: Readonly<Partial<Record<TransportError["code"], EndpointErrorCode>>
   BAD_URI: "BAD_URI",
 };
 
-export function createStreamRequests(): StreamRequests {
-  const env = systemEnvironment(silentLogger);
+export function createStreamRequests(logger: Logger): StreamRequests {
+  const env = systemEnvironment(logger);
   /** One client per address: the caller has resolved the name. */
   const clients = new Map<string, Promise<CoapClient>>();
   const clientAt = (address: string): Promise<CoapClient> => {

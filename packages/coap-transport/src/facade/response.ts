@@ -1,6 +1,6 @@
+import { codeName } from "../message/code-names.js";
 import { formatCode } from "../message/codes.js";
 import type { ClientResponse, CoapOption, Peer } from "../types.js";
-import { codeName } from "./code-names.js";
 
 /** A response as a person reads it. */
 export class Response {

@@ -2,6 +2,7 @@ import type { Environment, Timer } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
 import { countRejected } from "../message/counters.js";
 import { isRequestCode, isResponseCode, type Message, type OutgoingMessage } from "../message/message.js";
+import { peerText, summariseMessage } from "../message/message-summary.js";
 import type { StreamCapacity } from "../message/stream-capacity.js";
 import type { Peer, TransportCounters } from "../types.js";
 import { ConnectionWatch, type WatchedConnection } from "./connection-watch.js";
@@ -199,6 +200,7 @@ export class TcpConnection {
   #handle(message: Message): void {
     const { code } = message;
     this.#deps.counters.received++;
+    this.#trace("in", message);
     if (code === 0) return; // RFC 8323 section 3.4: of no meaning
     if (this.#phase === "handshake" && code !== signals.SIGNAL.CSM) {
       this.#abort("no-csm", "the first message is not a CSM");
@@ -301,8 +303,15 @@ export class TcpConnection {
     const frame = encodeFrame(token, message);
     if (frame.length > this.#peerCan.maxMessageBytes) return false;
     this.#deps.counters.sent++;
+    this.#trace("out", { ...message, token });
     this.#deps.socket.write(frame);
     return true;
+  }
+
+  #trace(dir: "in" | "out", message: Omit<Message, "wireBytes">): void {
+    const { logger } = this.#deps.env;
+    if (logger.trace === undefined) return;
+    logger.trace("coap+tcp", { dir, peer: peerText(this.#deps.socket.remote), ...summariseMessage(message) });
   }
 
   /** The peer breaks the rules: say so and end (RFC 8323 section 5.6). */

@@ -19,6 +19,7 @@ import type {
   TransportLimits,
 } from "../types.js";
 import { CongestionControl } from "./congestion-control.js";
+import { tracedSocket } from "./datagram-trace.js";
 import { Deduplication } from "./deduplication.js";
 import { ExchangeTable } from "./exchange-table.js";
 import { emptyMessage, parseDatagram, type UdpMessage } from "./message-codec.js";
@@ -60,6 +61,7 @@ const MIN_PEERS = 1024;
 /** CoAP over one datagram socket: passes what arrives to the server side or the client side. */
 export class UdpCore {
   readonly #deps: UdpCoreDeps;
+  readonly #socket: DatagramSocket;
   readonly #counters: TransportCounters;
   readonly #peers: PeerTable;
   readonly #deduplication: Deduplication;
@@ -72,7 +74,9 @@ export class UdpCore {
   #isClosed = false;
 
   constructor(deps: UdpCoreDeps, options: UdpCoreOptions) {
-    const { socket, env, handler, counters, guard, protection } = deps;
+    const { env, handler, counters, guard, protection } = deps;
+    const socket = tracedSocket(deps.socket, env.logger);
+    this.#socket = socket;
     const { parameters, limits, isConfigured } = options;
     const { clock, random } = env;
     const transmit = this.#transmit;
@@ -152,13 +156,13 @@ export class UdpCore {
     this.#requests.close();
     this.#responseCache.clear();
     this.#exchanges.close();
-    this.#deps.socket.close();
+    this.#socket.close();
   }
 
   readonly #transmit = (record: PeerRecord, datagram: Uint8Array, isReported = true): void => {
     if (this.#isClosed) return;
     this.#counters.sent++;
-    this.#deps.socket.send(datagram, record.to, isReported);
+    this.#socket.send(datagram, record.to, isReported);
   };
 
   readonly #onDatagram = (datagram: Uint8Array, from: DatagramPeer, isMulticast: boolean): void => {
@@ -178,7 +182,7 @@ export class UdpCore {
     const response = this.#responseCache.respond(asBuffer(datagram), from);
     if (response === null) return false;
     this.#counters.sent++;
-    this.#deps.socket.send(response, from, false);
+    this.#socket.send(response, from, false);
     return true;
   }
 

@@ -162,7 +162,7 @@ const limitsShape = {
 };
 
 const logShape = {
-  level: optional("level", word(["error", "warn", "info", "debug"])),
+  level: optional("level", word(["error", "warn", "info", "debug", "trace"])),
   format: optional("format", word(["text", "json"])),
 };
 

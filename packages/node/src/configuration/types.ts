@@ -145,6 +145,6 @@ export interface LimitsConfig {
 
 /** The log, key `log` in the file. */
 export interface LogConfig {
-  readonly level: "error" | "warn" | "info" | "debug";
+  readonly level: "error" | "warn" | "info" | "debug" | "trace";
   readonly format: "text" | "json";
 }

@@ -34,7 +34,7 @@ export function createProcessLogger(
 ): ProcessLogger {
   const format = options.format === "json" ? formatJson : formatText;
   const sink = winston.createLogger({
-    levels: { error: 0, warn: 1, info: 2, debug: 3 },
+    levels: { error: 0, warn: 1, info: 2, debug: 3, trace: 4 },
     level: options.level,
     format: winston.format.printf((info) => format(info.entry as Entry)),
     transports: [new winston.transports.Stream({ stream: deps.stream, eol: "\n" })],
@@ -46,7 +46,13 @@ export function createProcessLogger(
     };
   let closing: Promise<void> | undefined;
   return {
-    logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
+    logger: {
+      ...(options.level === "trace" ? { trace: log("trace") } : {}),
+      debug: log("debug"),
+      info: log("info"),
+      warn: log("warn"),
+      error: log("error"),
+    },
     close() {
       closing ??= new Promise((resolve) => {
         sink.once("finish", resolve);

@@ -1,4 +1,4 @@
-import { CODE } from "../message/codes.js";
+import { CODE } from "./codes.js";
 
 /** Names of response codes (RFC 7252 section 12.1.2, RFC 7959, 8132, 8516, 8768). */
 const NAMES: ReadonlyMap<number, string> = new Map([

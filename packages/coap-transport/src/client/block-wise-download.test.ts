@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { findBlock } from "../message/block-option.js";
 import { CODE, METHOD, OPTION } from "../message/codes.js";
-import { encodeUint } from "../message/option-values.js";
-import { BLOCK2, blockOf, exchange, numOf, pattern, SERVER, URI } from "../testing/block-server.js";
+import { encodeUint, uintOption } from "../message/option-values.js";
+import { ACK, BLOCK2, blockOf, exchange, numOf, pattern, SERVER, URI } from "../testing/block-server.js";
 import type { RawMessage } from "../testing/raw-peer.js";
-import { ENDPOINT_ADDRESS } from "../testing/served-endpoint.js";
+import { ENDPOINT_ADDRESS, serveEndpoint } from "../testing/served-endpoint.js";
 import { createVirtualWorld } from "../testing/virtual-world.js";
 import { createCoapEndpoint } from "../udp/endpoint.js";
 
@@ -35,6 +35,58 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
       [OPTION.URI_PATH, OPTION.ACCEPT, BLOCK2],
     ]);
     expect(requests.map((request) => request.payload.length)).toEqual([5, 0, 0]);
+  });
+
+  test.each([
+    { name: "with ETags and a size", etag: 1, hasSize: true, roundTrips: 9, extra: 0 },
+    { name: "with ETags alone", etag: 1, hasSize: false, roundTrips: 20, extra: 7 },
+    { name: "without ETags", etag: null, hasSize: true, roundTrips: 50, extra: 0 },
+  ])("a body of 50 blocks, several at once where they can be told from others: $name", async (each) => {
+    const body = pattern(50 * 1024);
+    const served = serveEndpoint();
+    served.network.setConditions({ delayMs: 25 });
+    const server = served.peer(SERVER, 5683);
+    let count = 0;
+    server.onMessage = (message) => {
+      count++;
+      const num = numOf(message);
+      const { options = [], ...block } = blockOf(body, num, 6, each.etag);
+      const outOfRange = { code: CODE.BAD_REQUEST, options: [] };
+      const size = each.hasSize && num === 0 ? [uintOption(OPTION.SIZE2, body.length)] : [];
+      const reply = num >= 50 ? outOfRange : { ...block, options: [...options, ...size] };
+      server.send({ type: ACK, messageId: message.messageId, token: message.token, ...reply });
+    };
+    let received: Uint8Array | null = null;
+    void served.endpoint.request({ method: METHOD.GET, uri: URI }).then(({ payload }) => {
+      received = payload;
+    });
+    const startMs = served.clock.nowMs();
+    await served.clock.runUntil(() => received !== null);
+    const roundTrips = Math.round((served.clock.nowMs() - startMs) / 50);
+    await served.clock.advance(1000);
+    expect(Buffer.from(received ?? []).equals(body)).toBe(true);
+    expect(roundTrips).toBeLessThanOrEqual(each.roundTrips);
+    expect(count).toBeLessThanOrEqual(50 + each.extra);
+  });
+
+  test("a lost block of several is waited for; the others are kept", async () => {
+    const body = pattern(30 * 1024);
+    const served = serveEndpoint();
+    const server = served.peer(SERVER, 5683);
+    const requested: number[] = [];
+    server.onMessage = (message) => {
+      const num = numOf(message);
+      requested.push(num);
+      if (num === 5 && requested.filter((each) => each === 5).length === 1) return;
+      const { options = [], ...block } = blockOf(body, num, 6, 1);
+      const size = num === 0 ? [uintOption(OPTION.SIZE2, body.length)] : [];
+      const reply = { ...block, options: [...options, ...size] };
+      server.send({ type: ACK, messageId: message.messageId, token: message.token, ...reply });
+    };
+    const response = served.endpoint.request({ method: METHOD.GET, uri: URI });
+    await served.clock.advance(10_000);
+    expect(Buffer.from((await response).payload).equals(body)).toBe(true);
+    expect(requested).toHaveLength(31);
   });
 
   test("LKP-32 a body that changes on the way is fetched anew", async () => {

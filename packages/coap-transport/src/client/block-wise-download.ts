@@ -8,7 +8,7 @@ import {
   MAX_BLOCK_NUM,
   MAX_SZX,
 } from "../message/block-option.js";
-import { METHOD, OPTION } from "../message/codes.js";
+import { OPTION, SAFE_METHODS } from "../message/codes.js";
 import { GrowingBytes } from "../message/growing-bytes.js";
 import { bytesEqual, EMPTY_BYTES, type Message } from "../message/message.js";
 import { BERT_UNIT_BYTES, type StreamCapacity } from "../message/stream-capacity.js";
@@ -17,12 +17,12 @@ import type { Ask } from "./request-operation.js";
 import { withOptions } from "./request-options.js";
 import { etagOf, uintValue } from "./response.js";
 
-/** What the blocks belong to. */
+/** The request that the blocks respond to. */
 export interface DownloadRequest {
   readonly method: number;
   /** Without ETag, Observe and Block options (RFC 7959 sections 2.4, 2.6). */
   readonly options: readonly CoapOption[];
-  /** Sent again when the transfer starts anew; not with later blocks. */
+  /** Sent again when the transfer is restarted, but not with later blocks. */
   readonly payload?: Uint8Array;
 }
 
@@ -30,6 +30,8 @@ export interface DownloadRequest {
 export interface DownloadLimits {
   readonly maxBodyBytes: number;
   readonly capacity?: StreamCapacity | undefined;
+  /** Blocks requested at once, where every block has the ETag of the body. Default 1. */
+  readonly maxParallelBlocks?: number | undefined;
 }
 
 /** A body of one piece: each block followed the one before, and no two said that they belong to different ones. */
@@ -40,12 +42,11 @@ export interface CompleteBody {
 }
 
 const MAX_RESTARTS = 3;
-const SAFE_METHODS: readonly number[] = [METHOD.GET, METHOD.FETCH];
 
 /**
- * Fetch whatever of the body is not in `first` (RFC 7959 section 2.4), block after block. When the resource changes
- * meanwhile, all is fetched anew, three times at most and only for methods that change nothing.
- * @throws {TransportError} TOO_LARGE, MALFORMED, and what `ask` throws.
+ * Fetches the blocks of a body that are not in `first` (RFC 7959 section 2.4). When the resource changes meanwhile, all blocks are
+ * fetched again, three times at most and only for safe methods.
+ * @throws {TransportError} TOO_LARGE, MALFORMED, and the errors of `ask`.
  */
 export async function downloadBody(
   ask: Ask,
@@ -64,7 +65,7 @@ export async function downloadBody(
   }
 }
 
-/** `changed`: another body; `fresh` is its beginning when the server sent that of itself. */
+/** `changed`: blocks of another body arrived; `fresh` is its first block, if the server has sent that. */
 type Collected = { kind: "complete"; payload: Uint8Array } | { kind: "changed"; fresh?: Message };
 
 async function collect(ask: Ask, request: DownloadRequest, head: Message, limits: DownloadLimits): Promise<Collected> {
@@ -78,22 +79,64 @@ async function collect(ask: Ask, request: DownloadRequest, head: Message, limits
   const body = new GrowingBytes();
   body.append(head.payload);
   const representation = new Representation(head);
+  const ahead = new BlocksAhead((offset, szx) => ask(nextMessage(request, offset, szx)), limits.maxParallelBlocks ?? 1);
   while (block.more) {
-    const next = await ask(nextMessage(request, body.length, block.szx));
+    const next = await ahead.take(body.length, block.szx, representation);
     const nextBlock = findBlock(next.options, OPTION.BLOCK2);
     if (!representation.includes(next)) return { kind: "changed" };
-    // Without Block2 it is no block at all, and whether it is the whole of another body shows only when that is asked for.
+    // Without Block2 it is no block. Whether it is the whole of another body shows only a request for that.
     if (nextBlock === undefined) return { kind: "changed" };
     if (nextBlock.num === 0) return { kind: "changed", fresh: next };
     checkLength(nextBlock, next.payload, limits);
     if (nextBlock.num * blockSize(nextBlock.szx) !== body.length) {
-      throw new TransportError("MALFORMED", "a block other than the one asked for");
+      throw new TransportError("MALFORMED", "a block other than the one requested");
     }
     body.append(next.payload);
     checkSize(head, body.length, maxBodyBytes);
     block = nextBlock;
   }
   return { kind: "complete", payload: body.bytes() };
+}
+
+/**
+ * Requests blocks before they are needed. Where the size of the body is not known, no more than a quarter of what has arrived is
+ * requested ahead, so that few requests are for blocks beyond the end.
+ */
+class BlocksAhead {
+  readonly #request: (offset: number, szx: number) => Promise<Message>;
+  readonly #max: number;
+  /** Requests in progress by the offset of their block. */
+  readonly #pending = new Map<number, Promise<Message>>();
+  #szx = -1;
+
+  constructor(request: (offset: number, szx: number) => Promise<Message>, max: number) {
+    this.#request = request;
+    this.#max = max;
+  }
+
+  /** Returns the block at `offset`, which is the number of bytes that have arrived. */
+  take(offset: number, szx: number, representation: Representation): Promise<Message> {
+    if (szx !== this.#szx) this.#pending.clear(); // a smaller size was negotiated
+    this.#szx = szx;
+    const size = blockSize(szx);
+    for (let index = 0; index < this.#countAt(offset, szx, representation); index++) {
+      const at = offset + index * size;
+      if (this.#pending.has(at) || at / size > MAX_BLOCK_NUM) continue;
+      const block = this.#request(at, szx);
+      block.catch(() => {}); // of interest only when it is this one's turn
+      this.#pending.set(at, block);
+    }
+    const block = this.#pending.get(offset) ?? this.#request(offset, szx);
+    this.#pending.delete(offset);
+    return block;
+  }
+
+  /** Later blocks can be told from those of another body only by an ETag. */
+  #countAt(offset: number, szx: number, { isVouchedFor, size }: Representation): number {
+    if (!isVouchedFor || szx > MAX_SZX) return 1;
+    const left = size === undefined ? offset / 4 : size - offset;
+    return Math.max(1, Math.min(this.#max, Math.floor((left - 1) / blockSize(szx)) + (size === undefined ? 0 : 1)));
+  }
 }
 
 /** RFC 7959 section 2.4: a size below the server's own is kept; it may only shrink. */
@@ -114,29 +157,40 @@ function startMessage(request: DownloadRequest, szx: number) {
 }
 
 /**
- * What the blocks so far say about the representation that they belong to. An option that a block lacks says nothing
- * (RFC 7252 section 5.10.6.1): some servers give the ETag, Content-Format or Size2 with the first block only.
+ * The representation that the blocks so far belong to. An option that a block lacks says nothing (RFC 7252 section 5.10.6.1): some
+ * servers send the ETag, Content-Format or Size2 with the first block only.
  */
 class Representation {
   readonly #code: number;
   #etag: Uint8Array | undefined;
   #contentFormat: number | undefined;
   #size: number | undefined;
+  #isVouchedFor = false;
 
   constructor(head: Message) {
     this.#code = head.code;
     this.#note(head);
   }
 
-  /** Whether `next` may be a block of the same representation (RFC 7959 section 2.4); remembers what it adds. */
+  /** Size of the body as announced (Size2), which may be an estimate. */
+  get size(): number | undefined {
+    return this.#size;
+  }
+
+  /** The last block had the ETag of the first one. */
+  get isVouchedFor(): boolean {
+    return this.#isVouchedFor;
+  }
+
+  /** Whether `next` may be a block of the same representation (RFC 7959 section 2.4). Notes the options that it adds. */
   includes(next: Message): boolean {
     const etag = etagOf(next);
     if (next.code !== this.#code) return false;
     if (etag !== undefined && this.#etag !== undefined && !bytesEqual(etag, this.#etag)) return false;
     if (areDifferent(this.#contentFormat, uintValue(next.options, OPTION.CONTENT_FORMAT, 2))) return false;
-    // Size2 is an estimate (RFC 7959 section 4): it counts only where no two ETags vouch for the blocks.
-    const isVouchedFor = etag !== undefined && this.#etag !== undefined;
-    if (!isVouchedFor && areDifferent(this.#size, uintValue(next.options, OPTION.SIZE2, 4))) return false;
+    // Size2 is an estimate (RFC 7959 section 4): it counts only for blocks without ETags.
+    this.#isVouchedFor = etag !== undefined && this.#etag !== undefined;
+    if (!this.#isVouchedFor && areDifferent(this.#size, uintValue(next.options, OPTION.SIZE2, 4))) return false;
     this.#note(next);
     return true;
   }

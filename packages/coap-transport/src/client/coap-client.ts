@@ -94,7 +94,7 @@ export class Client implements CoapClient {
     const tag = isInBlocks ? this.#tags.take(`${request.method} ${request.uri}`) : null;
     try {
       const options = withOptions(requestOptions(uri, request), tag?.options ?? []);
-      const transfer = { control, capacity: channel.capacity };
+      const transfer = { control, capacity: channel.capacity, maxParallelBlocks: channel.maxParallelBlocks };
       const { head, payload } = await this.#transfer(operation, request, options, transfer);
       return toClientResponse(head, { payload, wireBytes: operation.wireBytes }, channel.peer);
     } finally {
@@ -167,14 +167,22 @@ export class Client implements CoapClient {
     operation: RequestOperation,
     request: ClientRequest,
     options: ReturnType<typeof requestOptions>,
-    { control, capacity }: { control: RequestControl; capacity: StreamCapacity | undefined },
+    {
+      control,
+      capacity,
+      maxParallelBlocks,
+    }: {
+      control: RequestControl;
+      capacity: StreamCapacity | undefined;
+      maxParallelBlocks: number | undefined;
+    },
   ): ReturnType<typeof downloadBody> {
     const { method, payload = EMPTY_BYTES, etags } = request;
     const ask = request.isRelayed === true ? operation.ask : askWithEcho(operation.ask);
     const upload = { method, options: withOptions(options, etagOptions(etags)), payload };
     const head = await uploadBody(ask, upload, { szx: this.#szx, capacity });
     const maxBodyBytes = control.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
-    return await downloadBody(ask, { method, options, payload }, head, { maxBodyBytes, capacity });
+    return await downloadBody(ask, { method, options, payload }, head, { maxBodyBytes, capacity, maxParallelBlocks });
   }
 
   /** Runs an operation within the limits of the caller and the life of this client. */

@@ -13,6 +13,7 @@ export class ObservationRegistration implements TransmissionListener {
   #timer: Timer | null = null;
   #isAcknowledged = false;
   #isOver = false;
+  #sentAtMs = 0;
 
   constructor(deps: { clock: Clock; channel: RequestChannel }, onFailure: (error: TransportError) => void) {
     this.#deps = deps;
@@ -24,6 +25,7 @@ export class ObservationRegistration implements TransmissionListener {
     const waitMs = timeoutMs ?? this.#deps.channel.maxWaitMs;
     this.#timer = this.#deps.clock.setTimer(waitMs, () => this.onTimeout());
     this.#isAcknowledged = !isConfirmable;
+    this.#sentAtMs = this.#deps.clock.nowMs();
     this.#transmission = this.#deps.channel.send(token, message, isConfirmable, this);
   }
 
@@ -44,6 +46,7 @@ export class ObservationRegistration implements TransmissionListener {
   }
 
   onTimeout(): void {
+    if (!this.#isOver) this.#deps.channel.timedOut?.(this.#sentAtMs);
     this.#fail(new TransportError("TIMEOUT", "no response to the registration"));
   }
 

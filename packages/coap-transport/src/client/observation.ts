@@ -265,6 +265,7 @@ export class ClientObservation implements Observation, ResponseListener {
     downloadBody(ask, { method, options, payload }, head, {
       maxBodyBytes,
       capacity: channel.capacity,
+      maxParallelBlocks: channel.maxParallelBlocks,
     }).then(
       (body) => {
         if (this.#fetch !== fetch) return;

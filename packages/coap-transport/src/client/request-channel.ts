@@ -22,6 +22,10 @@ export interface RequestChannel {
   readonly isOrdered?: boolean;
   /** Byte streams carry larger messages and blocks; absent for datagrams. */
   readonly capacity?: StreamCapacity;
+  /** Blocks of a body that may be requested at once. Default 1. */
+  readonly maxParallelBlocks?: number;
+  /** Called when a request that was sent at this time (monotonic, ms) got no response in time. */
+  timedOut?(sentAtMs: number): void;
   /** Returns a random token that is not in use towards this peer (RFC 7252 section 5.3.1). */
   newToken(): Uint8Array;
   /** Passes responses with `token` to `listener` from now on. */

@@ -11,7 +11,7 @@ export class RequestExchange implements ResponseListener, TransmissionListener {
   readonly #channel: RequestChannel;
   readonly #settle: (result: Message | TransportError) => void;
   readonly #token: Uint8Array;
-  readonly #deadlineMs: number;
+  readonly #sentAtMs: number;
   readonly #transmission: Transmission;
   readonly #isRelayed: boolean;
   #timer: Timer | null = null;
@@ -28,7 +28,7 @@ export class RequestExchange implements ResponseListener, TransmissionListener {
     this.#settle = settle;
     this.#isRelayed = request.isRelayed ?? false;
     this.#token = deps.channel.newToken();
-    this.#deadlineMs = deps.clock.nowMs() + deps.channel.maxWaitMs;
+    this.#sentAtMs = deps.clock.nowMs();
     deps.channel.bind(this.#token, this);
     this.#transmission = deps.channel.send(this.#token, request.message, request.isConfirmable, this);
     if (!request.isConfirmable) this.#waitForResponse();
@@ -70,12 +70,13 @@ export class RequestExchange implements ResponseListener, TransmissionListener {
     this.#timer?.cancel();
     this.#channel.unbind(this.#token);
     this.#transmission.cancel();
+    if (result instanceof TransportError && result.code === "TIMEOUT") this.#channel.timedOut?.(this.#sentAtMs);
     this.#settle(result);
   }
 
   #waitForResponse(): void {
     if (this.#isOver) return;
-    const leftMs = Math.max(0, this.#deadlineMs - this.#clock.nowMs());
+    const leftMs = Math.max(0, this.#sentAtMs + this.#channel.maxWaitMs - this.#clock.nowMs());
     this.#timer = this.#clock.setTimer(leftMs, () => {
       this.finish(new TransportError("TIMEOUT", "acknowledged, but no response came"));
     });

@@ -71,7 +71,9 @@ class Coap {
     return new ObservedResponses(
       (listener) =>
         this.#hold((client) =>
-          client.then((open) => open.observe(request, listener, timeoutMs === undefined ? {} : { timeoutMs })),
+          client.then((open) =>
+            open.observe(request, listener, { keepAlive: true, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+          ),
         ),
       signal,
     );

@@ -1,4 +1,5 @@
 import { TransportError } from "../errors.js";
+import { CODE } from "../message/codes.js";
 import type { ClientResponse, Observation, ObservationListener } from "../types.js";
 import { Response } from "./response.js";
 
@@ -71,7 +72,8 @@ export class ObservedResponses implements AsyncIterableIterator<Response> {
   }
 
   #take(response: ClientResponse): void {
-    if (this.#isOver) return;
+    // 2.03 confirms the state that was delivered before.
+    if (this.#isOver || response.code === CODE.VALID) return;
     const value = new Response(response);
     if (this.#waiting === null) this.#latest = value;
     else this.#waiting.resolve({ value, done: false });

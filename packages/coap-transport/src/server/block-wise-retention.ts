@@ -35,6 +35,8 @@ interface Retained {
   readonly requested: Map<number, number>;
   /** The last block was requested. */
   hasEnd: boolean;
+  /** Settles when the requests before this one are done with an unfinished body. */
+  pending: Promise<void> | null;
   /** The client that it counts against. */
   readonly holder: string;
 }
@@ -113,8 +115,17 @@ export class Block2Retention {
       return response;
     };
     try {
-      const response = this.#slice(request, retained, block);
-      return response instanceof Promise ? response.then(note, giveUp) : note(response);
+      const { pending } = retained;
+      // An unfinished body is written by one request at a time.
+      const slice = () => this.#slice(request, retained, block);
+      const response = pending === null ? slice() : pending.then(slice);
+      if (!(response instanceof Promise)) return note(response);
+      const settled = response.then(note, giveUp);
+      const done = settled.then(() => {
+        if (retained.pending === done) retained.pending = null;
+      });
+      retained.pending = done;
+      return settled;
     } catch {
       return note(giveUp());
     }
@@ -178,7 +189,16 @@ export class Block2Retention {
     const { length } = payload;
     const holder = addressHolder(request.peer);
     const requested = new Map([[0, size]]);
-    const transfer = { isUnfinished, weight: length, length, progress, requested, hasEnd: false, holder };
+    const transfer = {
+      isUnfinished,
+      weight: length,
+      length,
+      progress,
+      requested,
+      hasEnd: false,
+      pending: null,
+      holder,
+    };
     const retained: Retained = { code: whole.code, options, body, ...transfer };
     if (!fits) {
       this.#bodies.set(transferKey(request), retained, { weight: length, holder });

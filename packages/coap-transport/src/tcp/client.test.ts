@@ -122,6 +122,36 @@ describe("requests over a byte stream", () => {
     expect((await again).code).toBe(CODE.CONTENT);
   });
 
+  test.each([
+    {
+      name: "silent for its whole time: the connection is given up",
+      busyMs: 0,
+      hasPower: false,
+      timeoutMs: 3000,
+      rejected: 1,
+    },
+    { name: "silent for a moment: it is kept", busyMs: 0, hasPower: false, timeoutMs: 500, rejected: 0 },
+    { name: "slow, but heard of meanwhile: it is kept", busyMs: 60_000, hasPower: true, timeoutMs: 3000, rejected: 0 },
+  ])("a request that times out at a peer that is $name", async ({ busyMs, hasPower, timeoutMs, rejected }) => {
+    let isBusy = false;
+    const resource = countingResource();
+    const served = serveStreams((request) => {
+      if (isBusy && request.path[0] === "slow") return later(busyMs, served.clock).then(hello);
+      return resource.handler(request);
+    });
+    const { clock, streams } = served;
+    const { client, counters } = served.openClient();
+    watch(client);
+    await clock.advance(100);
+    isBusy = true;
+    if (!hasPower) streams.crash("2001:db8::1", true);
+    const slow = client.request({ ...GET, uri: `${URI}/slow` }, { timeoutMs }).catch(({ code }) => code);
+    if (hasPower) for (let value = 1; value <= 10; value++) clock.setTimer(value * 250, () => resource.set(value));
+    await clock.advance(timeoutMs + 100);
+    expect(await slow).toBe("TIMEOUT");
+    expect(counters.rejected.get("silent") ?? 0).toBe(rejected);
+  });
+
   test("a half-open connection is noticed by the keep-alive of an observing client", async () => {
     const { openClient, clock, streams } = serveStreams(countingResource().handler);
     const { ended, seen } = watch(openClient().client);

@@ -33,6 +33,11 @@ export class ConnectionWatch {
     this.#usedAtMs = this.#heardAtMs;
   }
 
+  /** Time of the last sign of life. */
+  get heardAtMs(): number {
+    return this.#heardAtMs;
+  }
+
   /** When a request or response went one way or the other last, or the connection was made. */
   get usedAtMs(): number {
     return this.#usedAtMs;

@@ -38,6 +38,8 @@ type Phase = "handshake" | "open" | "ending" | "closed";
 
 /** How long the last bytes may take to be taken, ms. */
 const LINGER_MS = 2000;
+/** A shorter silence says nothing about a peer, ms: the caller was in a hurry. */
+const MIN_SILENCE_MS = 1000;
 
 /** One connection of CoAP over TCP (RFC 8323): framing, signalling, keep-alive and the bounds of both directions. */
 export class TcpConnection {
@@ -136,6 +138,16 @@ export class TcpConnection {
       this.#write(new Uint8Array(), signals.ping());
     }
     return { cancel: () => void this.#pings.delete(settle) };
+  }
+
+  /**
+   * A request that was sent at this time got no response in time. A peer from which nothing at all arrived since then is gone, or has
+   * lost the connection: the next request makes a new one.
+   */
+  timedOut(sentAtMs: number): void {
+    const silentMs = this.#deps.env.clock.nowMs() - sentAtMs;
+    const isSilent = this.#watch.heardAtMs < sentAtMs && silentMs >= MIN_SILENCE_MS;
+    if (this.#phase === "open" && this.#isReading && isSilent) this.#drop("silent", "silent while a request timed out");
   }
 
   /** Requests that come from now on are left unread. */

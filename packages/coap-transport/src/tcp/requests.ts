@@ -68,6 +68,10 @@ export class TcpRequests implements RequestChannel {
     return settleLater(listener, isSent ? null : tooLarge);
   }
 
+  timedOut(sentAtMs: number): void {
+    this.#deps.connection().timedOut(sentAtMs);
+  }
+
   ping(listener: TransmissionListener): Transmission {
     return this.#deps.connection().ping((isAlive) => {
       if (isAlive) listener.onReset();

@@ -17,6 +17,8 @@ export interface UdpRequestsDeps {
 }
 
 const { CON, NON } = MESSAGE_TYPE;
+/** Blocks requested at once from a configured peer, within its window. */
+const MAX_PARALLEL_BLOCKS = 8;
 
 /** The client side of the message layer over UDP: matches responses to requests by peer and token. */
 export class UdpRequests {
@@ -45,8 +47,10 @@ export class UdpRequests {
   channelOf(peer: Peer): RequestChannel {
     const { random, exchanges, peers } = this.#deps;
     const listeners = this.#listeners;
+    const isConfigured = peers.of(peer).congestion !== null;
     return {
       peer,
+      maxParallelBlocks: isConfigured ? MAX_PARALLEL_BLOCKS : 1,
       newToken: () => newToken(random, (token) => listeners.has(keyOf(peer, token))),
       bind: (token, listener) => void listeners.set(keyOf(peer, token), listener),
       unbind: (token) => void listeners.delete(keyOf(peer, token)),

@@ -1,5 +1,4 @@
 import {
-  addressHolder,
   CODE,
   CONTENT_FORMAT,
   errorResponse,
@@ -7,36 +6,20 @@ import {
   type ServerRequest,
   type ServerResponse,
 } from "@tributary/coap-transport";
-import { type Attribute, type Criterion, type Link, parseLookupQuery } from "@tributary/link-model";
+import { type Attribute, type Criterion, parseLookupQuery } from "@tributary/link-model";
 import type { Directory, LookupInterface, SourceChange } from "@tributary/merge-engine";
-import { type Environment, type Turns, turnsOf } from "@tributary/runtime";
+import type { Environment } from "@tributary/runtime";
 import { isSameTag } from "./body-hash.js";
-import {
-  HEAD_BYTES,
-  MAX_AGE_WITH_AGES_S,
-  MAX_BODY_BYTES,
-  MAX_UNPROVEN_BODY_BYTES,
-  MAX_WAITING_LOOKUPS,
-  MIN_STEPPED,
-  RETRY_AFTER_S,
-} from "./constants.js";
-import { AGE_ITEM, withLifetimeAge, withLifetimeAges } from "./lifetime-age.js";
+import { AGE_ITEM } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observers.js";
-import {
-  type BegunBody,
-  BodyTooLarge,
-  type BodyWriter,
-  createBodyWriter,
-  type WrittenBody,
-} from "./lookup-rendering.js";
+import { LookupRenderer } from "./lookup-renderer.js";
+import { type BodyWriter, createBodyWriter } from "./lookup-rendering.js";
 import { lookupScope } from "./lookup-scope.js";
-import { takeInTurns } from "./lookup-steps.js";
 import { normaliseOwnCriteria } from "./own-authority.js";
 import { CachedLookups } from "./response-validity.js";
 import type {
   LookupContext,
   LookupObservation,
-  LookupRefusal,
   LookupResult,
   LookupSource,
   ReplicaPolicy,
@@ -50,20 +33,20 @@ export interface FeedResponder {
 
 /** Collaborators of `createLookupInterface`. */
 export interface LookupInterfaceDeps {
-  /** Whose changes observers are told of. */
+  /** Its changes notify observers. */
   readonly directory: Directory;
   readonly env: Environment;
-  /** Decides what a lookup is answered with. */
+  /** Finds the results of lookups. */
   readonly source: LookupSource;
   readonly mayReplicate: ReplicaPolicy;
   /** The setting that says who may replicate, as a refusal names it. */
   readonly replicasSetting?: string;
-  /** Answers Accept 51; absent: no feed here. */
+  /** Serves requests with Accept 51; absent: there is no feed. */
   readonly feed?: FeedResponder;
   readonly onLookup?: LookupObservation;
-  /** The source with what is registered here, where the directory has others as well. */
+  /** The source with the registrations of this node, if the directory has others as well. */
   readonly ownSource?: string;
-  /** Calls back when something besides the directory changes what lookups are answered with. */
+  /** Calls back when something besides the directory changes the results of lookups. */
   readonly onCoverageChange?: (listener: () => void) => void;
 }
 
@@ -79,7 +62,7 @@ export interface LookupInterfaceOptions {
   readonly linksetFormat?: number;
 }
 
-/** An endpoint or resource lookup (RFC 9176 section 6), observable, with `provenance` and `lt-age` (draft 5). */
+/** Creates an endpoint or resource lookup (RFC 9176 section 6), observable, with `provenance` and `lt-age` (draft 5). */
 export function createLookupInterface(deps: LookupInterfaceDeps, options: LookupInterfaceOptions): SiteResource {
   const resource = new LookupResource(deps, options);
   return { path: options.path, attributes: options.attributes, handle: (request) => resource.handle(request) };
@@ -95,20 +78,23 @@ class LookupResource {
   readonly #resourcePath: readonly string[];
   readonly #writer: BodyWriter;
   readonly #observers: LookupObservers;
-  readonly #lasting: CachedLookups;
-  readonly #turns: Turns;
-  /** Lookups that are answered in several turns. */
-  #waiting = 0;
+  readonly #cached: CachedLookups;
+  readonly #renderer: LookupRenderer;
 
   constructor(deps: LookupInterfaceDeps, { kind, resourcePath, linksetFormat }: LookupInterfaceOptions) {
     this.#deps = deps;
     this.#kind = kind;
     this.#resourcePath = resourcePath ?? ["reg"];
     this.#writer = createBodyWriter({ linksetFormat, seed: Math.floor(deps.env.random() * 2 ** 32) });
-    this.#observers = new LookupObservers({ directory: deps.directory, answer: (asked) => this.#answer(asked) });
-    this.#lasting = new CachedLookups({ directory: deps.directory, clock: deps.env.clock });
-    this.#turns = turnsOf(deps.env.clock);
-    deps.onCoverageChange?.(() => this.#lasting.forgetAll());
+    this.#observers = new LookupObservers({ directory: deps.directory, perform: (asked) => this.#perform(asked) });
+    this.#cached = new CachedLookups({ directory: deps.directory, clock: deps.env.clock });
+    this.#renderer = new LookupRenderer({
+      directory: deps.directory,
+      env: deps.env,
+      writer: this.#writer,
+      state: () => `${this.#observers.changes} ${this.#cached.age}`,
+    });
+    deps.onCoverageChange?.(() => this.#cached.forgetAll());
     const { ownSource } = deps;
     if (ownSource !== undefined) deps.directory.on("source", (change) => this.#onOwnChange(change, ownSource));
   }
@@ -119,19 +105,19 @@ class LookupResource {
     const startMs = this.#deps.env.clock.nowMs();
     const asked = this.#understand(request);
     if (!asked.ok) return this.#refuse(asked.response, startMs);
-    const began = { startMs, changes: this.#observers.changes, age: this.#lasting.age };
-    const outcome = this.#answer(asked.value);
+    const beginning = { startMs, changes: this.#observers.changes, age: this.#cached.age };
+    const outcome = this.#perform(asked.value);
     return outcome instanceof Promise
-      ? outcome.then((settled) => this.#respond(asked.value, settled, began))
-      : this.#respond(asked.value, outcome, began);
+      ? outcome.then((settled) => this.#respond(asked.value, settled, beginning))
+      : this.#respond(asked.value, outcome, beginning);
   }
 
-  /** What changes while it is superseded is seen only by lookups of what is registered here. */
+  /** A change of a superseded registration of this node concerns only lookups of what is registered here. */
   #onOwnChange({ source, kind, registration }: SourceChange, ownSource: string): void {
     if (source !== ownSource || kind === "renewed") return;
     const { ep, d, shownHref } = registration;
     if (this.#deps.directory.winner(ep, d)?.shownHref === shownHref) return;
-    this.#lasting.forgetAll();
+    this.#cached.forgetAll();
     this.#observers.wake((context) => context.scope === "here");
   }
 
@@ -154,7 +140,7 @@ class LookupResource {
   #understand(request: ServerRequest): Understood<AskedLookup> {
     const format = this.#writer.negotiate(request.accept);
     if (format === null) return { ok: false, response: errorResponse(CODE.NOT_ACCEPTABLE, this.#writer.offer) };
-    // Draft 5.2: ages are for those who need to know; for all others this is a criterion that nothing meets.
+    // Draft 5.2: ages are for peers that need to know; for all others this is a criterion that nothing meets.
     const showsAges = this.#kind === "ep" && request.query.includes(AGE_ITEM) && this.#deps.mayReplicate(request.peer);
     const items = showsAges ? request.query.filter((item) => item !== AGE_ITEM) : request.query;
     const context = this.#readQuery(request, items);
@@ -170,167 +156,25 @@ class LookupResource {
     return { ok: true, value: { kind, query, scope: lookupScope(request, criteria), items, request } };
   }
 
-  #answer(asked: AskedLookup): LookupOutcome | Promise<LookupOutcome> {
-    const answer = this.#deps.source(asked.context);
-    return answer instanceof Promise
-      ? answer.then((settled) => this.#render(asked, settled))
-      : this.#render(asked, answer);
+  #perform(asked: AskedLookup): LookupOutcome | Promise<LookupOutcome> {
+    const result = this.#deps.source(asked.context);
+    return result instanceof Promise
+      ? result.then((settled) => this.#renderer.render(asked, settled))
+      : this.#renderer.render(asked, result);
   }
 
-  #render(asked: AskedLookup, answer: LookupResult | LookupRefusal): LookupOutcome | Promise<LookupOutcome> {
-    if (!("links" in answer)) return { kind: "refusal", response: errorResponse(answer.code, answer.message) };
-    const text = asked.format === CONTENT_FORMAT.LINK_FORMAT && !asked.showsAges ? answer.text?.() : undefined;
-    if (text !== undefined && text !== null)
-      return this.#orRefusal(asked, () => this.#whole(asked, answer, this.#writer.encode(text, maxBytesOf(asked))));
-    const { steps } = answer;
-    if (steps !== undefined && this.#isLong(answer))
-      return this.#renderInTurns(asked, answer, steps()[Symbol.iterator]());
-    return this.#orRefusal(asked, () => {
-      if (this.#mayBeUnfinished(asked, answer)) return this.#begin(asked, answer, answer.links[Symbol.iterator]());
-      return this.#whole(asked, answer, this.#write(asked, answer.links));
-    });
-  }
-
-  /** Something may take long: a lookup may look at very much to find little. */
-  #isLong({ links }: LookupResult): boolean {
-    return this.#deps.directory.counts().total >= MIN_STEPPED || (Array.isArray(links) && links.length >= MIN_STEPPED);
-  }
-
-  #renderInTurns(
-    asked: AskedLookup,
-    answer: LookupResult,
-    steps: Iterator<Link | null>,
-  ): LookupOutcome | Promise<LookupOutcome> {
-    if (this.#waiting >= MAX_WAITING_LOOKUPS) return TOO_MANY;
-    const outcome = this.#orRefusal(asked, () =>
-      this.#mayBeUnfinished(asked, answer)
-        ? this.#begin(asked, answer, steps)
-        : this.#writeInTurns(asked, answer, steps),
-    );
-    if (!(outcome instanceof Promise)) return outcome;
-    this.#waiting++;
-    return outcome.finally(() => {
-      this.#waiting--;
-    });
-  }
-
-  #writeInTurns(
-    asked: AskedLookup,
-    answer: LookupResult,
-    steps: Iterator<Link | null>,
-  ): LookupOutcome | Promise<LookupOutcome> {
-    const { showsAges, format } = asked;
-    const { directory, env } = this.#deps;
-    const body = this.#writer.start(format, maxBytesOf(asked));
-    const nowMs = env.clock.nowMs();
-    let written: WrittenBody | undefined;
-    function* all(): Generator<Link | null> {
-      for (let next = steps.next(); next.done !== true; next = steps.next()) yield next.value;
-      written = yield* body.finish();
-    }
-    const rest = takeInTurns(this.#turns, ownerOf(asked), all(), (link) => {
-      body.add(showsAges ? withLifetimeAge(link, directory, nowMs) : link);
-      return true;
-    });
-    const whole = (): LookupOutcome => this.#whole(asked, answer, written as WrittenBody);
-    return rest === undefined ? whole() : rest.then(whole);
-  }
-
-  #write(asked: AskedLookup, links: Iterable<Link>): WrittenBody {
-    const { directory, env } = this.#deps;
-    const shown = asked.showsAges ? withLifetimeAges(links, directory, env.clock.nowMs()) : links;
-    return this.#writer.write(shown, asked.format, maxBytesOf(asked));
-  }
-
-  /** The answer with all of its body. */
-  #whole(asked: AskedLookup, answer: LookupResult, { payload, etag, skipped }: WrittenBody): LookupOutcome {
-    const { context, format, showsAges } = asked;
-    if (skipped > 0) this.#deps.env.logger.debug("links left out of an answer", { skipped, kind: this.#kind });
-    const maxAgeS = showsAges ? Math.min(answer.maxAgeS ?? MAX_AGE_WITH_AGES_S, MAX_AGE_WITH_AGES_S) : answer.maxAgeS;
-    // Content-Format on empty answers too: some clients need it to tell them from errors (design section 6).
-    const response = {
-      code: CODE.CONTENT,
-      contentFormat: format,
-      etag,
-      payload,
-      ...(maxAgeS === undefined ? {} : { maxAgeS }),
-    };
-    const isCacheable = answer.isCacheable === true && !showsAges && context.request.peer.zone === undefined;
-    return { kind: "answer", origin: answer.origin ?? "local", etag, response, isCacheable };
-  }
-
-  #orRefusal(
-    asked: AskedLookup,
-    render: () => LookupOutcome | Promise<LookupOutcome>,
-  ): LookupOutcome | Promise<LookupOutcome> {
-    try {
-      const outcome = render();
-      return outcome instanceof Promise ? outcome.catch((error: unknown) => tooLarge(asked, error)) : outcome;
-    } catch (error) {
-      return tooLarge(asked, error);
-    }
-  }
-
-  /** An observer is told whether the body has changed, and for that it has to be there. */
-  #mayBeUnfinished({ context: { request }, format, showsAges }: AskedLookup, { isCacheable }: LookupResult): boolean {
-    const { directory, env } = this.#deps;
-    if (request.sourceProof === "none" || isCacheable !== true || showsAges) return false;
-    const isAnythingDue = env.clock.nowMs() >= (directory.nextExpiryMs() ?? Number.POSITIVE_INFINITY);
-    return request.observe === undefined && format === CONTENT_FORMAT.LINK_FORMAT && !isAnythingDue;
-  }
-
-  /** Answer while it is written. A long one has the tag of the state that it is written from, not of its bytes. */
-  #begin(
-    asked: AskedLookup,
-    answer: LookupResult,
-    links: Iterator<Link | null>,
-  ): LookupOutcome | Promise<LookupOutcome> {
-    const { changes } = this.#observers;
-    const run = (work: Iterator<null>) => takeInTurns(this.#turns, ownerOf(asked), work, () => true);
-    const begun = this.#writer.begin(links, { headBytes: HEAD_BYTES, maxBytes: MAX_BODY_BYTES, run });
-    return begun instanceof Promise
-      ? begun.then((settled) => this.#begun(asked, answer, settled, changes))
-      : this.#begun(asked, answer, begun, changes);
-  }
-
-  #begun(
-    { context }: AskedLookup,
-    { maxAgeS }: LookupResult,
-    begun: WrittenBody | BegunBody,
-    changes: number,
-  ): LookupOutcome {
-    const isUnfinished = "rest" in begun;
-    const etag = isUnfinished ? this.#stateTag(context, changes) : begun.etag;
-    const response = {
-      code: CODE.CONTENT,
-      contentFormat: CONTENT_FORMAT.LINK_FORMAT,
-      etag,
-      payload: begun.payload,
-      ...(isUnfinished ? { rest: begun.rest } : {}),
-      ...(maxAgeS === undefined ? {} : { maxAgeS }),
-    };
-    const isCacheable = !isUnfinished && context.request.peer.zone === undefined;
-    return { kind: "answer", origin: "local", etag, response, isCacheable };
-  }
-
-  #stateTag({ items, request, scope }: LookupContext, changes: number): Uint8Array {
-    const state = [changes, this.#lasting.age, this.#kind, request.peer.zone ?? null, scope, items];
-    return this.#writer.tagOf(JSON.stringify(state));
-  }
-
-  #respond(asked: AskedLookup, outcome: LookupOutcome, began: LookupBeginning): ServerResponse {
-    const { startMs, changes, age } = began;
+  #respond(asked: AskedLookup, outcome: LookupOutcome, beginning: LookupBeginning): ServerResponse {
+    const { startMs, changes, age } = beginning;
     if (outcome.kind === "refusal") return this.#refuse(outcome.response, startMs);
     const { request } = asked.context;
     const { etag, origin } = outcome;
     this.#count(origin, startMs);
     let response = outcome.response;
     if (request.etags.some((held) => isSameTag(held, etag))) response = validated(response);
-    // Changes are seen in the directory; an answer that was asked of others cannot be observed here.
-    // A partial answer changes with what this node knows; one that others gave does not tell when it changes.
-    // What changed while it was written will not end it.
-    const isPresent = changes === this.#observers.changes && age === this.#lasting.age;
+    // A response is cached only if the directory has not changed while it was written, for no later change would invalidate it.
+    const isPresent = changes === this.#observers.changes && age === this.#cached.age;
     if (outcome.isCacheable && isPresent && request.observe === undefined) return this.#withLife(asked, response);
+    // Changes of the directory are noticed here. A result of another RD may change unnoticed, so it cannot be observed.
     if (request.observe !== 0 || (origin !== "local" && origin !== "partial")) return response;
     return { ...response, observation: this.#observers.observe(asked, etag, changes) };
   }
@@ -338,7 +182,7 @@ class LookupResource {
   #withLife({ context }: AskedLookup, response: ServerResponse): ServerResponse {
     const { criteria } = context.query;
     const onGiven = (): void => this.#deps.onLookup?.(this.#kind, "local", 0);
-    return { ...response, trackValidity: () => this.#lasting.begin(criteria, onGiven) };
+    return { ...response, trackValidity: () => this.#cached.begin(criteria, onGiven) };
   }
 
   #refuse(response: ServerResponse, startMs: number): ServerResponse {
@@ -358,35 +202,7 @@ interface LookupBeginning {
   readonly age: number;
 }
 
-const TOO_MANY: LookupOutcome = {
-  kind: "refusal",
-  response: {
-    ...errorResponse(CODE.UNAVAILABLE, "too many long lookups at once: narrow the query"),
-    maxAgeS: RETRY_AFTER_S,
-  },
-};
-
-/** What is said instead of an answer that is too large. Rethrows everything else. */
-function tooLarge({ context }: AskedLookup, error: unknown): LookupOutcome {
-  if (!(error instanceof BodyTooLarge)) throw error;
-  if (context.request.sourceProof === "none")
-    return { kind: "refusal", response: { code: CODE.UNAUTHORIZED, issuesEcho: true } };
-  return {
-    kind: "refusal",
-    response: errorResponse(CODE.UNAVAILABLE, "too much for one answer: narrow the query, or use page and count"),
-  };
-}
-
-function maxBytesOf({ context }: AskedLookup): number {
-  return context.request.sourceProof === "none" ? MAX_UNPROVEN_BODY_BYTES : MAX_BODY_BYTES;
-}
-
-/** Whose work a lookup is. */
-function ownerOf({ context }: AskedLookup): string {
-  return addressHolder(context.request.peer);
-}
-
-/** 2.03: what the client holds is what it would get (RFC 7252 section 5.9.1.3). */
+/** 2.03 (Valid): the client has the current response (RFC 7252 section 5.9.1.3). */
 function validated({ etag, maxAgeS }: ServerResponse): ServerResponse {
   return { code: CODE.VALID, ...(etag === undefined ? {} : { etag }), ...(maxAgeS === undefined ? {} : { maxAgeS }) };
 }

@@ -32,14 +32,14 @@ export type PerformLookup = (asked: AskedLookup) => LookupOutcome | Promise<Look
  * notify when the body differs from the one sent last. Renewals alone concern nobody. Listens as long as the directory lives.
  */
 export class LookupObservers {
-  readonly #answer: PerformLookup;
+  readonly #perform: PerformLookup;
   readonly #index = new ObserverIndex<ObserverGroup>();
   readonly #groups = new Map<string, ObserverGroup>();
   /** Changes of the directory so far: tells whether an answer may be out of date. */
   #changes = 0;
 
-  constructor(deps: { readonly directory: Directory; readonly answer: PerformLookup }) {
-    this.#answer = deps.answer;
+  constructor(deps: { readonly directory: Directory; readonly perform: PerformLookup }) {
+    this.#perform = deps.perform;
     deps.directory.on("visible", (change) => this.#onChange(change));
   }
 
@@ -85,7 +85,7 @@ export class LookupObservers {
     const key = groupKey(asked);
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const group = new ObserverGroup(key, asked, this.#answer);
+    const group = new ObserverGroup(key, asked, this.#perform);
     this.#groups.set(key, group);
     this.#index.add(group);
     return group;
@@ -117,21 +117,21 @@ class ObserverGroup {
   readonly context: LookupContext;
   readonly members = new Set<ObservingClient>();
   readonly #asked: AskedLookup;
-  readonly #answer: PerformLookup;
+  readonly #perform: PerformLookup;
   #last: { readonly at: number; readonly outcome: LookupOutcome | Promise<LookupOutcome> } | null = null;
 
-  constructor(key: string, asked: AskedLookup, answer: PerformLookup) {
+  constructor(key: string, asked: AskedLookup, perform: PerformLookup) {
     this.key = key;
     this.context = asked.context;
     this.criteria = asked.context.query.criteria;
     this.#asked = asked;
-    this.#answer = answer;
+    this.#perform = perform;
   }
 
   /** The answer after the change with number `at`. Ages grow by themselves, so such answers are made each time. */
   answer(at: number): LookupOutcome | Promise<LookupOutcome> {
     if (this.#last?.at === at) return this.#last.outcome;
-    const outcome = this.#answer(this.#asked);
+    const outcome = this.#perform(this.#asked);
     this.#last = this.members.size > 1 && !this.#asked.showsAges ? { at, outcome } : null;
     return outcome;
   }

@@ -20,8 +20,8 @@ export interface BodyWriter {
   /** @throws {BodyTooLarge} when it would take more than `maxBytes`, in time that is linear in those. */
   write(links: Iterable<Link>, format: number, maxBytes: number): WrittenBody;
   /**
-   * The same in link format, but only as far as `headBytes`: what is longer goes on from there as it is asked for, and then `links`
-   * are looked at only then. Null stands for a place where others may have their turn.
+   * The same in link format, but only up to `headBytes`: a longer body is continued on demand, and `links` are read only then. Null
+   * stands for a pause.
    */
   begin(
     links: Iterator<Link | null>,
@@ -29,7 +29,7 @@ export interface BodyWriter {
   ): WrittenBody | BegunBody | Promise<WrittenBody | BegunBody>;
   /** The same as `write`, link by link. */
   start(format: number, maxBytes: number): GrowingBody;
-  /** An entity tag of this writer for whatever a text describes. */
+  /** An entity tag of this writer for what a text describes. */
   tagOf(text: string): Uint8Array;
 }
 
@@ -51,10 +51,15 @@ export interface BegunBodyOptions {
 /** The beginning of a body. */
 export interface BegunBody {
   readonly payload: Uint8Array;
-  readonly rest: UnfinishedBody;
+  readonly rest: UnfinishedBody & { readonly writtenBytes: number };
 }
 
-/** An answer beyond what was allowed. */
+/** Whether a body is not complete. */
+export function isBegun(body: WrittenBody | BegunBody): body is BegunBody {
+  return "rest" in body;
+}
+
+/** A body beyond the limit. */
 export class BodyTooLarge extends Error {
   override readonly name = "BodyTooLarge";
 }
@@ -101,7 +106,7 @@ export function createBodyWriter(options: {
 
 /** Text is encoded and kept in pieces of so many characters. */
 const PIECE_LENGTH = 16_384;
-/** Links that are written between two places where others may have their turn. */
+/** Links that are written between two pauses. */
 const LINKS_PER_STEP = 32;
 
 /** A document that is written as it is read. */
@@ -120,6 +125,10 @@ class LinkFormatBody implements UnfinishedBody {
   constructor(links: Iterator<Link | null>, options: BegunBodyOptions) {
     this.#links = links;
     this.#options = options;
+  }
+
+  get writtenBytes(): number {
+    return this.#bytes.length;
   }
 
   /** @throws {BodyTooLarge} */

@@ -48,6 +48,24 @@ describe("a long answer", () => {
     expect(whole.startsWith(head)).toBe(true);
   });
 
+  test("is written once for all who ask for the same, until the directory changes", () => {
+    const { ask, looked, register } = setUp();
+    const first = ask("GET", "/rd-lookup/res");
+    textOf(first);
+    const written = looked();
+    const second = ask("GET", "/rd-lookup/res");
+    expect(textOf(second)).toBe(textOf(first));
+    expect(second.etag).toEqual(first.etag);
+    expect(looked()).toBe(written);
+    // Another lookup has a body of its own.
+    expect(textOf(ask("GET", "/rd-lookup/res?rt=light"))).not.toBe(textOf(first));
+    register("ep=another&base=coap://another.example", "</new>");
+    const third = ask("GET", "/rd-lookup/res");
+    expect(third.etag).not.toEqual(first.etag);
+    expect(textOf(third)).toContain("coap://another.example/new");
+    expect(textOf(first)).not.toContain("coap://another.example/new");
+  });
+
   test("is of one piece while the directory changes: every registration that stays is in it, once", async () => {
     const { ask, register } = setUp();
     const answer = ask("GET", "/rd-lookup/res");

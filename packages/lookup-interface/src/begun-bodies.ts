@@ -1,0 +1,35 @@
+import type { BegunBody } from "./lookup-rendering.js";
+
+/** Bodies that are shared at once. */
+const MAX_BODIES = 8;
+/** Bytes of them that are kept for requests to come. */
+const MAX_BYTES = 16_777_216;
+
+/**
+ * Long bodies that were begun for one request and serve others for the same lookup, until the directory changes: clients that poll
+ * something broad cost no more than one of them.
+ */
+export class BegunBodies {
+  readonly #bodies = new Map<string, BegunBody>();
+  #state = "";
+
+  /** Returns the body for a lookup in this state of the directory. */
+  get(lookup: string, state: string): BegunBody | undefined {
+    if (state !== this.#state) return undefined;
+    return this.#bodies.get(lookup);
+  }
+
+  /** Keeps a body. Those of an earlier state are dropped, and the oldest ones where there are too many or they are too long. */
+  keep(lookup: string, state: string, body: BegunBody): void {
+    if (state !== this.#state) this.#bodies.clear();
+    this.#state = state;
+    this.#bodies.set(lookup, body);
+    let bytes = 0;
+    for (const { rest } of this.#bodies.values()) bytes += rest.writtenBytes;
+    for (const [oldest, { rest }] of this.#bodies) {
+      if (this.#bodies.size <= MAX_BODIES && bytes <= MAX_BYTES) return;
+      this.#bodies.delete(oldest);
+      bytes -= rest.writtenBytes;
+    }
+  }
+}

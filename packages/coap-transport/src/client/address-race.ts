@@ -1,13 +1,13 @@
 import type { Clock, Timer } from "@tributary/runtime";
 
-/** The next address is tried so long after one that does not answer (RFC 8305 section 5), ms. */
+/** Time from one address to the next when there is no response (RFC 8305 section 5), ms. */
 const ATTEMPT_DELAY_MS = 250;
-/** After the last address was begun with, answers are waited for so long, ms: one retransmission of CoAP. */
+/** Time to wait for responses after the last address was tried, ms: one retransmission of CoAP. */
 const LAST_CHANCE_MS = 4000;
 
 /**
- * The first of `addresses` that answers. Each is begun with a quarter of a second after the one before it, or at once when
- * that one fails. When all are silent, the first that did not fail; rejects, with the reason of the first, when all failed.
+ * Returns the first of `addresses` that responds. Each is tried 250 ms after the one before it, or at once when that one fails. When
+ * none responds, it is the first that did not fail; when all failed, the promise is rejected with the error of the first.
  */
 export async function raceAddresses(
   clock: Clock,

@@ -41,7 +41,7 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
     { name: "with ETags and a size", etag: 1, hasSize: true, roundTrips: 9, extra: 0 },
     { name: "with ETags alone", etag: 1, hasSize: false, roundTrips: 20, extra: 7 },
     { name: "without ETags", etag: null, hasSize: true, roundTrips: 50, extra: 0 },
-  ])("a body of 50 blocks, several at once where they can be told from others: $name", async (each) => {
+  ])("a body of 50 blocks, several at once where they can be shown from others: $name", async (each) => {
     const body = pattern(50 * 1024);
     const served = serveEndpoint();
     served.network.setConditions({ delayMs: 25 });
@@ -89,7 +89,7 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
     expect(requested).toHaveLength(31);
   });
 
-  test("LKP-32 a body that changes on the way is fetched anew", async () => {
+  test("LKP-32 a body that changes on the way is fetched again", async () => {
     const [before, after] = [pattern(300, 1), pattern(300, 2)];
     const { response } = await exchange((request, turn) =>
       turn < 2 ? blockOf(before, numOf(request), 2, 1) : blockOf(after, numOf(request), 2, 2),
@@ -157,7 +157,7 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
         first: (num) => saying(blockOf(body, num, 2, null), OPTION.SIZE2, 300),
         changed: (num) => saying(blockOf(other, num, 2, null), OPTION.SIZE2, 301),
       },
-    ])("$name: fetched anew", async ({ first, changed }) => {
+    ])("$name: fetched again", async ({ first, changed }) => {
       const { response } = await exchange((request, turn) => (turn < 3 ? first : changed)(numOf(request)));
       expect(response?.payload).toEqual(other);
     });

@@ -34,7 +34,7 @@ export interface DownloadLimits {
   readonly maxParallelBlocks?: number | undefined;
 }
 
-/** A body of one piece: each block followed the one before, and no two said that they belong to different ones. */
+/** A complete body, none of whose blocks belongs to another representation. */
 export interface CompleteBody {
   /** The response with the first block. */
   readonly head: Message;
@@ -131,7 +131,7 @@ class BlocksAhead {
     return block;
   }
 
-  /** Later blocks can be told from those of another body only by an ETag. */
+  /** Only with an ETag can later blocks be distinguished from those of another body. */
   #countAt(offset: number, szx: number, { isVouchedFor, size }: Representation): number {
     if (!isVouchedFor || szx > MAX_SZX) return 1;
     const left = size === undefined ? offset / 4 : size - offset;

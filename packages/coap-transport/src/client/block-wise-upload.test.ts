@@ -89,7 +89,7 @@ describe("RFC 7959 section 2.5: requests in blocks", () => {
     expect(response?.payload).toEqual(body);
   });
 
-  test("COA-05 uploads to one resource at the same time are told apart by Request-Tag", async () => {
+  test("COA-05 uploads to one resource at the same time are distinguished by Request-Tag", async () => {
     const world = createVirtualWorld();
     const bodies: Uint8Array[] = [];
     createCoapEndpoint(

@@ -21,14 +21,13 @@ export interface UploadLimits {
   readonly capacity?: StreamCapacity | undefined;
 }
 
-/** What to do after one pass over the blocks. */
+/** The result of one pass over the blocks. */
 type UploadOutcome = { kind: "response"; response: Message } | { kind: "smaller"; szx: number; response: Message };
 
 /**
- * Send a request, in blocks when its payload is larger than one (RFC 7959 section 2.5), and return the response to the
- * whole. A server that finds the blocks too large is sent smaller ones (section 2.9.3); when it lost some, the upload
- * starts again, once.
- * @throws {TransportError} TOO_LARGE, and what `ask` throws.
+ * Sends a request, in blocks if its payload is larger than one (RFC 7959 section 2.5), and returns the response to the whole. When the
+ * server wants smaller blocks, they are used (section 2.9.3); when it has lost some, the upload starts again, once.
+ * @throws {TransportError} TOO_LARGE, and the errors of `ask`.
  */
 export async function uploadBody(ask: Ask, request: UploadRequest, options: UploadLimits): Promise<Message> {
   let { capacity } = options;
@@ -38,7 +37,7 @@ export async function uploadBody(ask: Ask, request: UploadRequest, options: Uplo
     const outcome = await sendOnce(ask, request, szx, capacity);
     if (outcome.kind === "smaller") {
       szx = outcome.szx;
-      capacity = undefined; // from now on in blocks of that size, whatever would fit
+      capacity = undefined; // from now on in blocks of that size
     } else if (outcome.response.code === CODE.REQUEST_ENTITY_INCOMPLETE && mayRestart) {
       mayRestart = false;
     } else {
@@ -47,7 +46,7 @@ export async function uploadBody(ask: Ask, request: UploadRequest, options: Uplo
   }
 }
 
-/** Does a body go out in blocks? */
+/** Whether a body of this size is sent in blocks. */
 export function needsBlocks(bodyBytes: number, { szx, capacity }: UploadLimits): boolean {
   return bodyBytes > (capacity?.wholeBytes ?? blockSize(szx));
 }
@@ -73,7 +72,7 @@ async function sendOnce(
     if (response.code === CODE.REQUEST_ENTITY_TOO_LARGE && hint !== undefined && hint.szx < szx && offset === 0) {
       return { kind: "smaller", szx: hint.szx, response };
     }
-    // A success without Block1 before the last block: the server took what it got as the whole.
+    // A success without Block1 before the last block: the server took this block for the whole body.
     if (!more || isErrorCode(response.code) || (hint === undefined && response.code !== CODE.CONTINUE)) {
       return { kind: "response", response };
     }

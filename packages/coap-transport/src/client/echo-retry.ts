@@ -4,8 +4,8 @@ import { withEcho } from "./request-options.js";
 import { echoOf } from "./response.js";
 
 /**
- * `ask` that gives back the Echo value of a 4.01 (RFC 9175 section 2.3): the message is sent once more with it, and
- * every further message of the operation carries it too.
+ * Wraps `ask` so that a message is sent once more with the Echo value of a 4.01 (RFC 9175 section 2.3). All further messages of the
+ * operation carry that value.
  */
 export function askWithEcho(ask: Ask): Ask {
   let known: Uint8Array | null = null;

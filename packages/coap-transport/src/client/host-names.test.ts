@@ -93,7 +93,7 @@ describe("every address is tried, in the resolver's order", () => {
     expect(probed.map(({ atMs }) => atMs)).toEqual([0, 0]);
   });
 
-  test("where all refuse, the reason of the first is told, and another try is another try", async () => {
+  test("where all refuse, the reason of the first is reported, and another try is another try", async () => {
     const { addressOf, refusing } = open([FIRST, SECOND]);
     refusing.add(FIRST).add(SECOND);
     expect(await addressOf()).toBe("ECONNREFUSED");
@@ -172,7 +172,7 @@ describe("a name that moves", () => {
     return { ...opened, moves };
   }
 
-  test("is noticed, and told once to whoever talks to the old address", async () => {
+  test("is noticed, and reported once to those that use the old address", async () => {
     const { resolver, clock, moves, addressOf } = await followed();
     resolver.listed = [SECOND];
     await clock.advance(MOVED_MS);

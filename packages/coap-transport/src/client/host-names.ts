@@ -1,11 +1,11 @@
-import type { Clock, Logger, Random, Timer } from "@tributary/runtime";
+import { type Clock, jittered, type Logger, type Random, type Timer } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
 import { raceAddresses } from "./address-race.js";
 
-/** The addresses of a name, the one to be tried first in front (RFC 6724 section 6). */
+/** Resolves a name to its addresses, in the order in which to try them (RFC 6724 section 6). */
 export type ResolveName = (host: string) => Promise<readonly string[]>;
 
-/** What of a URI decides about the address: servers may listen on different addresses by different transports. */
+/** The parts of a URI that the address depends on: servers may listen on different addresses by different transports. */
 export interface NamedTarget {
   readonly scheme: string;
   readonly host: string;
@@ -17,11 +17,11 @@ export interface HostNamesDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly resolve: ResolveName;
-  /** Resolves when something answers at `address`; rejects when nothing does. Ends soon after `signal`. */
+  /** Resolves when there is a response from `address`; rejects when there is none. Ends soon after `signal`. */
   readonly probe: (target: NamedTarget, address: string, signal: AbortSignal) => Promise<void>;
 }
 
-/** Told when a name is at another address than the one that a conversation was begun with. */
+/** Called when a name has moved to another address during a conversation. */
 export type MovedListener = (error: TransportError) => void;
 
 interface Entry {
@@ -46,17 +46,17 @@ interface Entry {
   timer: Timer | null;
 }
 
-/** How often a name in use is resolved again, ms at most; half of that at least. Its TTL is not known here. */
+/** Longest time until a name in use is resolved again, ms; at least half of it. The TTL is not known here. */
 const LOOK_AGAIN_MS = 20_000;
-/** So soon a list that lacks the address in use is confirmed, ms at most. */
+/** Longest time until a list without the address in use is confirmed, ms. */
 const CONFIRM_MS = 3000;
 /** Lists in a row without the address in use that make a move. */
 const ABSENCES_UNTIL_MOVED = 3;
-/** A name that was not used for so long is forgotten, ms. */
+/** Time after which an unused name is removed, ms. */
 const UNUSED_MS = 300_000;
-/** An address is remembered as one of a name for so long, ms. */
+/** Time for which an address counts as one of a name after it was listed last, ms. */
 const MEMORY_MS = 3_600_000;
-/** An address where nothing listened is tried behind the others for so long, ms. */
+/** Time for which an address where nothing listened is tried last, ms. */
 const FAILURE_MS = 60_000;
 /** Addresses of one name that are tried. */
 const MAX_ADDRESSES = 16;
@@ -88,7 +88,7 @@ export class HostNames {
     return entry.current ?? (await this.#choose(entry));
   }
 
-  /** A conversation with `address` failed: the next one looks for one that works. `isRefused`: nothing listens there. */
+  /** A request to `address` failed: the next one looks for an address that works. `isRefused`: nothing listens there. */
   failed(target: NamedTarget, address: string, isRefused: boolean): void {
     const entry = this.#entries.get(keyOf(target));
     if (entry === undefined) return;
@@ -96,7 +96,7 @@ export class HostNames {
     if (entry.current === address) entry.current = null;
   }
 
-  /** Call `listener`, once, when the name is no longer at `address`; the result takes that back. */
+  /** Calls `listener` once when the name is no longer at `address`. Returns the unsubscribe function. */
   watch(target: NamedTarget, address: string, listener: MovedListener): () => void {
     const { watchers } = this.#entryOf(target);
     const watcher = { address, listener };
@@ -144,7 +144,7 @@ export class HostNames {
     }
   }
 
-  /** One choice at a time: whoever asks meanwhile gets the same. */
+  /** Chooses once at a time: concurrent calls get the same result. */
   #choose(entry: Entry): Promise<string> {
     entry.choosing ??= this.#resolveAndRace(entry).finally(() => {
       entry.choosing = null;
@@ -201,7 +201,7 @@ export class HostNames {
       for (const [address, atMs] of memory) if (nowMs - atMs > MEMORY_MS) memory.delete(address);
     for (const address of listed) {
       entry.seenAtMs.set(address, nowMs);
-      // It was gone and is back: not a move, but a resolver that gives some of its addresses each time.
+      // An address that is back: the resolver returns a part of its addresses each time.
       if (entry.leftAtMs.has(address) && address !== entry.current) entry.rotatesUntilMs = nowMs + MEMORY_MS;
     }
     entry.listed = listed;
@@ -212,7 +212,7 @@ export class HostNames {
     if (this.#isClosed) return;
     const { clock, random } = this.#deps;
     const atMostMs = entry.absences > 0 ? CONFIRM_MS : LOOK_AGAIN_MS;
-    entry.timer = clock.setTimer(atMostMs * (0.5 + random() / 2), () => void this.#look(entry));
+    entry.timer = clock.setTimer(jittered(random, atMostMs, 0.5, 1), () => void this.#look(entry));
   }
 
   /** Never rejects. */
@@ -225,7 +225,7 @@ export class HostNames {
     try {
       if (entry.current !== null) await this.#lookForMove(entry, entry.current);
     } catch (error) {
-      // A resolver that does not answer says nothing of where the name is.
+      // Without a response of the resolver nothing is known about the name.
       this.#deps.logger.debug("a name cannot be resolved again", { host: entry.target.host, error });
     }
     if (this.#entries.get(key) === entry) this.#lookLater(entry);
@@ -236,7 +236,7 @@ export class HostNames {
     const isThere = listed.includes(current) || (this.#rotates(entry) && entry.seenAtMs.has(current));
     entry.absences = isThere || listed.length === 0 ? 0 : entry.absences + 1;
     if (entry.absences < ABSENCES_UNTIL_MOVED || entry.current !== current || entry.choosing !== null) return;
-    // Nothing is given up for an address where nobody is.
+    // A working address is not given up for one where nothing responds.
     const next = await this.#race(entry, listed);
     if (entry.current !== current) return;
     entry.leftAtMs.set(current, this.#deps.clock.nowMs());

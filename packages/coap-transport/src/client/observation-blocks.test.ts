@@ -110,7 +110,7 @@ describe("RFC 7959 section 2.6: notifications larger than a block", () => {
     expect([texts(), ends]).toEqual([["1", "small"], []]);
   });
 
-  test("COA-06 LKP-32 another ETag on the way: fetched anew from the start", async () => {
+  test("COA-06 LKP-32 another ETag on the way: fetched again from the start", async () => {
     const { clock, server, accept, notify, reply, seen } = await observing();
     await accept(1, "1");
     const after = pattern(200, 2);
@@ -167,12 +167,12 @@ test("OBS-05 OBS-06 COA-06 over a bad network an observer sees only whole states
           ...stateOf(),
           observation: {
             attach(observer) {
-              let told = -1;
+              let shown = -1;
               wake = () => observer.wake();
               return {
                 next() {
-                  if (told === version) return null;
-                  told = version;
+                  if (shown === version) return null;
+                  shown = version;
                   return stateOf();
                 },
               };

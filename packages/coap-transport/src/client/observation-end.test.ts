@@ -68,7 +68,7 @@ describe("the end of an observation", () => {
     expect(texts()).toEqual(["1"]);
   });
 
-  test("a URI that cannot be asked: BAD_URI, told after observe returned", async () => {
+  test("a URI that cannot be asked: BAD_URI, reported after observe returned", async () => {
     const { clock, endpoint } = serveEndpoint();
     const ends: unknown[] = [];
     endpoint.observe({ method: 1, uri: "http://x/" }, { onNotification: () => {}, onEnd: (end) => ends.push(end) });

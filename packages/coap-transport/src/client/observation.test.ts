@@ -118,7 +118,7 @@ describe("RFC 7641 section 3: registering and being notified", () => {
     expect(texts()).toEqual(["ok"]);
   });
 
-  test("a listener that throws is noted in the log and goes on being told", async () => {
+  test("a listener that throws is noted in the log and receives further notifications", async () => {
     const errors: string[] = [];
     const world = createVirtualWorld({ logger: { ...silentLogger, error: (message) => errors.push(message) } });
     const { clock, endpoint, peer } = serveEndpoint({}, world);

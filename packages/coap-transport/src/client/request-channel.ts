@@ -15,7 +15,7 @@ export interface ResponseListener {
   onClosed(error: TransportError): void;
 }
 
-/** The way to one peer, whatever the transport. */
+/** A channel for requests to one peer, over any transport. */
 export interface RequestChannel {
   readonly peer: Peer;
   /** Messages arrive in the order in which they were sent (RFC 8323 appendix A). Default false. */

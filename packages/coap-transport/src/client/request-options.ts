@@ -5,8 +5,8 @@ import { stringOption, uintOption } from "../message/option-values.js";
 import type { ClientRequest, CoapOption } from "../types.js";
 
 /**
- * The options that say what is asked (RFC 7252 section 6.4), in ascending order. ETag, Observe and Block options, which
- * differ between the messages of one request, are not among them.
+ * Returns the options of a request (RFC 7252 section 6.4), in ascending order, without ETag, Observe and Block options, which differ
+ * between its messages.
  */
 export function requestOptions(uri: ParsedCoapUri, request: ClientRequest): CoapOption[] {
   const options: CoapOption[] = [];
@@ -23,17 +23,17 @@ export function requestOptions(uri: ParsedCoapUri, request: ClientRequest): Coap
   return sortOptions(options);
 }
 
-/** `options` with more among them, in order. */
+/** Returns `options` with `more` added, in order. */
 export function withOptions(options: readonly CoapOption[], more: readonly CoapOption[]): CoapOption[] {
   return sortOptions([...options, ...more]);
 }
 
-/** ETags of what the client holds, for 2.03 Valid (RFC 7252 section 5.10.6.2). */
+/** Returns the options for the ETags of cached states (RFC 7252 section 5.10.6.2). */
 export function etagOptions(etags: readonly Uint8Array[] | undefined): CoapOption[] {
   return (etags ?? []).map((value) => ({ number: OPTION.ETAG, value }));
 }
 
-/** `options` with `echo` in place of any other Echo (RFC 9175 section 2.3). */
+/** Returns `options` with this Echo value instead of any other (RFC 9175 section 2.3). */
 export function withEcho(options: readonly CoapOption[], echo: Uint8Array): CoapOption[] {
   const others = options.filter((option) => option.number !== OPTION.ECHO);
   return withOptions(others, [{ number: OPTION.ECHO, value: echo }]);

@@ -3,13 +3,13 @@ import { uintOption } from "../message/option-values.js";
 import type { CoapOption } from "../types.js";
 
 /**
- * Tells concurrent uploads to one resource apart (RFC 9175 section 3.3). The first of them needs no tag, so that servers
- * which know nothing of tags see none in the ordinary case.
+ * Distinguishes concurrent uploads to one resource (RFC 9175 section 3.3). The first has no tag, so that servers without Request-Tag
+ * see none in the usual case.
  */
 export class RequestTags {
   readonly #taken = new Map<string, Set<number>>();
 
-  /** The tag for one more upload under `key`; to be given back by `release`. */
+  /** Takes a tag for one more upload under `key`, until `release`. */
   take(key: string): { options: CoapOption[]; release(): void } {
     const taken = this.#taken.get(key) ?? new Set();
     this.#taken.set(key, taken);

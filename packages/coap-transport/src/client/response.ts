@@ -10,7 +10,7 @@ import {
 } from "../message/option-values.js";
 import type { ClientResponse, CoapOption, Peer } from "../types.js";
 
-/** Critical options that mean something in a response; all others refuse it (RFC 7252 section 5.4.1). */
+/** Critical options that are understood in responses (RFC 7252 section 5.4.1). */
 const CRITICAL_IN_RESPONSES: readonly number[] = [OPTION.BLOCK1, OPTION.BLOCK2];
 
 /**
@@ -53,7 +53,7 @@ export function echoOf(message: Message): Uint8Array | undefined {
   return opaqueValue(message.options, OPTION.ECHO, 40);
 }
 
-/** A complete response as callers see it: options of its first message, the whole body. */
+/** Returns a complete response: the options of its first message with the whole body. */
 export function toClientResponse(
   head: Message,
   body: { payload: Uint8Array; wireBytes: number; observe?: number | undefined },
@@ -79,7 +79,7 @@ export function toClientResponse(
   };
 }
 
-/** Values of a repeated option as text; none when one of them is not UTF-8, since the rest would name something else. */
+/** Returns the values of a repeated option as text; none when one is not UTF-8, as the rest would name something else. */
 function texts(options: readonly CoapOption[], number: number): string[] {
   const found: string[] = [];
   for (const option of options) {

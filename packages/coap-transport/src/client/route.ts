@@ -3,12 +3,12 @@ import type { ParsedCoapUri } from "../message/coap-uri.js";
 import type { HostNames } from "./host-names.js";
 import type { RequestChannel } from "./request-channel.js";
 
-/** The way to the host that a URI names. */
+/** A channel to the host that a URI names. */
 export interface Route {
   readonly channel: RequestChannel;
-  /** Of a name only: nothing came by this way, so that the next request looks for another address. */
+  /** For names only: reports a failed request, so that the next one looks for another address. */
   readonly failed?: (error: unknown) => void;
-  /** Of a name only: call `listener`, once, when the name has moved to another address; the result takes that back. */
+  /** For names only: calls `listener` once when the name has moved to another address. Returns the unsubscribe function. */
   readonly onMoved?: (listener: (error: TransportError) => void) => () => void;
 }
 
@@ -31,8 +31,8 @@ export function withProtection(
 }
 
 /**
- * A way to the address of a name that is in use, or to one that works.
- * @throws {TransportError} what keeps all of its addresses from being reached.
+ * Returns a channel to the address of a name that is in use, or to another one that works.
+ * @throws {TransportError} when none of its addresses can be reached.
  */
 export async function routeToName(
   names: HostNames,

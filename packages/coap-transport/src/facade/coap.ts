@@ -62,7 +62,7 @@ class Coap {
 
   /**
    * The states of a resource (RFC 7641), the present one first, to be read by `for await`. Ends when `options.signal` is aborted or
-   * the loop is left; the server is then asked to stop. States that come faster than they are read are skipped, the latest is not.
+   * the loop is left; the server is then deregistered from. When states arrive faster than they are read, only the latest is kept.
    * The loop throws a {@link TransportError} when the observation ends for another reason, `NOT_OBSERVABLE` among them.
    */
   observe(uri: string, options: CallOptions = {}): AsyncIterableIterator<Response> {

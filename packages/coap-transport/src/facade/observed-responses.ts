@@ -85,7 +85,7 @@ export class ObservedResponses implements AsyncIterableIterator<Response> {
     if (reason !== "error-response")
       this.#failure =
         reason === "not-observable"
-          ? new TransportError("NOT_OBSERVABLE", "the server answered, and does not let this resource be observed")
+          ? new TransportError("NOT_OBSERVABLE", "the server does not let this resource be observed")
           : reason;
     this.#finish();
   }

@@ -10,7 +10,7 @@ import { type Body, encodeBody } from "./body.js";
 /** What a handler returns: a body, a complete response, or nothing (2.05, 2.02 or 2.04 by the method). */
 // biome-ignore lint/suspicious/noConfusingVoidType: a function without a return statement is a handler, too.
 export type Result = Body | ServerResponse | undefined | void;
-/** Handles the requests of one method and path. What it throws is logged and answered with 5.00. */
+/** Handles the requests of one method and path. What it throws is logged, and the response is 5.00. */
 export type Handler = (request: ServerRequest) => Result | Promise<Result>;
 
 type MethodName = keyof typeof METHOD;
@@ -40,7 +40,7 @@ const WARNINGS: Logger = {
     process.emitWarning(message, { type: "CoapWarning", detail: String((fields?.error as Error)?.stack ?? "") }),
 };
 
-/** A server under construction. Paths are exact, e.g. `/sensors/temp`; other paths are answered with 4.04, other methods with 4.05. */
+/** A server under construction. Paths are exact, e.g. `/sensors/temp`; the response for other paths is 4.04, for other methods 4.05. */
 export class Server {
   readonly #resources = new Map<string, Resource>();
   readonly #logger: Logger;

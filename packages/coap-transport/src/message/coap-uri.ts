@@ -2,7 +2,7 @@ import { TransportError } from "../errors.js";
 import { DEFAULT_PORT, DEFAULT_SECURE_PORT } from "./codes.js";
 import { parseIpAddress } from "./ip-address.js";
 
-/** A `coap` URI taken apart as RFC 7252 section 6.4 says: everything decoded. */
+/** The decoded components of a `coap` URI (RFC 7252 section 6.4). */
 export interface ParsedCoapUri {
   readonly scheme: string;
   /** Lower-case name, or IP literal without brackets and zone in the spelling of RFC 5952. */

@@ -128,7 +128,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   blockSize: 1024,
 };
 
-/** Largest response body that a client assembles unless told otherwise. */
+/** Default for the largest response body that a client assembles. */
 export const DEFAULT_MAX_BODY_BYTES = 67_108_864;
 
 /** The code as people write it: 69 is "2.05" (RFC 7252 section 3). Pure. */

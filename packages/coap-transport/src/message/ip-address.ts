@@ -36,8 +36,8 @@ export function isMulticastAddress(address: string): boolean {
 }
 
 /**
- * Whom an address counts for where something is shared or limited: each IPv4 address by itself, all IPv6 addresses of one
- * /64 together, since whoever has one of them has all (RFC 4291 section 2.5.4), link-local ones of one link together. IPv6
+ * Returns the client that an address counts for where something is shared or limited: each IPv4 address by itself, all IPv6 addresses
+ * of one /64 together, as a host with one of them has all (RFC 4291 section 2.5.4), link-local ones of one link together. IPv6
  * addresses that stand for IPv4 ones (RFC 6052 section 2.1) count as these. Pure.
  */
 export function addressHolder({ address, zone }: { readonly address: string; readonly zone?: string }): string {

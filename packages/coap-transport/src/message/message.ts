@@ -1,6 +1,6 @@
 import type { CoapOption, UnfinishedBody } from "../types.js";
 
-/** A request or response as it arrived, whatever carried it. */
+/** A request or response as received, over any transport. */
 export interface Message {
   readonly code: number;
   readonly token: Uint8Array;

@@ -46,7 +46,7 @@ export function stringOption(number: number, text: string): CoapOption {
   return { number, value: Buffer.from(text, "utf8") };
 }
 
-/** Texts of up to so many characters are put together without a rope of pieces, faster than by a call into the runtime. */
+/** Longest text that is decoded here, which for short ones is faster than a call of the runtime. */
 const SHORT_TEXT = 12;
 
 /** Text of an option of format string, or null when it is not UTF-8 (RFC 7252 section 3.2). */

@@ -18,7 +18,7 @@ export function meetsPrecondition({ ifMatch, ifNoneMatch }: Precondition, target
   return target.exists && ifMatch.some((tag) => tag.length === 0 || isSameTag(tag, target.etag));
 }
 
-/** The target of a safe request, as its response shows it: only a success says that there is one. Pure. */
+/** Returns the target of a safe request, as its response shows it: it exists only with a success. Pure. */
 export function targetOf({ code, etag }: Pick<ServerResponse, "code" | "etag">): PreconditionTarget {
   return { exists: code < CODE.BAD_REQUEST, etag };
 }

@@ -17,7 +17,7 @@ export function hostText({ host, zone }: ParsedCoapUri): string {
  */
 export async function addressesOf(uri: ParsedCoapUri): Promise<string[]> {
   if (uri.hostIsLiteral) return [uri.zone === undefined ? uri.host : `${uri.host}%${uri.zone}`];
-  // Whatever the resolver is set up to say, this name means loopback, both families (RFC 6761 section 6.3).
+  // This name means loopback, in both families, however the resolver is configured (RFC 6761 section 6.3).
   if (uri.host === "localhost") return ["127.0.0.1", "::1"];
   try {
     const found = await lookup(uri.host, { all: true });
@@ -27,7 +27,7 @@ export async function addressesOf(uri: ParsedCoapUri): Promise<string[]> {
   }
 }
 
-/** What is bound to an address, of whatever transport. */
+/** A socket or listener that is bound to an address. */
 interface Bound {
   readonly local: { readonly port: number };
   close(): void;

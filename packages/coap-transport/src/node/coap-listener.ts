@@ -43,7 +43,7 @@ export interface ListenCoapOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Also receive what is sent to all CoAP nodes and all RDs (RFC 7252 section 8, RFC 9176 section 9.5). Default false. */
   readonly multicast?: boolean | MulticastOptions;
-  /** Checks source addresses before large answers go out; several listeners may share one. Default none. */
+  /** Verifies source addresses before large responses are sent; listeners may share it. Default: none. */
   readonly guard?: AmplificationGuard | undefined;
   /** Decrypts requests that are protected one by one (RFC 8613). Default: they are refused, or relayed. */
   readonly protection?: ServerProtection | undefined;

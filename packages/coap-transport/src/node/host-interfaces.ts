@@ -17,12 +17,12 @@ export interface HostInterface {
   readonly broadcasts: readonly string[];
 }
 
-/** How long a list of interfaces is used before the system is asked again, ms. */
+/** Time for which a list of interfaces is used, ms. */
 const MAX_AGE_MS = 2000;
 /** Beyond this prefix length a subnet has no broadcast address (RFC 3021). */
 const LONGEST_BROADCAST_PREFIX = 30;
 
-/** The interfaces of this host, asked for at most once in two seconds. */
+/** The interfaces of this host, listed at most every two seconds. */
 export class HostInterfaces {
   readonly #clock: Clock;
   readonly #list: ListInterfaces;

@@ -22,14 +22,14 @@ export interface HostSocketOptions {
   readonly multicastInterfaces?: readonly string[] | undefined;
 }
 
-/** The interfaces of the host are looked at so often, ms. */
+/** Time between two looks at the interfaces of the host, ms. */
 const FOLLOW_MS = 2000;
 /**
- * Sockets for addresses at most. A host with more answers from an address that the system chooses where it was asked at
- * one of those beyond.
+ * Largest number of sockets for addresses. A host with more sends from an address that the system chooses when it receives at one of the
+ * others.
  */
 export const MAX_ADDRESS_SOCKETS = 256;
-/** An address that was not listed so many times in a row is gone: links lose their carrier for moments. */
+/** Lists in a row without an address until its socket is closed: links lose their carrier for moments. */
 const ABSENCES_UNTIL_GONE = 30;
 const MAPPED = "::ffff:";
 
@@ -42,10 +42,9 @@ interface AddressSocket {
 }
 
 /**
- * A UDP port on all addresses of this host. Node does not tell which address a datagram was sent to, nor lets one choose
- * the source of what is sent: each address has a socket of its own, so that a message leaves from the address that the
- * peer spoke to (RFC 7252 section 5.3.2). So do multicast groups and broadcast addresses, which is how a request to more
- * than one host is told from others (section 8). The wildcard socket serves whatever is not bound.
+ * A UDP port on all addresses of this host. Node neither reports the local address of a datagram nor lets it be chosen: each address has
+ * a socket of its own, so that a message leaves from the address that the peer sent to (RFC 7252 section 5.3.2). So do multicast groups
+ * and broadcast addresses, which shows whether a request was sent to more than one host (section 8). The wildcard socket serves the rest.
  */
 export class HostSocket implements DatagramSocket {
   readonly local: LocalAddress;
@@ -85,7 +84,7 @@ export class HostSocket implements DatagramSocket {
     socket.on("error", this.#report);
   }
 
-  /** Bind and join what there is now, and whatever comes from now on. */
+  /** Binds and joins the present addresses and groups, and follows changes. */
   async start(): Promise<void> {
     await this.#follow();
     if (!this.#isClosed) this.#followLater();
@@ -95,7 +94,7 @@ export class HostSocket implements DatagramSocket {
     if (this.#isClosed) return;
     if (to.local !== undefined) {
       const bound = this.#sockets.get(to.local);
-      // From another address it would be of no use: the address is gone.
+      // Without a socket the address has been removed; from another one the datagram would be of no use.
       bound?.socket.send(datagram, 0, datagram.length, to.port, to.address, isReported ? bound.onSent : undefined);
       return;
     }

@@ -55,7 +55,7 @@ export class GroupSockets {
     return this.#sockets.has(LIMITED_BROADCAST);
   }
 
-  /** Join on the interfaces that there are now, leave those that are gone. */
+  /** Joins the groups on these interfaces, and leaves them on others. */
   async follow(interfaces: readonly HostInterface[]): Promise<void> {
     const names = new Set(interfaces.map(({ name }) => name));
     for (const [address, { socket, joined }] of this.#sockets) {
@@ -128,8 +128,8 @@ export class GroupSockets {
 }
 
 /**
- * Keep datagrams to groups away from a socket bound to a wildcard address. Linux gives such a socket what any socket of
- * the machine has joined, unless it is a member itself, for other sources: so let it be one, for nobody.
+ * Keeps datagrams to groups away from a socket that is bound to a wildcard address. Linux delivers to it what any socket of the machine
+ * has joined, unless the socket is a member for other sources only: so it becomes one, for a source that does not exist.
  */
 export function refuseGroups(socket: Socket, groups: readonly string[], interfaces: readonly HostInterface[]): void {
   for (const group of groups) {

@@ -31,7 +31,7 @@ export interface OpenCoapClientDeps {
   readonly connectStream?: ConnectStream;
   /**
    * Serves what peers ask over the `coap+tcp` connections of this client (RFC 8323 section 3); these are then kept until they are
-   * lost or the client is closed. Default: such requests are answered with 5.01.
+   * lost or the client is closed. Default: the response to such requests is 5.01.
    */
   readonly handler?: RequestHandler;
 }
@@ -53,9 +53,9 @@ export interface OpenCoapClientOptions {
   readonly streamLimits?: Partial<StreamLimits>;
 }
 
-/** What can be asked. */
+/** Schemes of the URIs that can be requested. */
 const SCHEMES = ["coap", "coap+tcp"];
-/** A socket without requests is closed after so long. */
+/** Time after which a socket without requests is closed, ms. */
 const IDLE_MS = 300_000;
 /** Beyond this number of sockets a shorter time is enough. */
 const MAX_IDLE_SOCKETS = 64;
@@ -64,8 +64,8 @@ const MIN_IDLE_MS = 1000;
 const MAX_SOCKETS = 1024;
 
 /**
- * A client with sockets of its own, one per peer, opened when needed: a socket that is connected to its peer takes
- * datagrams from nobody else, and learns at once when nothing listens there.
+ * Opens a client with one socket for each peer, connected on demand: a connected socket receives datagrams of its peer only, and reports
+ * at once when nothing listens there.
  */
 export async function openCoapClient(
   deps: OpenCoapClientDeps,
@@ -82,7 +82,7 @@ export async function openCoapClient(
     (scheme === "coap" ? sockets : connections).channelTo(canonicalAddress(address), port);
   const probe = async (target: NamedTarget, address: string, signal: AbortSignal): Promise<void> => {
     const channel = await channelTo(target, address);
-    // A connection is an answer by itself.
+    // With a connection the peer has responded.
     if (target.scheme === "coap") await ping(channel, signal);
   };
   const names = new HostNames({ ...env, resolve, probe });
@@ -117,7 +117,7 @@ class PeerSockets {
   readonly #env: Environment;
   readonly #options: OpenCoapClientOptions;
   readonly #counters: TransportCounters;
-  /** By peer, least recently asked first. */
+  /** By peer, the least recently used first. */
   readonly #sockets = new Map<string, PeerSocket>();
   #sweepTimer: Timer | null = null;
   #isClosed = false;

@@ -3,7 +3,7 @@ import { TransportError } from "../errors.js";
 import { parseIpAddress } from "../message/ip-address.js";
 import type { StreamListener, StreamSocket } from "../tcp/stream-socket.js";
 
-/** Bytes that the runtime takes before it says that they wait. */
+/** Bytes that the runtime buffers before it reports that the peer is slow. */
 const HIGH_WATER_BYTES = 65_536;
 
 /**
@@ -16,7 +16,7 @@ export async function listenTcp(
   accept: (socket: StreamSocket) => void,
 ): Promise<StreamListener> {
   const server = createServer({ noDelay: true, pauseOnConnect: true, highWaterMark: HIGH_WATER_BYTES }, (socket) => {
-    // Gone before it was taken: there is nobody to talk to.
+    // The peer has closed the connection before it was accepted.
     if (socket.remoteAddress === undefined) socket.destroy();
     else accept(new NodeStreamSocket(socket));
   });
@@ -97,7 +97,7 @@ class NodeStreamSocket implements StreamSocket {
   write(bytes: Uint8Array): void {
     if (this.#socket.destroyed || this.#socket.writableEnded) return;
     if (!this.#isCorked) {
-      // Whatever is said in one turn goes out in one call of the system.
+      // Everything written in one turn is sent by one system call.
       this.#isCorked = true;
       this.#socket.cork();
       process.nextTick(() => {

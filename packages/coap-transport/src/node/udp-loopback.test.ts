@@ -125,11 +125,11 @@ describe("over real sockets", () => {
       observation: {
         attach(attached) {
           observer = attached;
-          let told = state;
+          let shown = state;
           return {
             next() {
-              if (told === state) return null;
-              told = state;
+              if (shown === state) return null;
+              shown = state;
               return { code: CODE.CONTENT, payload: Buffer.from(state) };
             },
             closed: (reason) => ends.push(reason),

@@ -1,8 +1,8 @@
 /** How to open a UDP socket. */
 export interface OpenUdpSocketOptions {
-  /** Receive buffer asked for, bytes. Default 4 MiB; the system may give less. */
+  /** Size of the receive buffer, bytes. Default 4 MiB; the system may grant less. */
   readonly receiveBufferBytes?: number;
-  /** Send buffer asked for, bytes. Default 4 MiB; the system may give less. */
+  /** Size of the send buffer, bytes. Default 4 MiB; the system may grant less. */
   readonly sendBufferBytes?: number;
   /** With `::`, keep IPv4 out. Default false: IPv4 peers appear with IPv4 addresses. */
   readonly ipv6Only?: boolean;

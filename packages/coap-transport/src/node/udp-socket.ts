@@ -40,8 +40,8 @@ export async function openHostSocket(
   const bound = socket.address().port;
   const isWildcard = address === "::" || address === "0.0.0.0";
   if (isWildcard) {
-    // Other sockets get along with a wildcard one only when all may share the port. Binding without that first has told
-    // whether it is free: with it, nobody would be told.
+    // A wildcard socket and others can share a port only if all of them allow it. Binding without that first shows whether the port is
+    // free, which could not be seen otherwise.
     await new Promise<void>((resolve) => socket.close(resolve));
     socket = await bindSocket(address, bound, { reuseAddr: true });
   }
@@ -173,7 +173,7 @@ function isConnected(socket: Socket): boolean {
     socket.remoteAddress();
     return true;
   } catch {
-    return false; // that is how node:dgram says that it is not
+    return false; // node:dgram throws when the socket is not connected
   }
 }
 

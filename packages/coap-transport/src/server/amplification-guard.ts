@@ -23,9 +23,9 @@ export interface AmplificationGuardDeps {
 
 /** Settings of `createAmplificationGuard`. */
 export interface AmplificationGuardOptions {
-  /** Answers up to so many bytes of UDP payload go to anybody. Default 136. */
+  /** Size of a response that may be sent to any address, in bytes of UDP payload. Default 136. */
   readonly freeBytes: number;
-  /** Peers that nothing is asked of. Default none. */
+  /** Peers whose addresses need no verification. Default: none. */
   readonly isTrusted: (peer: Peer) => boolean;
   /** Addresses remembered as verified; beyond it the one verified longest ago is forgotten. Default 10 000. */
   readonly maxVerifiedPeers: number;
@@ -35,9 +35,9 @@ export interface AmplificationGuardOptions {
   readonly echoLifetimeMs: number;
 }
 
-/** RFC 9175 section 2.4: safe to send to anybody, headers of the layers below counted. A challenge takes less. */
+/** RFC 9175 section 2.4: safe to send to any address, with the headers of the layers below. A challenge is smaller. */
 const FREE_BYTES = 136;
-/** RFC 9175 section 2.4, RFC 9000 section 8: an answer that much larger than its request is of no use to an attacker. */
+/** RFC 9175 section 2.4, RFC 9000 section 8: a response of up to three times its request is of little use to an attacker. */
 const MAX_AMPLIFICATION = 3;
 const DEFAULTS: AmplificationGuardOptions = {
   freeBytes: FREE_BYTES,

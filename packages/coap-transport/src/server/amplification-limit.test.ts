@@ -253,12 +253,12 @@ describe("our own client with a server that asks for Echo", () => {
           ? {
               observation: {
                 attach(observer) {
-                  let told = body;
+                  let shown = body;
                   wake = () => observer.wake();
                   return {
                     next() {
-                      if (told === body) return null;
-                      told = body;
+                      if (shown === body) return null;
+                      shown = body;
                       return content(body);
                     },
                   };

@@ -175,7 +175,7 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
     expect(answer.payload).toEqual(body.subarray(128, 160));
   });
 
-  test("COA-04 early negotiation of what fits is confirmed, and Size2 told when asked", async () => {
+  test("COA-04 early negotiation of what fits is confirmed, and Size2 is sent on request", async () => {
     const { served } = serving(() => content(pattern(10)));
     const answer = await ask(served, served.peer(), { options: [block2(0, 2), uintOption(OPTION.SIZE2, 0)] });
     expect(findBlock(answer.options, BLOCK2)).toEqual({ num: 0, more: false, szx: 2 });
@@ -222,7 +222,7 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
   test.each([
     { name: "query", one: { query: ["a=1"] }, other: { query: ["a=2"] } },
     { name: "Accept", one: { options: [uintOption(17, 40)] }, other: { options: [uintOption(17, 51)] } },
-  ])("retained bodies are told apart by $name", async ({ one, other }: { one: RawMessage; other: RawMessage }) => {
+  ])("retained bodies are distinguished by $name", async ({ one, other }: { one: RawMessage; other: RawMessage }) => {
     const { served } = serving((_request, call) => content(pattern(180, call)));
     const client = served.peer();
     const part = (message: RawMessage, num: number) =>

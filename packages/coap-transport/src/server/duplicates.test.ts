@@ -172,7 +172,7 @@ describe("a remembered response that is not true any more", () => {
     expect(texts(client)).toEqual(["1", "2"]);
   });
 
-  test("a change that the same client asked for meanwhile is told to whoever judges it; a GET is none", async () => {
+  test("a change that the same client asked for meanwhile is reported to the handler; a GET does not count", async () => {
     const { clock, peer } = registering();
     const client = peer();
     client.send(register);

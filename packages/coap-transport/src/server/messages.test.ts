@@ -198,7 +198,7 @@ test("close drains: the running request is answered, a new one is not taken", as
   expect(clock.pending).toBe(0);
 });
 
-test("close does not wait longer than told, and twice is once", async () => {
+test("close does not wait longer than its limit, and twice is once", async () => {
   const { clock, peer, endpoint } = serveEndpoint({ handler: () => new Promise(() => {}) });
   peer().send({});
   await clock.advance(10);

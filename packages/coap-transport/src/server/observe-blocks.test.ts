@@ -100,7 +100,7 @@ describe("RFC 7959 section 2.6: notifications larger than a block", () => {
     expect([block.payload.length, sequence(block), observers.size]).toEqual([476, null, 0]);
   });
 
-  test("COA-06 a client that repeats Observe with the later blocks does not register anew", async () => {
+  test("COA-06 a client that repeats Observe with the later blocks does not register again", async () => {
     const { clock, peer, change, ends, observers } = observable();
     const client = peer();
     client.send({ token: [1], options: REGISTER });

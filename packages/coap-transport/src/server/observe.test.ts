@@ -47,7 +47,7 @@ describe("RFC 7641 section 4: notifications", () => {
     expect(seen).toEqual([2 ** 24 - 1, 0]);
   });
 
-  test("changes while one is under way are told together in the next", async () => {
+  test("changes while one is under way are sent together in the next", async () => {
     const { clock, peer, change } = observable();
     const client = peer();
     client.send({ options: REGISTER });
@@ -63,7 +63,7 @@ describe("RFC 7641 section 4: notifications", () => {
     expect(client.inbox.map(text)).toEqual(["3"]);
   });
 
-  test("changes in one turn are told together", async () => {
+  test("changes in one turn are sent together", async () => {
     const { clock, peer, change } = observable();
     const client = peer();
     client.send({ options: REGISTER });

@@ -8,12 +8,12 @@ import { encodeFrame, StreamParser } from "./framing.js";
 
 const GET = { method: METHOD.GET, uri: URI };
 
-/** A resource whose state is a number, told in `bytes` bytes. */
+/** A resource whose state is a number, written in `bytes` bytes. */
 function countingResource(bytes = 10) {
   let state = 0;
   const observers = new Set<Observer>();
   const ends: string[] = [];
-  let told = 0;
+  let shown = 0;
   const show = () => ({ code: CODE.CONTENT, payload: Buffer.from(String(state).padStart(bytes)) });
   const handler: RequestHandler = ({ observe }) => {
     if (observe !== 0) return show();
@@ -24,7 +24,7 @@ function countingResource(bytes = 10) {
         next() {
           if (last === state) return null;
           last = state;
-          told++;
+          shown++;
           return show();
         },
         closed(reason) {
@@ -39,7 +39,7 @@ function countingResource(bytes = 10) {
     state = value;
     for (const observer of observers) observer.wake();
   };
-  return { handler, set, ends, observers, told: () => told };
+  return { handler, set, ends, observers, shown: () => shown };
 }
 
 function watch(client: CoapClient) {
@@ -103,7 +103,7 @@ describe("requests over a byte stream", () => {
     await silent;
   });
 
-  test("a cut connection fails what is under way with UNREACHABLE, ends observations, and the next request connects anew", async () => {
+  test("a cut connection fails what is under way with UNREACHABLE, ends observations, and the next request makes another connection", async () => {
     const { openClient, clock, streams } = serveStreams(async ({ path }) => {
       if (path.length > 0) await later(1000, clock);
       return { ...hello(), observation: { attach: () => ({ next: () => null }) } };
@@ -247,7 +247,7 @@ describe("RFC 8323 appendix A: observation", () => {
     expect(counters.sent).toBe(5); // CSM, GET, Release; CSM, GET
   });
 
-  test("an observer that reads slowly costs bounded memory and is told the newest state in the end", async () => {
+  test("an observer that reads slowly costs bounded memory and gets the newest state in the end", async () => {
     const resource = countingResource(10_000);
     const {
       clock,
@@ -267,7 +267,7 @@ describe("RFC 8323 appendix A: observation", () => {
       await clock.advance(1);
     }
     expect(peer.socket.other.queuedBytes).toBeLessThan(120_000);
-    expect(resource.told()).toBeLessThan(20);
+    expect(resource.shown()).toBeLessThan(20);
     peer.socket.resume();
     await clock.advance(100);
     const states = peer.take().flatMap(({ code, payload }) => (code === CODE.CONTENT ? [Number(text(payload))] : []));

@@ -1,11 +1,11 @@
 import type { Clock, Timer } from "@tributary/runtime";
 import type { StreamLimits } from "./limits.js";
 
-/** What a watch looks at, and what it may do about it. */
+/** A connection as the watch sees it. */
 export interface WatchedConnection {
   /** Something waits for the peer, or the peer for us. */
   isInUse(): boolean;
-  /** The peer does not read what it is told. */
+  /** The peer does not read what is written to it. */
   isBlocked(): boolean;
   ping(): void;
   release(): void;
@@ -43,7 +43,7 @@ export class ConnectionWatch {
     return this.#usedAtMs;
   }
 
-  /** The peer gave a sign of life: it spoke, or took what it was told. */
+  /** The peer gave a sign of life: it sent something, or has read what was written to it. */
   heard(): void {
     this.#heardAtMs = this.#clock.nowMs();
     this.#isPinged = false;
@@ -70,7 +70,7 @@ export class ConnectionWatch {
     const nowMs = this.#clock.nowMs();
     const silentMs = nowMs - this.#heardAtMs;
     const isBlocked = this.#connection.isBlocked();
-    // Whoever is not read from cannot show that it is there; whoever reads nothing for so long is given up likewise.
+    // A blocked peer is not read from, so it cannot respond to a ping: one that reads nothing for this long is given up as well.
     if (silentMs >= 2 * keepAliveMs && (this.#isPinged || isBlocked)) {
       this.#connection.giveUp(isBlocked ? "stalled" : "keep-alive-timeout");
       return false;

@@ -220,7 +220,7 @@ describe("bounds", () => {
     expect(peer.take()).toHaveLength(200);
   });
 
-  test("whoever observes is pinged when silent, and given up without an answer; idle connections are released", async () => {
+  test("an observer is pinged when silent, and given up without an answer; idle connections are released", async () => {
     const closed: string[] = [];
     const handler: RequestHandler = () => ({
       ...hello(),

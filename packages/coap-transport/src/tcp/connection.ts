@@ -11,13 +11,13 @@ import { capacityFor, type StreamLimits } from "./limits.js";
 import * as signals from "./signals.js";
 import type { StreamSocket } from "./stream-socket.js";
 
-/** Who is told what a connection brings. */
+/** Callbacks of a connection. */
 export interface ConnectionOwner {
   /** The peer's CSM is here: requests may go out. */
   onReady(): void;
-  /** Resolves, or returns, when the request was answered. */
+  /** Resolves, or returns, when the response was sent. */
   onRequest(message: Message): void | Promise<void>;
-  /** False: nobody waits for it. */
+  /** Returns false for an unexpected response. */
   onResponse(message: Message): boolean;
   /** Anything under way that makes it worth to keep the connection? */
   isInUse(): boolean;
@@ -38,7 +38,7 @@ type Phase = "handshake" | "open" | "ending" | "closed";
 
 /** How long the last bytes may take to be taken, ms. */
 const LINGER_MS = 2000;
-/** A shorter silence says nothing about a peer, ms: the caller was in a hurry. */
+/** Least silence after which a connection is given up, ms: the time limit of a request may be shorter. */
 const MIN_SILENCE_MS = 1000;
 
 /** One connection of CoAP over TCP (RFC 8323): framing, signalling, keep-alive and the bounds of both directions. */
@@ -130,7 +130,7 @@ export class TcpConnection {
     return true;
   }
 
-  /** `settle` is told whether a sign of life came before the connection ended. */
+  /** Calls `settle` with whether there was a sign of life before the connection ended. */
   ping(settle: (isAlive: boolean) => void): { cancel(): void } {
     if (this.#phase !== "open") queueMicrotask(() => settle(false));
     else {
@@ -150,7 +150,7 @@ export class TcpConnection {
     if (this.#phase === "open" && this.#isReading && isSilent) this.#drop("silent", "silent while a request timed out");
   }
 
-  /** Requests that come from now on are left unread. */
+  /** Ignores further requests. */
   stopAccepting(): void {
     this.#takesRequests = false;
   }
@@ -161,7 +161,7 @@ export class TcpConnection {
     this.#linger(new TransportError("UNREACHABLE", "the connection was released"));
   }
 
-  /** Gone at once. */
+  /** Closes the connection at once. */
   destroy(error: TransportError): void {
     this.#finish(error);
     this.#deps.socket.destroy();
@@ -234,7 +234,7 @@ export class TcpConnection {
   #track(work: Promise<void>): void {
     const settled = work
       .catch((error: unknown) => {
-        this.#deps.env.logger.error("an answer could not be sent", { error, peer: this.peer.key });
+        this.#deps.env.logger.error("a response could not be sent", { error, peer: this.peer.key });
       })
       .then(() => {
         this.#running.delete(settled);
@@ -282,7 +282,7 @@ export class TcpConnection {
     this.#deps.owner.onReady();
   }
 
-  /** RFC 8323 section 5.4.1: custody is said when all that came before was dealt with. */
+  /** RFC 8323 section 5.4.1: a Pong with Custody is sent when all messages before the Ping were processed. */
   #answerPing(message: Message): void {
     const token = message.token;
     const custody = signals.hasCustody(message);
@@ -299,7 +299,7 @@ export class TcpConnection {
 
   #onDrained(): void {
     if (this.#phase === "closed") return;
-    // What the peer took of us shows that it is there as well as what it says.
+    // That the peer has read something is a sign of life, too.
     this.#watch.heard();
     const held = [...this.#held];
     this.#held.clear();
@@ -326,7 +326,7 @@ export class TcpConnection {
     logger.trace("coap+tcp", { dir, peer: peerText(this.#deps.socket.remote), ...summariseMessage(message) });
   }
 
-  /** The peer breaks the rules: say so and end (RFC 8323 section 5.6). */
+  /** Aborts the connection of a peer that violates the protocol (RFC 8323 section 5.6). */
   #abort(cause: string, diagnostic: string, badCsmOption?: number): void {
     countRejected(this.#deps.counters, cause);
     this.#write(new Uint8Array(), signals.abort(diagnostic, badCsmOption));
@@ -344,7 +344,7 @@ export class TcpConnection {
     const { socket, env } = this.#deps;
     this.#finish(error, "ending");
     this.#timer = env.clock.setTimer(LINGER_MS, () => socket.destroy());
-    this.#setReading(true); // whatever still comes is thrown away, so that the end is seen
+    this.#setReading(true); // further bytes are discarded, so that the end is noticed
     socket.end();
   }
 

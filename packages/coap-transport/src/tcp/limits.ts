@@ -10,13 +10,13 @@ export interface StreamLimits {
   readonly maxMessageBytes: number;
   /** While so much waits for a peer to read, none of its requests is read and no notification made. Default 1 MiB. */
   readonly maxQueuedBytes: number;
-  /** Requests of one connection being handled at once; while there are so many, no more are read. Default 64. */
+  /** Requests of one connection handled concurrently; beyond that no more are read. Default 64. */
   readonly maxRequestsPerConnection: number;
-  /** How long a connection may take to be made and to say its CSM, ms. Default 10 000. */
+  /** Longest time until a connection is made and the CSM received, ms. Default 10 000. */
   readonly handshakeMs: number;
-  /** Silence after which a peer that is observed, or observes, is pinged; as long again, and it is gone. Default 30 000. */
+  /** Silence after which a peer that observes or is observed is pinged, ms; after as much again it is given up. Default 30 000. */
   readonly keepAliveMs: number;
-  /** A connection of no use to anybody is released after so long, ms. Default 300 000. */
+  /** Time after which an idle connection is released, ms. Default 300 000. */
   readonly idleMs: number;
 }
 
@@ -32,7 +32,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   idleMs: 300_000,
 };
 
-/** What a message is over its body at most, when its options are ordinary ones. */
+/** Room for header and options, where these are of usual size. */
 const MESSAGE_ROOM_BYTES = 128;
 /** A peer that takes no larger messages does not do BERT (RFC 8323 section 5.3.2). */
 const BERT_ABOVE_BYTES = 1152;

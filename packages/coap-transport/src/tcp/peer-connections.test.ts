@@ -118,7 +118,7 @@ test.each([
     code: CODE.CONTENT,
   },
   { name: "an unsafe one is refused", number: UNKNOWN_UNSAFE, relays: true, code: CODE.BAD_OPTION },
-  { name: "whoever relays nothing refuses it", number: UNKNOWN_SAFE, relays: false, code: CODE.BAD_OPTION },
+  { name: "a server that relays nothing refuses it", number: UNKNOWN_SAFE, relays: false, code: CODE.BAD_OPTION },
 ])("RFC 7252 section 5.7.1: of a relayed request, $name", async ({ number, relays, code }) => {
   const handler: RequestHandler = Object.assign(hello, { relays: () => relays });
   const { openClient, clock } = serveStreams(handler);

@@ -18,7 +18,7 @@ interface Entry {
   holds: number;
 }
 
-/** The connections of a server as its handlers see them; made when they are asked for. */
+/** The connections of a server for its handlers, created on demand. */
 export class PeerConnections {
   readonly #deps: PeerConnectionsDeps;
   readonly #options: { readonly scheme: string; readonly blockSize: number };

@@ -17,7 +17,7 @@ export interface StreamCapabilities {
   readonly isBlockwise: boolean;
 }
 
-/** What holds until a CSM says more (RFC 8323 section 5.3.1). */
+/** The capabilities before a CSM (RFC 8323 section 5.3.1). */
 export const BASE_CAPABILITIES: StreamCapabilities = { maxMessageBytes: 1152, isBlockwise: false };
 
 /** Is this a signalling code, 7.00 to 7.31? */
@@ -47,7 +47,7 @@ export function criticalOption({ options }: Message): number | undefined {
   return options.find(({ number }) => isCritical(number))?.number;
 }
 
-/** Does a Ping ask to be answered after all that came before it, or a Pong say so (RFC 8323 section 5.4.1)? Pure. */
+/** Whether a Ping or Pong has the Custody option (RFC 8323 section 5.4.1). Pure. */
 export function hasCustody({ options }: Message): boolean {
   return options.some(({ number }) => number === CUSTODY);
 }

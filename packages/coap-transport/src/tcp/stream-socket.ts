@@ -3,7 +3,7 @@ export interface StreamSocket {
   readonly local: { readonly address: string; readonly port: number };
   /** Zone included, IPv4-mapped addresses as IPv4. */
   readonly remote: { readonly address: string; readonly port: number };
-  /** Send, or keep until the peer takes it. Nothing happens after the end. */
+  /** Sends, or buffers until the peer reads. Does nothing after the end. */
   write(bytes: Uint8Array): void;
   /** Bytes that the system has not taken yet. */
   readonly queuedBytes: number;
@@ -13,7 +13,7 @@ export interface StreamSocket {
   resume(): void;
   /** No more bytes of ours; what is queued still goes out. */
   end(): void;
-  /** Gone at once; `onClosed` is called. */
+  /** Closes the connection at once; `onClosed` is called. */
   destroy(): void;
   /** These three are set once, before anything is received. */
   onBytes: ((bytes: Uint8Array) => void) | null;

@@ -35,7 +35,7 @@ export interface RawPeer {
   onMessage: ((message: UdpMessage) => void) | null;
 }
 
-/** Speak CoAP by hand through `socket` with whoever is at `to`. */
+/** Speak CoAP by hand through `socket` with the peer at `to`. */
 export function createRawPeer(socket: DatagramSocket, to: NetworkAddress): RawPeer {
   const inbox: UdpMessage[] = [];
   let nextMessageId = 1;

@@ -5,7 +5,7 @@ import { createVirtualWorld, type VirtualWorld } from "./virtual-world.js";
 /** An endpoint in a world of its own, and how to talk to it by hand. */
 export interface ServedEndpoint extends VirtualWorld {
   readonly endpoint: CoapEndpoint;
-  /** A peer at 2001:db8::2, or where told. */
+  /** A peer at 2001:db8::2, or at another address. */
   peer(address?: string, port?: number): RawPeer;
 }
 
@@ -13,7 +13,7 @@ export const ENDPOINT_ADDRESS = "2001:db8::1";
 export const ENDPOINT_PORT = 5683;
 export const ENDPOINT_URI = `coap://[${ENDPOINT_ADDRESS}]`;
 
-/** Serve (or just send from) `coap://[2001:db8::1]`, or where told, also reachable as ff02::fd. */
+/** Serve (or just send from) `coap://[2001:db8::1]`, or at another address, also reachable as ff02::fd. */
 export function serveEndpoint(
   options: CoapEndpointOptions = {},
   world: VirtualWorld = createVirtualWorld(),

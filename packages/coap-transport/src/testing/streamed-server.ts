@@ -51,7 +51,7 @@ export function serveStreams(handler: RequestHandler, options: StreamedServerOpt
   };
 }
 
-/** A peer that says what it is told to. */
+/** A peer whose messages are written by hand. */
 export interface RawStreamPeer {
   readonly socket: VirtualStream;
   /** What came so far; `take` removes it. */

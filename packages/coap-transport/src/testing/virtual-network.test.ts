@@ -81,7 +81,7 @@ test("multicast reaches members only, marked as such", async () => {
   expect([received.length, heard]).toEqual([0, [true]]);
 });
 
-test("where nobody listens, senders are told if so set; a closed socket hears nothing", async () => {
+test("where nobody listens, senders get an error if so set; a closed socket hears nothing", async () => {
   const { clock, network, one, other, received, send } = pair();
   const errors: Error[] = [];
   one.onError = (error) => errors.push(error);

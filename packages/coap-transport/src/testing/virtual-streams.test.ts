@@ -49,7 +49,7 @@ test("what is said while the network is cut arrives some time after it is whole 
 test("what cannot be sent for a quarter of an hour ends the stream on that side", async () => {
   const { clock, network, say, ended } = await connected();
   network.partition([HERE.address], [THERE.address]);
-  say("in vain");
+  say("lost");
   await clock.advance(1_200_000);
   expect(ended).toEqual(["near: timed out"]);
 });

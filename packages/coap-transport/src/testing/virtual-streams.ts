@@ -12,7 +12,7 @@ export interface VirtualStreams {
   connect(from: Address, to: Address): Promise<VirtualStream>;
   /** Both ends of every stream are gone, with an error. */
   cutAll(): void;
-  /** From now on nothing arrives, and nobody is told: power lost, or a firewall that forgot. */
+  /** From now on nothing arrives, and there is no error: power loss, or a firewall without state. */
   silenceAll(): void;
   /**
    * The process at an address is gone, and hears nothing more of its streams. Its system resets them; or, when it lost
@@ -149,7 +149,7 @@ export function createVirtualStreams(
       this.close(null);
     }
 
-    /** The process is gone: nobody here is told. */
+    /** The process is gone: there is no callback. */
     vanish(): void {
       this.isClosed = true;
       this.#inbox = [];

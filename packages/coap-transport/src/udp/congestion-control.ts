@@ -14,7 +14,7 @@ const QUEUED_MESSAGES = 3;
 const MIN_MARGIN_MS = 200;
 /** Longest time between retransmissions to a measured peer, ms, so that a peer that is back is noticed soon. */
 const MAX_INTERVAL_MS = 5000;
-/** Time after which the least round-trip time is measured anew, ms: the path may have changed. */
+/** Lifetime of the least round-trip time, ms: the path may have changed. */
 const LEAST_RTT_LIFETIME_MS = 60_000;
 
 /**

@@ -125,7 +125,7 @@ describe("the same request again", () => {
 });
 
 describe("how long", () => {
-  test("until it is over: then the handler is asked, and the answer remembered anew", async () => {
+  test("until it is over: then the handler is asked, and the answer stored again", async () => {
     const { ask, lives, calls } = serveCacheable();
     await ask(3);
     Object.assign(lives[0] as object, { isStale: true });

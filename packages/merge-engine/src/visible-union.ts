@@ -7,7 +7,7 @@ import { LinkText } from "./lookup/link-text.js";
 import { endpointLink, resourceLink } from "./lookup/matching.js";
 import { Pace } from "./lookup/pace.js";
 import { criteriaForLinks, linkMeetsAll, nextLink, recordMatches } from "./lookup/packed-matching.js";
-import { PageWalks } from "./lookup/page-walks.js";
+import { PageWalks, type WalkPlace } from "./lookup/page-walks.js";
 import { SupersededIndex } from "./lookup/superseded-index.js";
 import type { ExpiryHeap } from "./records/expiry-heap.js";
 import type { KeyTable } from "./records/key-table.js";
@@ -21,6 +21,7 @@ import type { LookupInterface, LookupOptions, SourcedRegistration } from "./type
 const WORDS_PER_LOOK_BITS = 4;
 /** Words of packed links that a selective lookup examines at once: about a millisecond of work. */
 const MAX_WORDS_AT_ONCE = 16_384;
+const FIRST: WalkPlace = { position: 0, key: undefined };
 const NO_PAUSE = new Pace(Number.POSITIVE_INFINITY);
 
 export interface VisibleUnionDeps {
@@ -59,18 +60,18 @@ export class VisibleUnion {
   }
 
   open(key: KeyState): void {
-    this.forgetPages();
+    this.#walks.note(key);
     this.#order.add(key);
   }
 
   close(key: KeyState): void {
-    this.forgetPages();
+    this.#walks.note(key);
     this.#order.delete(key);
   }
 
   /** The registration that is shown for a key was found by `before`, the one that is now by `after`. */
   reindex(key: KeyState, before: TokenList | null, after: TokenList | null): void {
-    this.forgetPages();
+    this.#walks.note(key);
     this.#index.change(key.slot, before, after);
   }
 
@@ -138,30 +139,36 @@ export class VisibleUnion {
     const isOfAll = options.sources === undefined && options.heldBy === undefined;
     const isRemembered = start > 0 && isOfAll && this.#isSettled(nowMs);
     const walk = isRemembered ? this.#walks.begin(kind, criteria, options.zone, start) : undefined;
-    let position = walk?.from?.position ?? 0;
     const pace = new Pace(perStep);
-    for (const record of this.#candidates(criteria, nowMs, options, pace, walk?.from?.key)) {
-      if (record === null) {
-        yield null;
-        continue;
+    let { position, key: from } = walk?.skip() ?? FIRST;
+    for (;;) {
+      let isSkipping = false;
+      for (const record of this.#candidates(criteria, nowMs, options, pace, from)) {
+        if (record === null) {
+          yield null;
+          continue;
+        }
+        isSkipping = walk?.pass(record.key, position) ?? false;
+        if (isSkipping) break;
+        if (pace.isPause(1 + (record.links.length >>> WORDS_PER_LOOK_BITS))) yield null;
+        if (kind === "ep") {
+          if (!recordMatches(criteria, record)) continue;
+          if (position >= start) yield endpointLink(new RecordReader(record));
+          if (++position >= end) return;
+          continue;
+        }
+        // A change between two links replaces the list, not its content.
+        const { links } = record;
+        const rest = criteriaForLinks(criteria, record);
+        for (let at = 0; at < links.length; at = nextLink(links, at)) {
+          if (pace.isPause()) yield null;
+          if (!linkMeetsAll(rest, links, at)) continue;
+          if (position >= start) yield resourceLink(unpackLink(links, at), record, showProvenance);
+          if (++position >= end) return;
+        }
       }
-      walk?.pass(record.key, position);
-      if (pace.isPause(1 + (record.links.length >>> WORDS_PER_LOOK_BITS))) yield null;
-      if (kind === "ep") {
-        if (!recordMatches(criteria, record)) continue;
-        if (position >= start) yield endpointLink(new RecordReader(record));
-        if (++position >= end) return;
-        continue;
-      }
-      // A change between two links replaces the list, not its content.
-      const { links } = record;
-      const rest = criteriaForLinks(criteria, record);
-      for (let at = 0; at < links.length; at = nextLink(links, at)) {
-        if (pace.isPause()) yield null;
-        if (!linkMeetsAll(rest, links, at)) continue;
-        if (position >= start) yield resourceLink(unpackLink(links, at), record, showProvenance);
-        if (++position >= end) return;
-      }
+      if (!isSkipping || walk === undefined) return;
+      ({ position, key: from } = walk.skip());
     }
   }
 

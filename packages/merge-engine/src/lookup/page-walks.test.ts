@@ -78,20 +78,52 @@ test("pages are what they are without any memory of where they begin, whatever c
   );
 });
 
-test("the walk to a page begins at the mark nearest before it", () => {
-  const walks = new PageWalks();
-  const keys = Array.from({ length: 1000 }, (_, at) => keyCalled(`n${String(at).padStart(4, "0")}`));
-  const walkTo = (start: number): number => {
+/** Walks over keys each of which has one result, and returns how many candidates it passed. */
+function walker(walks: PageWalks, keys: readonly KeyState[]) {
+  return (start: number): number => {
     const walk = walks.begin("ep", [], undefined, start);
-    const first = walk.from === undefined ? 0 : keys.indexOf(walk.from.key);
-    expect(walk.from?.position ?? 0).toBe(first);
-    for (let at = first; at <= start; at++) walk.pass(keys[at] as KeyState, at);
-    return start - first;
+    let passed = 0;
+    let { position, key } = walk.skip();
+    for (let at = key === undefined ? 0 : keys.indexOf(key); ; at++) {
+      expect(position).toBe(at);
+      if (walk.pass(keys[at] as KeyState, position)) {
+        ({ position, key } = walk.skip());
+        at = keys.indexOf(key as KeyState);
+        expect(position).toBe(at);
+      }
+      passed++;
+      if (++position > start) return passed;
+    }
   };
-  expect(walkTo(999)).toBe(999);
-  for (const start of [998, 700, 513, 300, 255]) expect(walkTo(start)).toBeLessThanOrEqual(256);
+}
+
+test("a walk to a page skips what was counted before it", () => {
+  const walks = new PageWalks();
+  const keys = Array.from({ length: 5000 }, (_, at) => keyCalled(`n${String(at).padStart(4, "0")}`));
+  const walkTo = walker(walks, keys);
+  expect(walkTo(4999)).toBe(5000);
+  for (const start of [4998, 4000, 1700, 513, 300, 255]) expect(walkTo(start)).toBeLessThanOrEqual(257);
   walks.forget();
-  expect(walkTo(900)).toBe(900);
+  expect(walkTo(4900)).toBe(4901);
+});
+
+test("a change makes it count one segment again, and a second change within a walk is not missed", () => {
+  const walks = new PageWalks();
+  const keys = Array.from({ length: 5000 }, (_, at) => keyCalled(`n${String(at).padStart(4, "0")}`));
+  const walkTo = walker(walks, keys);
+  walkTo(4999);
+  walks.note(keys[1000] as KeyState);
+  walks.note(keys[1001] as KeyState);
+  expect(walkTo(4990)).toBeLessThanOrEqual(3 * 256);
+  expect(walkTo(4990)).toBeLessThanOrEqual(257);
+  // While a segment is counted.
+  walks.note(keys[0] as KeyState);
+  const walk = walks.begin("ep", [], undefined, 4000);
+  walk.skip();
+  for (let at = 0; at < 100; at++) walk.pass(keys[at] as KeyState, at);
+  walks.note(keys[50] as KeyState);
+  for (let at = 100; at < 300; at++) walk.pass(keys[at] as KeyState, at);
+  expect(walkTo(4000)).toBeGreaterThan(256);
 });
 
 function keyCalled(ep: string): KeyState {

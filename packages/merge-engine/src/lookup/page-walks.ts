@@ -3,69 +3,183 @@ import type { KeyState } from "../records/stored-record.js";
 import { compareKeys } from "../records/total-order.js";
 import type { LookupInterface } from "../types.js";
 
-/** Where a walk through the results of a lookup was: `position` results stand before the first one of `key`. */
-export interface WalkMark {
+/** A place in the results of a lookup: `position` results come before the first one of `key`, or of all keys. */
+export interface WalkPlace {
   readonly position: number;
-  readonly key: KeyState;
+  readonly key: KeyState | undefined;
 }
 
-/** Candidates between two marks. */
-const MARK_DISTANCE = 256;
-/** Lookups whose marks are kept. */
+/** Candidates in a new segment. */
+const SEGMENT_LENGTH = 256;
+/** Candidates from which a segment is divided. */
+const MAX_SEGMENT_LENGTH = 1024;
+/** Lookups whose segments are kept. */
 const MAX_WALKS = 64;
+/** Changes that are applied to them one by one; beyond, everything is counted again. */
+const MAX_CHANGES = 1024;
+/** Times that one walk skips segments after it counted some. */
+const MAX_SKIPS = 8;
+
+/** Results of a lookup from one key up to the next segment. */
+interface Segment {
+  /** Undefined: from the first key. */
+  readonly key: KeyState | undefined;
+  /** Number of results; -1: not known. */
+  count: number;
+}
+
+/** The segments of one lookup, in order and without gaps. */
+interface Walk {
+  readonly segments: Segment[];
+  /** Changes that are applied. */
+  version: number;
+  /** How often segments were divided. A walk under way whose segments another one divides takes no further part in counting. */
+  divisions: number;
+}
 
 /**
- * Remembers where the pages of lookups begin, so that a deep page costs as much as a first one. Holds until what is shown
- * changes: many pages of one lookup, observed or walked through, cost one walk.
+ * Counts the results of lookups segment by segment, so that a deep page costs as much as a first one: a walk to a page skips the
+ * segments before it. A change makes it necessary to count one segment again, not all of them.
  */
 export class PageWalks {
-  readonly #walks = new Map<string, WalkMark[]>();
+  readonly #walks = new Map<string, Walk>();
+  readonly #changed: KeyState[] = [];
+  #version = 0;
 
-  /** What is shown has changed: results may stand elsewhere. */
-  forget(): void {
-    if (this.#walks.size > 0) this.#walks.clear();
+  /** Changes so far. */
+  get version(): number {
+    return this.#version;
   }
 
-  /** Begin a walk to the result at `start`, from the mark that is nearest before it. */
+  /** What lookups find at this key has changed. */
+  note(key: KeyState): void {
+    this.#version++;
+    if (this.#walks.size === 0) return;
+    if (this.#changed.length >= MAX_CHANGES) this.forget();
+    else this.#changed.push(key);
+  }
+
+  /** Everything may have changed. */
+  forget(): void {
+    this.#version++;
+    this.#walks.clear();
+    this.#changed.length = 0;
+  }
+
+  /** Begins a walk to the result at `start`. */
   begin(kind: LookupInterface, criteria: readonly Criterion[], zone: string | undefined, start: number): PageWalk {
     const name = JSON.stringify([kind, zone ?? null, criteria.map((one) => [one.name, one.value, one.isPrefix])]);
-    const known = this.#walks.get(name);
-    const marks = known ?? [];
-    // The one that was used longest ago is the first.
+    const walk = this.#open(name);
+    this.#applyChanges(walk);
+    return new PageWalk(this, walk, start);
+  }
+
+  #open(name: string): Walk {
+    if (this.#walks.size === 0) this.#changed.length = 0;
+    const walk = this.#walks.get(name) ?? {
+      segments: [{ key: undefined, count: -1 }],
+      version: this.#version,
+      divisions: 0,
+    };
+    // The least recently used one is the first.
     this.#walks.delete(name);
-    this.#walks.set(name, marks);
-    if (known === undefined && this.#walks.size > MAX_WALKS)
-      this.#walks.delete(this.#walks.keys().next().value as string);
-    return new PageWalk(marks, start);
+    this.#walks.set(name, walk);
+    if (this.#walks.size > MAX_WALKS) this.#walks.delete(this.#walks.keys().next().value as string);
+    return walk;
+  }
+
+  #applyChanges(walk: Walk): void {
+    const first = this.#changed.length - (this.#version - walk.version);
+    for (const key of this.#changed.slice(Math.max(0, first))) {
+      const segment = walk.segments[segmentOf(walk.segments, key)];
+      if (segment !== undefined) segment.count = -1;
+    }
+    walk.version = this.#version;
   }
 }
 
+/** One walk through the results of a lookup. */
 export class PageWalk {
-  readonly from: WalkMark | undefined;
-  readonly #marks: WalkMark[];
+  readonly #walks: PageWalks;
+  readonly #walk: Walk;
+  readonly #segments: Segment[];
+  readonly #start: number;
+  #at = 0;
+  /** Where the present segment begins. */
+  #position = 0;
+  /** Candidates passed in it. */
   #passed = 0;
+  /** Changes before it was begun. */
+  #version: number;
+  #skips = 0;
+  #divisions: number;
 
-  constructor(marks: WalkMark[], start: number) {
-    this.#marks = marks;
-    this.from = lastBefore(marks, start);
+  constructor(walks: PageWalks, walk: Walk, start: number) {
+    this.#walks = walks;
+    this.#walk = walk;
+    this.#segments = walk.segments;
+    this.#divisions = walk.divisions;
+    this.#start = start;
+    this.#version = walks.version;
   }
 
-  /** The walk comes to `key` with `position` results behind it. */
-  pass(key: KeyState, position: number): void {
-    if (++this.#passed < MARK_DISTANCE) return;
+  /** Skips the segments that are known to end before the start of the page. Returns where to go on. */
+  skip(): WalkPlace {
+    this.#skips++;
+    while (this.#maySkip()) {
+      this.#position += (this.#segments[this.#at] as Segment).count;
+      this.#at++;
+    }
     this.#passed = 0;
-    const last = this.#marks.at(-1);
-    if (last === undefined || compareKeys(last.key, key) < 0) this.#marks.push({ position, key });
+    this.#version = this.#walks.version;
+    return { position: this.#position, key: this.#segments[this.#at]?.key };
+  }
+
+  /** The walk comes to a candidate with `position` results before it. True: `skip` leads further than the next candidate. */
+  pass(key: KeyState, position: number): boolean {
+    if (this.#divisions !== this.#walk.divisions) return false;
+    let next = this.#segments[this.#at + 1];
+    let isNewSegment = false;
+    while (next?.key !== undefined && compareKeys(next.key, key) <= 0) {
+      this.#end(position);
+      isNewSegment = true;
+      next = this.#segments[this.#at + 1];
+    }
+    if (this.#passed >= (next === undefined ? SEGMENT_LENGTH : MAX_SEGMENT_LENGTH)) {
+      this.#segments.splice(this.#at + 1, 0, { key, count: -1 });
+      this.#divisions = ++this.#walk.divisions;
+      this.#end(position);
+    }
+    this.#passed++;
+    return isNewSegment && this.#skips < MAX_SKIPS && this.#maySkip();
+  }
+
+  #maySkip(): boolean {
+    const segment = this.#segments[this.#at];
+    const isLast = this.#at === this.#segments.length - 1;
+    return segment !== undefined && !isLast && segment.count >= 0 && this.#position + segment.count <= this.#start;
+  }
+
+  /** The present segment ends before the result at `position`. What changed while it was counted may be counted or not. */
+  #end(position: number): void {
+    const segment = this.#segments[this.#at];
+    if (segment !== undefined) segment.count = this.#version === this.#walks.version ? position - this.#position : -1;
+    this.#at++;
+    this.#position = position;
+    this.#passed = 0;
+    this.#version = this.#walks.version;
   }
 }
 
-function lastBefore(marks: readonly WalkMark[], start: number): WalkMark | undefined {
-  let low = 0;
-  let high = marks.length;
+/** The last segment that begins at the key or before it. */
+function segmentOf(segments: readonly Segment[], key: KeyState): number {
+  let low = 1;
+  let high = segments.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((marks[middle] as WalkMark).position <= start) low = middle + 1;
+    const first = segments[middle]?.key;
+    if (first !== undefined && compareKeys(first, key) <= 0) low = middle + 1;
     else high = middle;
   }
-  return marks[low - 1];
+  return low - 1;
 }

@@ -53,7 +53,9 @@ export interface PeerConnection {
   /** Scheme and authority of the peer, which the URIs of `request` and `observe` begin with. */
   readonly origin: string;
   readonly isOpen: boolean;
+  /** Sends a request to the peer over this connection. Errors are those of `CoapClient.request`. */
   request(request: ClientRequest, control?: RequestControl): Promise<ClientResponse>;
+  /** Observes a resource of the peer over this connection (RFC 7641); the observation ends with it. */
   observe(request: ClientRequest, listener: ObservationListener, control?: ObservationControl): Observation;
   /**
    * Keeps the connection although nothing is under way: it is not released as idle, and a silent peer is pinged (RFC 8323 section

@@ -5,7 +5,11 @@ const LOCK_FILE = "owner";
 
 /** A folder that this process alone uses now, or who has it. */
 export type FolderLock =
-  | { readonly kind: "locked"; readonly unlock: () => void }
+  | {
+      readonly kind: "locked";
+      /** Gives the folder up. */
+      readonly unlock: () => void;
+    }
   /** `by` completes the sentence "the folder is …". */
   | { readonly kind: "taken"; readonly by: string };
 

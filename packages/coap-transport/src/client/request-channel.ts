@@ -30,6 +30,7 @@ export interface RequestChannel {
   newToken(): Uint8Array;
   /** Passes responses with `token` to `listener` from now on. */
   bind(token: Uint8Array, listener: ResponseListener): void;
+  /** Passes no further responses with `token` to its listener; a token that is not bound is ignored. */
   unbind(token: Uint8Array): void;
   /** Sends a request. */
   send(

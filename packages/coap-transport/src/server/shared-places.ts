@@ -16,16 +16,19 @@ export class SharedPlaces {
     return this.#size;
   }
 
+  /** Whether `holder` may take one more place now. */
   hasPlace(holder: string): boolean {
     const free = this.#max - this.#size;
     return free > 0 && (this.#held.get(holder) ?? 0) <= free;
   }
 
+  /** Takes a place for `holder`, who must have asked `hasPlace`. */
   take(holder: string): void {
     this.#held.set(holder, (this.#held.get(holder) ?? 0) + 1);
     this.#size++;
   }
 
+  /** Frees one of the places of `holder`. */
   giveBack(holder: string): void {
     const left = (this.#held.get(holder) ?? 0) - 1;
     if (left > 0) this.#held.set(holder, left);

@@ -29,6 +29,7 @@ export interface OpenedRequestMessage {
   readonly isFresh: boolean;
 }
 
+/** What a security context needs of the world: where it keeps its state, and random bytes. */
 export interface SecurityContextDeps {
   readonly store: StateStore;
   /** Cryptographically secure. */

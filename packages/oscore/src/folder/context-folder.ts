@@ -18,6 +18,7 @@ export interface ContextFolder {
   close(): void;
 }
 
+/** What opening a folder of contexts needs: a log and random bytes. */
 export interface ContextFolderDeps {
   readonly logger: Logger;
   /** Cryptographically secure. */

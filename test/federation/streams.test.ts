@@ -24,7 +24,7 @@ test("REG-32 a registration over TCP without base gets its connection's address 
   const rd = await tcp("registration: {}");
   const client = await openTestClient();
   await client.register(rd.uri, ["ep=plain"], "</t>;rt=temp");
-  await client.register(rd.uri, ["ep=known", "base=coap+tcp://[2001:db8::7]"], "</t>;rt=temp");
+  await client.register(rd.uri, ["ep=stated", "base=coap+tcp://[2001:db8::7]"], "</t>;rt=temp");
   const targets = await client.targets(`${rd.uri}/rd-lookup/res`, ["rt=temp"]);
   expect(targets).toEqual([expect.stringMatching(/^coap\+tcp:\/\/\[::1\]:\d+\/t$/), "coap+tcp://[2001:db8::7]/t"]);
 });

@@ -5,7 +5,8 @@
  * `TOO_LARGE` a body beyond the limit · `ABORTED` by the caller's signal · `CLOSED` the client or socket was closed ·
  * `BAD_URI` not a URI that can be requested or served · `MALFORMED` a response that violates the RFCs · `OVERLOADED` a local limit was
  * reached · `BIND_FAILED` the address could not be bound · `BAD_ARGUMENT` a function was called with an argument that it does not
- * accept · `NOT_OBSERVABLE` the resource cannot be observed · `INTERNAL` an unexpected exception, which is a defect of this program;
+ * accept · `NOT_OBSERVABLE` the resource cannot be observed · `SUPERSEDED` an unfinished body that cannot be continued ·
+ * `INTERNAL` an unexpected exception, which is a defect of this program;
  * `cause` has it.
  */
 export type TransportErrorCode =
@@ -21,6 +22,7 @@ export type TransportErrorCode =
   | "BIND_FAILED"
   | "BAD_ARGUMENT"
   | "NOT_OBSERVABLE"
+  | "SUPERSEDED"
   | "INTERNAL";
 
 /** A failure of this package. Error codes of the protocol (4.xx, 5.xx) are responses, not errors. */

@@ -157,7 +157,8 @@ export interface ServerResponse {
 export interface UnfinishedBody {
   /**
    * Returns the body from its beginning, with at least `bytes` bytes or complete; a promise where that takes several turns of the
-   * event loop. Throws, or rejects, when the body cannot be completed.
+   * event loop. Throws, or rejects, when the body cannot be completed; with a `TransportError` `SUPERSEDED` where another one has
+   * taken its place: then the request is handled again, and the client notices the other ETag (RFC 7959 section 2.4).
    */
   upTo(bytes: number): Uint8Array | Promise<Uint8Array>;
 }

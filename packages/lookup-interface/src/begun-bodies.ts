@@ -19,6 +19,11 @@ export class BegunBodies {
     return this.#bodies.get(lookup);
   }
 
+  /** Drops a body that cannot be continued. */
+  drop(body: BegunBody): void {
+    for (const [lookup, known] of this.#bodies) if (known === body) this.#bodies.delete(lookup);
+  }
+
   /** Keeps a body. Those of an earlier state are dropped, and the oldest ones where there are too many or they are too long. */
   keep(lookup: string, state: string, body: BegunBody): void {
     if (state !== this.#state) this.#bodies.clear();

@@ -27,3 +27,6 @@ export const MAX_WAITING_LOOKUPS = 256;
 
 /** Max-Age of a partial response, seconds: what is missing may be there soon. */
 export const PARTIAL_MAX_AGE_S = 5;
+
+/** Times that a lookup is begun while sources that it reads are closed; 5.03 beyond. */
+export const MAX_TRIES = 5;

@@ -10,9 +10,10 @@ import { type Attribute, type Criterion, parseLookupQuery } from "@tributary/lin
 import type { Directory, LookupInterface, SourceChange } from "@tributary/merge-engine";
 import type { Environment } from "@tributary/runtime";
 import { isSameTag } from "./body-hash.js";
+import { MAX_TRIES, RETRY_AFTER_S } from "./constants.js";
 import { AGE_ITEM } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observers.js";
-import { LookupRenderer } from "./lookup-renderer.js";
+import { isSourceClosed, LookupRenderer } from "./lookup-renderer.js";
 import { type BodyWriter, createBodyWriter } from "./lookup-rendering.js";
 import { lookupScope } from "./lookup-scope.js";
 import { normaliseOwnCriteria } from "./own-authority.js";
@@ -67,6 +68,15 @@ export function createLookupInterface(deps: LookupInterfaceDeps, options: Lookup
   const resource = new LookupResource(deps, options);
   return { path: options.path, attributes: options.attributes, handle: (request) => resource.handle(request) };
 }
+
+/** The refusal of a lookup during which sources were closed time and again. */
+const REPLACED: LookupOutcome = {
+  kind: "refusal",
+  response: {
+    ...errorResponse(CODE.UNAVAILABLE, "sources of the directory are being replaced"),
+    maxAgeS: RETRY_AFTER_S,
+  },
+};
 
 type Understood<T> =
   | { readonly ok: true; readonly value: T }
@@ -156,7 +166,21 @@ class LookupResource {
     return { ok: true, value: { kind, query, scope: lookupScope(request, criteria), items, request } };
   }
 
-  #perform(asked: AskedLookup): LookupOutcome | Promise<LookupOutcome> {
+  /** Performs a lookup, from its beginning where a source that it reads is closed meanwhile. */
+  #perform(asked: AskedLookup, triesLeft = MAX_TRIES): LookupOutcome | Promise<LookupOutcome> {
+    const tryAgain = (error: unknown): LookupOutcome | Promise<LookupOutcome> => {
+      if (!isSourceClosed(error)) throw error;
+      return triesLeft > 1 ? this.#perform(asked, triesLeft - 1) : REPLACED;
+    };
+    try {
+      const outcome = this.#performOnce(asked);
+      return outcome instanceof Promise ? outcome.catch(tryAgain) : outcome;
+    } catch (error) {
+      return tryAgain(error);
+    }
+  }
+
+  #performOnce(asked: AskedLookup): LookupOutcome | Promise<LookupOutcome> {
     const result = this.#deps.source(asked.context);
     return result instanceof Promise
       ? result.then((settled) => this.#renderer.render(asked, settled))

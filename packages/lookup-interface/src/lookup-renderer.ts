@@ -1,6 +1,13 @@
-import { addressHolder, CODE, CONTENT_FORMAT, errorResponse } from "@tributary/coap-transport";
+import {
+  addressHolder,
+  CODE,
+  CONTENT_FORMAT,
+  errorResponse,
+  TransportError,
+  type UnfinishedBody,
+} from "@tributary/coap-transport";
 import type { Link } from "@tributary/link-model";
-import type { Directory } from "@tributary/merge-engine";
+import { type Directory, MergeError } from "@tributary/merge-engine";
 import { type Environment, type Turns, turnsOf } from "@tributary/runtime";
 import { BegunBodies } from "./begun-bodies.js";
 import {
@@ -168,12 +175,36 @@ export class LookupRenderer {
       contentFormat: CONTENT_FORMAT.LINK_FORMAT,
       etag,
       payload: body.payload,
-      ...(isUnfinished ? { rest: body.rest } : {}),
+      ...(isUnfinished ? { rest: this.#continued(body) } : {}),
       ...(maxAgeS === undefined ? {} : { maxAgeS }),
     };
     const isCacheable = !isUnfinished && context.request.peer.zone === undefined;
     return { kind: "answer", origin: "local", etag, response, isCacheable };
   }
+
+  /** The rest of a body, which is superseded when a source that the lookup reads is closed. */
+  #continued(body: BegunBody): UnfinishedBody {
+    const fail = (error: unknown): never => {
+      if (!isSourceClosed(error)) throw error;
+      this.#begunBodies.drop(body);
+      throw new TransportError("SUPERSEDED", "what the lookup reads has been replaced", { cause: error });
+    };
+    return {
+      upTo: (bytes) => {
+        try {
+          const written = body.rest.upTo(bytes);
+          return written instanceof Promise ? written.catch(fail) : written;
+        } catch (error) {
+          return fail(error);
+        }
+      },
+    };
+  }
+}
+
+/** Whether a lookup failed because a source went meanwhile; begun again, it does not see it. */
+export function isSourceClosed(error: unknown): boolean {
+  return error instanceof MergeError && error.code === "SOURCE_CLOSED";
 }
 
 function orRefusal(

@@ -121,6 +121,8 @@ class LinkFormatBody implements UnfinishedBody {
   #hasLinks = false;
   /** The part that is being written. */
   #underWay: Promise<void> | null = null;
+  /** What prevents the body from being completed, for all its readers. */
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(links: Iterator<Link | null>, options: BegunBodyOptions) {
     this.#links = links;
@@ -133,6 +135,7 @@ class LinkFormatBody implements UnfinishedBody {
 
   /** @throws {BodyTooLarge} */
   upTo(bytes: number): Uint8Array | Promise<Uint8Array> {
+    if (this.#failure !== null) throw this.#failure.error;
     if (this.#isWhole || this.#bytes.length >= bytes) return this.#bytes.bytes();
     if (this.#underWay !== null) return this.#underWay.then(() => this.upTo(bytes));
     const rest = this.#options.run(this.#write(bytes));
@@ -144,6 +147,15 @@ class LinkFormatBody implements UnfinishedBody {
   }
 
   *#write(bytes: number): Generator<null, void> {
+    try {
+      yield* this.#writeOn(bytes);
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
+  *#writeOn(bytes: number): Generator<null, void> {
     for (let count = 1; !this.#isWhole && this.#bytes.length < bytes; count++) {
       const next = this.#links.next();
       if (next.done === true) this.#isWhole = true;

@@ -1,9 +1,23 @@
 import { CODE } from "@tributary/coap-transport";
 import { createVirtualWorld } from "@tributary/coap-transport/testing";
+import type { Registration } from "@tributary/merge-engine";
 import { openClient, serveDirectory, type TestWorld, textOf } from "@tributary/resource-directory/testing";
 import { describe, expect, test } from "vitest";
 
 const ENDPOINTS = 3_000;
+
+/** A registration of an upstream. */
+const copied = (ep: string, nowMs: number): Registration => ({
+  href: `/reg/${ep}`,
+  ep,
+  base: `coap://${ep}`,
+  attributes: [],
+  links: [],
+  ltMs: 90_000_000,
+  renewedAtMs: nowMs,
+  expiresAtMs: nowMs + 90_000_000,
+  expiry: "exact",
+});
 
 function setUp() {
   const world = createVirtualWorld() as ReturnType<typeof createVirtualWorld> & TestWorld;
@@ -79,6 +93,38 @@ describe("a long answer", () => {
     const targets = text.split(",").filter((link) => /<coap:\/\/n\d+/.test(link));
     expect(targets).toHaveLength(2 * ENDPOINTS);
     expect(new Set(targets).size).toBe(2 * ENDPOINTS);
+  });
+
+  test("is superseded when a source is closed: a client that fetches it gets all of what is there then", async () => {
+    const { directory, client, ask, world } = setUp();
+    const nowMs = world.clock.nowMs();
+    const open = (source: string) => {
+      directory.openSource(source, { authority: `coap://${source}` });
+      directory.setConnected(source, true, nowMs);
+      for (let index = 0; index < ENDPOINTS; index++)
+        directory.put(source, copied(`m${String(index).padStart(4, "0")}`, nowMs), nowMs);
+    };
+    open("a");
+    const answer = ask("GET", "/rd-lookup/ep?ep=m*");
+    const fetching = client.request("GET", "/rd-lookup/ep?ep=m*");
+    let isReplaced = false;
+    world.env.clock.setTimer(20, () => {
+      isReplaced = true;
+      directory.closeSource("a", nowMs);
+      open("b");
+    });
+    const { code, payload } = await fetching;
+    expect(isReplaced).toBe(true);
+    expect(code).toBe(CODE.CONTENT);
+    const targets = Buffer.from(payload)
+      .toString()
+      .split(",")
+      .map((link) => link.slice(0, link.indexOf(">")));
+    expect(targets).toHaveLength(ENDPOINTS);
+    expect(new Set(targets.map((target) => target.slice(0, "<coap://b".length)))).toEqual(new Set(["<coap://b"]));
+    expect(() => textOf(answer)).toThrow(expect.objectContaining({ code: "SUPERSEDED" }));
+    // What cannot be continued is not given to others.
+    expect(textOf(ask("GET", "/rd-lookup/ep?ep=m*")).split(",")).toHaveLength(ENDPOINTS);
   });
 
   test("has the same tag until something changes, and is confirmed by it without being written", async () => {

@@ -106,8 +106,9 @@ export class RegistrationBook {
     this.#settle(record, before, { kind: "removed", cause, endpointChanged: true, linksChanged: true }, nowMs);
   }
 
-  /** Remove all records of a source. */
+  /** Removes all records of a source, which ends the lookups that are being read. */
   clear(source: Source, cause: ChangeCause, nowMs: number): void {
+    if (source.records.size > 0) this.union.endWalks();
     for (const record of [...source.records.values()]) {
       this.drop(record, cause, nowMs);
       this.events.deliver();

@@ -224,6 +224,8 @@ export interface Directory {
   /**
    * Performs a lookup (RFC 9176 section 6) over the visible union, lazily, in one stable total order that does not depend on
    * arrival; `page` and `count` of the query are applied. Records past their end at `nowMs` are not shown even before `expire`.
+   * It may be read while the directory changes, until a source is closed.
+   * @throws {MergeError} `SOURCE_CLOSED`, while it is read
    */
   lookup(kind: LookupInterface, query: LookupQuery, nowMs: number, options?: LookupOptions): IterableIterator<Link>;
   /** The same, with null after each small step of work: there a caller may pause. */

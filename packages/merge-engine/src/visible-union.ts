@@ -1,5 +1,6 @@
 import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
 import { CANDIDATES_PER_STEP, KEYS_PER_LOOK } from "./constants.js";
+import { MergeError } from "./errors.js";
 import { AttributeIndex, type TokenList } from "./lookup/attribute-index.js";
 import { CandidateSearch } from "./lookup/candidate-search.js";
 import { type FewCandidatesDeps, fewCandidates } from "./lookup/few-candidates.js";
@@ -39,6 +40,8 @@ export class VisibleUnion {
   readonly #walks = new PageWalks();
   readonly #search: CandidateSearch;
   readonly #few: FewCandidatesDeps;
+  /** Number of sources whose records went all at once. */
+  #closedSources = 0;
 
   constructor(deps: VisibleUnionDeps) {
     this.#deps = deps;
@@ -52,6 +55,14 @@ export class VisibleUnion {
       order: this.#order,
       superseded: this.superseded,
     });
+  }
+
+  /**
+   * Ends the lookups that are being read: what they have still to examine is no longer what was there when they began, although all
+   * of it may still be shown by other means.
+   */
+  endWalks(): void {
+    this.#closedSources++;
   }
 
   /** Distinct (name, value) pairs in the index. */
@@ -140,10 +151,12 @@ export class VisibleUnion {
     const isRemembered = start > 0 && isOfAll && this.#isSettled(nowMs);
     const walk = isRemembered ? this.#walks.begin(kind, criteria, options.zone, start) : undefined;
     const pace = new Pace(perStep);
+    const closedSources = this.#closedSources;
     let { position, key: from } = walk?.skip() ?? FIRST;
     for (;;) {
       let isSkipping = false;
       for (const record of this.#candidates(criteria, nowMs, options, pace, from)) {
+        this.#assertOpenSince(closedSources);
         if (record === null) {
           yield null;
           continue;
@@ -167,9 +180,16 @@ export class VisibleUnion {
           if (++position >= end) return;
         }
       }
+      this.#assertOpenSince(closedSources);
       if (!isSkipping || walk === undefined) return;
       ({ position, key: from } = walk.skip());
     }
+  }
+
+  /** @throws {MergeError} `SOURCE_CLOSED` */
+  #assertOpenSince(closedSources: number): void {
+    if (closedSources !== this.#closedSources)
+      throw new MergeError("SOURCE_CLOSED", "a source was closed during the lookup: begin it again");
   }
 
   *select(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Generator<SourcedRegistration> {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { TransportError } from "../errors.js";
 import { blockSize, findBlock, findOption } from "../message/block-option.js";
 import { CODE, MESSAGE_TYPE, METHOD, OPTION } from "../message/codes.js";
 import { decodeUint, uintOption } from "../message/option-values.js";
@@ -118,6 +119,32 @@ describe("RFC 7959 section 2.4: responses in blocks", () => {
     const one = await ask(served, served.peer(), { token: [1] });
     expect(one.payload).toEqual(body);
     expect(findBlock(one.options, BLOCK2)).toBeUndefined();
+  });
+
+  test.each(["at once", "in another turn"])("one that is superseded %s: the request is handled again", async (when) => {
+    const [old, current] = [pattern(5000, 1), pattern(6000, 2)];
+    const superseded = new TransportError("SUPERSEDED", "another body has taken its place");
+    const { served, calls } = serving((_, call) => {
+      if (call > 0) return content(current);
+      const upTo = (bytes: number) => {
+        if (bytes < 2500) return old.subarray(0, 2500);
+        if (when === "at once") throw superseded;
+        return Promise.reject(superseded);
+      };
+      return { code: CODE.CONTENT, etag: Uint8Array.of(1), payload: old.subarray(0, 2500), rest: { upTo } };
+    });
+    const client = served.peer();
+    const blocks: UdpMessage[] = [];
+    for (const num of [0, 1, 2, 3]) blocks.push(await ask(served, client, { token: [num], options: [block2(num, 6)] }));
+    const tags = blocks.map(({ options }) =>
+      Buffer.from(findOption(options, OPTION.ETAG)?.value ?? []).toString("hex"),
+    );
+    expect(tags.slice(0, 2)).toEqual(["01", "01"]);
+    expect(tags[2]).not.toBe("01");
+    expect(tags[3]).toBe(tags[2]);
+    expect(blocks[2]?.payload).toEqual(current.subarray(2048, 3072));
+    expect(calls()).toBe(2);
+    expect(served.endpoint.tableSizes().handlers).toBe(0);
   });
 
   test("one that cannot be made to its end is given up, with an error for the rest", async () => {

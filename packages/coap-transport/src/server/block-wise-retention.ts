@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "@tributary/runtime";
 import { ExpiringMap } from "@tributary/runtime";
+import { TransportError } from "../errors.js";
 import { BERT_SZX, type Block, blockOption, blockSize, findBlock, szxFor } from "../message/block-option.js";
 import { CODE, OPTION } from "../message/codes.js";
 import { addressHolder } from "../message/ip-address.js";
@@ -97,16 +98,17 @@ export class Block2Retention {
       : this.#beginWith(payload, start);
   }
 
-  /** Returns the block requested of a retained body; null if there is none. */
-  resume(request: IncomingRequest, block: Block): OutgoingMessage | Promise<OutgoingMessage> | null {
+  /** Returns the block requested of a retained body; null if there is none, or if another one has taken its place. */
+  resume(request: IncomingRequest, block: Block): OutgoingMessage | null | Promise<OutgoingMessage | null> {
     if (block.szx === BERT_SZX && !allowsBert(request)) return errorMessage(CODE.BAD_REQUEST, "reserved block size");
     if (block.num === 0) return null;
     const key = transferKey(request);
     const retained = this.#bodies.get(key);
     if (retained === undefined) return null;
     /** Blocks of a body that cannot be completed are of no use. */
-    const giveUp = (): OutgoingMessage => {
+    const giveUp = (error: unknown): OutgoingMessage | null => {
       if (this.#bodies.get(key) === retained) this.#bodies.delete(key);
+      if (error instanceof TransportError && error.code === "SUPERSEDED") return null;
       return errorMessage(CODE.UNAVAILABLE, "the response is too large: narrow the query, or use page and count");
     };
     const note = (response: OutgoingMessage): OutgoingMessage => {
@@ -126,8 +128,8 @@ export class Block2Retention {
       });
       retained.pending = done;
       return settled;
-    } catch {
-      return note(giveUp());
+    } catch (error) {
+      return giveUp(error);
     }
   }
 

@@ -216,11 +216,19 @@ export class RequestDispatch implements ServerDispatch {
     delete request.observe;
     const block = this.#retention.resume(request, request.block2);
     if (block instanceof Promise) {
-      const outcome = block.then((made) => this.#respond(request, made));
+      const outcome = block.then((made) => (made === null ? this.#handleAgain(request) : this.#respond(request, made)));
       return this.#count(request, outcome);
     }
     if (block !== null) return this.#respond(request, block);
-    if (SAFE_METHODS.includes(request.method)) return null;
+    return SAFE_METHODS.includes(request.method) ? null : this.#refuseToHandleAgain(request);
+  }
+
+  async #handleAgain(request: IncomingRequest): Promise<RequestOutcome> {
+    if (!SAFE_METHODS.includes(request.method)) return this.#refuseToHandleAgain(request);
+    return this.#finish(request, await this.#deps.handler(request));
+  }
+
+  #refuseToHandleAgain(request: IncomingRequest): RequestOutcome {
     return this.#refuse(request, CODE.REQUEST_ENTITY_INCOMPLETE, "the response is no longer there");
   }
 

@@ -89,3 +89,27 @@ test("what changes between two steps: whatever is there throughout comes exactly
   const set = new Set(found);
   expect(throughout.filter((href) => !set.has(href))).toEqual([]);
 });
+
+test.each(["ep", "res"] as const)("an %s lookup that is being read ends with a source that is closed", (kind) => {
+  const parsed = parseLookupQuery([]);
+  if (!parsed.ok) throw new Error(parsed.message);
+  const begin = (directory: Directory) => {
+    const steps = directory.lookupInSteps(kind, parsed.query, 5000);
+    while (steps.next().value === null);
+    return steps;
+  };
+  const directory = superseded();
+  const steps = begin(directory);
+  directory.openSource("empty", { authority: "coap://empty" });
+  directory.closeSource("empty", 5000);
+  expect(steps.next().done).toBe(false);
+  directory.closeSource("other", 5000);
+  const readOn = () => [...steps];
+  expect(readOn).toThrow(expect.objectContaining({ code: "SOURCE_CLOSED" }));
+  // What is shown instead is found by a lookup that begins now; also when nothing is left of it to examine.
+  expect([...directory.lookup(kind, parsed.query, 5000)]).toHaveLength(COUNT);
+  const last = begin(directory);
+  directory.closeSource("local", 5000);
+  expect(() => [...last]).toThrow(expect.objectContaining({ code: "SOURCE_CLOSED" }));
+  expect([...directory.lookup(kind, parsed.query, 5000)]).toEqual([]);
+});

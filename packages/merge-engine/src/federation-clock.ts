@@ -35,9 +35,13 @@ export class FederationClock {
     return this.#leadMs;
   }
 
-  /** Calls `listener` after a change of the wall clock (`isRebased`: every stamp of this node changes) or of the lead alone. */
-  onChange(listener: (isRebased: boolean, nowMs: number) => void): void {
+  /**
+   * Calls `listener` after a change of the wall clock (`isRebased`: every stamp of this node changes) or of the lead alone. Returns
+   * the unsubscribe function.
+   */
+  onChange(listener: (isRebased: boolean, nowMs: number) => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Wall-clock time of this node at a moment of its monotonic clock, ms since the Unix epoch, to whole microseconds. */

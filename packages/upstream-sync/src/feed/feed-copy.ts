@@ -89,7 +89,7 @@ export class FeedReplica {
   #clockRun: number | null = null;
   /** Told since the RD's clock began anew and before it was known well: only their times follow when it is known better. */
   #doubtful: Set<string> | null = null;
-  readonly #unsubscribe: () => void;
+  readonly #subscriptions: readonly (() => void)[];
   #isApplying = false;
   #isClosed = false;
   /** Readings of the RD's clock that came while a notification was being applied: it counts with what was known before. */
@@ -115,9 +115,12 @@ export class FeedReplica {
     this.#shift = new RecordShift(clock, (href, ms) => this.#move(href, ms, clock.nowMs()));
     // Records of an earlier configuration go on being shown until the first copy confirms or drops them.
     for (const href of directory.hrefs(options.source)) this.#members[0]?.hrefs.add(href);
-    this.#unsubscribe = directory.on("source", ({ source, kind, cause, href, registration }) => {
-      if (source === options.source && kind === "removed" && cause === "expired") this.#keepAside(href, registration);
-    });
+    this.#subscriptions = [
+      directory.on("source", ({ source, kind, cause, href, registration }) => {
+        if (source === options.source && kind === "removed" && cause === "expired") this.#keepAside(href, registration);
+      }),
+      directory.clock.onChange(() => this.#placeStamps(clock.nowMs())),
+    ];
   }
 
   #resume(restored: RestoredReplica | undefined): void {
@@ -232,7 +235,7 @@ export class FeedReplica {
   close(): void {
     this.#isClosed = true;
     this.#shift.stop();
-    this.#unsubscribe();
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
     for (const href of [...this.#ended.keys()]) this.#forgetEnded(href);
     for (const { reader } of this.#members) reader.discard();
     this.#withoutRoom.stop();
@@ -311,7 +314,15 @@ export class FeedReplica {
       return;
     }
     clock.observe(time.leastMs, nowMs);
-    const hereMs = clock.timeAt(nowMs);
+    this.#placeStamps(nowMs);
+  }
+
+  /** Decides whether the stamps of the RD compare with those of others; again whenever federation time moves here. */
+  #placeStamps(nowMs: number): void {
+    const { wall } = this.#clock;
+    const time = this.#clock.federationTime(nowMs);
+    if (wall === undefined || wall === null || time === null) return;
+    const hereMs = this.#directory.clock.timeAt(nowMs);
     const isApart = time.mostMs < hereMs - STAMPS_APART_MS || time.leastMs > hereMs + STAMPS_APART_MS;
     this.#directory.setLead(this.#options.source, isApart ? null : wall.leadMs, nowMs);
   }

@@ -64,7 +64,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "a connection that is over is used again",
     file: "coap-transport/src/tcp/client.ts",
-    find: "              forget(key, entry());",
+    find: "          this.#forget(key, entry());",
     replace: "",
     scheme: "coap+tcp",
   },
@@ -77,8 +77,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "a tie goes to the smaller source name, which differs between proxies",
     file: "merge-engine/src/records/total-order.ts",
-    find: `    compareText(pathOf(a.href), pathOf(b.href)) ||
-    compareText(a.base, b.base) ||
+    find: `    comparePlaces(a, b) ||
     compareText(a.source.name, b.source.name) ||`,
     replace: "compareText(a.source.name, b.source.name) ||",
   },

@@ -84,7 +84,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   "bad-log": ['2:6: log is "verbose"; write its settings below it'],
   "bad-log-level": [
-    '2:15: level is "trace"; write error, warn, info or debug',
+    '2:15: level is "verbose"; write error, warn, info, debug or trace',
     '2:30: format is "xml"; write text or json',
   ],
   "bad-authorities": [
@@ -187,7 +187,10 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '3:7: uri is missing; add uri: "coap://[2001:db8::1]"',
     "4:5: an upstream is nothing; write its URI, or a mapping with name and uri",
   ],
-  "windows-line-ends": [`2:7: name is "bad name"; ${NAME}`, '4:10: level is "loud"; write error, warn, info or debug'],
+  "windows-line-ends": [
+    `2:7: name is "bad name"; ${NAME}`,
+    '4:10: level is "loud"; write error, warn, info, debug or trace',
+  ],
 };
 
 function errorsOf(path: string): string[] {

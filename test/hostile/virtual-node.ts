@@ -132,6 +132,7 @@ const IDLE_TABLES: Readonly<Record<string, number>> = {
   forwarded: 0,
   "forwarded-observations": 0,
   "forwarded-documents": 0,
+  "ending-lifetimes": 0,
   dormant: 100_000,
   // Those who have registered what is dormant.
   registrants: 100_000,

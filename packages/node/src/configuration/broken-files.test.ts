@@ -85,7 +85,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   "bad-log": ['2:6: log is "verbose"; write its settings below it'],
   "bad-log-level": [
     '2:15: level is "verbose"; write error, warn, info, debug or trace',
-    '2:30: format is "xml"; write text or json',
+    '2:32: format is "xml"; write text or json',
   ],
   "bad-authorities": [
     '4:54: authorities is "coap://rd.example.com"; write a list: ["coap://rd.example.com"]',

@@ -2,15 +2,10 @@ import { CODE, type CoapClient, METHOD, openCoapClient } from "@tributary/coap-t
 import { silentLogger, systemClock } from "@tributary/runtime";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { eventually, freePort } from "../peers/peers.js";
-import { type LargeNode, startLargeNode } from "./turns.js";
+import { type LargeNode, LONGEST_TURN_MS, leastOf, startLargeNode } from "./turns.js";
 
 const COUNT = 100_000;
 const OBSERVED_PAGES = 300;
-/**
- * Longest turn at this size, ms of CPU time without garbage collection, which is what other work on the machine disturbs least.
- */
-const LONGEST_TURN_MS = 20;
-
 const env = { clock: systemClock(), random: Math.random, logger: silentLogger };
 
 interface Measured {
@@ -66,16 +61,21 @@ async function measureLookups(name: string, { node, uris }: Measured): Promise<v
   for (const uri of uris)
     for (const [what, path] of LOOKUPS) {
       const [lookup, query] = path.split("?");
-      const response = await client.request(
-        {
-          method: METHOD.GET,
-          uri: `${uri}/rd-lookup/${lookup}`,
-          ...(query === undefined ? {} : { query: query.split("&") }),
-        },
-        { timeoutMs: 60_000 },
-      );
-      expect(response.code, what).toBe(CODE.CONTENT);
-      const longestMs = await node.longestTurnMs();
+      const longestMs = await leastOf(LONGEST_TURN_MS, async () => {
+        // What was written for an earlier lookup is of no use after a change.
+        await registerFirst();
+        await node.longestTurnMs();
+        const response = await client.request(
+          {
+            method: METHOD.GET,
+            uri: `${uri}/rd-lookup/${lookup}`,
+            ...(query === undefined ? {} : { query: query.split("&") }),
+          },
+          { timeoutMs: 60_000 },
+        );
+        expect(response.code, what).toBe(CODE.CONTENT);
+        return await node.longestTurnMs();
+      });
       process.stderr.write(`${name}, ${uri.split(":")[0]}, ${what}: ${longestMs.toFixed(1)} ms\n`);
       expect.soft(longestMs, `${name}: ${what}`).toBeLessThan(LONGEST_TURN_MS);
     }
@@ -106,10 +106,13 @@ async function measureObservers(name: string, { node, uris }: Measured): Promise
     await eventually(() => first === OBSERVED_PAGES, { what: "the observed pages", timeoutMs: 60_000 });
     observe([]);
     await eventually(() => first === OBSERVED_PAGES + 1, { what: "the observation of everything", timeoutMs: 60_000 });
-    await node.longestTurnMs();
-    await registerFirst();
-    await eventually(() => further > OBSERVED_PAGES, { what: "a notification of each", timeoutMs: 60_000 });
-    const longestMs = await node.longestTurnMs();
+    const longestMs = await leastOf(LONGEST_TURN_MS, async () => {
+      await node.longestTurnMs();
+      further = 0;
+      await registerFirst();
+      await eventually(() => further > OBSERVED_PAGES, { what: "a notification of each", timeoutMs: 60_000 });
+      return await node.longestTurnMs();
+    });
     process.stderr.write(`${name}, ${uri.split(":")[0]}, one change of what is observed: ${longestMs.toFixed(1)} ms\n`);
     expect.soft(longestMs, `${name}: observers`).toBeLessThan(LONGEST_TURN_MS);
   }

@@ -4,11 +4,17 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { type MeasuredProcess, startServer } from "../bench/measured-process.js";
 import { eventually, startTributary, type TributaryNode, temporaryFolder } from "../peers/peers.js";
 
+/** The kernel accounts the CPU time of a thread that is running in ticks of this length, ms. */
+const TICK_MS = 4;
+
 /**
- * Longest turn of the event loop that one peer may cause, ms of CPU time without garbage collection. The goal is 20 on a
- * machine at rest, where 15 were measured; beside other work the same instructions take up to twice the time of the processor.
+ * Longest turn of the event loop that one peer may cause, ms of CPU time without garbage collection, which is what other work on the
+ * machine disturbs least: 20, as far as it can be measured.
  */
-export const LONGEST_TURN_MS = 30;
+export const LONGEST_TURN_MS = 20 + TICK_MS;
+
+/** Measurements of one thing, at most. */
+const MOST_MEASUREMENTS = 5;
 
 /** Longest pause of the garbage collector, ms. It counts by the clock: beside other work, what it waits for the processor too. */
 export const LONGEST_COLLECTION_MS = 1000;
@@ -28,6 +34,17 @@ export interface LargeNode extends MeasuredProcess {
   longestTurnMs(): Promise<number>;
   /** Every address, as URIs. */
   readonly listening: readonly string[];
+}
+
+/**
+ * Repeats a measurement that exceeds `limitMs`, and returns the least of what was measured: a turn that the program makes long is
+ * long each time, one that the machine made long is not.
+ */
+export async function leastOf(limitMs: number, measure: () => Promise<number>): Promise<number> {
+  let leastMs = await measure();
+  for (let count = 1; count < MOST_MEASUREMENTS && leastMs >= limitMs; count++)
+    leastMs = Math.min(leastMs, await measure());
+  return leastMs;
 }
 
 /** Start a node with registrations of its own, renewed `ageS` seconds ago, of which every turn of the event loop is measured. */

@@ -6,6 +6,8 @@ export const LINKS_PER_STEP = 64;
 export const CHARACTERS_PER_STEP = 16_384;
 /** Bytes decoded in one step of a long document. */
 export const BYTES_PER_STEP = 1_048_576;
+/** Bytes of a document that are read as one piece of text. */
+export const BYTES_PER_PIECE = 131_072;
 /** Longest link that the tolerant reader accepts, characters: twice the default size of a registration. */
 export const MAX_LINK_LENGTH = 131_072;
 /** Problems reported by one tolerant read. */

@@ -42,6 +42,44 @@ export function* readLinks(
   }
 }
 
+/** How much of a piece of a document was read. */
+export interface PieceRead {
+  /** Where the reading goes on: behind the last link that is certainly complete, at the separator. */
+  readonly end: number;
+  /** Set where the document is not strict link format. */
+  readonly problem: LinkFormatProblem | null;
+}
+
+/**
+ * Reads what is complete of a piece of a document into `links`. A piece that is not the first one of a document that has links
+ * begins with the separator in front of a link. A link that reaches the end of a piece may continue in the next one, and so may one
+ * that cannot be read.
+ */
+export function* readLinksOfPiece(
+  text: string,
+  links: Link[],
+  { isLast, maxLinkLength }: { readonly isLast: boolean; readonly maxLinkLength: number },
+): Generator<void, PieceRead> {
+  const reader = new LinkFormatReader(text, maxLinkLength);
+  let end = 0;
+  try {
+    let lastPauseAt = 0;
+    for (let link = links.length === 0 ? reader.first() : reader.next(); link !== null; link = reader.next()) {
+      if (!isLast && reader.at === text.length) return { end, problem: null };
+      links.push(link);
+      end = reader.at;
+      if (links.length % LINKS_PER_STEP !== 0 && end - lastPauseAt < CHARACTERS_PER_STEP) continue;
+      lastPauseAt = end;
+      yield;
+    }
+    return { end, problem: null };
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    const mayContinue = !isLast && text.length - end <= maxLinkLength;
+    return { end, problem: mayContinue ? null : error.problem };
+  }
+}
+
 /** Decodes UTF-8, or returns the position of the first invalid byte. A byte order mark is data, which the grammar refuses. */
 export function decodeUtf8(bytes: Uint8Array): string | LinkFormatProblem {
   try {

@@ -1,5 +1,12 @@
-import { BYTES_PER_STEP, CHARACTERS_PER_STEP, LINKS_PER_STEP, MAX_LINK_LENGTH, MAX_PROBLEMS } from "./constants.js";
-import { readLinks } from "./link-format-reader.js";
+import {
+  BYTES_PER_PIECE,
+  BYTES_PER_STEP,
+  CHARACTERS_PER_STEP,
+  LINKS_PER_STEP,
+  MAX_LINK_LENGTH,
+  MAX_PROBLEMS,
+} from "./constants.js";
+import { readLinks, readLinksOfPiece } from "./link-format-reader.js";
 import { leastLinkBytes } from "./link-size.js";
 import type { Attribute, Link, LinkFormatProblem, TolerantParseResult } from "./types.js";
 
@@ -23,6 +30,8 @@ export function parseLinkFormatTolerantly(input: string | Uint8Array): TolerantP
  * make one turn of the event loop.
  */
 export function* readTolerantly(input: string | Uint8Array): Generator<void, TolerantParseResult> {
+  const whole = typeof input === "string" ? null : yield* readStrictlyInPieces(input);
+  if (whole !== null) return { links: whole, problems: [], leftOut: 0, isTruncated: false };
   const { text, problem } = yield* decode(input);
   const strict: Link[] = [];
   const end = problem === null ? yield* readLinks(text, strict, MAX_LINK_LENGTH) : problem;
@@ -51,6 +60,35 @@ export function* readTolerantly(input: string | Uint8Array): Generator<void, Tol
     }
   }
   return { links, problems, leftOut, isTruncated: reader.isTruncated };
+}
+
+/** Reads a document piece by piece, so that its text is never one long string; null if it is not strict link format. */
+function* readStrictlyInPieces(input: Uint8Array): Generator<void, Link[] | null> {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const links: Link[] = [];
+  let targets = 0;
+  let rest = "";
+  for (let at = 0; at <= input.length; at += BYTES_PER_PIECE) {
+    const isLast = at + BYTES_PER_PIECE > input.length;
+    const piece = decodePiece(decoder, input.subarray(at, at + BYTES_PER_PIECE), isLast);
+    if (piece === null) return null;
+    targets += yield* countOf(piece, "<");
+    const text = rest + piece;
+    const read = yield* readLinksOfPiece(text, links, { isLast, maxLinkLength: MAX_LINK_LENGTH });
+    if (read.problem !== null) return null;
+    rest = text.slice(read.end);
+    yield;
+  }
+  return targets === links.length ? links : null;
+}
+
+/** Returns null for what is not UTF-8. */
+function decodePiece(decoder: TextDecoder, bytes: Uint8Array, isLast: boolean): string | null {
+  try {
+    return decoder.decode(bytes, { stream: !isLast });
+  } catch {
+    return null;
+  }
 }
 
 /** Decodes a document in steps; invalid UTF-8 is replaced and reported. */

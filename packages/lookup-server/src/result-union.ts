@@ -1,11 +1,10 @@
 import { firstValue, type Link } from "@tributary/link-model";
 import type { LookupContext } from "@tributary/lookup-interface";
-import type { Directory, LookupOptions, SourcedRenewal } from "@tributary/merge-engine";
+import { type Directory, LargeMap, type LookupOptions, type SourcedRenewal } from "@tributary/merge-engine";
 import type { Environment } from "@tributary/runtime";
 import { LINKS_PER_STEP } from "./constants.js";
 import type { FanOutResult, UpstreamResult } from "./fan-out.js";
 import { forEachInSteps, inSteps } from "./in-steps.js";
-import { LargeMap } from "./large-map.js";
 import { type Contribution, type KnownEndpoint, reportedAgeS, unionInSteps } from "./union.js";
 
 export interface ResultUnionDeps {

@@ -1,7 +1,6 @@
 import { firstValue, type Link, lastValue, originOf, serialiseLink } from "@tributary/link-model";
-import { compareRenewals, type LookupInterface, type Renewal } from "@tributary/merge-engine";
+import { compareRenewals, LargeMap, type LookupInterface, type Renewal } from "@tributary/merge-engine";
 import { forEachInSteps } from "./in-steps.js";
-import { LargeMap } from "./large-map.js";
 
 /** What one origin contributes to a lookup, in its own stable order. */
 export interface Contribution {

@@ -2,6 +2,7 @@ import { isAbsoluteUri, isPathAbsolute, type Link, type LookupQuery } from "@tri
 import { DEFAULT_MAX_REGISTRATIONS, LARGEST_MAX_REGISTRATIONS } from "./constants.js";
 import { MergeError } from "./errors.js";
 import type { FederationClock } from "./federation-clock.js";
+import { LargeMap } from "./large-map.js";
 import { hrefTokenName } from "./lookup/attribute-index.js";
 import { type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
 import { mayBePassedOver } from "./records/total-order.js";
@@ -73,7 +74,7 @@ class MergedDirectory implements Directory {
         isConnected: false,
         clock: this.#book.clock,
         leadMs: 0,
-        records: new Map(),
+        records: new LargeMap<StoredRecord>(),
         overdue: new Set<StoredRecord>(),
         shown: 0,
       };
@@ -160,7 +161,7 @@ class MergedDirectory implements Directory {
   }
 
   hrefs(source: string): IterableIterator<string> {
-    return (this.#book.sources.get(source)?.records ?? new Map<string, StoredRecord>()).keys();
+    return (this.#book.sources.get(source)?.records ?? new LargeMap<StoredRecord>()).keys();
   }
 
   expire(nowMs: number, atMost?: number): number {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { LargeMap } from "./large-map.js";
 import { hrefTokenName } from "./lookup/attribute-index.js";
 import type { Source } from "./records/stored-record.js";
 import { RegistrationBook } from "./registration-book.js";
@@ -15,7 +16,7 @@ function sourceOf(book: RegistrationBook, name: string): Source {
     authority: null,
     account: name,
     isConnected: true,
-    records: new Map(),
+    records: new LargeMap(),
     overdue: new Set(),
     shown: 0,
   };

@@ -5,7 +5,7 @@ export const COUNTER_LIMIT = 2 ** 40;
 /** Removals remembered by default; a cursor older than the oldest of them starts anew. */
 export const DEFAULT_MAX_TOMBSTONES = 100_000;
 /** Log items looked at for one patch, so that a narrow filter over a large history does not hold up the process. */
-export const MAX_ITEMS_PER_PATCH = 20_000;
+export const MAX_ITEMS_PER_PATCH = 4_096;
 /** Operations accepted in one patch; a patch of 64 KiB cannot hold more. */
 export const MAX_OPERATIONS = 2_000;
 /** Largest patch about more than one registration, bytes: four times what an RD may send. */

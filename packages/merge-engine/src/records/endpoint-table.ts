@@ -1,3 +1,5 @@
+import { LargeMap } from "../large-map.js";
+
 const NONE: readonly never[] = [];
 
 /**
@@ -6,7 +8,7 @@ const NONE: readonly never[] = [];
  */
 export class EndpointTable<V extends object> {
   readonly #sectorOf: (value: V) => string | undefined;
-  readonly #byName = new Map<string, V | Map<string | undefined, V>>();
+  readonly #byName = new LargeMap<V | Map<string | undefined, V>>();
 
   /** `sectorOf` returns the sector of a value. */
   constructor(sectorOf: (value: V) => string | undefined) {

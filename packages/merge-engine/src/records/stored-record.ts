@@ -1,5 +1,6 @@
 import { type Attribute, isPathAbsolute, type Link } from "@tributary/link-model";
 import type { FederationClock } from "../federation-clock.js";
+import type { LargeMap } from "../large-map.js";
 import type { Registration, SourcedRegistration } from "../types.js";
 import {
   type PackedAttributes,
@@ -24,7 +25,7 @@ export interface Source {
   readonly clock: FederationClock;
   /** Lead of federation time over the stamps of this source, ms; null: its stamps are of no use. */
   leadMs: number | null;
-  readonly records: Map<string, StoredRecord>;
+  readonly records: LargeMap<StoredRecord>;
   /** Records past an assumed end, which takes effect as soon as the source is lost. Not in the expiry heap. */
   readonly overdue: Set<StoredRecord>;
   /** How many of its records are shown. */

@@ -208,6 +208,7 @@ class CompactedChangeLog implements ChangeLog {
     const content = this.#lists[cursor.kind];
     const renewals = cursor.kind === "ep" ? this.#lists.renewed : null;
     const from = cursor.version?.counter ?? 0;
+    if (selectsNothing(cursor.filter)) return { counter: this.#latest[cursor.kind], isAll: true };
     let nextContent = content.indexAfter(from);
     let nextRenewal = renewals?.indexAfter(from) ?? 0;
     let told = from;
@@ -261,6 +262,11 @@ function clockText({ nowMs, clockRun, wallClock }: FeedSource): string | null {
   if (wallClock === undefined) return formatClockReading(reading);
   const { leadMs } = wallClock;
   return formatClockReading({ ...reading, wall: { stampMs: wallClock.stampOf(nowMs), leadMs } });
+}
+
+/** Whether a filter is one for the RD's clock alone: no endpoint name is empty. */
+function selectsNothing(filter: readonly Criterion[]): boolean {
+  return filter.some(({ name, value, isPrefix }) => name === "ep" && value === "" && !isPrefix);
 }
 
 function isSelected(cursor: FeedCursor, registration: Registration): boolean {

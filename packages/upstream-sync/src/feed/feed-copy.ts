@@ -2,6 +2,7 @@ import type { Criterion } from "@tributary/link-model";
 import {
   type Directory,
   FEDERATION_TOLERANCE_MS,
+  LargeMap,
   MergeError,
   type RecordLimits,
   type Registration,
@@ -64,7 +65,7 @@ export interface FeedReplicaOptions {
 interface Member {
   readonly reader: FeedReader;
   /** Registrations that this pair of feeds has delivered. */
-  readonly hrefs: Set<string>;
+  readonly hrefs: LargeMap<true>;
   isComplete: boolean;
 }
 
@@ -108,13 +109,13 @@ export class FeedReplica {
     const readerOptions = { ...options, clock: this.#clock, memory, maxStaged };
     this.#members = filters.map(() => ({
       reader: createFeedReader(readerOptions),
-      hrefs: new Set(),
+      hrefs: new LargeMap<true>(),
       isComplete: false,
     }));
     this.#resume(options.restored);
     this.#shift = new RecordShift(clock, (href, ms) => this.#move(href, ms, clock.nowMs()));
     // Records of an earlier configuration go on being shown until the first copy confirms or drops them.
-    for (const href of directory.hrefs(options.source)) this.#members[0]?.hrefs.add(href);
+    for (const href of directory.hrefs(options.source)) this.#members[0]?.hrefs.set(href, true);
     this.#subscriptions = [
       directory.on("source", ({ source, kind, cause, href, registration }) => {
         if (source === options.source && kind === "removed" && cause === "expired") this.#keepAside(href, registration);
@@ -127,11 +128,11 @@ export class FeedReplica {
     const [member] = this.#members;
     if (restored?.position === undefined || member === undefined || this.#members.length > 1) return;
     for (const registration of restored.ended) {
-      member.hrefs.add(registration.href);
+      member.hrefs.set(registration.href, true);
       this.#keepAside(registration.href, registration);
     }
     for (const { href, weight, cause } of restored.withoutRoom) {
-      if (href !== "") member.hrefs.add(href);
+      if (href !== "") member.hrefs.set(href, true);
       this.#withoutRoom.add(href, weight, cause);
     }
     member.reader.resume(restored.position);
@@ -252,7 +253,7 @@ export class FeedReplica {
         if (member.hrefs.has(href)) return this.#get(href) ?? (this.#withoutRoom.has(href) ? LEFT_OUT : undefined);
         return this.#withoutRoom.hasUnnamed ? LEFT_OUT : undefined;
       },
-      hrefs: () => member.hrefs,
+      hrefs: () => member.hrefs.keys(),
     };
   }
 
@@ -339,7 +340,7 @@ export class FeedReplica {
       for (const { reader } of this.#members) reader.shift(ms);
       const moved = this.#doubtful === null ? this.#members.map(({ hrefs }) => hrefs) : [this.#doubtful];
       this.#shift.start(
-        moved.flatMap((hrefs) => [...hrefs]),
+        moved.flatMap((hrefs) => [...hrefs.keys()]),
         ms,
       );
     }
@@ -369,7 +370,7 @@ export class FeedReplica {
     this.#doubtful?.add(href);
     switch (change.kind) {
       case "put":
-        member.hrefs.add(change.registration.href);
+        member.hrefs.set(change.registration.href, true);
         this.#put(change.registration, nowMs);
         return;
       case "renew": {
@@ -386,7 +387,7 @@ export class FeedReplica {
         this.#directory.remove(source, change.href, nowMs);
         return;
       case "leave-out":
-        member.hrefs.add(href);
+        member.hrefs.set(href, true);
         this.#forgetEnded(href);
         this.#directory.remove(source, href, nowMs);
         this.#leaveOut(href, change.weight, "memory");

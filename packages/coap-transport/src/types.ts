@@ -304,8 +304,12 @@ export interface ObservationControl extends Omit<RequestControl, "signal"> {
 
 /** Receives the notifications of an observation. */
 export interface ObservationListener {
-  /** Called with the first response and each newer notification, complete and in order (RFC 7641 section 3.4), errors included. */
-  onNotification(response: ClientResponse): void;
+  /**
+   * Called with the first response and each newer notification, complete and in order (RFC 7641 section 3.4), errors included. It may
+   * return a promise while it has enough to do: until that settles, but for 10 seconds at most, nothing more is read from a peer over
+   * TCP, so that the peer waits with what it sends. Over UDP the promise has no effect.
+   */
+  onNotification(response: ClientResponse): unknown;
   /**
    * Called once when the observation ends other than by `close()` or `cancel()`: `not-observable` after a response without Observe,
    * `error-response` after an error response (both were delivered), or the error that ended it.

@@ -70,6 +70,8 @@ export const EXTENSION_SHARE = 0.1;
 export const RECORDS_PER_SHIFT = 500;
 /** Changes of a notification that are made in one step of long work. */
 export const CHANGES_PER_STEP = 8;
+/** Notifications of all feeds of an RD that wait while another one is applied, from which on a peer over TCP has to wait. */
+export const MANY_WAITING_NOTIFICATIONS = 4;
 /** Notifications of one feed that wait while another one is applied; beyond it, the feed is asked again for what was dropped. */
 export const MAX_WAITING_NOTIFICATIONS = 16;
 /** The clock of an RD is asked for when it is known less exactly than this, ms. */

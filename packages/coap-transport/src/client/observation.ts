@@ -56,6 +56,8 @@ type Phase =
 const MAX_WAITING = 4;
 /** Observe values of a series by which a notification that arrives twice is recognised. */
 const MAX_SEEN = 256;
+/** Longest time that a peer has to wait for a listener, ms. */
+const LONGEST_HOLD_MS = 10_000;
 const REGISTER = 0;
 const DEREGISTER = 1;
 
@@ -286,10 +288,26 @@ export class ClientObservation implements Observation, ResponseListener {
   ): void {
     const response = toClientResponse(head, body, channel.peer);
     if (body.observe !== undefined && !isErrorCode(head.code)) this.#refresh?.received(response);
-    this.#call(() => this.#deps.listener.onNotification(response));
+    this.#call(() => {
+      const busy = this.#deps.listener.onNotification(response);
+      if (busy instanceof Promise) this.#holdBack(channel, busy);
+    });
     if (isErrorCode(head.code)) this.#end("error-response");
     else if (body.observe === undefined) this.#end("not-observable");
     this.#receiveWaiting();
+  }
+
+  /** Has the peer wait until the listener has time again. */
+  #holdBack(channel: RequestChannel, busy: Promise<unknown>): void {
+    const release = channel.holdBack?.() ?? (() => {});
+    // A peer that nobody listens to for long takes the connection for lost.
+    const timer = this.#deps.clock.setTimer(LONGEST_HOLD_MS, release);
+    busy
+      .catch((error: unknown) => this.#noteFailed(error))
+      .finally(() => {
+        timer.cancel();
+        release();
+      });
   }
 
   #receiveWaiting(): void {
@@ -332,7 +350,11 @@ export class ClientObservation implements Observation, ResponseListener {
     try {
       call();
     } catch (error) {
-      this.#deps.logger.error("an observation listener failed", { error, uri: this.#options.request.uri });
+      this.#noteFailed(error);
     }
+  }
+
+  #noteFailed(error: unknown): void {
+    this.#deps.logger.error("an observation listener failed", { error, uri: this.#options.request.uri });
   }
 }

@@ -26,6 +26,8 @@ export interface RequestChannel {
   readonly maxParallelBlocks?: number;
   /** Called when a request that was sent at this time (monotonic, ms) got no response in time. */
   timedOut?(sentAtMs: number): void;
+  /** Reads nothing more from the peer until the returned function is called. Absent where the peer cannot be made to wait. */
+  holdBack?(): () => void;
   /** Returns a random token that is not in use towards this peer (RFC 7252 section 5.3.1). */
   newToken(): Uint8Array;
   /** Passes responses with `token` to `listener` from now on. */

@@ -52,6 +52,79 @@ function watch(client: CoapClient) {
   return { seen, ended, observation };
 }
 
+describe("a listener that is busy", () => {
+  /** Observes a resource with long states, with a listener that takes one at a time. */
+  async function watchSlowly() {
+    const { handler, set, shown, ends } = countingResource(50_000);
+    const { openClient, clock } = serveStreams(handler);
+    const { client } = openClient();
+    const seen: number[] = [];
+    let settle: () => void = () => {};
+    client.observe(GET, {
+      onNotification: ({ payload }: ClientResponse) => {
+        seen.push(Number(text(payload)));
+        return new Promise<void>((resolve) => {
+          settle = resolve;
+        });
+      },
+      onEnd: () => {},
+    });
+    await clock.advance(100);
+    return { client, clock, seen, set, shown, ends, settle: () => settle() };
+  }
+
+  test("has the peer wait: it gets one notification at a time, and the last state in the end", async () => {
+    const { clock, seen, set, shown, settle } = await watchSlowly();
+    expect(seen).toEqual([0]);
+    for (let state = 1; state <= 1000; state++) {
+      set(state);
+      await clock.advance(5);
+    }
+    expect(seen).toEqual([0]);
+    expect(shown()).toBeLessThan(100);
+    for (let count = 0; count < 200 && seen.at(-1) !== 1000; count++) {
+      settle();
+      await clock.advance(10);
+    }
+    expect(seen.at(-1)).toBe(1000);
+    expect(seen.length).toBeLessThan(102);
+  });
+
+  test("does not lose the peer, and requests go on afterwards", async () => {
+    const { client, clock, seen, ends, set, settle } = await watchSlowly();
+    await clock.advance(600_000);
+    expect(ends).toEqual([]);
+    const answer = client.request(GET);
+    await clock.advance(10);
+    settle();
+    await clock.advance(100);
+    expect((await answer).code).toBe(CODE.CONTENT);
+    set(7);
+    await clock.advance(100);
+    settle();
+    await clock.advance(100);
+    expect(seen.at(-1)).toBe(7);
+  });
+
+  test("that fails is reported, and does not hold the peer for good", async () => {
+    const { handler, set } = countingResource();
+    const { openClient, clock } = serveStreams(handler);
+    const { client } = openClient();
+    const seen: number[] = [];
+    client.observe(GET, {
+      onNotification: ({ payload }: ClientResponse) => {
+        seen.push(Number(text(payload)));
+        return Promise.reject(new Error("a mistake"));
+      },
+      onEnd: () => {},
+    });
+    await clock.advance(100);
+    set(3);
+    await clock.advance(100);
+    expect(seen).toEqual([0, 3]);
+  });
+});
+
 describe("requests over a byte stream", () => {
   test("many at once share one connection", async () => {
     const { openClient, clock, server } = serveStreams(async ({ path }) => ({

@@ -7,6 +7,8 @@ export interface WatchedConnection {
   isInUse(): boolean;
   /** The peer does not read what is written to it. */
   isBlocked(): boolean;
+  /** Nothing is read from the peer at present. */
+  isHeldBack(): boolean;
   ping(): void;
   release(): void;
   giveUp(cause: "stalled" | "keep-alive-timeout"): void;
@@ -67,6 +69,7 @@ export class ConnectionWatch {
   /** False: there is nothing to watch any more. */
   #look(): boolean {
     const { keepAliveMs, idleMs } = this.#limits;
+    if (this.#connection.isHeldBack()) this.heard();
     const nowMs = this.#clock.nowMs();
     const silentMs = nowMs - this.#heardAtMs;
     const isBlocked = this.#connection.isBlocked();

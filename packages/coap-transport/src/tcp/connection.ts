@@ -57,6 +57,8 @@ export class TcpConnection {
   #isParsing = false;
   #takesRequests = true;
   readonly #watch: ConnectionWatch;
+  /** Number of those that hold the peer back. */
+  #holders = 0;
   /** Of the handshake, and of the end. */
   #timer: Timer;
 
@@ -70,6 +72,7 @@ export class TcpConnection {
     const watched: WatchedConnection = {
       isInUse: () => this.isInUse,
       isBlocked: () => this.isBlocked,
+      isHeldBack: () => this.#holders > 0,
       ping: () => this.#write(new Uint8Array(), signals.ping()),
       release: () => this.release(),
       giveUp: (cause) => this.#drop(cause, "no sign of life"),
@@ -128,6 +131,20 @@ export class TcpConnection {
     if (this.#phase !== "open" || !this.isBlocked) return false;
     this.#held.add(resume);
     return true;
+  }
+
+  /** Reads nothing more until the returned function is called. */
+  holdBack(): () => void {
+    this.#holders++;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holders--;
+      // Nobody listened to the peer meanwhile.
+      this.#watch.heard();
+      this.#read();
+    };
   }
 
   /** Calls `settle` with whether there was a sign of life before the connection ended. */
@@ -195,6 +212,7 @@ export class TcpConnection {
 
   #mayRead(): boolean {
     if (this.#phase !== "open" && this.#phase !== "handshake") return false;
+    if (this.#holders > 0) return false;
     return !this.isBlocked && this.#running.size < this.#limits.maxRequestsPerConnection;
   }
 

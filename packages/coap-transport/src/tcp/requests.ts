@@ -68,6 +68,10 @@ export class TcpRequests implements RequestChannel {
     return settleLater(listener, isSent ? null : tooLarge);
   }
 
+  holdBack(): () => void {
+    return this.#deps.connection().holdBack();
+  }
+
   timedOut(sentAtMs: number): void {
     this.#deps.connection().timedOut(sentAtMs);
   }

@@ -17,6 +17,7 @@ import {
   HEARTBEAT_TIMEOUT_MS,
   LONGEST_HEARTBEAT_MS,
   MALFORMED_PAUSE_MS,
+  MANY_WAITING_NOTIFICATIONS,
   MAX_WAITING_NOTIFICATIONS,
 } from "../constants.js";
 import {
@@ -60,8 +61,10 @@ export class FeedFollower implements Follower {
     const filters = this.#deps.options.filters.length === 0 ? [[]] : this.#deps.options.filters;
     this.#clockWatch = new ClockWatch(this.#deps, this.#replica, found);
     const events = {
-      received: (kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt) =>
-        this.#receive(kind, member, response, asked),
+      received: (kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt) => {
+        this.#receive(kind, member, response, asked);
+        return this.#waiting.length >= MANY_WAITING_NOTIFICATIONS ? this.#working : undefined;
+      },
       failed: (error: UpstreamError) => this.#fail(error),
     };
     this.#subscriptions = filters.flatMap((criteria, member) =>
@@ -261,7 +264,8 @@ interface FeedPlan {
 }
 
 interface SubscriptionEvents {
-  received(kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt): void;
+  /** Returns a promise while enough is waiting. */
+  received(kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt): Promise<void> | undefined;
   failed(error: UpstreamError): void;
 }
 
@@ -304,8 +308,9 @@ class FeedSubscription {
           this.#rest(response.maxAgeS * 1000);
           const someMs = this.#askedAtMs;
           this.#isUnanswered = false;
-          this.#events.received(this.kind, this.member, response, thisMs === undefined ? { someMs } : { thisMs });
+          const asked = thisMs === undefined ? { someMs } : { thisMs };
           thisMs = undefined;
+          return this.#events.received(this.kind, this.member, response, asked);
         },
         onEnd: (reason) => this.#end(reason),
       },

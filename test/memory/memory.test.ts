@@ -1,9 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { CODE, CONTENT_FORMAT, formatCode, METHOD } from "@tributary/coap-transport";
 import { expect, test } from "vitest";
+import { startProcess } from "../bench/measured-process.js";
 import { openTestClient, type TestClient } from "../harness/nodes.js";
 import { eventually, freePort, startTributary, type TributaryNode, temporaryFolder } from "../peers/peers.js";
+import type { AskedLookups } from "./asking-process.js";
 import { type CodeCounts, HeavyClient } from "./heavy-client.js";
 
 /** `npm run memory` goes further: see main.ts. */
@@ -12,7 +15,6 @@ const HEAP_MB = Number(process.env.TRIBUTARY_MEMORY_HEAP ?? 128);
 /** In the short form: refusals after which it is enough. */
 const ENOUGH_REFUSALS = 100;
 const HUNDRED = 100;
-const LOOKUP_PAUSE_MS = 250;
 const UPSTREAM = "rd";
 const TURN_METER = new URL("turn-meter.mjs", import.meta.url).href;
 /** Share of all moments at which a lookup would have to wait for more than 100 ms of CPU time of one turn. */
@@ -80,37 +82,15 @@ interface UpstreamView {
   readonly leftOut?: Readonly<Record<string, number>>;
 }
 
-/** Asks both nodes for one registration, again and again, and notes how long that takes. */
-class Asking {
-  readonly durationsMs: Record<"rd" | "lp", number[]> = { rd: [], lp: [] };
-  readonly failures: string[] = [];
-  readonly #client: TestClient;
-  #isOver = false;
-  readonly #done: Promise<unknown>;
-
-  constructor(client: TestClient, { rd, lp }: Site) {
-    this.#client = client;
-    this.#done = Promise.all([this.#ask("rd", rd), this.#ask("lp", lp)]);
-  }
-
-  async end(): Promise<void> {
-    this.#isOver = true;
-    await this.#done;
-  }
-
-  async #ask(name: "rd" | "lp", uri: string): Promise<void> {
-    while (!this.#isOver) {
-      const startMs = performance.now();
-      try {
-        const found = await this.#client.targets(`${uri}/rd-lookup/ep`, ["ep=modest"]);
-        this.durationsMs[name].push(performance.now() - startMs);
-        if (found.length !== 1) this.failures.push(`${name} shows ${found.length} of 1`);
-      } catch (error) {
-        this.failures.push(`${name}: ${String(error)}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, LOOKUP_PAUSE_MS));
-    }
-  }
+/** Has another process ask both nodes for one registration, again and again; the returned function ends it and says what it found. */
+async function startAsking({ rd, lp }: Site): Promise<() => Promise<AskedLookups>> {
+  const script = fileURLToPath(new URL("asking-process.ts", import.meta.url));
+  const file = join(temporaryFolder(), "asked.json");
+  const asking = await startProcess(process.execPath, [script, file, rd, lp], /^ready$/m);
+  return async () => {
+    await asking.stop("SIGTERM");
+    return JSON.parse(readFileSync(file, "utf8")) as AskedLookups;
+  };
 }
 
 /** Clients that register more than there is room for, from 127.0.0.x, until there have been refusals enough, or the time is up. */
@@ -166,13 +146,13 @@ test("registrations of 64 kB with 4 000 links, from one client and from a hundre
     async () => (await client.targets(`${site.lp}/rd-lookup/ep`, ["ep=modest"])).length === 1 || undefined,
   );
 
-  const asking = new Asking(client, site);
+  const endAsking = await startAsking(site);
   const halfMs = MINUTES * 30_000;
   const alone = await press(site, 1, Date.now() + halfMs);
   report("one client", alone);
   const many = await press(site, HUNDRED, Date.now() + halfMs);
   report("a hundred clients", many);
-  await asking.end();
+  const asked = await endAsking();
 
   for (const { codes, lost } of [alone, many]) {
     expect(lost).toBe(0);
@@ -181,7 +161,7 @@ test("registrations of 64 kB with 4 000 links, from one client and from a hundre
   }
   expect(alone.codes["2.01"]).toBeGreaterThan(0);
   // What was there, and what grows nothing, goes on.
-  expect(asking.failures).toEqual([]);
+  expect(asked.failures).toEqual([]);
   expect(formatCode((await client.coap.request({ method: METHOD.POST, uri: location })).code)).toBe("2.04");
   const before = (await site.api("rd", "/api/node")) as NodeView;
   expect(before.memory.used).toBeLessThanOrEqual(before.memory.limit);
@@ -195,7 +175,7 @@ test("registrations of 64 kB with 4 000 links, from one client and from a hundre
   expect(upstream?.complete).toBe(false);
   report("held", { rd: before, lp: upstream });
   for (const name of ["rd", "lp"] as const) {
-    const sorted = asking.durationsMs[name].sort((a, b) => a - b);
+    const sorted = asked.durationsMs[name].sort((a, b) => a - b);
     report(`selective lookups at ${name}`, {
       count: sorted.length,
       medianMs: percentile(sorted, 0.5),

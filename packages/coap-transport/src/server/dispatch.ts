@@ -89,6 +89,8 @@ interface HandledRequest {
 /** Longest time between two block requests of an observer, as a multiple of the longest ACK_TIMEOUT. */
 const PATIENCE_TIMEOUTS = 2;
 const SILENCE: RequestOutcome = { message: null };
+/** Payload from which on a request may take long to handle, bytes. */
+const LARGE_PAYLOAD_BYTES = 8192;
 /** Max-Age of the response of an overloaded server, in seconds, before which clients should not retry. */
 const OVERLOAD_MAX_AGE_S = 5;
 
@@ -140,13 +142,42 @@ export class RequestDispatch implements ServerDispatch {
     if (request.observe === 1) this.#observers.remove(request.peer, request.token, "deregistered");
     let response: ServerResponse | Promise<ServerResponse>;
     try {
-      response = this.#deps.handler(request);
+      response = this.#handle(request);
     } catch (error) {
       return this.#failed(request, error);
     }
     if (response instanceof Promise) return this.#wait(request, response);
     const outcome = this.#finish(request, response);
     return outcome instanceof Promise ? this.#count(request, outcome) : outcome;
+  }
+
+  /**
+   * Large requests that arrive together are handled in several turns of the event loop, in fair shares: to read one may take
+   * milliseconds, and a hundred connections may bring one each at the same moment.
+   */
+  #handle(request: IncomingRequest): ServerResponse | Promise<ServerResponse> {
+    const { handler, env } = this.#deps;
+    if (request.payload.length < LARGE_PAYLOAD_BYTES) return handler(request);
+    const turns = turnsOf(env.clock);
+    const owner = addressHolder(request.peer);
+    if (turns.leftMs() > 0) {
+      let response: ServerResponse | Promise<ServerResponse> | undefined;
+      turns.start(owner, () => {
+        response = handler(request);
+        return false;
+      });
+      return response as ServerResponse | Promise<ServerResponse>;
+    }
+    return new Promise((resolve, reject) => {
+      turns.add(owner, () => {
+        try {
+          resolve(handler(request));
+        } catch (error) {
+          reject(error);
+        }
+        return false;
+      });
+    });
   }
 
   endObservation(peer: Peer, token: Uint8Array, reason: ObservationEnd): void {

@@ -16,11 +16,11 @@ export function startNode(config: object): Promise<MeasuredProcess> {
 
 /** Wait until every upstream of the node is live. */
 export async function untilLive(node: MeasuredProcess, timeoutMs = 300_000): Promise<Live> {
-  return JSON.parse(await untilTold(node, /^live (.*)$/m, timeoutMs)) as Live;
+  return JSON.parse(await untilPrinted(node, /^live (.*)$/m, timeoutMs)) as Live;
 }
 
 /** Wait for what a process says; the first group. */
-export async function untilTold(process: MeasuredProcess, pattern: RegExp, timeoutMs: number): Promise<string> {
+export async function untilPrinted(process: MeasuredProcess, pattern: RegExp, timeoutMs: number): Promise<string> {
   const endMs = performance.now() + timeoutMs;
   for (;;) {
     const match = pattern.exec(process.stdout());

@@ -40,7 +40,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "the feed does not tell renewals",
     file: "replication/src/publisher/change-log.ts",
-    find: "return builder.renew(node.href, toldRenewal(registration, source.nowMs, source.wallClock));",
+    find: "return builder.renew(node.href, reportedRenewal(registration, source.nowMs, source.wallClock));",
     replace: "return true;",
   },
   {

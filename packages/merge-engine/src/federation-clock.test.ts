@@ -66,9 +66,9 @@ test("whatever clocks show and however long messages take, all come within the t
         const fastestMs = Math.max(...errors);
         let nowMs = 0;
         const pass = ({ from, to, delayMs }: { from: number; to: number; delayMs: number }) => {
-          const toldMs = (clocks[from] as FederationClock).timeAt(nowMs);
+          const sentMs = (clocks[from] as FederationClock).timeAt(nowMs);
           nowMs += HASTE_MS + delayMs;
-          (clocks[to] as FederationClock).observe(toldMs, nowMs);
+          (clocks[to] as FederationClock).observe(sentMs, nowMs);
         };
         for (const one of some) pass(one);
         // Then everybody hears from everybody, without delay.

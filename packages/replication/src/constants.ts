@@ -2,7 +2,7 @@
 export const EPOCH_LIMIT = 2 ** 24;
 /** Counters are 40-bit numbers (5 bytes of the ETag). */
 export const COUNTER_LIMIT = 2 ** 40;
-/** Removals remembered by default; a cursor older than the oldest of them starts anew. */
+/** Removals remembered by default; a cursor older than the oldest of them starts from the beginning. */
 export const DEFAULT_MAX_TOMBSTONES = 100_000;
 /** Log items looked at for one patch, so that a narrow filter over a large history does not hold up the process. */
 export const MAX_ITEMS_PER_PATCH = 4_096;

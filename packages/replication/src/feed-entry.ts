@@ -11,7 +11,7 @@ import { atOnce } from "./at-once.js";
 import { MAX_NODE_ID_LENGTH, MAX_ROUTE_NODES, RENEWED_MEMBER, VALUES_PER_STEP } from "./constants.js";
 import type { EntryFault } from "./entry-fault.js";
 import { isBareObject } from "./feed-operations.js";
-import { lifetimeAgeS, toldRenewal, type WallClock } from "./time/renewal-age.js";
+import { lifetimeAgeS, reportedRenewal, type WallClock } from "./time/renewal-age.js";
 
 /** The half of a registration that the endpoint feed carries. */
 export type EndpointPart = Omit<Registration, "links">;
@@ -27,7 +27,7 @@ export type PartResult<T> =
       readonly ok: false;
       readonly fault: EntryFault;
       readonly message: string;
-      /** Nothing is wrong with it, only that this node told of it. */
+      /** It is in order, but comes from this node. */
       readonly isOwn?: true;
     };
 
@@ -48,7 +48,7 @@ const RESERVED_MEMBERS: ReadonlySet<string> = new Set([
 
 /** JSON text of the entry of a registration in the endpoint feed. Pure. */
 export function endpointEntryText(registration: Registration, nowMs: number, wallClock?: WallClock): string {
-  const { ageS, renewedMs } = toldRenewal(registration, nowMs, wallClock);
+  const { ageS, renewedMs } = reportedRenewal(registration, nowMs, wallClock);
   let text = `{"ep":${JSON.stringify(registration.ep)}`;
   if (registration.d !== undefined) text += `,"d":${JSON.stringify(registration.d)}`;
   text += `,"base":${JSON.stringify(registration.base)}`;
@@ -59,7 +59,7 @@ export function endpointEntryText(registration: Registration, nowMs: number, wal
   return `${text}${attributesText(registration.attributes, RESERVED_MEMBERS)}}`;
 }
 
-/** JSON text of the times of an entry, in both forms in which they may be told. Pure. */
+/** JSON text of the times of an entry, in both forms that an entry may have. Pure. */
 export function timesText(part: EndpointPart, nowMs: number): string {
   const remainingS = Math.max(0, Math.floor((part.expiresAtMs - nowMs) / 1000));
   const lt = part.ltMs === undefined ? "" : `"lt":${Math.floor(part.ltMs / 1000)},`;
@@ -99,7 +99,7 @@ function attributesText(attributes: readonly Attribute[], except: ReadonlySet<st
 /** Times of a record read at `receivedAtMs` (draft 5.2; design rule 1). */
 export interface EntryContext {
   readonly receivedAtMs: number;
-  /** Wall-clock time of the RD when it told this; absent: it is not told. */
+  /** Wall-clock time of the RD when it sent this; absent: not reported. */
   readonly stampMs?: number;
   readonly assumedLifetimeMs: number;
   readonly defaultSector?: string;
@@ -172,11 +172,11 @@ export function readTimes(entry: Readonly<Record<string, unknown>>, context: Ent
   };
 }
 
-/** Wall-clock time of the renewal. Nothing was renewed later than it is told, but for what clocks may differ by. */
-function readStamp(told: unknown, ageS: number | null, nowMs: number | undefined): Pick<Registration, "stampMs"> {
+/** Wall-clock time of the renewal, which is no later than the entry was sent, except for the difference of clocks. */
+function readStamp(reported: unknown, ageS: number | null, nowMs: number | undefined): Pick<Registration, "stampMs"> {
   if (nowMs === undefined) return {};
-  if (typeof told === "number" && Number.isFinite(told))
-    return { stampMs: Math.min(told, nowMs + 2 * FEDERATION_TOLERANCE_MS) };
+  if (typeof reported === "number" && Number.isFinite(reported))
+    return { stampMs: Math.min(reported, nowMs + 2 * FEDERATION_TOLERANCE_MS) };
   if (ageS === null) return {};
   return { stampMs: (Math.round(nowMs * 1000) - Math.round(ageS * 1_000_000)) / 1000 };
 }

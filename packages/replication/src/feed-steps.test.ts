@@ -96,8 +96,8 @@ test("what waits for the other feed is not looked at again with every patch", ()
   // An RD whose resource feed never tells of registrations that its endpoint feed has.
   held.take(reader.apply("ep", copy("ep", "1-1", 0), 0, held));
   held.take(reader.apply("res", copy("res", "1-1", 0), 0, held));
-  const untold = Array.from({ length: 1000 }, (_, at) => add("ep", at));
-  held.take(reader.apply("ep", delta("1-1", "1-2", ...untold), 0, held));
+  const unfinished = Array.from({ length: 1000 }, (_, at) => add("ep", at));
+  held.take(reader.apply("ep", delta("1-1", "1-2", ...unfinished), 0, held));
   held.take(reader.apply("res", delta("1-1", "1-2"), 0, held));
   held.asked = 0;
   for (let at = 2; at < 12; at++) {

@@ -1,6 +1,6 @@
 import jsonPatch from "fast-json-patch";
 import { RENEWED_MEMBER } from "./constants.js";
-import type { ToldRenewal } from "./time/renewal-age.js";
+import type { ReportedRenewal } from "./time/renewal-age.js";
 import type { FeedCursor, FeedKind, FeedPatch } from "./types.js";
 import type { Version } from "./version.js";
 import { formatVersion } from "./version.js";
@@ -69,7 +69,7 @@ export class PatchBuilder {
   }
 
   /** Set the age of an entry that the subscriber holds. */
-  renew(href: string, { ageS, renewedMs }: ToldRenewal): boolean {
+  renew(href: string, { ageS, renewedMs }: ReportedRenewal): boolean {
     const pointer = entryPointer(this.#kind, href);
     const age = `{"op":"replace","path":${JSON.stringify(`${pointer}/lt-age`)},"value":${ageS}}`;
     const renewed = `{"op":"add","path":${JSON.stringify(`${pointer}/${RENEWED_MEMBER}`)},"value":${renewedMs}}`;

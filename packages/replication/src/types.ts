@@ -32,7 +32,7 @@ export interface FeedPatch {
 export interface FeedCursor {
   readonly kind: FeedKind;
   readonly filter: readonly Criterion[];
-  /** Version that the subscriber holds; null: nothing, the next patch starts anew. */
+  /** Version that the subscriber holds; null: nothing, the next patch starts from the beginning. */
   readonly version: Version | null;
   /** Whether the subscriber is known to have held the complete document at `version`. */
   readonly isComplete: boolean;
@@ -47,7 +47,7 @@ export interface FeedSource {
   readonly nowMs: number;
   /** 24-bit number that tells this run of the clock behind `nowMs` apart; absent: patches carry no reading of it. */
   readonly clockRun?: number;
-  /** The wall clock of the RD; absent: it is not told, and renewals are told to the second. */
+  /** The wall clock of the RD; absent: not reported, and renewals are reported to the second. */
   readonly wallClock?: WallClock;
 }
 
@@ -57,11 +57,11 @@ export interface ChangeLogOptions {
   readonly epoch: number;
   /** Counter to go on from (a persisted history), default 0. */
   readonly counter?: number;
-  /** Removals remembered; an older cursor is started anew. Default 100 000. */
+  /** Removals remembered; an older cursor starts from the beginning. Default 100 000. */
   readonly maxTombstones?: number;
   /** What was kept of this history, whose counters are not above `counter`; absent: nothing is known before `counter`. */
   readonly kept?: KeptHistory;
-  /** A removal is remembered no longer: cursors before `horizon` are started anew. */
+  /** A removal is remembered no longer: cursors before `horizon` start from the beginning. */
   readonly onForgotten?: (href: string, horizon: number) => void;
 }
 
@@ -96,7 +96,7 @@ export interface ChangeLog {
   record(change: LoggedChange, position?: number): void;
   /** Whether a subscriber at `cursor` can go on from there: no removal that concerns it has been forgotten. */
   canContinue(cursor: FeedCursor): boolean;
-  /** A cursor for a subscriber that says it holds `held` (its ETag); starts anew when that is unknown or too old. */
+  /** A cursor for a subscriber that says it holds `held` (its ETag); starts from the beginning when that is unknown or too old. */
   open(kind: FeedKind, filter: readonly Criterion[], held: Version | null): FeedCursor;
   /** Whether there is something to send. O(1). */
   hasNews(cursor: FeedCursor): boolean;
@@ -149,9 +149,9 @@ export interface FeedReaderOptions {
   readonly tier?: { readonly nodeId: string };
   /** What is known of the RD's clock, shared by all readers of one RD; default: one of its own. */
   readonly clock?: RemoteClock;
-  /** Registrations of which one feed has told and the other has not; beyond it a patch is refused. Default 1 048 576. */
+  /** Registrations of which only one feed has sent its half; beyond it a patch is refused. Default 1 048 576. */
   readonly maxStaged?: number;
-  /** Lends memory for what one feed has told and the other has not; without it entries are left out. Default: no bound. */
+  /** Lends memory for halves whose other half has not come yet; without it entries are left out. Default: no bound. */
   readonly memory?: StagingMemory;
 }
 
@@ -203,8 +203,8 @@ export interface FeedReader {
   ): Generator<void, FeedOutcome>;
   /** Move the times of what was read but not handed out yet, because the RD's clock is known better now. */
   shift(ms: number): void;
-  /** Gives up what one feed has told and the other has not, with its memory: nothing is read any more. */
+  /** Discards halves whose other half has not come, and returns their memory: nothing is read any more. */
   discard(): void;
-  /** Forget the position of a feed, so that the next request starts anew; what was delivered stays until replaced. */
+  /** Forget the position of a feed, so that the next request starts from the beginning; what was delivered stays until replaced. */
   restart(kind?: FeedKind): void;
 }

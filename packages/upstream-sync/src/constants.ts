@@ -19,7 +19,7 @@ export const HEARTBEAT_TIMEOUT_MS = 10_000;
 export const LONGEST_HEARTBEAT_MS = 60_000;
 /** Times that a feed is asked again at once within MALFORMED_PAUSE_MS; further ones wait for so long. */
 export const HASTY_ASKS = 3;
-/** Pause after a patch that cannot be read, before the feed is asked for anew, ms. */
+/** Pause after a patch that cannot be read, before the feed is requested again, ms. */
 export const MALFORMED_PAUSE_MS = 2_000;
 /** Feed interval where the RD has no place for another observer, ms. */
 export const FEED_POLL_MS = 5_000;
@@ -81,7 +81,7 @@ export const FIRST_CLOCK_PAUSE_MS = 200;
 export const LONGEST_CLOCK_PAUSE_MS = 60_000;
 /** Registrations of an upstream that have ended here, or for which there is no room, and that it may still hold. */
 export const MAX_KEPT_ASIDE = 1_000_000;
-/** Mean interval at which an RD that is followed without its feed is discovered anew, ms. */
+/** Mean interval at which an RD that is followed without its feed is discovered again, ms. */
 export const REDISCOVERY_MS = 600_000;
 /** What was discovered within this time is not asked for again to be confirmed, ms. */
 export const RECENT_DISCOVERY_MS = 2_000;
@@ -97,7 +97,7 @@ export const COPY_PATIENCE_MS = 1000;
 export const MAX_NAMES_WITHOUT_ROOM = 16_384;
 /** Longer names are not kept of what has no room, characters. */
 export const MAX_NAME_LENGTH = 256;
-/** Entries that one feed has told and the other has not: one for so many bytes of memory, and at least so many. */
+/** Entries of which only one feed has sent its half: one per so many bytes of memory, and at least so many. */
 export const BYTES_PER_STAGED = 1024;
 export const MIN_STAGED = 65_536;
 export const MAX_STAGED = 1_048_576;
@@ -106,7 +106,7 @@ export const FIRST_ROOM_CHECK_MS = 10_000;
 export const LONGEST_ROOM_CHECK_MS = 600_000;
 /** Share of what an upstream has room for that must be free before it is copied again for what was left out. */
 export const ENOUGH_ROOM_SHARE = 1 / 16;
-/** What is told by one feed may always wait for the other up to this share of all memory, and at most so many bytes. */
+/** Halves of entries may always wait for the other half up to this share of all memory, and at most so many bytes. */
 export const STAGING_SHARE = 1 / 32;
 export const MAX_STAGING_BYTES = 4_194_304;
 /** A registration as it was read takes about as much again as in the directory: nothing of it is shared or packed. */

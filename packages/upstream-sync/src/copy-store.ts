@@ -7,7 +7,7 @@ import type { NoRoomCause } from "./without-room.js";
 export interface KeptTimes {
   readonly renewedAtWallMs: number;
   readonly expiresAtWallMs: number;
-  /** What the RD told of the time of the renewal, by its own wall clock; kept as it is. */
+  /** Time of the renewal by the wall clock of the RD, as it was reported. */
   readonly stampMs?: number;
 }
 
@@ -37,7 +37,7 @@ export interface ReplicaStore {
   load(source: string): KeptReplica | undefined;
   /** Iterates over the registrations of a stored copy. */
   registrations(source: string): Iterable<KeptRegistration>;
-  /** Versions of both feeds whose content the registrations hold; absent: they have to be copied anew. */
+  /** Versions of both feeds whose content the registrations hold; absent: they have to be copied again. */
   position(source: string): FeedPosition | undefined;
   /** Starts a copy, in place of an earlier one of that name. */
   open(source: string, replica: KeptReplica): void;

@@ -44,7 +44,7 @@ interface Part {
 }
 
 /**
- * What of one upstream is left out now, by cause. It is told part by part: a part is whatever is replaced as a whole (a
+ * What of one upstream is left out now, by cause. It is counted part by part: a part is what is replaced as a whole (a
  * document, one feed), or keeps account of single records. Counts are current; `total` only grows.
  */
 export class LeftOut {
@@ -83,7 +83,7 @@ export class LeftOut {
     this.#forgetIfEmpty(part, one);
   }
 
-  /** All of `part` was told again, and nothing of that can be read. Counted each time. */
+  /** All of `part` was received again, and nothing of it can be read. Counted each time. */
   unreadable(part: string, example: string): void {
     const wasSo = this.#parts.get(part)?.losses.has("malformed") === true;
     if (wasSo) this.refused("malformed");
@@ -112,7 +112,7 @@ export class LeftOut {
     this.#forgetIfEmpty(part, one);
   }
 
-  /** Nothing of `part` is left out any more: it is gone, or will be told again from the start. */
+  /** Nothing of `part` is left out any more: it is gone, or will be received again from the start. */
   clear(part: string): void {
     const one = this.#parts.get(part);
     if (one === undefined) return;

@@ -3,8 +3,8 @@ import type { StagingMemory } from "@tributary/replication";
 import { MAX_STAGING_BYTES, STAGING_SHARE } from "./constants.js";
 
 /**
- * Memory for what one feed has told and the other has not. A little of it is always there, so that records which are held already
- * can be told again when there is no more room.
+ * Memory for halves of entries whose other half has not come yet. A little of it is always there, so that records which are held already
+ * can be received again when there is no more room.
  */
 export function stagingMemory(
   limit: SharedLimit,

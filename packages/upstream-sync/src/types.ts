@@ -162,7 +162,7 @@ export interface UpstreamDeps {
   readonly turns?: Turns;
   /** What one registration of an upstream may have; beyond it, it is left out. Default: as for registrations here. */
   readonly recordLimits?: RecordLimits;
-  /** Keeps replicas across restarts; absent: they are copied anew. */
+  /** Keeps replicas across restarts; absent: they are copied again. */
   readonly replicas?: ReplicaStore;
   /** Of the upstream in whose place this one comes, for the same RD. Its source is still in the directory. */
   readonly handover?: Handover;
@@ -208,7 +208,7 @@ export interface AskedListener {
 export interface AskedObservation {
   /** Ask again, and go on observing (RFC 7641 section 3.3.1); `etag` names what is held by then. */
   refresh(etag?: Uint8Array): void;
-  /** Nothing is told any more. */
+  /** Nothing is reported any more. */
   close(): void;
 }
 
@@ -258,8 +258,8 @@ export interface Upstream {
   handOver?(): Handover;
   /**
    * End it: from the moment of the call nothing is written to the directory any more, and another upstream of the name may start.
-   * `keepReplica`: what it holds stays in the directory, for one that follows the same RD. `isAbrupt`: the RD is not
-   * told, and finds out when its next notification is rejected (RFC 7641 section 3.6); then this resolves without delay.
+   * `keepReplica`: what it holds stays in the directory, for one that follows the same RD. `isAbrupt`: no message goes to the RD,
+   * which finds out when its next notification is rejected (RFC 7641 section 3.6); then this resolves without delay.
    */
   close(options?: { readonly keepReplica?: boolean; readonly isAbrupt?: boolean }): Promise<void>;
 }

@@ -31,12 +31,12 @@ export class UpstreamReplica {
   restore(handedOver: RestoredReplica | null): boolean {
     const kept = this.#recorder?.restore() ?? null;
     this.#restored = handedOver ?? kept;
-    this.#tellRestoredLosses();
+    this.#reportRestoredLosses();
     return this.#restored?.isComplete ?? false;
   }
 
   /** What of it stayed on disk, until the RD is followed again. */
-  #tellRestoredLosses(): void {
+  #reportRestoredLosses(): void {
     const losses = new LossCount();
     for (const { cause } of this.#restored?.withoutRoom ?? [])
       losses.add(cause, "the snapshot holds more than there is room for; the rest stays on disk");

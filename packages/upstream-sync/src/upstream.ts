@@ -182,7 +182,7 @@ class UpstreamShell implements Upstream {
 
   /**
    * A query was answered as if there were no such lookup: nothing matches it if the lookup answers others; else it is looked
-   * for anew. @throws {UpstreamError}
+   * for again. @throws {UpstreamError}
    */
   async #nothingOrGone(
     kind: LookupInterface,
@@ -343,7 +343,7 @@ class UpstreamShell implements Upstream {
     const isOtherPhase = phase !== this.#phase;
     this.#phase = phase;
     for (const effect of effects) this.#perform(effect);
-    if (isOtherPhase) this.#tellStatus();
+    if (isOtherPhase) this.#reportStatus();
   }
 
   #noteLoss(cause: LeftOutCause, loss: Loss): void {
@@ -352,7 +352,7 @@ class UpstreamShell implements Upstream {
     const example = loss.example.slice(0, MAX_EXAMPLE_LENGTH);
     this.#remarks.add(example);
     this.#deps.env.logger.warn("part of the upstream is left out", { upstream: this.name, cause, count, example });
-    this.#tellStatus();
+    this.#reportStatus();
   }
 
   #noteNoLoss(cause: LeftOutCause): void {
@@ -360,10 +360,10 @@ class UpstreamShell implements Upstream {
       upstream: this.name,
       cause,
     });
-    this.#tellStatus();
+    this.#reportStatus();
   }
 
-  #tellStatus(): void {
+  #reportStatus(): void {
     for (const listener of this.#listeners) listener(this.status());
   }
 

@@ -101,7 +101,7 @@ export class WithoutRoom {
     return true;
   }
 
-  /** All is told again at once: those without a name will be counted again. */
+  /** Everything is received again: those without a name will be counted again. */
   forgetUnnamed(): void {
     if (!this.hasUnnamed) return;
     this.#counts.memory = 0;
@@ -110,7 +110,7 @@ export class WithoutRoom {
     this.#tell();
   }
 
-  /** The upstream is copied from the start: what is missing will be told again. Until then it counts as before. */
+  /** The upstream is copied from the start: what is missing will be received again. Until then it counts as before. */
   startAgain(): void {
     if (this.size === 0) return;
     this.#deps.leftOut.replace(BEFORE, this.#losses());

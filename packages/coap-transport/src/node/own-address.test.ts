@@ -41,11 +41,11 @@ test.each(["2001:db8::1", "2001:db8::2"])("what goes to a peer that speaks to %s
     observation: {
       attach(attached) {
         observer = attached;
-        let isTold = false;
+        let isReported = false;
         return {
           next: () => {
-            if (isTold) return null;
-            isTold = true;
+            if (isReported) return null;
+            isReported = true;
             return { code: CODE.CONTENT, payload: Uint8Array.of(2) };
           },
         };

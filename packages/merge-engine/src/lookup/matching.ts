@@ -92,7 +92,7 @@ function isAlwaysMet(criterion: Criterion): boolean {
 
 const EVERYONE_HAS: ReadonlySet<string> = new Set(["ep", "base", "href", "provenance"]);
 
-/** A registration as a link of the endpoint lookup (RFC 9176 section 6.4), without what only proxies are told (draft 5.2). Pure. */
+/** A registration as a link of the endpoint lookup (RFC 9176 section 6.4), without the attributes that are for proxies only (draft 5.2). Pure. */
 export function endpointLink({ shownHref, ep, d, base, attributes }: Endpoint): Link {
   const shown: Attribute[] = [["ep", ep]];
   if (d !== undefined) shown.push(["d", d]);

@@ -1,7 +1,7 @@
 import { LOST_PENALTY_MS } from "../constants.js";
 import type { Registration, SourcedRegistration } from "../types.js";
 
-/** The merge rules in the plainest form: a list of records, everything computed anew. For comparison in tests. */
+/** The merge rules in the plainest form: a list of records, and everything computed from it each time. For comparison in tests. */
 export class MergeModel {
   nowMs = 0;
   readonly #connected: Map<string, boolean>;

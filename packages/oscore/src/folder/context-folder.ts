@@ -110,7 +110,7 @@ function openContext({ logger, randomBytes }: ContextFolderDeps, { name, identit
   return { name, identity, context, parameters };
 }
 
-/** Contexts by kid. @throws {OscoreError} `BAD_CONTEXT` where two cannot be told apart. */
+/** Contexts by kid. @throws {OscoreError} `BAD_CONTEXT` where two cannot be distinguished. */
 function index<T extends { readonly name: string; readonly parameters: SecurityContext["parameters"] }>(
   contexts: readonly T[],
 ): Map<string, T[]> {

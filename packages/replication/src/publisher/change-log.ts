@@ -5,7 +5,7 @@ import { ReplicationError } from "../errors.js";
 import { endpointEntryText, linksEntryText } from "../feed-entry.js";
 import { PatchBuilder } from "../patch-builder.js";
 import { formatClockReading } from "../time/remote-clock.js";
-import { toldRenewal } from "../time/renewal-age.js";
+import { reportedRenewal } from "../time/renewal-age.js";
 import type {
   ChangeLog,
   ChangeLogOptions,
@@ -60,9 +60,9 @@ class CompactedChangeLog implements ChangeLog {
     this.#horizon = horizon;
     const kept = [...positions].map((position) => ({ position, node: { ...position, ep: 0, res: 0, renewed: 0 } }));
     for (const field of ["ep", "res", "renewed"] as const) {
-      const told = kept.filter(({ position }) => position[field] > 0);
-      told.sort((a, b) => a.position[field] - b.position[field]);
-      for (const { node, position } of told) this.#lists[field].append(node, position[field]);
+      const listed = kept.filter(({ position }) => position[field] > 0);
+      listed.sort((a, b) => a.position[field] - b.position[field]);
+      for (const { node, position } of listed) this.#lists[field].append(node, position[field]);
     }
     this.#latest = { ep: horizon, res: horizon };
     for (const { node } of kept) {
@@ -98,7 +98,7 @@ class CompactedChangeLog implements ChangeLog {
     this.#counter = counter;
     this.#latest.ep = counter;
     if (change.kind === "removed") {
-      // Another publisher of the same history may have told subscribers of it.
+      // Another publisher of the same history may have sent it to subscribers.
       const removed = known ?? (position === undefined ? undefined : this.#unknownNode(change.href));
       if (removed !== undefined && !removed.isRemoved) this.#recordRemoval(removed, counter);
       return;
@@ -117,7 +117,7 @@ class CompactedChangeLog implements ChangeLog {
 
   #recordArrival(known: LogNode | undefined, href: string, counter: number): void {
     const node = known ?? { href, created: counter, ep: 0, res: 0, renewed: 0, isRemoved: false, cameBack: false };
-    // An older subscriber may hold the earlier registration at this place, a younger one may not: see #tellContent.
+    // An older subscriber may hold the earlier registration at this place, a younger one may not: see #writeContent.
     node.cameBack = known !== undefined;
     node.isRemoved = false;
     this.#nodes.set(href, node);
@@ -200,9 +200,9 @@ class CompactedChangeLog implements ChangeLog {
   }
 
   /**
-   * Fill the patch in the order of the history; returns the counter up to which it is told, and whether nothing is left.
+   * Fills the patch in the order of the history; returns the counter that it covers, and whether nothing is left.
    * A patch with content never goes beyond the latest change that concerns both feeds: the resource feed does not count
-   * the renewals behind it, nor either of them counters that a restart passed over, and a reader would wait in vain.
+   * the renewals behind it, nor either of them counters that a restart passed over, and a reader would wait for something that never comes.
    */
   #collect(cursor: FeedCursor, source: FeedSource, builder: PatchBuilder): { counter: number; isAll: boolean } {
     const content = this.#lists[cursor.kind];
@@ -211,7 +211,7 @@ class CompactedChangeLog implements ChangeLog {
     if (selectsNothing(cursor.filter)) return { counter: this.#latest[cursor.kind], isAll: true };
     let nextContent = content.indexAfter(from);
     let nextRenewal = renewals?.indexAfter(from) ?? 0;
-    let told = from;
+    let covered = from;
     for (let looked = 0; looked < MAX_ITEMS_PER_PATCH; looked++) {
       const contentCounter = content.counterAt(nextContent);
       const renewalCounter = renewals?.counterAt(nextRenewal) ?? Number.POSITIVE_INFINITY;
@@ -221,15 +221,21 @@ class CompactedChangeLog implements ChangeLog {
       if (counter > bound) return { counter: bound, isAll: false };
       const fits =
         contentCounter < renewalCounter
-          ? this.#tellContent(content.nodeAt(nextContent++), from, cursor, source, builder)
-          : this.#tellRenewal(renewals?.nodeAt(nextRenewal++), from, cursor, source, builder);
-      if (!fits) return { counter: told, isAll: false };
-      told = counter;
+          ? this.#writeContent(content.nodeAt(nextContent++), from, cursor, source, builder)
+          : this.#writeRenewal(renewals?.nodeAt(nextRenewal++), from, cursor, source, builder);
+      if (!fits) return { counter: covered, isAll: false };
+      covered = counter;
     }
-    return { counter: told, isAll: false };
+    return { counter: covered, isAll: false };
   }
 
-  #tellContent(node: LogNode | undefined, from: number, cursor: FeedCursor, source: FeedSource, builder: PatchBuilder) {
+  #writeContent(
+    node: LogNode | undefined,
+    from: number,
+    cursor: FeedCursor,
+    source: FeedSource,
+    builder: PatchBuilder,
+  ) {
     if (node === undefined) return true;
     const registration = node.isRemoved ? undefined : source.get(node.href);
     if (registration !== undefined && isSelected(cursor, registration)) {
@@ -239,19 +245,25 @@ class CompactedChangeLog implements ChangeLog {
         isEndpoint ? endpointEntryText(registration, source.nowMs, source.wallClock) : linksEntryText(registration),
       );
     }
-    // Nothing to take back from a subscriber that cannot have been told about it.
+    // Nothing to remove for a subscriber that cannot have received it.
     const isNewer = node.created > from && !node.cameBack;
     if (cursor.version === null || (isNewer && (cursor.isComplete || !node.isRemoved))) return true;
     const isCertain = cursor.isComplete && cursor.filter.length === 0 && !node.cameBack;
     return builder.remove(node.href, isCertain);
   }
 
-  #tellRenewal(node: LogNode | undefined, from: number, cursor: FeedCursor, source: FeedSource, builder: PatchBuilder) {
+  #writeRenewal(
+    node: LogNode | undefined,
+    from: number,
+    cursor: FeedCursor,
+    source: FeedSource,
+    builder: PatchBuilder,
+  ) {
     // An entry whose content is newer than the cursor travels whole, with its present age.
     if (node === undefined || node.isRemoved || node.ep > from) return true;
     const registration = source.get(node.href);
     if (registration === undefined || !isSelected(cursor, registration)) return true;
-    return builder.renew(node.href, toldRenewal(registration, source.nowMs, source.wallClock));
+    return builder.renew(node.href, reportedRenewal(registration, source.nowMs, source.wallClock));
   }
 }
 

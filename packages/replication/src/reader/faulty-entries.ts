@@ -6,7 +6,7 @@ import type { FeedFault } from "../types.js";
 export class FaultyEntries {
   readonly #byHref = new Map<string, { readonly fault: EntryFault; readonly copy: number }>();
   readonly #faults = new Map<EntryFault, FeedFault>();
-  /** Which copy from the start is being read: what was faulty before and is not told again by its end is gone. */
+  /** Which copy from the start is being read: what was faulty before and has not come again by its end is gone. */
   #copy = 0;
   /** Beyond the bound, entries are counted without being known; the next copy counts again. */
   readonly #unknown = new Map<EntryFault, number>();

@@ -13,11 +13,11 @@ export interface Staged<T> {
   readonly weight: number;
   /** Counter of the patch that said so. */
   readonly counter: number;
-  /** Told because the feed started anew: the other feed may have told its half long ago. */
+  /** Part of a copy from the start: the other feed may have sent its half long ago. */
   readonly isOfCopy: boolean;
 }
 
-/** Entries that are left out are known as told only up to this number; beyond it, any may have been told. */
+/** Entries that are left out are remembered as received up to this number; beyond it, any may have been received. */
 const MAX_SEEN_LEFT_OUT = 262_144;
 const MAX_SEEN_LENGTH = 256;
 
@@ -88,7 +88,7 @@ export class FeedHalf<T> {
 
   /**
    * What was staged up to the counter `reached` and has not been tried to join yet, each once: whether something that waits
-   * can be joined is decided anew only when one of its halves is told again. May be gone on with after changes.
+   * can be joined is decided again only when one of its halves is received again. It may be continued after changes.
    */
   *takeReached(reached: number): Generator<string> {
     for (const href of this.#untried) {
@@ -114,7 +114,7 @@ export class FeedHalf<T> {
     return true;
   }
 
-  /** Whether the feed, as far as it is told, has an entry that the replica already took over. */
+  /** Whether the feed, as far as it was received, has an entry that the copy already has. */
   covers(href: string): boolean {
     return this.seen === null || this.#hasSeenMore || this.seen.has(href);
   }

@@ -50,7 +50,7 @@ export function createFeedReader(options: FeedReaderOptions): FeedReader {
   return new JoiningFeedReader(options);
 }
 
-type ToldAt = Pick<EntryContext, "receivedAtMs" | "stampMs">;
+type ReceivedAt = Pick<EntryContext, "receivedAtMs" | "stampMs">;
 type Applied = Extract<SparseOutcome, { kind: "applied" }>;
 
 class JoiningFeedReader implements FeedReader {
@@ -161,8 +161,8 @@ class JoiningFeedReader implements FeedReader {
     const problems: string[] = [];
     const changes: ReplicaChange[] = [];
     if (kind === "ep") {
-      const told = this.#toldAt(outcome.clock, receivedAtMs, asked);
-      yield* this.#takeEndpoints(outcome, told, held, changes, problems);
+      const received = this.#receivedAt(outcome.clock, receivedAtMs, asked);
+      yield* this.#takeEndpoints(outcome, received, held, changes, problems);
     }
     if (kind === "res") yield* this.#takeLinks(outcome, problems);
     yield* this.#join(held, changes);
@@ -174,7 +174,7 @@ class JoiningFeedReader implements FeedReader {
   }
 
   /** The moment from which the ages in a patch count: on the clock here, and on the wall clock of the RD. */
-  #toldAt(clock: unknown, receivedAtMs: number, asked: AskedAt | undefined): ToldAt {
+  #receivedAt(clock: unknown, receivedAtMs: number, asked: AskedAt | undefined): ReceivedAt {
     const reading = parseClockReading(clock);
     if (reading === null) return { receivedAtMs };
     this.#clock.note(reading, receivedAtMs, asked);
@@ -184,12 +184,12 @@ class JoiningFeedReader implements FeedReader {
 
   *#takeEndpoints(
     outcome: Applied,
-    told: ToldAt,
+    received: ReceivedAt,
     held: HeldRegistrations,
     changes: ReplicaChange[],
     problems: string[],
   ): Generator<void, void> {
-    const context = { ...this.#options, limits: this.#limits, ...told };
+    const context = { ...this.#options, limits: this.#limits, ...received };
     let taken = 0;
     for (const [href, entry] of outcome.entries) {
       if (++taken % ENTRIES_PER_STEP === 0) yield;
@@ -267,12 +267,12 @@ class JoiningFeedReader implements FeedReader {
   #joinOne(href: string, reached: number, held: HeldRegistrations, changes: ReplicaChange[]): void {
     const endpoint = this.#ep.staged.get(href);
     const links = this.#res.staged.get(href);
-    // One half is told up to a moment that the other feed has not reached: wait for it.
+    // One half is of a moment that the other feed has not reached: wait for it.
     if ((endpoint?.counter ?? 0) > reached || (links?.counter ?? 0) > reached) return;
     const before = held.get(href);
-    const part = endpoint === undefined ? this.#untold(this.#ep, href, links, before) : toldBy(endpoint);
-    const list = links === undefined ? this.#untold(this.#res, href, endpoint, before?.links) : toldBy(links);
-    // Every change is told by both feeds: the other half was changed again meanwhile, and both come anew.
+    const part = endpoint === undefined ? this.#unreported(this.#ep, href, links, before) : receivedFrom(endpoint);
+    const list = links === undefined ? this.#unreported(this.#res, href, endpoint, before?.links) : receivedFrom(links);
+    // Both feeds send every change: the other half was changed again meanwhile, and both come again.
     if (part === undefined || list === undefined) return;
     this.#ep.unstage(href);
     this.#res.unstage(href);
@@ -288,17 +288,17 @@ class JoiningFeedReader implements FeedReader {
   }
 
   /**
-   * What `half` has not told since the other feed told its half: as it is held, when the other feed only started anew; null
+   * What `half` has not sent since the other feed sent its half: as it is held, when the other feed only started again; null
    * when there is nothing to wait for; undefined: it is still to come.
    */
-  #untold<T>(
+  #unreported<T>(
     half: Pick<FeedHalf<unknown>, "covers">,
     href: string,
-    told: Staged<unknown> | undefined,
+    staged: Staged<unknown> | undefined,
     before: T | undefined,
   ): T | null | undefined {
-    if (told?.value === null && !told.isLeftOut) return null;
-    return told?.isOfCopy === true && half.covers(href) ? before : undefined;
+    if (staged?.value === null && !staged.isLeftOut) return null;
+    return staged?.isOfCopy === true && half.covers(href) ? before : undefined;
   }
 
   /** After a copy from the start, what the new document does not have is gone. */
@@ -316,7 +316,7 @@ class JoiningFeedReader implements FeedReader {
       if (half.seen === null) continue;
       yield* half.faulty.finishCopy();
       half.seen = null;
-      // What waits may be told as held from now on.
+      // What waits may be taken as held from now on.
       half.reconsiderAll();
     }
     return true;
@@ -361,7 +361,7 @@ const LEFT_OUT_TEXT = { ep: '{"lt-age":0,"lt-remaining":0}', res: "[]" } as cons
 const NO_ENDPOINT = { href: "", ep: "", base: "", attributes: [] } as const;
 const UNLIMITED: StagingMemory = { take: () => true, give: () => {} };
 
-function toldBy<T>({ value, isLeftOut }: Staged<T>): T | null | typeof LEFT_OUT {
+function receivedFrom<T>({ value, isLeftOut }: Staged<T>): T | null | typeof LEFT_OUT {
   return isLeftOut ? LEFT_OUT : value;
 }
 

@@ -18,7 +18,7 @@ const registration = (href: string, renewedAtMs: number): Registration => ({
 });
 
 /** All that a subscriber at `counter` is told, as text. */
-function toldSince(log: ChangeLog, rd: ReadonlyMap<string, Registration>, kind: FeedKind, counter: number): string {
+function sentSince(log: ChangeLog, rd: ReadonlyMap<string, Registration>, kind: FeedKind, counter: number): string {
   let cursor = log.open(kind, [], { epoch: EPOCH, counter });
   let told = "";
   for (;;) {
@@ -72,7 +72,7 @@ describe("a history that was kept", () => {
           expect([...again.present()].sort()).toEqual([...log.present()].sort());
           for (const kind of ["ep", "res"] as const) {
             if (held > 0 && held <= counter)
-              expect(toldSince(again, rd, kind, held)).toBe(toldSince(log, rd, kind, held));
+              expect(sentSince(again, rd, kind, held)).toBe(sentSince(log, rd, kind, held));
           }
         },
       ),
@@ -83,11 +83,11 @@ describe("a history that was kept", () => {
     const rd = new Map([["/a", registration("/a", 0)]]);
     const position = { href: "/a", created: 3, ep: 5, res: 5, renewed: 8, isRemoved: false, cameBack: false };
     const log = createChangeLog({ epoch: EPOCH, counter: 1000, kept: { horizon: 0, positions: [position] } });
-    expect(toldSince(log, rd, "ep", 8)).toBe("");
-    expect(toldSince(log, rd, "ep", 6)).toContain("lt-age");
+    expect(sentSince(log, rd, "ep", 8)).toBe("");
+    expect(sentSince(log, rd, "ep", 6)).toContain("lt-age");
     rd.set("/b", registration("/b", 0));
     log.record({ href: "/b", kind: "added", endpointChanged: true, linksChanged: true });
     expect(log.head.counter).toBe(1001);
-    expect(toldSince(log, rd, "ep", 900)).toContain("/b");
+    expect(sentSince(log, rd, "ep", 900)).toContain("/b");
   });
 });

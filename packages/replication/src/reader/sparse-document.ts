@@ -23,7 +23,7 @@ export type SparseOutcome =
       readonly kind: "applied";
       readonly version: Version;
       readonly complete: boolean;
-      /** The document was started anew by `replace ""`. */
+      /** The document was replaced as a whole (`replace ""`). */
       readonly isFresh: boolean;
       /** Every entry that the patch changed, with its new value; undefined: removed. */
       readonly entries: ReadonlyMap<string, unknown>;
@@ -97,7 +97,7 @@ function applyOne(document: BareObject, entries: BareObject, { op, path, value, 
   }
   const operation = op === "remove" ? { op, path } : { op, path, value };
   jsonPatch.applyOperation(document, operation, true, true, false);
-  // The two ages say the same; the one that was told last counts.
+  // The two ages say the same; the one that came last counts.
   if (target.kind !== "age" || op === "remove") return;
   const entry = entries[target.href] as BareObject;
   if (target.member === "lt-age") delete entry["lt-remaining"];

@@ -9,7 +9,7 @@ export interface WallReading {
   readonly leadMs: number;
 }
 
-/** A reading of the monotonic clock of an RD: `run` tells apart the times at which that clock began anew. */
+/** A reading of the monotonic clock of an RD: `run` differs each time that this clock started. */
 export interface ClockReading {
   readonly run: number;
   readonly ms: number;
@@ -22,7 +22,7 @@ export interface AskedAt {
   /** When the request was sent that it answers. */
   readonly thisMs?: number;
   /**
-   * When the oldest request was sent that it may answer. Means something only when the RD's clock has begun anew: a process
+   * When the oldest request was sent that it may answer. Means something only when the RD's clock has started again: a process
    * that has just started tells nobody anything who has not asked.
    */
   readonly someMs?: number;

@@ -1,6 +1,6 @@
 import type { Registration } from "@tributary/merge-engine";
 
-/** The wall clock of an RD, as the moments of its monotonic clock are told by it. */
+/** The wall clock of an RD: the time of day at moments of its monotonic clock. */
 export interface WallClock {
   /** Wall-clock time of a moment, ms since the Unix epoch, whole microseconds. */
   stampOf(ms: number): number;
@@ -9,7 +9,7 @@ export interface WallClock {
 }
 
 /** When something was renewed, as an entry of the endpoint feed tells it. */
-export interface ToldRenewal {
+export interface ReportedRenewal {
   /** Value of `lt-age`. */
   readonly ageS: number;
   /** Value of `@renewed`; undefined: it follows from the age and the reading of the clock in the same patch. */
@@ -24,13 +24,13 @@ export function lifetimeAgeS(registration: Pick<Registration, "renewedAtMs" | "l
 
 /**
  * What to tell of the last renewal. With a wall clock the age is exact to the microsecond, so that every reader computes the
- * same time from it, whenever it was told. Pure.
+ * same time from it, whenever it was sent. Pure.
  */
-export function toldRenewal(
+export function reportedRenewal(
   registration: Pick<Registration, "renewedAtMs" | "ltMs" | "stampMs">,
   nowMs: number,
   wallClock?: WallClock,
-): ToldRenewal {
+): ReportedRenewal {
   const { renewedAtMs, stampMs } = registration;
   if (wallClock === undefined) return { ageS: lifetimeAgeS(registration, nowMs), renewedMs: undefined };
   const ageUs = Math.round(wallClock.stampOf(nowMs) * 1000) - Math.round(wallClock.stampOf(renewedAtMs) * 1000);

@@ -5,8 +5,8 @@ import { MAX_COPIES_UNDER_WAY } from "../constants.js";
 
 /**
  * Where first copies stand that a peer has not received whole yet. The version that it names when it asks again (its ETag)
- * does not tell when its copy began, and without that a copy that is fetched in several requests would have to start anew
- * whenever removals were forgotten before it began. The oldest is given up for the newest: that one starts anew.
+ * does not say when its copy began, and without that a copy that is fetched in several requests would have to start again
+ * whenever removals were forgotten before it began. The oldest is given up for the newest, and starts again.
  */
 export class CopiesUnderWay {
   readonly #log: ChangeLog;

@@ -30,7 +30,7 @@ import type { FeedHistory } from "../types.js";
 import { CopiesUnderWay } from "./copies-under-way.js";
 import { type PublishedChange, type PublishedRegistrations, registrationsOfSource } from "./published-registrations.js";
 
-/** Registrations told again in one turn when the clock of this node has changed. */
+/** Registrations published again in one turn when the clock of this node has changed. */
 const RETOLD_PER_TURN = 500;
 
 /** Collaborators of `createFeedPublisher`. */
@@ -51,7 +51,7 @@ export interface FeedPublisherOptions {
   readonly patchBytesUdp?: number;
   /** Largest patch over TCP; default 65 536. */
   readonly patchBytesTcp?: number;
-  /** Removals remembered; a subscriber that is further behind is started anew. Default 100 000. */
+  /** Removals remembered; a subscriber that is further behind starts from the beginning. Default 100 000. */
   readonly maxTombstones?: number;
 }
 
@@ -83,7 +83,7 @@ class Publisher implements FeedPublisher {
   readonly #patchBytes: Record<"udp" | "tcp", number>;
   readonly #subscribers = new Set<Subscriber>();
   readonly #copies: CopiesUnderWay;
-  #telling: Timer | null = null;
+  #publishing: Timer | null = null;
   readonly #clockRun: number;
   readonly #history: FeedHistory | undefined;
   /** The registrations that the history is about are being loaded. */
@@ -113,7 +113,7 @@ class Publisher implements FeedPublisher {
     this.#recordPresent();
     const stops = [
       this.#published.onChange((change) => this.#onChange(change)),
-      deps.directory.on("retimed", () => this.#tellAllAgain()),
+      deps.directory.on("retimed", () => this.#publishAllAgain()),
     ];
     this.#stopListening = () => {
       for (const stop of stops) stop();
@@ -154,7 +154,7 @@ class Publisher implements FeedPublisher {
 
   close(): void {
     this.#stopListening();
-    this.#telling?.cancel();
+    this.#publishing?.cancel();
     const farewell = errorResponse(CODE.UNAVAILABLE, "the feed ends");
     for (const { observer } of [...this.#subscribers]) observer.end(farewell);
     this.#subscribers.clear();
@@ -183,7 +183,7 @@ class Publisher implements FeedPublisher {
     this.#subscribers.delete(subscriber);
   }
 
-  /** Go on from the version that the subscriber holds (its ETag), or start anew. */
+  /** Continues from the version that the subscriber holds (its ETag), or starts from the beginning. */
   #open(kind: LookupInterface, filter: readonly Criterion[], { etags, peer }: ServerRequest): FeedCursor {
     for (const etag of etags) {
       const held = versionFromETag(etag);
@@ -209,12 +209,12 @@ class Publisher implements FeedPublisher {
   }
 
   /**
-   * Renewals mean another federation time than subscribers were told: tell them all once more, some at a time. Subscribers
+   * Renewals mean another federation time than subscribers received: publishes all of them again, some at a time. Subscribers
    * know from the first of these patches how far federation time is ahead.
    */
-  #tellAllAgain(): void {
+  #publishAllAgain(): void {
     const hrefs = this.#published.hrefs()[Symbol.iterator]();
-    const tellSome = () => {
+    const publishSome = () => {
       for (let count = 0; count < RETOLD_PER_TURN; count++) {
         const { value: href, done } = hrefs.next();
         if (done === true) return this.#wake();
@@ -222,11 +222,11 @@ class Publisher implements FeedPublisher {
         this.#record({ href, kind: "renewed", endpointChanged: false, linksChanged: false });
       }
       this.#wake();
-      this.#telling = this.#deps.env.clock.setTimer(0, tellSome);
+      this.#publishing = this.#deps.env.clock.setTimer(0, publishSome);
     };
-    this.#telling?.cancel();
+    this.#publishing?.cancel();
     // Not in the middle of what changed the clock, which may be the making of a patch.
-    this.#telling = this.#deps.env.clock.setTimer(0, tellSome);
+    this.#publishing = this.#deps.env.clock.setTimer(0, publishSome);
   }
 
   #wake(): void {
@@ -255,7 +255,7 @@ class Publisher implements FeedPublisher {
     const logged = this.#loggedChange(change);
     if (logged === null) return;
     // Subscribers know it as it was kept. One without a place in the history was written last before a crash.
-    // One that the clocks here place at another time than it was told by is told again.
+    // One that the clocks here place at another time than was published is published again.
     const isKnown = logged.kind === "added" && this.#log.position(change.href)?.isRemoved === false;
     if (this.#isResuming && isKnown) {
       if (change.registration.stampMs === undefined)

@@ -19,7 +19,7 @@ export interface PublishedRegistrations {
   has(href: string): boolean;
   /** Iterates over the hrefs of all registrations. */
   hrefs(): Iterable<string>;
-  /** The wall clock by which renewals are told. */
+  /** The wall clock by which renewals are reported. */
   readonly wallClock: WallClock;
   /** Positions of the changes; absent: the feed counts by itself. */
   readonly positions?: FeedPositions;
@@ -129,7 +129,7 @@ const NONE_ON_DISK: OnDiskRegistrations = {
 
 const GONE = { kind: "removed", endpointChanged: true, linksChanged: true } as const;
 
-/** A registration that is told by another route is told anew: its age and its content are those of that route. */
+/** A registration that comes by another route is published again: its age and its content are those of that route. */
 function kindOf({
   before,
   after,

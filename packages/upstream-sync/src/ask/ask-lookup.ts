@@ -77,7 +77,7 @@ export async function askLookup(
   }
 }
 
-/** The same, observed: what is answered and notified is told until the observation ends or is closed. */
+/** The same, observed: passes on the response and the notifications until the observation ends or is closed. */
 export function observeLookup(
   deps: AskDeps,
   kind: LookupInterface,

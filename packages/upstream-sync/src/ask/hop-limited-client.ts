@@ -4,7 +4,7 @@ import type { Discovered } from "../discovery/discovery.js";
 
 /**
  * The client for an upstream. A Tributary node may be a proxy as well, or forward lookups to one that it shares an address
- * with (draft 6.2.2), which may be the one that asks: it is told how far its answer may reach. Other RDs may stand behind
+ * with (draft 6.2.2), which may be the one that asks: the request says how far its response may reach. Other RDs may stand behind
  * a reverse proxy that would refuse, and are asked without a Hop-Limit. Pure.
  */
 export function hopLimitedClient(client: CoapClient, found: Discovered | null): CoapClient {

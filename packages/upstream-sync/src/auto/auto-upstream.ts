@@ -74,7 +74,7 @@ class AutoUpstream implements Upstream {
 
   constructor(deps: UpstreamDeps, options: UpstreamOptions, auto: AutoOptions) {
     this.name = options.name;
-    // Families are found anew after a restart: they are what is frequent now.
+    // Families are found again after a restart: they are what is frequent now.
     const { replicas: _, ...others } = deps;
     const { handover: __, ...fresh } = others;
     this.#deps = fresh;

@@ -263,8 +263,8 @@ export function assertContent(response: ClientResponse): void {
 
 /** The pause that a 5.03 asks for (RFC 7252 section 5.9.3.4), within reason, when it does; a farewell of a server that ends asks for none. */
 export function retryAfter(response: ClientResponse): { retryAfterMs?: number } {
-  const isTold = response.options.some(({ number }) => number === OPTION.MAX_AGE);
-  return response.code === CODE.UNAVAILABLE && isTold
+  const isReported = response.options.some(({ number }) => number === OPTION.MAX_AGE);
+  return response.code === CODE.UNAVAILABLE && isReported
     ? { retryAfterMs: Math.min(response.maxAgeS * 1000, LONGEST_RETRY_AFTER_MS) }
     : {};
 }

@@ -7,7 +7,7 @@ import { type Discovered, type DiscoveryOptions, discover, isFeedGiven } from ".
 export interface RediscoveryDeps {
   readonly client: CoapClient;
   readonly env: Environment;
-  /** The RD is not what it was found to be: it has to be followed anew. */
+  /** The RD is not what it was found to be: following it starts again. */
   readonly onChange: (reason: UpstreamError) => void;
 }
 

@@ -88,7 +88,7 @@ export class FeedReplica {
   readonly #clock = new RemoteClock();
   readonly #shift: RecordShift;
   #clockRun: number | null = null;
-  /** Told since the RD's clock began anew and before it was known well: only their times follow when it is known better. */
+  /** Received after the RD's clock started again and before it was known well: only their times follow when it is known better. */
   #doubtful: Set<string> | null = null;
   readonly #subscriptions: readonly (() => void)[];
   #isApplying = false;
@@ -156,7 +156,7 @@ export class FeedReplica {
 
   /**
    * Apply one notification, in steps, one notification at a time; the directory is up to date after the last step. Undefined
-   * when this replica is closed meanwhile: nothing is written any more. A notification that is not finished was not told by
+   * when this replica is closed meanwhile: nothing is written any more. A notification that is not finished was not reported by
    * `onPosition`, and applying it once more changes nothing.
    */
   *apply(
@@ -442,7 +442,7 @@ export class FeedReplica {
     }
   }
 
-  /** What has ended, and may never be told of again, gives way to what lives, the oldest first. */
+  /** What has ended, and may never be heard of again, gives way to what lives, the oldest first. */
   #giveUpEnded(bytes: number): void {
     for (const [href, registration] of this.#ended) {
       if (this.#directory.limits.memory.fits(this.#options.account, bytes)) return;

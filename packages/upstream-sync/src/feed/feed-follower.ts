@@ -298,7 +298,7 @@ class FeedSubscription {
   open(): void {
     const { uri, query, heldETag } = this.#plan;
     this.#isAsking = true;
-    // What comes first answers the request; nothing after it can be told apart from a notification.
+    // What comes first answers the request; nothing after it can be distinguished from a notification.
     let thisMs: number | undefined = this.#noteAsked();
     this.#observation = this.#deps.client.observe(
       { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.JSON_PATCH, etags: heldETag() },

@@ -37,7 +37,7 @@ export class ReplicaRecorder {
   /** What these take, bytes. */
   #endedWeight = 0;
   #withoutRoom: KeptWithoutRoom[] = [];
-  /** Something that the RD holds is neither in the directory nor on disk: no position holds until it is copied anew. */
+  /** Something that the RD holds is neither in the directory nor on disk: no position holds until it is copied again. */
   #isLacking = false;
   /** By its position in the feed, the replica claims what has ended as well: the RD may hold it as renewed. */
   #hasPosition = false;
@@ -161,7 +161,7 @@ export class ReplicaRecorder {
     this.#deps.store.setPosition(this.#source, position);
   }
 
-  /** A registration of the RD has no room here: it is on disk only; undefined: not even that, and the feed has to be copied anew. */
+  /** A registration of the RD has no room here: it is on disk only; undefined: not even that, and the feed has to be copied again. */
   noteLeftOut(registration: Registration | undefined): void {
     if (registration !== undefined) this.#put(registration);
     else if (!this.#isLacking) {

@@ -114,7 +114,7 @@ export class Attribution {
 
   /**
    * What was attributed does not add up to what the RD shows: either it changed meanwhile, or this way of asking is wrong.
-   * Try it out anew on some of those concerned; true when it is wrong and another one will be taken from now on.
+   * Tries it out again on some of those concerned; true when it is wrong and another one will be taken from now on.
    */
   async reconsider(endpoints: readonly EndpointEntry[]): Promise<boolean> {
     const method = this.#method;

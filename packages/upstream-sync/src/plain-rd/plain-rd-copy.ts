@@ -69,7 +69,7 @@ export class PlainRdCopy {
     this.#options = options;
     this.#leftOut = leftOut;
     const { limits } = directory;
-    // Whoever has no room is asked for again with the next document.
+    // What has no room is requested again with the next document.
     const onRoom = (): void => {
       this.#withoutRoom.startAgain();
       for (const record of this.#records.values()) record.hasNoRoom = false;

@@ -114,7 +114,7 @@ export class Reconciliation {
     else isChanged = await this.#attribute(suspects);
     if (this.#isStopped || (await this.#inTurns(replica.suspects(whole))) === undefined) return isChanged;
 
-    // It changed in between, or registrations are concerned to which nothing points: read both anew and ask for all of them.
+    // It changed in between, or registrations are concerned to which nothing points: read both again and ask for all of them.
     if (await this.takeEndpoints(await reader.readEndpoints())) isChanged = true;
     const latest = await reader.readResources();
     suspects = latest === null || this.#isStopped ? undefined : await this.#inTurns(replica.suspects(latest));

@@ -162,7 +162,7 @@ export class RequestDispatch implements ServerDispatch {
     const owner = addressHolder(request.peer);
     if (turns.leftMs() > 0) {
       let response: ServerResponse | Promise<ServerResponse> | undefined;
-      turns.start(owner, () => {
+      void turns.start(owner, () => {
         response = handler(request);
         return false;
       });

@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 /** A server under measurement. */
 export interface MeasuredProcess {
   readonly port: number;
+  /** Resolves when it has ended, however it did. */
+  readonly exit: Promise<void>;
   /** What it wrote to stdout so far. */
   stdout(): string;
   /** CPU time that it has used, s. */
@@ -72,6 +74,7 @@ export async function startProcess(
   const pid = child.pid as number;
   return {
     port,
+    exit,
     stdout: () => text,
     cpuSeconds() {
       const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];

@@ -26,13 +26,16 @@ export class HeavyClient {
   readonly #nextNumber: () => number;
   #received = Buffer.alloc(0);
   #isClosed = false;
+  /** Requests without a response yet. */
+  #pending = 0;
+  #isEnding = false;
 
   constructor(port: number, localAddress: string, nextNumber: () => number) {
     this.#nextNumber = nextNumber;
     this.#socket = connect({ host: "127.0.0.1", port, localAddress });
     this.#socket.on("data", (bytes) => this.#take(bytes));
-    this.#socket.on("error", () => this.close());
-    this.#socket.on("close", () => this.close());
+    this.#socket.on("error", () => this.#close());
+    this.#socket.on("close", () => this.#close());
     this.#socket.write(CSM);
     for (let count = 0; count < PIPELINED; count++) this.#register();
   }
@@ -41,13 +44,20 @@ export class HeavyClient {
     return this.#isClosed;
   }
 
-  close(): void {
+  /** Sends nothing more, and closes the connection when every request has its response: none is taken after that. */
+  end(): void {
+    this.#isEnding = true;
+    if (this.#pending === 0) this.#close();
+  }
+
+  #close(): void {
     this.#isClosed = true;
     this.#socket.destroy();
   }
 
   #register(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isEnding) return;
+    this.#pending++;
     const number = this.#nextNumber();
     const options = Buffer.concat([
       option(11, "rd"),
@@ -77,7 +87,9 @@ export class HeavyClient {
       if (frame.code >> 5 === 7) continue;
       const code = `${frame.code >> 5}.${String(frame.code & 31).padStart(2, "0")}`;
       this.codes[code] = (this.codes[code] ?? 0) + 1;
-      if (code === "2.01") this.#register();
+      this.#pending--;
+      if (this.#isEnding) this.end();
+      else if (code === "2.01") this.#register();
       else setTimeout(() => this.#register(), REST_MS);
     }
   }

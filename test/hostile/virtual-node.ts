@@ -113,6 +113,7 @@ function streamLimitsOf(limits: NodeConfig["limits"]): StreamLimits {
     maxMessageBytes: limits.messageBytes,
     maxQueuedBytes: limits.queueBytes,
     maxRequestsPerConnection: limits.connectionRequests,
+    maxRequestBytesPerConnection: limits.connectionRequestBytes,
   };
 }
 

@@ -220,6 +220,25 @@ describe("bounds", () => {
     expect(peer.take()).toHaveLength(200);
   });
 
+  test("while the requests being handled have many bytes, no more are read, and the peer is not given up", async () => {
+    const waiting: (() => void)[] = [];
+    const handler: RequestHandler = () =>
+      new Promise((resolve) => waiting.push(() => resolve({ code: CODE.CHANGED, payload: NONE })));
+    const streamLimits = { maxRequestBytesPerConnection: 15_000 };
+    const { peer, clock } = await greeted(handler, { streamLimits });
+    peer.send(NONE, { code: SIGNAL.CSM, options: [option(4)] });
+    const payload = new Uint8Array(6000);
+    for (let index = 0; index < 10; index++) peer.send(Uint8Array.of(index), { code: METHOD.POST, payload });
+    await clock.advance(200_000);
+    expect(waiting).toHaveLength(3);
+    for (let handled = 0; handled < 10; handled++) {
+      expect(waiting).toHaveLength(Math.min(10, 3 + handled) - handled);
+      waiting.shift()?.();
+      await clock.advance(5);
+    }
+    expect(codes(peer)).toEqual(Array.from({ length: 10 }, () => CODE.CHANGED));
+  });
+
   test("an observer is pinged when silent, and given up without an answer; idle connections are released", async () => {
     const closed: string[] = [];
     const handler: RequestHandler = () => ({

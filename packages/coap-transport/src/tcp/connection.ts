@@ -57,6 +57,8 @@ export class TcpConnection {
   #isParsing = false;
   #takesRequests = true;
   readonly #watch: ConnectionWatch;
+  /** Of the payloads of the requests being handled. */
+  #runningBytes = 0;
   /** Number of those that hold the peer back. */
   #holders = 0;
   /** Of the handshake, and of the end. */
@@ -72,7 +74,7 @@ export class TcpConnection {
     const watched: WatchedConnection = {
       isInUse: () => this.isInUse,
       isBlocked: () => this.isBlocked,
-      isHeldBack: () => this.#holders > 0,
+      isHeldBack: () => !this.isBlocked && !this.#mayRead(),
       ping: () => this.#write(new Uint8Array(), signals.ping()),
       release: () => this.release(),
       giveUp: (cause) => this.#drop(cause, "no sign of life"),
@@ -212,8 +214,9 @@ export class TcpConnection {
 
   #mayRead(): boolean {
     if (this.#phase !== "open" && this.#phase !== "handshake") return false;
-    if (this.#holders > 0) return false;
-    return !this.isBlocked && this.#running.size < this.#limits.maxRequestsPerConnection;
+    if (this.#holders > 0 || this.isBlocked) return false;
+    const { maxRequestsPerConnection, maxRequestBytesPerConnection } = this.#limits;
+    return this.#running.size < maxRequestsPerConnection && this.#runningBytes < maxRequestBytesPerConnection;
   }
 
   #setReading(isReading: boolean): void {
@@ -246,16 +249,18 @@ export class TcpConnection {
     if (!this.#takesRequests) return;
     this.#watch.used();
     const answered = this.#deps.owner.onRequest(message);
-    if (answered instanceof Promise) this.#track(answered);
+    if (answered instanceof Promise) this.#track(answered, message.payload.length);
   }
 
-  #track(work: Promise<void>): void {
+  #track(work: Promise<void>, bytes = 0): void {
+    this.#runningBytes += bytes;
     const settled = work
       .catch((error: unknown) => {
         this.#deps.env.logger.error("a response could not be sent", { error, peer: this.peer.key });
       })
       .then(() => {
         this.#running.delete(settled);
+        this.#runningBytes -= bytes;
         this.#read();
       });
     this.#running.add(settled);

@@ -12,6 +12,8 @@ export interface StreamLimits {
   readonly maxQueuedBytes: number;
   /** Requests of one connection handled concurrently; beyond that no more are read. Default 64. */
   readonly maxRequestsPerConnection: number;
+  /** While the requests of one connection that are being handled have so many bytes together, no more are read. Default 65 536. */
+  readonly maxRequestBytesPerConnection: number;
   /** Longest time until a connection is made and the CSM received, ms. Default 10 000. */
   readonly handshakeMs: number;
   /** Silence after which a peer that observes or is observed is pinged, ms; after as much again it is given up. Default 30 000. */
@@ -27,6 +29,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   maxMessageBytes: 131_072,
   maxQueuedBytes: 1_048_576,
   maxRequestsPerConnection: 64,
+  maxRequestBytesPerConnection: 65_536,
   handshakeMs: 10_000,
   keepAliveMs: 30_000,
   idleMs: 300_000,

@@ -98,6 +98,7 @@ describe("checkConfig", () => {
         messageBytes: 65_536,
         queueBytes: 70_000,
         connectionRequests: 8,
+        connectionRequestBytes: 100_000,
       },
       log: { level: "debug", format: "json" },
     });
@@ -124,6 +125,7 @@ describe("checkConfig", () => {
         messageBytes: 131_072,
         queueBytes: 1_048_576,
         connectionRequests: 64,
+        connectionRequestBytes: 65_536,
       },
       log: { level: "info", format: "text" },
     });

@@ -39,6 +39,7 @@ const DEFAULT_LIMITS: LimitsConfig = {
   messageBytes: DEFAULT_STREAM_LIMITS.maxMessageBytes,
   queueBytes: DEFAULT_STREAM_LIMITS.maxQueuedBytes,
   connectionRequests: DEFAULT_STREAM_LIMITS.maxRequestsPerConnection,
+  connectionRequestBytes: DEFAULT_STREAM_LIMITS.maxRequestBytesPerConnection,
 };
 /** At least two retransmissions (RFC 7252 section 4.8). */
 const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
@@ -185,6 +186,7 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
     messageBytes: limits["message-bytes"] ?? DEFAULT_LIMITS.messageBytes,
     queueBytes: limits["queue-bytes"] ?? DEFAULT_LIMITS.queueBytes,
     connectionRequests: limits["connection-requests"] ?? DEFAULT_LIMITS.connectionRequests,
+    connectionRequestBytes: limits["connection-request-bytes"] ?? DEFAULT_LIMITS.connectionRequestBytes,
   };
 }
 

@@ -159,6 +159,7 @@ const limitsShape = {
   "message-bytes": optional("message-bytes", integer(1153, 67_108_864)),
   "queue-bytes": optional("queue-bytes", integer(65_536, 1_073_741_824)),
   "connection-requests": optional("connection-requests", integer(1, 1_000_000)),
+  "connection-request-bytes": optional("connection-request-bytes", integer(1, 1_000_000_000)),
 };
 
 const logShape = {

@@ -141,6 +141,7 @@ export interface LimitsConfig {
   readonly messageBytes: number;
   readonly queueBytes: number;
   readonly connectionRequests: number;
+  readonly connectionRequestBytes: number;
 }
 
 /** The log, key `log` in the file. */

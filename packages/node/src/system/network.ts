@@ -44,6 +44,7 @@ export function systemNetwork(
     maxMessageBytes: config.messageBytes,
     maxQueuedBytes: config.queueBytes,
     maxRequestsPerConnection: config.connectionRequests,
+    maxRequestBytesPerConnection: config.connectionRequestBytes,
   };
   return {
     listen: (uri, handler, { isConfigured }) =>

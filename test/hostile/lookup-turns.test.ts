@@ -146,9 +146,9 @@ beforeAll(async () => {
 
 test("an RD with 100,000 registrations answers lookups in turns", () => measureLookups("RD", rd), 300_000);
 
-test("an RD with 100,000 registrations tells its observers in turns", () => measureObservers("RD", rd), 300_000);
+test("an RD with 100,000 registrations notifies its observers in turns", () => measureObservers("RD", rd), 300_000);
 
-test("a proxy of 100,000 registrations answers lookups and tells observers in turns", async () => {
+test("a proxy of 100,000 registrations answers lookups and notifies observers in turns", async () => {
   const proxy = await startProxy(rd.uris[1] ?? "", 0);
   await measureLookups("proxy", proxy);
   await measureObservers("proxy", proxy);

@@ -5,7 +5,7 @@ import { renameSync, writeFileSync } from "node:fs";
 import { PerformanceObserver } from "node:perf_hooks";
 import { setFlagsFromString } from "node:v8";
 
-// Marking in steps is work of the garbage collector that no observer is told of, in the midst of a turn.
+// Marking in steps is work of the garbage collector which no performance observer reports, in the middle of a turn.
 setFlagsFromString("--no-incremental-marking");
 
 const file = process.env.TURN_FILE;

@@ -32,13 +32,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: "this.isExact && this.source.isConnected",
   },
   {
-    name: "the feed does not tell removals",
+    name: "the feed does not publish removals",
     file: "replication/src/publisher/change-log.ts",
     find: "return builder.remove(node.href, isCertain);",
     replace: "return isCertain || builder.remove(node.href, isCertain);",
   },
   {
-    name: "the feed does not tell renewals",
+    name: "the feed does not publish renewals",
     file: "replication/src/publisher/change-log.ts",
     find: "return builder.renew(node.href, reportedRenewal(registration, source.nowMs, source.wallClock));",
     replace: "return true;",

@@ -278,7 +278,7 @@ describe("RFC 7641 section 5: observing through a node", () => {
     expect(node("host2").forwarding.rejected.get("observer-limit")).toBe(1);
   });
 
-  test("closing tells the observers, and later states reach nobody", async () => {
+  test("closing ends the observations, and later states reach nobody", async () => {
     const { world, observe, node, lp } = open();
     const { heard } = observe();
     await world.clock.advance(100);

@@ -142,7 +142,7 @@ describe("RFC 9176 section 6: lookup", () => {
     expect(lookup("ep", "ep=50%")).toHaveLength(0);
   });
 
-  test("LKP-34 no zone in any URI, whoever asks", () => {
+  test("LKP-34 no zone in any URI, from whatever address a request comes", () => {
     const { register, ask } = serve();
     const from = { address: "fe80::7", zone: "eth0", port: 61_616 };
     register("ep=a", '</x>;anchor="/y"', { from });

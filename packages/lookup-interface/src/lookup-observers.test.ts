@@ -17,7 +17,7 @@ function serve(options = {}) {
   return { ...serveDirectory(world, options), world, clock: world.clock };
 }
 
-/** A client that observes a lookup; `bodies` are what it was told, the first answer included. */
+/** A client that observes a lookup; `bodies` are the payloads it received, the first response included. */
 function observe(client: TestClient, uri: string, accept = 40) {
   const notifications: ClientResponse[] = [];
   const ends: unknown[] = [];
@@ -50,7 +50,7 @@ describe("RFC 7641: observing a lookup", () => {
     expect(notifications[0]?.payload).toHaveLength(0);
   });
 
-  test("OBS-02 LIF-01 OBS-06 register, update, delete and expire are told with the complete new body", async () => {
+  test("OBS-02 LIF-01 OBS-06 registration, update, removal and expiry are notified with the complete new body", async () => {
     const { world, clock, register, ask } = serve();
     const ep = observe(openClient(world), "/rd-lookup/ep?d=s");
     const res = observe(openClient(world), "/rd-lookup/res?d=s");
@@ -89,7 +89,7 @@ describe("RFC 7641: observing a lookup", () => {
     for (const notification of ep.notifications) expect(notification.contentFormat).toBe(40);
   });
 
-  test("OBS-03 a renewal, or a change of something else, is not told", async () => {
+  test("OBS-03 a renewal, or a change of something else, is not notified", async () => {
     const { world, clock, register, ask } = serve();
     const location = register("ep=a&lt=600", "</x>");
     const { bodies } = observe(openClient(world), "/rd-lookup/ep?ep=a");
@@ -106,7 +106,7 @@ describe("RFC 7641: observing a lookup", () => {
     expect(paged.bodies()).toHaveLength(1);
   });
 
-  test("OBS-02 changes at one moment are told together", async () => {
+  test("OBS-02 changes at one moment make one notification", async () => {
     const { world, clock, register } = serve();
     const { bodies } = observe(openClient(world), "/rd-lookup/res");
     await clock.advance(100);
@@ -128,7 +128,7 @@ describe("RFC 7641: observing a lookup", () => {
     expect(resource?.next()).toBeNull();
   });
 
-  test("OBS-04 a client that deregistered is told nothing more", async () => {
+  test("OBS-04 a client that deregistered is notified no more", async () => {
     const { world, clock, register } = serve();
     const { observation, bodies } = observe(openClient(world), "/rd-lookup/ep");
     await clock.advance(100);
@@ -211,7 +211,7 @@ describe("RFC 7641: observing a lookup", () => {
   });
 
   test.each([
-    { name: "part of it is missing: what is known goes on being told", origin: "partial", bodies: 2, ends: 0 },
+    { name: "part of it is missing: what is known is still notified", origin: "partial", bodies: 2, ends: 0 },
     {
       name: "it must be asked of others: the observation ends with the answer",
       origin: "forwarded",

@@ -139,7 +139,7 @@ describe("a long answer", () => {
     expect(ask("GET", "/rd-lookup/res").etag).not.toEqual(etag);
   });
 
-  test("is written whole for those who observe it: they are told when its bytes change", () => {
+  test("is written whole for its observers, who are notified when its bytes change", () => {
     const { ask } = setUp();
     const answer = ask("GET", "/rd-lookup/res", { observe: 0 });
     expect(answer.rest).toBeUndefined();

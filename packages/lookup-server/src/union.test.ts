@@ -92,12 +92,12 @@ describe("draft 6.2, LPX-06 links follow the registration that was renewed last"
       want: "<coap://new/t>,<coap://old/t>",
     },
     {
-      name: "of an origin that tells no endpoints, all links are kept",
+      name: "of an origin that names no endpoints, all links are kept",
       from: [newer, { links: links("<coap://old/t>") }],
       want: "<coap://new/t>,<coap://old/t>",
     },
     {
-      name: "a registration that two origins tell is shown once",
+      name: "a registration that two origins show is shown once",
       from: [older, older],
       want: "<coap://old/t>,<coap://old/o>",
     },

@@ -50,7 +50,7 @@ describe("changes of what is shown", () => {
     },
     { name: "a loser that is removed", act: (d: Directory) => d.remove("b", "/8", 200) },
     { name: "a lookup", act: (d: Directory) => targets(d, "ep", 1e9) },
-  ])("nothing is told of $name", ({ act }) => {
+  ])("no event for $name", ({ act }) => {
     const directory = directoryOf("a", "b");
     directory.put("a", registration("/1", "n", 100), 100);
     directory.put("b", registration("/8", "n", 10), 100);
@@ -89,7 +89,7 @@ describe("changes of what is shown", () => {
     expect(visible.map(brief)).toEqual([["superseded", "coap://rd-b/9", "coap://rd-a/1"]]);
   });
 
-  test("a change finds what time has decided already told, however late expire is", () => {
+  test("before the event of a change come those that time has brought, however late expire is", () => {
     const directory = directoryOf("a", "b");
     directory.put("a", registration("/1", "n", 0), 0);
     directory.put("b", registration("/9", "n", 10, { ltMs: 100 }), 10);
@@ -108,7 +108,7 @@ describe("changes of what is shown", () => {
 });
 
 describe("changes of what a source holds", () => {
-  test("it tells which half of a registration changed, and nothing when nothing did", () => {
+  test("it says which half of a registration changed, and nothing when nothing did", () => {
     const directory = directoryOf("a");
     const { source } = record(directory);
     const one = registration("/1", "n", 100);
@@ -186,7 +186,7 @@ describe("changes of what a source holds", () => {
     }
   });
 
-  test("what is not shown is told as well", () => {
+  test("there are events for what is not shown, too", () => {
     const directory = directoryOf("a", "b");
     directory.put("a", registration("/1", "n", 100), 100);
     const { source } = record(directory);
@@ -201,9 +201,14 @@ describe("changes of what a source holds", () => {
     const { source } = record(directory);
     const one = registration("/1", "n", 0, { d: "f", zone: "eth0", attributes: [["et", "x"]] });
     directory.put("a", one, 0);
-    const told = source[0]?.registration as object;
-    expect({ ...told }).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1", orderMs: 0 });
-    expect(JSON.parse(JSON.stringify(told))).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1", orderMs: 0 });
+    const reported = source[0]?.registration as object;
+    expect({ ...reported }).toEqual({ ...one, source: "a", shownHref: "coap://rd-a/1", orderMs: 0 });
+    expect(JSON.parse(JSON.stringify(reported))).toEqual({
+      ...one,
+      source: "a",
+      shownHref: "coap://rd-a/1",
+      orderMs: 0,
+    });
   });
 });
 
@@ -217,14 +222,14 @@ describe("listeners", () => {
     expect(seen).toEqual([1, 1]);
   });
 
-  test("connections are told once", () => {
+  test("one event for each change of a connection", () => {
     const directory = directoryOf("a");
-    const told: unknown[] = [];
-    directory.on("connection", (...args) => told.push(args));
+    const reported: unknown[] = [];
+    directory.on("connection", (...args) => reported.push(args));
     directory.setConnected("a", true, 1);
     directory.setConnected("a", false, 2);
     directory.setConnected("a", false, 3);
-    expect(told).toEqual([["a", false]]);
+    expect(reported).toEqual([["a", false]]);
   });
 
   test("one that unsubscribed is not called any more, not even for the event under way", () => {
@@ -238,7 +243,7 @@ describe("listeners", () => {
     expect(calls).toBe(0);
   });
 
-  test("one that throws keeps no other from being told, and the change stands", () => {
+  test("one that throws keeps the event from no other, and the change stands", () => {
     const directory = directoryOf("a");
     const failure = new Error("listener");
     directory.on("source", () => {
@@ -254,7 +259,7 @@ describe("listeners", () => {
     expect(directory.expire(11)).toBe(0);
   });
 
-  test("a change that a listener makes is told to everyone after the one that it was told of", () => {
+  test("the event of a change that a listener makes comes after the one that it is listening to, for everyone", () => {
     const directory = directoryOf("a", "b");
     directory.on("visible", ({ after }) => {
       if (after?.href === "/1") directory.put("b", registration("/2", "n", 10), 10);

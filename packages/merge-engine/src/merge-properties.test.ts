@@ -168,7 +168,7 @@ describe("against a model that computes everything from the records that live", 
     );
   });
 
-  test("whoever applies the events to what it knew knows what is there", () => {
+  test("applying the events to a copy of the state yields the new state", () => {
     fc.assert(
       fc.property(actions, (history) => {
         const directory = directoryOf(...SOURCES);
@@ -181,10 +181,10 @@ describe("against a model that computes everything from the records that live", 
           if (after === undefined) byKey.delete(key);
           else byKey.set(key, after);
         });
-        directory.on("source", ({ source, href, kind, registration: told }) => {
+        directory.on("source", ({ source, href, kind, registration: reported }) => {
           expect(byHref.has(source + href)).toBe(kind !== "added");
           if (kind === "removed") byHref.delete(source + href);
-          else byHref.set(source + href, told);
+          else byHref.set(source + href, reported);
         });
         for (const one of history) act(one, directory, model);
         directory.expire(model.nowMs);

@@ -29,8 +29,8 @@ describe("parameters of a registration of an upstream", () => {
     { name: "a base that injects", record: { base: 'coap://h";rt="x' }, fault: "malformed" },
   ] as const)("$name", ({ record, fault }) => {
     const { base, ...rest } = { ...good, ...record };
-    const told = base === undefined ? rest : { ...rest, base };
-    expect(findParameterFault(told, DEFAULT_RECORD_LIMITS)?.fault).toBe(fault);
+    const limited = base === undefined ? rest : { ...rest, base };
+    expect(findParameterFault(limited, DEFAULT_RECORD_LIMITS)?.fault).toBe(fault);
   });
 
   function attributes(count: number) {

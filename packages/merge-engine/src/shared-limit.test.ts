@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { SharedLimit } from "./shared-limit.js";
 
 describe("a limit that several accounts fill", () => {
-  test("without guaranteed parts, whoever comes first takes what there is", () => {
+  test("without guaranteed parts, the first to come takes what there is", () => {
     const limit = new SharedLimit(10);
     limit.add("a", 7);
     expect([limit.room("a"), limit.room("b")]).toEqual([3, 3]);
@@ -32,7 +32,7 @@ describe("a limit that several accounts fill", () => {
     expect([limit.fits("a", 0), limit.fits("a", -1), limit.fits("a", 1)]).toEqual([true, true, false]);
   });
 
-  test("parts are declared anew while it is in use, and never add up to more than there is", () => {
+  test("parts may be declared again while it is in use, and never add up to more than there is", () => {
     const limit = new SharedLimit(10);
     limit.add("a", 9);
     limit.guarantee(new Map([["b", 5]]));

@@ -109,7 +109,7 @@ describe("only what the protocol provides for is applied", () => {
     expect(holdingReader().apply("ep", on([op])).kind).toBe("gap");
   });
 
-  test("of the two ways to tell an age the last one told counts", () => {
+  test("of the two forms of an age, the last one counts", () => {
     const { apply } = holdingReader();
     const renewed = { op: "replace", path: `${ENTRY}/lt-remaining`, value: 90 };
     expect(apply("ep", on([renewed]), 130_000)).toMatchObject({

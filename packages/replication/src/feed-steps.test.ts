@@ -84,7 +84,7 @@ test("patches, joins of both feeds and what a new copy does not have any more co
   const changes = { ep: all.map((at) => add("ep", at)), res: all.map((at) => add("res", at)) };
   expect(longestStep(reader, "ep", delta("1-1", "1-2", ...changes.ep), held)).toBeLessThanOrEqual(most);
   expect(longestStep(reader, "res", delta("1-1", "1-2", ...changes.res), held)).toBeLessThanOrEqual(most);
-  // The RD starts anew, without any of it.
+  // The RD starts with a new epoch, without any of it.
   expect(longestStep(reader, "ep", copy("ep", "2-1", 0), held)).toBeLessThanOrEqual(most);
   expect(longestStep(reader, "res", copy("res", "2-1", 0), held)).toBeLessThanOrEqual(HREFS_PER_STEP);
   expect(held.records.size).toBe(0);
@@ -107,9 +107,9 @@ test("what waits for the other feed is not looked at again with every patch", ()
   }
   expect(held.records.size).toBe(10);
   expect(held.asked).toBeLessThan(100);
-  // Told at last, they are there.
-  const told = Array.from({ length: 1000 }, (_, at) => add("res", at));
+  // Once they arrive, they are there.
+  const patches = Array.from({ length: 1000 }, (_, at) => add("res", at));
   held.take(reader.apply("ep", delta("1-c", "1-d"), 0, held));
-  held.take(reader.apply("res", delta("1-c", "1-d", ...told), 0, held));
+  held.take(reader.apply("res", delta("1-c", "1-d", ...patches), 0, held));
   expect(held.records.size).toBe(1010);
 });

@@ -69,7 +69,7 @@ test("registrations change one by one, each as a whole, and none is missing in b
   expect([...seen].sort()).toEqual(["c1 coap://h/1", "c2 coap://h/2"]);
 });
 
-test("one that is closed half-way writes nothing any more, and has told of no position", () => {
+test("one that is closed half-way writes nothing more, and has reported no position", () => {
   const { directory, replica, steps, copies, positions } = follow();
   const { ep, res } = copies(1, 1);
   run(steps("ep", ep));

@@ -9,7 +9,7 @@ import type { LeftOut } from "./left-out.js";
 import type { Remarks } from "./remarks.js";
 import type { CapabilityReport, UpstreamOptions } from "./types.js";
 
-/** What a follower tells the state machine. */
+/** What a follower reports to the state machine. */
 export interface FollowerEvents {
   /** Something arrived: the copy is under way. */
   receiving(): void;

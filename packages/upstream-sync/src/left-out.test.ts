@@ -53,7 +53,7 @@ describe("what is left out of an upstream", () => {
     expect(counts()).toEqual({ memory: 1 });
   });
 
-  test("records beyond the bound are counted until their part is read anew", () => {
+  test("records beyond the bound are counted until their part is read again", () => {
     const { leftOut, counts } = setUp();
     for (let index = 0; index < MAX_LEFT_OUT_RECORDS + 10; index++) leftOut.record("r", `/${index}`, "memory", "");
     expect(counts()).toEqual({ memory: MAX_LEFT_OUT_RECORDS + 10 });

@@ -62,7 +62,7 @@ interface Proxy {
 }
 
 const RDS = [0, 1, 2] as const;
-const told = fc.array(fc.record({ rd: fc.constantFrom(...RDS), stampMs: moment, path: fc.nat(2) }), {
+const reports = fc.array(fc.record({ rd: fc.constantFrom(...RDS), stampMs: moment, path: fc.nat(2) }), {
   minLength: 1,
   maxLength: 8,
 });
@@ -96,9 +96,9 @@ function replay(records: readonly { rd: number; stampMs: number; path: number }[
   return directory;
 }
 
-describe("every proxy that was told the same shows the same", () => {
+describe("every proxy with the same records shows the same", () => {
   const isLost = perRd(fc.boolean());
-  const unique = told.map((records) => [...new Map(records.map((one) => [`${one.rd} ${one.path}`, one])).values()]);
+  const unique = reports.map((records) => [...new Map(records.map((one) => [`${one.rd} ${one.path}`, one])).values()]);
 
   test("whatever it calls its sources, makes of their clocks, and hears first", () => {
     const pair = isLost.chain((lost) => fc.tuple(proxyOf(fc.constant(lost)), proxyOf(fc.constant(lost))));
@@ -148,7 +148,7 @@ test("a registration here is placed by the clock that the node tells others", ()
   expect(changes).toEqual(["rd", null, "rd"]);
 });
 
-test("listeners are told when another registration is shown because an RD was lost", () => {
+test("there is an event when another registration is shown because an RD was lost", () => {
   const directory = createDirectory();
   for (const name of ["a", "b"]) {
     directory.openSource(name, { authority: `coap://${name}` });

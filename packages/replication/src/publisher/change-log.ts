@@ -127,7 +127,7 @@ class CompactedChangeLog implements ChangeLog {
   }
 
   /**
-   * Both feeds tell every change of content, whichever half it concerns, so that a reader can rely on getting both halves of
+   * Both feeds publish every change of content, whichever half it concerns, so that a reader can rely on getting both halves of
    * one moment; and so that a filter on one half moves the other in and out with it.
    */
   #recordContent(node: LogNode, counter: number): void {

@@ -37,7 +37,7 @@ export class FaultyEntries {
     this.#change(known.fault, -1, "");
   }
 
-  startAnew(): void {
+  startAgain(): void {
     this.#copy++;
     this.#unknownOfCopy = new Map();
   }

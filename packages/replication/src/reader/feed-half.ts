@@ -46,12 +46,12 @@ export class FeedHalf<T> {
     this.#deps = deps;
   }
 
-  startAnew(): void {
+  startAgain(): void {
     this.discard();
     this.#untried.clear();
     this.seen = new Set();
     this.#hasSeenMore = false;
-    this.faulty.startAnew();
+    this.faulty.startAgain();
     this.complete = false;
   }
 

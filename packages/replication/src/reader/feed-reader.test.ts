@@ -77,14 +77,14 @@ class Pair {
   }
 
   /**
-   * Send the next patch; `lost`: the subscriber does not see it although the RD believes so. With a patch that starts anew
+   * Send the next patch; `lost`: the subscriber does not see it although the RD believes so. With a patch that starts from the beginning
    * that is not to be: the versions of a copy mean something only to who received its beginning.
    */
   send(kind: FeedKind, fate: "delivered" | "lost" | "duplicated" = "delivered", maxBytes = 700): boolean {
     const patch = this.patch(kind, maxBytes);
     if (patch === null) return false;
-    const isAnew = patch.text.startsWith('[{"op":"replace","path":""');
-    if (fate === "lost" && isAnew) return true;
+    const isFromStart = patch.text.startsWith('[{"op":"replace","path":""');
+    if (fate === "lost" && isFromStart) return true;
     this.cursors[kind] = this.log.advance(this.cursors[kind], patch);
     if (fate === "lost") return true;
     this.receive(kind, patch);
@@ -159,7 +159,7 @@ describe("a feed from its log to its reader", () => {
     }
   });
 
-  test("a registration is handed out only when both feeds told of it", () => {
+  test("a registration is handed out only when both feeds have it", () => {
     const pair = new Pair();
     pair.settle();
     pair.put("/reg/1", 1);
@@ -231,7 +231,7 @@ describe("a feed from its log to its reader", () => {
     pair.expectEqual();
   });
 
-  test("an RD that lost its history is copied anew without hiding what is still true", () => {
+  test("an RD that lost its history is copied again without hiding what is still true", () => {
     const pair = new Pair();
     pair.put("/reg/1", 1);
     pair.put("/reg/2", 2);
@@ -247,7 +247,7 @@ describe("a feed from its log to its reader", () => {
     pair.expectEqual();
   });
 
-  test("a cursor older than the remembered removals starts anew", () => {
+  test("a cursor older than the remembered removals starts from the beginning", () => {
     const pair = new Pair(2);
     for (let index = 0; index < 6; index++) pair.put(`/reg/${index}`, index);
     pair.settle();
@@ -315,7 +315,7 @@ describe("a feed from its log to its reader", () => {
     pair.expectEqual();
   });
 
-  test("a removal that is forgotten while a copy is under way starts the copy anew", () => {
+  test("a removal that is forgotten during the initial sync starts it again", () => {
     const pair = new Pair(0);
     for (let index = 0; index < 20; index++) pair.put(`/reg/${index}`, index);
     pair.send("ep");

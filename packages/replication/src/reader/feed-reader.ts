@@ -153,7 +153,7 @@ class JoiningFeedReader implements FeedReader {
     if (outcome.kind !== "applied") return outcome;
     const half = this.#half(kind);
     if (outcome.isFresh) {
-      half.startAnew();
+      half.startAgain();
       if (kind === "ep") this.#unheld.clear();
     }
     half.version = outcome.version;

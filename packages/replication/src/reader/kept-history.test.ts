@@ -17,14 +17,14 @@ const registration = (href: string, renewedAtMs: number): Registration => ({
   expiry: "exact",
 });
 
-/** All that a subscriber at `counter` is told, as text. */
+/** All that is sent to a subscriber at `counter`, as text. */
 function sentSince(log: ChangeLog, rd: ReadonlyMap<string, Registration>, kind: FeedKind, counter: number): string {
   let cursor = log.open(kind, [], { epoch: EPOCH, counter });
-  let told = "";
+  let sent = "";
   for (;;) {
     const patch = log.nextPatch(cursor, { get: (href) => rd.get(href), nowMs: 1e6 }, 1e9);
-    if (patch === null) return told;
-    told += patch.text;
+    if (patch === null) return sent;
+    sent += patch.text;
     cursor = log.advance(cursor, patch);
   }
 }
@@ -35,7 +35,7 @@ const step = fc.record({
 });
 
 describe("a history that was kept", () => {
-  test("goes on telling every subscriber what the one before would have told", () => {
+  test("goes on sending every subscriber what the one before would have sent", () => {
     fc.assert(
       fc.property(
         fc.array(step, { maxLength: 40, size: "max" }),
@@ -79,7 +79,7 @@ describe("a history that was kept", () => {
     );
   });
 
-  test("its counter may have jumped ahead: nothing is told twice, and what comes after is", () => {
+  test("its counter may have jumped ahead: nothing is sent twice, and what comes after is sent", () => {
     const rd = new Map([["/a", registration("/a", 0)]]);
     const position = { href: "/a", created: 3, ep: 5, res: 5, renewed: 8, isRemoved: false, cameBack: false };
     const log = createChangeLog({ epoch: EPOCH, counter: 1000, kept: { horizon: 0, positions: [position] } });

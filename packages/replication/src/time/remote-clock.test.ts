@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatClockReading, parseClockReading, RemoteClock } from "./remote-clock.js";
 
-describe("the clock of an RD as its readings tell", () => {
+describe("the clock of an RD, estimated from its readings", () => {
   test("an answer that came at once pins it down", () => {
     const clock = new RemoteClock();
     clock.note({ run: 1, ms: 500 }, 10_501, { thisMs: 10_499 });
@@ -10,7 +10,7 @@ describe("the clock of an RD as its readings tell", () => {
     expect(Math.abs(clock.toLocalMs(700) - 10_700)).toBeLessThanOrEqual(1);
   });
 
-  test("a notification that was on its way for long does not make what it tells younger", () => {
+  test("a notification that was on its way for long does not make what it reports younger", () => {
     const clock = new RemoteClock();
     clock.note({ run: 1, ms: 500 }, 10_501, { thisMs: 10_499 });
     clock.note({ run: 1, ms: 20_000 }, 36_000);
@@ -29,7 +29,7 @@ describe("the clock of an RD as its readings tell", () => {
     expect(Math.abs(clock.toLocalMs(6_000) - 16_000)).toBeLessThan(10);
   });
 
-  test("another run begins anew, without a step", () => {
+  test("another run begins again, without a step", () => {
     const clock = new RemoteClock();
     clock.note({ run: 1, ms: 500_000 }, 510_000, { thisMs: 509_999 });
     clock.note({ run: 2, ms: 10 }, 520_010, { thisMs: 520_009 });
@@ -47,7 +47,7 @@ describe("the clock of an RD as its readings tell", () => {
     expect(clock.uncertaintyMs(533_000)).toBe(4_000);
   });
 
-  test("a clock that was stopped is believed anew", () => {
+  test("a clock that was stopped is believed again", () => {
     const clock = new RemoteClock();
     clock.note({ run: 1, ms: 0 }, 1, { thisMs: 0 });
     clock.note({ run: 1, ms: 1_000 }, 3_600_001, { thisMs: 3_600_000 });

@@ -185,7 +185,7 @@ describe("design section 3: the replication feed", () => {
     replica.expectEqual(served);
   });
 
-  test("a narrower feed tells what matches its criteria, with all links, and what stops matching", async () => {
+  test("a narrower feed has what matches its criteria, with all links, and what stops matching", async () => {
     const served = serve();
     const { register, ask, world, clock } = served;
     const inside = register("ep=a&d=here&ex=1", "</x>,</y>");
@@ -267,13 +267,13 @@ describe("design section 3: versions", () => {
     { name: "of another history", etag: Uint8Array.of(1, 2, 3, 0, 0, 0, 0, 1) },
     { name: "of the future", etag: Uint8Array.of(0, 0x0a, 0xbc, 0, 0, 0, 9, 9) },
     { name: "that is no version", etag: Uint8Array.of(1, 2) },
-  ])("an ETag $name starts anew", ({ etag }) => {
+  ])("an ETag $name starts from the beginning", ({ etag }) => {
     const served = serve();
     served.register("ep=a");
     expect(JSON.parse(textOf(poll(served, etag)))[0]).toMatchObject({ op: "replace", path: "" });
   });
 
-  test("a cursor older than the remembered removals is started anew", () => {
+  test("a cursor older than the remembered removals starts from the beginning", () => {
     const served = serve({ feed: { maxTombstones: 2 } });
     const locations = Array.from({ length: 5 }, (_, at) => served.register(`ep=e${at}`));
     const etag = poll(served).etag as Uint8Array;

@@ -23,15 +23,15 @@ function setUp() {
   for (const name of ["a", "b"]) directory.openSource(name, { authority: `coap://rd-${name}` });
   for (const name of directory.sources()) directory.setConnected(name, true, 0);
   const published = visibleRegistrations(directory, "lp-1");
-  const told: string[] = [];
+  const events: string[] = [];
   const listen = () =>
     published.onChange(({ kind, href, registration: { via } }: PublishedChange) => {
-      told.push(`${kind} ${href} via ${via?.join(" ")}`);
+      events.push(`${kind} ${href} via ${via?.join(" ")}`);
     });
-  return { directory, published, told, listen };
+  return { directory, published, events, listen };
 }
 
-describe("what a proxy tells one above it", () => {
+describe("what a proxy publishes to one above it", () => {
   test("everything that is shown, under the URI of its RD, with this node behind those it came through", () => {
     const { directory, published } = setUp();
     directory.put("local", registration("/reg/1", "own", 0), 0);
@@ -45,7 +45,7 @@ describe("what a proxy tells one above it", () => {
   });
 
   test("an endpoint that moves is one removal and one addition; a renewal is one", () => {
-    const { directory, told, listen } = setUp();
+    const { directory, events, listen } = setUp();
     listen();
     directory.put("a", registration("/reg/1", "n", 0), 0);
     directory.put("b", registration("/reg/1", "n", 100), 100);
@@ -53,7 +53,7 @@ describe("what a proxy tells one above it", () => {
     directory.renew("a", "/reg/1", { renewedAtMs: 150, expiresAtMs: 20_000 }, 200);
     directory.remove("b", "/reg/1", 300);
     directory.remove("a", "/reg/1", 300);
-    expect(told).toEqual([
+    expect(events).toEqual([
       "added coap://rd-a/reg/1 via lp-1",
       "removed coap://rd-a/reg/1 via lp-1",
       "added coap://rd-b/reg/1 via lp-1",
@@ -64,12 +64,12 @@ describe("what a proxy tells one above it", () => {
     ]);
   });
 
-  test("another route to the same registration is told as a change", () => {
-    const { directory, published, told, listen } = setUp();
+  test("another route to the same registration is published as a change", () => {
+    const { directory, published, events, listen } = setUp();
     listen();
     directory.put("a", registration("coap://rd-c/reg/1", "n", 0, { via: ["x", "y"] }), 0);
     directory.put("b", registration("coap://rd-c/reg/1", "n", 0, { via: ["z"] }), 0);
-    expect(told).toEqual(["added coap://rd-c/reg/1 via x y lp-1", "replaced coap://rd-c/reg/1 via z lp-1"]);
+    expect(events).toEqual(["added coap://rd-c/reg/1 via x y lp-1", "replaced coap://rd-c/reg/1 via z lp-1"]);
     expect(published.get("coap://rd-c/reg/1")?.via).toEqual(["z", "lp-1"]);
   });
 });

@@ -9,7 +9,7 @@ export interface PublishedChange extends LoggedChange {
   readonly registration: Partial<Pick<Registration, "zone" | "stampMs" | "via">>;
 }
 
-/** What a feed tells of. */
+/** What a feed contains. */
 export interface PublishedRegistrations {
   /** Prefix of registration resources by which it is asked for: the value of `href` or `provenance` before the star. */
   readonly selector: string;

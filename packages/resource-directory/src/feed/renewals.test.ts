@@ -9,7 +9,7 @@ import { type ServedDirectory, serveDirectory } from "../testing/served-director
 const FEEDS = { ep: "/rd-lookup/ep?href=/*", res: "/rd-lookup/res?provenance=/*" } as const;
 type World = ReturnType<typeof createVirtualWorld>;
 
-/** A proxy that asks for both feeds when it is told to. */
+/** A proxy that asks for both feeds when its method is called. */
 class Poller {
   readonly records = new Map<string, Registration>();
   readonly #reader = createFeedReader({ assumedLifetimeMs: 90_000_000 });
@@ -53,8 +53,8 @@ function clockOf(rd: ServedDirectory, more = "") {
   return readClock(payload as Uint8Array)?.wall;
 }
 
-describe("the time of a renewal as it is told", () => {
-  test("is the same for whoever is told, early or late, of a part or of all", async () => {
+describe("the published time of a renewal", () => {
+  test("is the same for every subscriber, early or late, to a part or to all", async () => {
     const world = createVirtualWorld();
     const rd = serveDirectory(world);
     const [early, late] = [new Poller(world), new Poller(world)];
@@ -105,30 +105,30 @@ describe("the time of a renewal as it is told", () => {
     expect(after.stamps()).toEqual(before.stamps());
   });
 
-  test("is told again to all when the wall clock was set, and federation time does not go back", async () => {
+  test("is published to all again when the wall clock was set, and federation time does not go back", async () => {
     const world = createVirtualWorld();
     const rd = serveDirectory(world);
     for (let at = 0; at < 1200; at++) rd.register(`ep=e${at}`);
     const [before, after] = [new Poller(world), new Poller(world)];
     before.poll(rd);
-    const told = clockOf(rd);
+    const clock = clockOf(rd);
     world.clock.jumpWall(-3_600_000);
-    expect(clockOf(rd)).toEqual({ stampMs: (told?.stampMs ?? 0) - 3_600_000, leadMs: 3_600_000 });
+    expect(clockOf(rd)).toEqual({ stampMs: (clock?.stampMs ?? 0) - 3_600_000, leadMs: 3_600_000 });
     await world.clock.advance(100);
     before.poll(rd);
     after.poll(rd);
     expect(before.stamps()).toEqual(after.stamps());
-    expect(before.stamps()[0]).toBeCloseTo((told?.stampMs ?? 0) - 3_600_000, 2);
+    expect(before.stamps()[0]).toBeCloseTo((clock?.stampMs ?? 0) - 3_600_000, 2);
   });
 
-  test("an RD follows the federation time that a proxy tells, once it is well ahead", () => {
+  test("an RD follows the federation time that a proxy sends, once it is well ahead", () => {
     const world = createVirtualWorld();
     const rd = serveDirectory(world);
     const wall = clockOf(rd);
     expect(wall).toEqual({ stampMs: world.clock.wallMs(), leadMs: 0 });
-    const tell = (ms: number) => clockOf(rd, `&${federationTimeItem(world.clock.wallMs() + ms)}`);
-    expect(tell(900)).toEqual(wall);
-    expect(tell(60_000)).toEqual({ ...wall, leadMs: 60_000 });
-    expect(tell(-60_000)).toEqual({ ...wall, leadMs: 60_000 });
+    const send = (ms: number) => clockOf(rd, `&${federationTimeItem(world.clock.wallMs() + ms)}`);
+    expect(send(900)).toEqual(wall);
+    expect(send(60_000)).toEqual({ ...wall, leadMs: 60_000 });
+    expect(send(-60_000)).toEqual({ ...wall, leadMs: 60_000 });
   });
 });

@@ -221,7 +221,7 @@ describe("a store that is larger than the memory", () => {
     expect(codeOf(ask("POST", "/reg/d"))).toBe("4.04");
   });
 
-  test("the feed tells those on disk with their links and ages, a lookup does not; and their removal", async () => {
+  test("the feed publishes those on disk with their links and ages, a lookup does not; and their removal", async () => {
     const { ask, rd, lookup } = await started(250_000);
     const feed = (kind: "ep" | "res", etag?: Uint8Array) => {
       const path = kind === "ep" ? "/rd-lookup/ep?href=/*" : "/rd-lookup/res?provenance=/*";

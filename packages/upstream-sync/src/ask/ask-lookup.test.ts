@@ -47,11 +47,11 @@ async function setUp({ isObservable = true } = {}) {
         const attach = (observer: Observer) => {
           observers.add(observer);
           rd.observers = observers.size;
-          let told = rd.version;
+          let notified = rd.version;
           return {
             next: () => {
-              if (told === rd.version) return null;
-              told = rd.version;
+              if (notified === rd.version) return null;
+              notified = rd.version;
               return document([]);
             },
             closed: () => {
@@ -183,64 +183,64 @@ describe("forwarded lookups", () => {
 
 describe("observed lookups", () => {
   function listen() {
-    const told: (AskedResult | UnchangedResult)[] = [];
+    const results: (AskedResult | UnchangedResult)[] = [];
     const ends: string[] = [];
     return {
-      told,
+      results,
       ends,
       listener: {
-        onResult: (answer: AskedResult | UnchangedResult) => void told.push(answer),
+        onResult: (answer: AskedResult | UnchangedResult) => void results.push(answer),
         onEnd: (error: { code: string }) => void ends.push(error.code),
       },
     };
   }
-  const targets = (told: readonly (AskedResult | UnchangedResult)[]) =>
-    told.map((answer) => ("links" in answer ? answer.links[0]?.target.replace(/.*\//, "") : "unchanged"));
+  const targets = (results: readonly (AskedResult | UnchangedResult)[]) =>
+    results.map((answer) => ("links" in answer ? answer.links[0]?.target.replace(/.*\//, "") : "unchanged"));
 
-  test("the answer and each change are told, until it is closed", async () => {
+  test("the result and each change reach the listener, until it is closed", async () => {
     const { upstream, world, rd, change } = await setUp();
-    const { told, ends, listener } = listen();
+    const { results, ends, listener } = listen();
     const observation = upstream.observe("ep", ["ep=n1"], listener, { etag: Uint8Array.of(1) });
     await world.clock.advance(1000);
     await change();
-    expect(targets(told)).toEqual(["unchanged", "2"]);
+    expect(targets(results)).toEqual(["unchanged", "2"]);
     observation.close();
     await world.clock.advance(1000);
     await change();
-    expect(targets(told)).toEqual(["unchanged", "2"]);
+    expect(targets(results)).toEqual(["unchanged", "2"]);
     expect(ends).toEqual([]);
     expect(rd.observers).toBe(0);
   });
 
   test("asked again, it names what is held by then", async () => {
     const { upstream, world, rd, change } = await setUp();
-    const { told, listener } = listen();
+    const { results, listener } = listen();
     const observation = upstream.observe("ep", [], listener);
     await world.clock.advance(1000);
     await change();
     observation.refresh(Uint8Array.of(2));
     await world.clock.advance(1000);
-    expect(targets(told)).toEqual(["1", "2", "unchanged"]);
+    expect(targets(results)).toEqual(["1", "2", "unchanged"]);
     expect(rd.gotEtags).toEqual([[], [2]]);
     observation.close();
   });
 
   test("an RD that does not observe answers, and ends it", async () => {
     const { upstream, world } = await setUp({ isObservable: false });
-    const { told, ends, listener } = listen();
+    const { results, ends, listener } = listen();
     upstream.observe("ep", [], listener);
     await world.clock.advance(1000);
-    expect(targets(told)).toEqual(["1"]);
+    expect(targets(results)).toEqual(["1"]);
     expect(ends).toEqual(["UPSTREAM_REFUSED"]);
   });
 
   test("an RD that does not answer ends it once", async () => {
     const { upstream, world } = await setUp();
-    const { told, ends, listener } = listen();
+    const { results, ends, listener } = listen();
     world.network.partition([ADDRESS], ["2001:db8::1"]);
     upstream.observe("ep", [], listener);
     await world.clock.advance(200_000);
-    expect({ told, ends }).toEqual({ told: [], ends: ["UPSTREAM_TIMEOUT"] });
+    expect({ results, ends }).toEqual({ results: [], ends: ["UPSTREAM_TIMEOUT"] });
   });
 
   test("it ends with the upstream", async () => {

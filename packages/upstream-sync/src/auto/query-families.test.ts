@@ -67,7 +67,7 @@ describe("draft 4.3, families of lookups", () => {
     expect(queries.map((query) => second(query, 0, isWide)).at(-1)).toBe("rt=t");
   });
 
-  test("what is told once has to become frequent again", () => {
+  test("what was proposed once has to become frequent again", () => {
     const note = watch();
     expect(["a", "b", "c", "d", "e", "f"].map((ep) => note(`d=f&ep=${ep}`))).toEqual([
       null,

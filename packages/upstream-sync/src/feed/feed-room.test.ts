@@ -36,7 +36,7 @@ const OTHERS = 64 * WEIGHT;
 /** An RD with its feeds, and a replica of it in a directory with a limit. */
 function follow(bytes: number, options: Partial<FeedReplicaOptions> = {}, maxRegistrations = 1000) {
   const clock = createVirtualClock();
-  // A small part of all memory is always there for what one feed has told and the other not.
+  // A small part of all memory is always there for what only one of the two feeds has sent so far.
   const memory = new SharedLimit(OTHERS + bytes);
   memory.add("others", OTHERS);
   const directory = createDirectory({ memory, maxRegistrations });
@@ -100,7 +100,7 @@ function follow(bytes: number, options: Partial<FeedReplicaOptions> = {}, maxReg
 
 const names = (count: number) => Array.from({ length: count }, (_, at) => `n${String(at).padStart(2, "0")}`);
 
-describe("what an upstream tells and there is no memory for", () => {
+describe("records of an upstream for which there is no memory", () => {
   test("is left out and counted; the rest is held, and all of it fits the limit", () => {
     const { register, deliver, shown, missing, memory, replica } = follow(10 * WEIGHT);
     for (const name of names(20)) register(name);

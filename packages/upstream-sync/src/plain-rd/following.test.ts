@@ -328,7 +328,7 @@ describe("an RD that is hard to please", () => {
     await lp.until(() => lp.held("n2")?.links.length === 1, 2.4 * DEFAULTS.pollMs + 1000);
   });
 
-  test("entries that cannot be used are left out and told", async () => {
+  test("entries that cannot be used are left out and reported", async () => {
     const { follow } = setUp({
       answer: (kind, query) =>
         kind === "ep" && query.length === 0
@@ -593,7 +593,7 @@ describe("an RD that changes while it is followed", () => {
 });
 
 describe("the end", () => {
-  test("closing takes leave of the RD and forgets its records, unless told otherwise", async () => {
+  test("closing ends the observations and forgets the records, unless they are to stay", async () => {
     const { rd, follow, world } = setUp();
     rd.register("n1");
     const lp = follow();

@@ -174,17 +174,20 @@ describe("entries that may be registered elsewhere", () => {
         },
       ] as const
     ).flatMap((row) => (["replicate", "forward"] as const).map((mode) => ({ ...row, mode }))),
-  )("$name, $mode: what is not certainly registered there is left out, and told", async ({ quirks, taken, mode }) => {
-    const { lp } = setUp({ name: "", quirks }, mode);
-    await lp.untilLive(120_000);
-    const found = (await lookup(lp, mode, "ep")).map((link) => firstValue(link, "ep"));
-    expect(found.sort()).toEqual(taken);
-    expect([...lp.upstream.status().leftOut.keys()]).toContain("other-authority");
-    if (quirks !== undefined && "authority" in quirks)
-      expect(lp.upstream.status().capabilities.remarks.join()).toContain('write authorities: ["coap://');
-  });
+  )(
+    "$name, $mode: what is not certainly registered there is left out, and reported",
+    async ({ quirks, taken, mode }) => {
+      const { lp } = setUp({ name: "", quirks }, mode);
+      await lp.untilLive(120_000);
+      const found = (await lookup(lp, mode, "ep")).map((link) => firstValue(link, "ep"));
+      expect(found.sort()).toEqual(taken);
+      expect([...lp.upstream.status().leftOut.keys()]).toContain("other-authority");
+      if (quirks !== undefined && "authority" in quirks)
+        expect(lp.upstream.status().capabilities.remarks.join()).toContain('write authorities: ["coap://');
+    },
+  );
 
-  test("several endpoints with one base, listed by it, are told apart by name and sector", async () => {
+  test("several endpoints with one base, listed by it, are distinguished by name and sector", async () => {
     const { lp, rd } = setUp({ name: "", quirks: { listsBases: true, criteria: "all" } }, "replicate");
     rd.register("twin", { base: "coap://n1.example", links: ["/twin>"] });
     rd.register("n1", { d: "f", base: "coap://n1.example", links: ["/f>"] });

@@ -44,7 +44,7 @@ describe("endpoint lookups of RDs that were not written for this", () => {
     });
   });
 
-  test("LPX-11 entries that come from somewhere else are left out, and told once each kind", () => {
+  test("LPX-11 entries that come from somewhere else are left out, and reported once for each kind", () => {
     const { endpoints, leftOut } = read(
       '<coap://other/1>;ep="n";base="coap://h",</2>;base="coap://h",</3>;ep="m",<coap://[::1]:5801/4>;ep="o";base="coap://h"',
     );

@@ -154,7 +154,7 @@ describe("an RD that answers 4.04 where nothing matches", () => {
 
 describe("mode forward", () => {
   test.each(DENIALS)(
-    "$name of a lookup that is gone is no answer, and a reason to look for it anew",
+    "$name of a lookup that is gone is no result, and a reason to discover it again",
     async ({ code }) => {
       const { rd, follow } = setUp({}, { mode: "forward" });
       rd.register("n1");

@@ -19,7 +19,7 @@ test.each([
   const seen = new Set<string>();
   let isDue = false;
   lp.directory.on("source", () => {
-    // Observers are told once for all that happens in one turn.
+    // Observers are notified once for all that happens in one turn.
     if (!isDue)
       queueMicrotask(() => {
         isDue = false;

@@ -98,7 +98,9 @@ export class ForwardedObservations {
       onNoRoom,
     });
     this.#shared.set(key, shared);
-    shared.start(client.observe(toClientRequest(request, peer), shared, { timeoutMs, maxBodyBytes }));
+    shared.start((keepAlive) =>
+      client.observe(toClientRequest(request, peer), shared, { timeoutMs, maxBodyBytes, keepAlive }),
+    );
     return shared;
   }
 }

@@ -2,6 +2,7 @@ import {
   type ClientResponse,
   CODE,
   errorResponse,
+  type KeepAlive,
   type Observation,
   type ObservationListener,
   type ObservationSource,
@@ -55,7 +56,6 @@ export class SharedObservation implements ObservationListener {
   #observation: Observation | null = null;
   #state: State | null = null;
   #hasEnded = false;
-  #refreshTimer: Timer | null = null;
   #lingerTimer: Timer | null = null;
 
   constructor(env: Environment, options: SharedObservationOptions) {
@@ -71,8 +71,9 @@ export class SharedObservation implements ObservationListener {
     this.#fail = fail;
   }
 
-  start(observation: Observation): void {
-    this.#observation = observation;
+  /** Observes with `observe`, which is given when to repeat the registration. */
+  start(observe: (keepAlive: KeepAlive) => Observation): void {
+    this.#observation = observe({ minMs: MIN_FRESH_MS, maxMs: MAX_FRESH_MS, graceMs: 0, etags: () => this.#etags() });
   }
 
   /** Returns the present state with an observation of later ones; null when the observation has ended. */
@@ -119,7 +120,6 @@ export class SharedObservation implements ObservationListener {
       for (const member of this.#members) member.observer.wake();
     }
     this.#succeed(response);
-    this.#refreshLater(received.maxAgeS);
   }
 
   onEnd(reason: "not-observable" | "error-response" | Error): void {
@@ -141,6 +141,11 @@ export class SharedObservation implements ObservationListener {
     if (this.#members.size === 0) this.#linger();
   }
 
+  #etags(): readonly Uint8Array[] {
+    const etag = this.#state?.response.etag;
+    return etag === undefined ? [] : [etag];
+  }
+
   #attach(observer: Observer, number: number): ObservedResource {
     const member = new Member(this, observer, number);
     if (this.#hasEnded) observer.end(errorResponse(CODE.UNAVAILABLE, "repeat the request"));
@@ -155,16 +160,6 @@ export class SharedObservation implements ObservationListener {
   #present({ response, receivedAtMs, maxAgeS }: State): ServerResponse {
     const ageS = Math.floor((this.#env.clock.nowMs() - receivedAtMs) / 1000);
     return { ...response, maxAgeS: Math.max(0, maxAgeS - ageS) };
-  }
-
-  #refreshLater(maxAgeS: number): void {
-    if (this.#hasEnded) return;
-    this.#refreshTimer?.cancel();
-    const delayMs = Math.min(Math.max(maxAgeS * 1000, MIN_FRESH_MS), MAX_FRESH_MS);
-    this.#refreshTimer = this.#env.clock.setTimer(delayMs, () => {
-      const etag = this.#state?.response.etag;
-      this.#observation?.refresh(etag === undefined ? [] : [etag]);
-    });
   }
 
   /** Ends the observation soon if there is no observer. */
@@ -191,7 +186,6 @@ export class SharedObservation implements ObservationListener {
     this.#hasEnded = true;
     this.#options.budget.replace(sizeOf(this.#state?.response), 0);
     this.#state = null;
-    this.#refreshTimer?.cancel();
     this.#lingerTimer?.cancel();
     this.#options.onEnded();
     for (const { observer } of [...this.#members]) observer.end(final);

@@ -7,7 +7,6 @@ import {
 } from "@tributary/coap-transport";
 import { parseLinkFormatTolerantly, serialiseLink } from "@tributary/link-model";
 import { linkToJson } from "@tributary/node";
-import type { Clock, Timer } from "@tributary/runtime";
 import type { CommandIo } from "./command-io.js";
 import { LookupFailure, responseFailure } from "./lookup-failure.js";
 import { countLines, diffLines } from "./multiset-diff.js";
@@ -16,12 +15,8 @@ import { countLines, diffLines } from "./multiset-diff.js";
 export interface WatchDeps {
   readonly client: CoapClient;
   readonly io: CommandIo;
-  readonly clock: Clock;
   readonly timeoutMs: number;
 }
-
-/** Time after Max-Age at which the observation is refreshed (RFC 7641 section 3.3.1: 5 to 15 s). */
-const REFRESH_AFTER_MS = 5000;
 
 /**
  * Observes a lookup and prints added (`+`) and removed (`-`) links until interrupted. Returns the exit status; rejects with
@@ -54,7 +49,6 @@ class LookupWatch {
   readonly #observation: Observation;
   #settle: { resolve: () => void; reject: (error: Error) => void } = { resolve() {}, reject() {} };
   #shown: ReadonlyMap<string, number> = new Map();
-  #refreshTimer: Timer | null = null;
 
   constructor(deps: WatchDeps, options: { readonly request: ClientRequest; readonly json: boolean }) {
     this.#deps = deps;
@@ -68,7 +62,7 @@ class LookupWatch {
         onNotification: (response) => this.#receive(response),
         onEnd: (reason) => this.#end(reason),
       },
-      { timeoutMs: deps.timeoutMs },
+      { timeoutMs: deps.timeoutMs, keepAlive: true },
     );
   }
 
@@ -77,7 +71,6 @@ class LookupWatch {
   }
 
   async close(): Promise<void> {
-    this.#refreshTimer?.cancel();
     await this.#observation.close();
   }
 
@@ -86,11 +79,6 @@ class LookupWatch {
       this.#settle.reject(responseFailure(this.#options.request.uri, response));
       return;
     }
-    this.#refreshTimer?.cancel();
-    const { etag } = response;
-    this.#refreshTimer = this.#deps.clock.setTimer(response.maxAgeS * 1000 + REFRESH_AFTER_MS, () =>
-      this.#observation.refresh(etag === undefined ? [] : [etag]),
-    );
     if (response.code === CODE.CONTENT) this.#show(response.payload);
   }
 

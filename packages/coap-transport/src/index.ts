@@ -68,6 +68,7 @@ export type {
   CoapOption,
   DatagramPeer,
   DatagramSocket,
+  KeepAlive,
   LocalAddress,
   Observation,
   ObservationControl,

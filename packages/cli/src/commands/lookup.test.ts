@@ -3,11 +3,12 @@ import {
   type ClientResponse,
   CODE,
   type CoapClient,
+  type ObservationControl,
   type ObservationListener,
   TransportError,
 } from "@tributary/coap-transport";
 import { beforeEach, describe, expect, test } from "vitest";
-import { FakeIo, ManualClock } from "../../../../test/cli/fake-node.js";
+import { FakeIo } from "../../../../test/cli/fake-node.js";
 import { UsageError } from "../command-io.js";
 import { type LookupCommandOptions, runLookup } from "./lookup.js";
 
@@ -36,7 +37,7 @@ class FakeClient implements CoapClient {
   readonly asked: string[] = [];
   readonly answers = new Map<string, Answer>();
   listener: ObservationListener | null = null;
-  readonly refreshed: (readonly Uint8Array[] | undefined)[] = [];
+  control: ObservationControl | undefined;
   isClosed = false;
 
   request({ uri, query = [] }: ClientRequest): Promise<ClientResponse> {
@@ -46,10 +47,11 @@ class FakeClient implements CoapClient {
     return answer instanceof TransportError ? Promise.reject(answer) : Promise.resolve(response(answer));
   }
 
-  observe(_request: ClientRequest, listener: ObservationListener) {
+  observe(_request: ClientRequest, listener: ObservationListener, control?: ObservationControl) {
     this.listener = listener;
+    this.control = control;
     return {
-      refresh: (etags?: readonly Uint8Array[]) => void this.refreshed.push(etags),
+      refresh() {},
       close: () => {
         this.isClosed = true;
         return Promise.resolve();
@@ -69,13 +71,11 @@ class FakeClient implements CoapClient {
 
 let client: FakeClient;
 let io: FakeIo;
-let clock: ManualClock;
 
 beforeEach(() => {
   client = new FakeClient();
   client.answers.set("coap://localhost/.well-known/core?rt=core.rd-lookup*", DISCOVERY);
   io = new FakeIo();
-  clock = new ManualClock();
   found = [];
   searched = [];
 });
@@ -87,7 +87,7 @@ let searched: string[];
 /** Without `--at`. */
 function runAnywhere(): Promise<number> {
   const { at: _, ...options } = { kind: "ep", criteria: [], at: "", json: false, watch: false, timeout: 10 } as const;
-  return runLookup(options, { client, io, clock, search });
+  return runLookup(options, { client, io, search });
 }
 
 function search(resourceType: string): Promise<string[]> {
@@ -105,7 +105,7 @@ function run(overrides: Partial<LookupCommandOptions> = {}): Promise<number> {
     timeout: 10,
     ...overrides,
   } as const;
-  return runLookup(options, { client, io, clock, search });
+  return runLookup(options, { client, io, search });
 }
 
 describe("a message is about the server that was asked", () => {
@@ -282,15 +282,13 @@ describe("--watch", () => {
     ]);
   });
 
-  test("interest is renewed some time after Max-Age, with the ETag held", async () => {
+  test("the registration is kept alive; a 2.03 that confirms it prints nothing", async () => {
     const { done, listener } = await watch();
+    expect(client.control).toEqual({ timeoutMs: 10_000, keepAlive: true });
     const etag = Uint8Array.of(1, 2);
-    listener.onNotification(response({ payload: new Uint8Array(), maxAgeS: 60, etag }));
-    clock.advance(64_999);
-    expect(client.refreshed).toEqual([]);
-    clock.advance(1);
-    expect(client.refreshed).toEqual([[etag]]);
+    listener.onNotification(response({ payload: new TextEncoder().encode('</reg/1>;ep="a"'), etag }));
     listener.onNotification(response({ code: CODE.VALID, etag }));
+    expect(io.lines).toEqual(['+ </reg/1>;ep="a"']);
     io.stop();
     expect(await done).toBe(0);
   });

@@ -51,7 +51,7 @@ export async function lookup(options: LookupCommandOptions, io: CommandIo): Prom
     }
   };
   try {
-    return await runLookup(options, { client, io, clock: env.clock, search });
+    return await runLookup(options, { client, io, search });
   } finally {
     await client.close();
   }
@@ -63,7 +63,6 @@ export async function runLookup(
   deps: {
     readonly client: CoapClient;
     readonly io: CommandIo;
-    readonly clock: Parameters<typeof watchLookup>[0]["clock"];
     /** Finds the origins of servers with a resource of this type by multicast. */
     readonly search: (resourceType: string) => Promise<readonly string[]>;
   },
@@ -84,7 +83,7 @@ export async function runLookup(
     const request = { method: METHOD.GET, uri, query: options.criteria, accept: CONTENT_FORMAT.LINK_FORMAT };
     origin = asker.server;
     asker.server = originOf(uri) ?? uri;
-    if (options.watch) return await watchLookup({ ...asker, clock: deps.clock }, { request, json: options.json });
+    if (options.watch) return await watchLookup(asker, { request, json: options.json });
     const response = await ask(asker, uri, options.criteria);
     if (response.code !== CODE.CONTENT) throw responseFailure(uri, response);
     printLinks(readLinks(response, io), options.json, io);

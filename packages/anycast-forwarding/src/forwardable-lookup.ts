@@ -1,5 +1,5 @@
 import { CONTENT_FORMAT, type ServerRequest } from "@tributary/coap-transport";
-import { AGE_ITEM, type LookupScope } from "@tributary/lookup-interface";
+import { type LookupScope, LT_AGE } from "@tributary/lookup-interface";
 
 /**
  * Whether a lookup may be forwarded to a peer. Lookups of this node's own registrations and feed requests are served here, and so
@@ -10,5 +10,5 @@ export function isForwardable({ accept, query }: Pick<ServerRequest, "accept" | 
 }
 
 function isAboutAges(item: string): boolean {
-  return item === AGE_ITEM || item.startsWith(`${AGE_ITEM}=`);
+  return item === LT_AGE || item.startsWith(`${LT_AGE}=`);
 }

@@ -1,7 +1,7 @@
+export { LT_AGE } from "@tributary/merge-engine";
 export { RETRY_AFTER_S } from "./constants.js";
 export type { LookupInterfaceErrorCode } from "./errors.js";
 export { LookupInterfaceError } from "./errors.js";
-export { AGE_ITEM } from "./lifetime-age.js";
 export type { LookupInterfaceDeps, LookupInterfaceOptions } from "./lookup-interface.js";
 export { createLookupInterface } from "./lookup-interface.js";
 export type { LookupScope, LookupScopeOptions } from "./lookup-scope.js";

@@ -1,9 +1,6 @@
 import { type Attribute, firstValue, isPathAbsolute, type Link } from "@tributary/link-model";
-import type { Directory } from "@tributary/merge-engine";
+import { type Directory, LT_AGE } from "@tributary/merge-engine";
 import { lifetimeAgeS } from "@tributary/replication";
-
-/** Query item by which a replica asks for ages (draft 5.2). */
-export const AGE_ITEM = "lt-age";
 
 /**
  * Endpoint links with `lt` and `lt-age`, in seconds, of the registrations that this node took itself (draft 5.2). What came
@@ -27,7 +24,7 @@ export function withLifetimeAge(link: Link, directory: Directory, nowMs: number)
   if (registration?.ltMs === undefined) return link;
   const ages: Attribute[] = [
     ["lt", String(Math.floor(registration.ltMs / 1000))],
-    ["lt-age", String(lifetimeAgeS(registration, nowMs))],
+    [LT_AGE, String(lifetimeAgeS(registration, nowMs))],
   ];
   return { target: link.target, attributes: [...link.attributes, ...ages] };
 }

@@ -7,11 +7,10 @@ import {
   type ServerResponse,
 } from "@tributary/coap-transport";
 import { type Attribute, type Criterion, parseLookupQuery } from "@tributary/link-model";
-import type { Directory, LookupInterface, SourceChange } from "@tributary/merge-engine";
+import { type Directory, type LookupInterface, LT_AGE, type SourceChange } from "@tributary/merge-engine";
 import type { Environment } from "@tributary/runtime";
 import { isSameTag } from "./body-hash.js";
 import { MAX_TRIES, RETRY_AFTER_S } from "./constants.js";
-import { AGE_ITEM } from "./lifetime-age.js";
 import { type AskedLookup, LookupObservers, type LookupOutcome } from "./lookup-observers.js";
 import { isSourceClosed, LookupRenderer } from "./lookup-renderer.js";
 import { type BodyWriter, createBodyWriter } from "./lookup-rendering.js";
@@ -151,8 +150,8 @@ class LookupResource {
     const format = this.#writer.negotiate(request.accept);
     if (format === null) return { ok: false, response: errorResponse(CODE.NOT_ACCEPTABLE, this.#writer.offer) };
     // Draft 5.2: ages are for peers that need to know; for all others this is a criterion that nothing meets.
-    const showsAges = this.#kind === "ep" && request.query.includes(AGE_ITEM) && this.#deps.mayReplicate(request.peer);
-    const items = showsAges ? request.query.filter((item) => item !== AGE_ITEM) : request.query;
+    const showsAges = this.#kind === "ep" && request.query.includes(LT_AGE) && this.#deps.mayReplicate(request.peer);
+    const items = showsAges ? request.query.filter((item) => item !== LT_AGE) : request.query;
     const context = this.#readQuery(request, items);
     return context.ok ? { ok: true, value: { context: context.value, format, showsAges } } : context;
   }

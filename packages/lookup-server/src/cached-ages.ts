@@ -1,7 +1,6 @@
 import type { Attribute, Link } from "@tributary/link-model";
+import { LT_AGE } from "@tributary/merge-engine";
 import { inSteps } from "./in-steps.js";
-
-const AGE = "lt-age";
 
 /**
  * Links as they are after so many seconds in a cache: their lifetime ages (draft 5.2) have grown, and nothing else has changed.
@@ -17,12 +16,12 @@ export function* withTimePassed(links: readonly Link[], seconds: number): Genera
       target,
       attributes: attributes.map((attribute): Attribute => {
         const age = isAge(attribute) ? Number(attribute[1]) : Number.NaN;
-        return Number.isInteger(age) ? [AGE, String(age + passed)] : attribute;
+        return Number.isInteger(age) ? [LT_AGE, String(age + passed)] : attribute;
       }),
     };
   });
 }
 
 function isAge([name, value]: Attribute): boolean {
-  return name === AGE && value !== null;
+  return name === LT_AGE && value !== null;
 }

@@ -1,5 +1,5 @@
 import type { Link, LookupQuery } from "@tributary/link-model";
-import type { LookupInterface } from "@tributary/merge-engine";
+import { type LookupInterface, LT_AGE } from "@tributary/merge-engine";
 import { type Losses, type Upstream, UpstreamError } from "@tributary/upstream-sync";
 import { withTimePassed } from "./cached-ages.js";
 import { MAX_PUSHED_COUNT } from "./constants.js";
@@ -140,7 +140,7 @@ function forwardedItems(upstream: Upstream, request: FanOutRequest): { items: st
   const isPushed = capabilities.paging === "yes" && needed > 0 && needed <= MAX_PUSHED_COUNT;
   if (isPushed) items.push(`count=${needed}`);
   if (request.kind === "res" && capabilities.provenance === "yes") items.push("provenance");
-  if (request.kind === "ep" && capabilities.lifetimeAge === "yes") items.push("lt-age");
+  if (request.kind === "ep" && capabilities.lifetimeAge === "yes") items.push(LT_AGE);
   return { items, count: isPushed ? needed : null };
 }
 

@@ -1,5 +1,13 @@
 import { firstValue, type Link, lastValue, originOf, serialiseLink } from "@tributary/link-model";
-import { compareRenewals, LargeMap, type LookupInterface, type Renewal } from "@tributary/merge-engine";
+import {
+  AGE_ATTRIBUTES,
+  compareRenewals,
+  LargeMap,
+  type LookupInterface,
+  LT_AGE,
+  LT_REMAINING,
+  type Renewal,
+} from "@tributary/merge-engine";
 import { forEachInSteps } from "./in-steps.js";
 
 /** What one origin contributes to a lookup, in its own stable order. */
@@ -23,7 +31,6 @@ export interface KnownEndpoint {
 export type KnownElsewhere = (ep: string, d: string | undefined) => readonly Renewal[];
 
 /** Attributes that an RD reports to proxies only (draft 5.2) or on request (draft 5.1). */
-const AGE_ATTRIBUTES: ReadonlySet<string> = new Set(["lt", "lt-age", "lt-remaining"]);
 const PROVENANCE: ReadonlySet<string> = new Set(["provenance"]);
 
 /**
@@ -193,10 +200,10 @@ export function* namesUnknownRegistration(
 
 /** Seconds since the last renewal as an endpoint link reports them (draft 5.2, and `lt-remaining` of later drafts). Pure. */
 export function reportedAgeS(link: Link): number | undefined {
-  const age = seconds(lastValue(link, "lt-age"));
+  const age = seconds(lastValue(link, LT_AGE));
   if (age !== undefined) return age;
   const lt = seconds(lastValue(link, "lt"));
-  const remaining = seconds(lastValue(link, "lt-remaining"));
+  const remaining = seconds(lastValue(link, LT_REMAINING));
   return lt === undefined || remaining === undefined ? undefined : Math.max(0, lt - remaining);
 }
 

@@ -16,8 +16,12 @@ export const SORTED_SHARE = 1 / 64;
 export const MIN_SORTED = 64;
 /** Candidates up to this share of all keys are worth being marked, so that walking the order skips the others. */
 export const MARKED_SHARE = 1 / 4;
+/** Attribute for the time since the last renewal of a registration, and query item by which a proxy asks for it, s (draft 5.2). */
+export const LT_AGE = "lt-age";
+/** Attribute for the rest of the lifetime of a registration, s (draft 5.2). */
+export const LT_REMAINING = "lt-remaining";
 /** Attributes that RDs report to proxies only (draft 5.2): never part of a lookup result, never matched by a criterion. */
-export const AGE_ATTRIBUTES: ReadonlySet<string> = new Set(["lt", "lt-age", "lt-remaining"]);
+export const AGE_ATTRIBUTES: ReadonlySet<string> = new Set(["lt", LT_AGE, LT_REMAINING]);
 /** Resource type of every endpoint link (RFC 9176 section 6.4). */
 export const ENDPOINT_RESOURCE_TYPE = "core.rd-ep";
 /** Federation times that differ by no more count as equal: clocks kept by NTP differ by much less, ms. */

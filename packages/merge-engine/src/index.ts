@@ -1,4 +1,10 @@
-export { FEDERATION_TOLERANCE_MS, LARGEST_MAX_REGISTRATIONS } from "./constants.js";
+export {
+  AGE_ATTRIBUTES,
+  FEDERATION_TOLERANCE_MS,
+  LARGEST_MAX_REGISTRATIONS,
+  LT_AGE,
+  LT_REMAINING,
+} from "./constants.js";
 export { createDirectory } from "./directory.js";
 export type { MergeErrorCode } from "./errors.js";
 export { MergeError } from "./errors.js";

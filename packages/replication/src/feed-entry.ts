@@ -3,6 +3,8 @@ import {
   DEFAULT_RECORD_LIMITS,
   FEDERATION_TOLERANCE_MS,
   findParameterFault,
+  LT_AGE,
+  LT_REMAINING,
   type RecordLimits,
   type Registration,
   takeLinks,
@@ -40,8 +42,8 @@ const RESERVED_MEMBERS: ReadonlySet<string> = new Set([
   "d",
   "base",
   "lt",
-  "lt-age",
-  "lt-remaining",
+  LT_AGE,
+  LT_REMAINING,
   VIA_MEMBER,
   RENEWED_MEMBER,
 ]);
@@ -53,7 +55,7 @@ export function endpointEntryText(registration: Registration, nowMs: number, wal
   if (registration.d !== undefined) text += `,"d":${JSON.stringify(registration.d)}`;
   text += `,"base":${JSON.stringify(registration.base)}`;
   if (registration.ltMs !== undefined) text += `,"lt":${Math.floor(registration.ltMs / 1000)}`;
-  text += `,"lt-age":${ageS}`;
+  text += `,"${LT_AGE}":${ageS}`;
   if (renewedMs !== undefined) text += `,"${RENEWED_MEMBER}":${renewedMs}`;
   if (registration.via !== undefined) text += `,"${VIA_MEMBER}":${JSON.stringify(registration.via)}`;
   return `${text}${attributesText(registration.attributes, RESERVED_MEMBERS)}}`;
@@ -63,7 +65,7 @@ export function endpointEntryText(registration: Registration, nowMs: number, wal
 export function timesText(part: EndpointPart, nowMs: number): string {
   const remainingS = Math.max(0, Math.floor((part.expiresAtMs - nowMs) / 1000));
   const lt = part.ltMs === undefined ? "" : `"lt":${Math.floor(part.ltMs / 1000)},`;
-  return `{${lt}"lt-age":${lifetimeAgeS(part, nowMs)},"lt-remaining":${remainingS}}`;
+  return `{${lt}"${LT_AGE}":${lifetimeAgeS(part, nowMs)},"${LT_REMAINING}":${remainingS}}`;
 }
 
 /** `con` is what the draft calls `base`; beside a `base` it is an endpoint attribute like any other. */
@@ -154,8 +156,8 @@ export type EntryTimes = Pick<Registration, "ltMs" | "renewedAtMs" | "expiresAtM
 export function readTimes(entry: Readonly<Record<string, unknown>>, context: EntryContext): EntryTimes {
   const { receivedAtMs } = context;
   const lt = seconds(entry.lt);
-  const remaining = seconds(entry["lt-remaining"]);
-  const age = seconds(entry["lt-age"]) ?? (lt !== null && remaining !== null ? Math.max(0, lt - remaining) : null);
+  const remaining = seconds(entry[LT_REMAINING]);
+  const age = seconds(entry[LT_AGE]) ?? (lt !== null && remaining !== null ? Math.max(0, lt - remaining) : null);
   const renewedAtMs = receivedAtMs - (age ?? 0) * 1000;
   const stamp = readStamp(entry[RENEWED_MEMBER], age, context.stampMs);
   if (lt === null) {

@@ -1,3 +1,4 @@
+import { LT_AGE, LT_REMAINING } from "@tributary/merge-engine";
 import jsonPatch from "fast-json-patch";
 import { atOnce } from "./at-once.js";
 import {
@@ -22,7 +23,7 @@ export type OperationTarget =
   | { readonly kind: "age"; readonly href: string; readonly member: AgeMember };
 
 /** Members that say when an entry was renewed. */
-export type AgeMember = "lt-age" | "lt-remaining" | typeof RENEWED_MEMBER;
+export type AgeMember = typeof LT_AGE | typeof LT_REMAINING | typeof RENEWED_MEMBER;
 
 /** One operation of a feed patch (docs/protocol.md). */
 export interface FeedOperation {
@@ -48,7 +49,7 @@ export interface FeedPatchContent {
 
 const OPERATIONS: ReadonlySet<unknown> = new Set(["test", "add", "replace", "remove"]);
 const MEMBERS: ReadonlySet<string> = new Set(["/version", "/complete", "/clock"]);
-const AGES: ReadonlySet<string> = new Set<AgeMember>(["lt-age", "lt-remaining", RENEWED_MEMBER]);
+const AGES: ReadonlySet<string> = new Set<AgeMember>([LT_AGE, LT_REMAINING, RENEWED_MEMBER]);
 
 /** Levels of the feed document above the value of an operation. */
 const DEPTH: Readonly<Record<OperationTarget["kind"], number>> = { member: 1, entry: 2, age: 3 };

@@ -1,6 +1,6 @@
 import { CODE, DEFAULT_MAX_AGE_S } from "@tributary/coap-transport";
 import { DEFAULT_RECORD_LIMITS, type LookupInterface, type RecordLimits } from "@tributary/merge-engine";
-import { type OwnedTurns, type Timer, turnsOf } from "@tributary/runtime";
+import { jittered, type OwnedTurns, type Timer, turnsOf } from "@tributary/runtime";
 import { type AskDeps, askLookup, observeLookup } from "./ask/ask-lookup.js";
 import { AskedLosses } from "./ask/asked-losses.js";
 import { hopLimitedClient } from "./ask/hop-limited-client.js";
@@ -395,9 +395,10 @@ class UpstreamShell implements Upstream {
           this.#deps.directory.setConnected(this.name, effect.isConnected, this.#now());
         return;
       case "retry-after": {
-        const jitter = effect.isExact ? 1 : 0.5 + 0.5 * this.#deps.env.random();
+        const { clock, random } = this.#deps.env;
+        const afterMs = effect.isExact ? effect.afterMs : jittered(random, effect.afterMs, 0.5, 1);
         this.#timer?.cancel();
-        this.#timer = this.#deps.env.clock.setTimer(effect.afterMs * jitter, () => this.#input({ kind: "retry" }));
+        this.#timer = clock.setTimer(afterMs, () => this.#input({ kind: "retry" }));
         return;
       }
       case "log":

@@ -1,3 +1,4 @@
+import { LT_AGE, LT_REMAINING } from "@tributary/merge-engine";
 import jsonPatch from "fast-json-patch";
 import { ENTRIES_PER_STEP, MAX_RECALLED_BYTES } from "../constants.js";
 import {
@@ -100,8 +101,8 @@ function applyOne(document: BareObject, entries: BareObject, { op, path, value, 
   // The two ages say the same; the one that came last counts.
   if (target.kind !== "age" || op === "remove") return;
   const entry = entries[target.href] as BareObject;
-  if (target.member === "lt-age") delete entry["lt-remaining"];
-  if (target.member === "lt-remaining") delete entry["lt-age"];
+  if (target.member === LT_AGE) delete entry[LT_REMAINING];
+  if (target.member === LT_REMAINING) delete entry[LT_AGE];
 }
 
 function changedEntries(entries: BareObject, hrefs: Iterable<string>): Map<string, unknown> {

@@ -1,4 +1,4 @@
-import type { Environment, Timer } from "@tributary/runtime";
+import { type Environment, jittered, type Timer } from "@tributary/runtime";
 import { END_RETRY_MS } from "../constants.js";
 import type { RegistrationStore } from "../store/types.js";
 import { andThen, type KeyedQueue } from "../turns/keyed-queue.js";
@@ -66,7 +66,7 @@ export class LifetimeEnds {
       return andThen(
         storeAccess.attempt(() => store.submit({ kind: "end", registration: stored }, position)),
         (outcome) => {
-          if (!outcome.ok || outcome.value.kind === "away") this.#later(id, END_RETRY_MS * (1 + env.random()));
+          if (!outcome.ok || outcome.value.kind === "away") this.#later(id, jittered(env.random, END_RETRY_MS, 1, 2));
         },
       );
     });

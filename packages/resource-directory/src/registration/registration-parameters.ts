@@ -1,4 +1,5 @@
 import { type Attribute, serialiseLink } from "@tributary/link-model";
+import { LT_AGE, LT_REMAINING } from "@tributary/merge-engine";
 import { MAX_LIFETIME_S, MAX_NAME_BYTES } from "../constants.js";
 import { accepted, type Result, refused } from "../refusal.js";
 import { FORWARDED_BASE } from "./registration-base.js";
@@ -28,8 +29,8 @@ const REFUSED_NAMES: ReadonlySet<string> = new Set([
   "rt",
   "if",
   "rel",
-  "lt-age",
-  "lt-remaining",
+  LT_AGE,
+  LT_REMAINING,
   "provenance",
 ]);
 

@@ -11,6 +11,8 @@ import {
 import {
   findParameterFault,
   type LookupInterface,
+  LT_AGE,
+  LT_REMAINING,
   type RecordFault,
   type RecordLimits,
   type SharedLimit,
@@ -272,7 +274,7 @@ function transcode(kind: LookupInterface, link: Link, uri: string, { found, capa
     // What the RD does not generate itself was put there by a client (PRV-06).
     if (name === "provenance")
       return capabilities.provenance === "yes" && value !== null ? [[name, registration(value)]] : [];
-    if (name === "lt-age" || name === "lt-remaining") return capabilities.lifetimeAge === "yes" ? [[name, value]] : [];
+    if (name === LT_AGE || name === LT_REMAINING) return capabilities.lifetimeAge === "yes" ? [[name, value]] : [];
     return [[name, value]];
   });
   return { target: kind === "ep" ? registration(link.target) : absolute(link.target), attributes };

@@ -1,4 +1,4 @@
-import type { LookupInterface } from "@tributary/merge-engine";
+import { type LookupInterface, LT_AGE } from "@tributary/merge-engine";
 import { ASKED_LOSS_MS, MAX_ASKED_LOSSES } from "../constants.js";
 import type { LeftOut, LeftOutCause, Loss, Losses } from "../left-out.js";
 
@@ -58,5 +58,5 @@ export class AskedLosses {
 
 /** No criterion: whatever the RD has was looked at. Attributes that are only asked to be shown are no criteria. */
 function isEverything(items: readonly string[]): boolean {
-  return items.every((item) => item === "provenance" || item === "lt-age");
+  return items.every((item) => item === "provenance" || item === LT_AGE);
 }

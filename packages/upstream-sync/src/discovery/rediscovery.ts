@@ -1,5 +1,5 @@
 import type { CoapClient } from "@tributary/coap-transport";
-import type { Environment, Timer } from "@tributary/runtime";
+import { type Environment, jittered, type Timer } from "@tributary/runtime";
 import { REDISCOVERY_MS } from "../constants.js";
 import { UpstreamError } from "../errors.js";
 import { type Discovered, type DiscoveryOptions, discover, isFeedGiven } from "./discovery.js";
@@ -49,7 +49,7 @@ export class Rediscovery {
 
   #schedule(found: Discovered, signal: AbortSignal): void {
     const { clock, random } = this.#deps.env;
-    this.#timer = clock.setTimer(REDISCOVERY_MS * (0.8 + 0.4 * random()), () => void this.#look(found, signal));
+    this.#timer = clock.setTimer(jittered(random, REDISCOVERY_MS, 0.8, 1.2), () => void this.#look(found, signal));
   }
 
   async #look(found: Discovered, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import { CODE, CONTENT_FORMAT, METHOD } from "@tributary/coap-transport";
 import { federationTimeItem, MAX_PATCH_BYTES, readClock } from "@tributary/replication";
-import type { Timer } from "@tributary/runtime";
+import { jittered, type Timer } from "@tributary/runtime";
 import { FIRST_CLOCK_PAUSE_MS, HEARTBEAT_TIMEOUT_MS, LONGEST_CLOCK_PAUSE_MS } from "../constants.js";
 import { type Discovered, feedSelector } from "../discovery/discovery.js";
 import type { FollowerDeps } from "../follower.js";
@@ -35,7 +35,7 @@ export class ClockWatch {
       this.#pauseMs = FIRST_CLOCK_PAUSE_MS;
       return;
     }
-    this.#timer = clock.setTimer(this.#pauseMs * (1 + 0.1 * random()), () => void this.#ask());
+    this.#timer = clock.setTimer(jittered(random, this.#pauseMs, 1, 1.1), () => void this.#ask());
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_CLOCK_PAUSE_MS);
   }
 

@@ -9,7 +9,7 @@ import {
 } from "@tributary/coap-transport";
 import { formatCriterion } from "@tributary/link-model";
 import { type AskedAt, type FeedKind, formatVersion, maxPatchBytes, versionToETag } from "@tributary/replication";
-import type { Timer } from "@tributary/runtime";
+import { jittered, type Timer } from "@tributary/runtime";
 import {
   FEED_POLL_MS,
   FIRST_RETRY_MS,
@@ -372,7 +372,7 @@ class FeedSubscription {
   }
 
   #jittered(ms: number): number {
-    return ms * (1 + 0.1 * this.#deps.env.random());
+    return jittered(this.#deps.env.random, ms, 1, 1.1);
   }
 
   #setTimer(ms: number, action: () => void): void {

@@ -7,7 +7,13 @@ import {
   resolveReference,
   serialiseLink,
 } from "@tributary/link-model";
-import { DEFAULT_RECORD_LIMITS, findParameterFault, type RecordLimits } from "@tributary/merge-engine";
+import {
+  DEFAULT_RECORD_LIMITS,
+  findParameterFault,
+  LT_AGE,
+  LT_REMAINING,
+  type RecordLimits,
+} from "@tributary/merge-engine";
 import type { OwnNames } from "../discovery/own-names.js";
 import { type LeftOutCause, LossCount, type Losses } from "../left-out.js";
 
@@ -51,8 +57,8 @@ export const NOT_ENDPOINT_ATTRIBUTES: ReadonlySet<string> = new Set([
   "base",
   "rt",
   "lt",
-  "lt-age",
-  "lt-remaining",
+  LT_AGE,
+  LT_REMAINING,
   "provenance",
   "anchor",
   "rel",
@@ -123,9 +129,9 @@ function readEndpoint(link: Link, context: DocumentContext): EndpointEntry | Ref
   if (typeof base !== "string" || base === "")
     return { cause: "no-base", message: `the entry <${link.target}> has no base` };
   const ltS = wholeSeconds(lastValue(link, "lt"));
-  const remainingS = wholeSeconds(lastValue(link, "lt-remaining"));
+  const remainingS = wholeSeconds(lastValue(link, LT_REMAINING));
   const ageS =
-    wholeSeconds(lastValue(link, "lt-age")) ??
+    wholeSeconds(lastValue(link, LT_AGE)) ??
     (ltS !== undefined && remainingS !== undefined ? Math.max(0, ltS - remainingS) : undefined);
   const attributes = link.attributes.filter(
     ([name]) => !NOT_ENDPOINT_ATTRIBUTES.has(name) && (name !== "con" || typeof ownBase === "string"),
@@ -164,7 +170,7 @@ function wholeSeconds(text: string | null | undefined): number | undefined {
 }
 
 /** What only an RD may say about a link. */
-const RD_ATTRIBUTES: ReadonlySet<string> = new Set(["provenance", "lt-age", "lt-remaining"]);
+const RD_ATTRIBUTES: ReadonlySet<string> = new Set(["provenance", LT_AGE, LT_REMAINING]);
 
 /** A link of a resource lookup as it is replicated: absolute, without what a client forged (PRV-06). Pure. */
 export function replicatedLink(link: Link, documentUri: string): Link {

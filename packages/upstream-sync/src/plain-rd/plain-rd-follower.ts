@@ -1,7 +1,7 @@
 import { type ClientResponse, CODE, CONTENT_FORMAT, METHOD, type Observation } from "@tributary/coap-transport";
 import type { Link } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
-import type { Timer } from "@tributary/runtime";
+import { jittered, type Timer } from "@tributary/runtime";
 import {
   CONTRADICTIONS_UNTIL_MOVED,
   FIRST_RECONCILE_MS,
@@ -171,7 +171,7 @@ export class PlainRdFollower implements Follower {
     const isTrusted = this.#isObserved && this.#surprises < SURPRISES_UNTIL_DEAD;
     const meanMs = isTrusted ? this.#intervalMs : options.pollMs;
     this.#timer?.cancel();
-    this.#timer = env.clock.setTimer(meanMs * (0.8 + 0.4 * env.random()), () => void this.#reconcile());
+    this.#timer = env.clock.setTimer(jittered(env.random, meanMs, 0.8, 1.2), () => void this.#reconcile());
   }
 
   #observeAll(): void {

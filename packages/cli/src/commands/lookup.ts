@@ -4,22 +4,14 @@ import {
   CONTENT_FORMAT,
   type CoapClient,
   formatCode,
-  leadsAstray,
   METHOD,
   openCoapClient,
   TransportError,
 } from "@tributary/coap-transport";
-import {
-  type Link,
-  originOf,
-  parseLinkFormatTolerantly,
-  resolveReference,
-  resourceTypesOf,
-  serialiseLink,
-  splitUri,
-} from "@tributary/link-model";
+import { type Link, originOf, parseLinkFormatTolerantly, serialiseLink } from "@tributary/link-model";
 import { linkToJson, parseCoapOrigin, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
+import { type AdvertisedInterface, findAdvertised } from "../advertised-interface.js";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { LookupFailure, responseFailure } from "../lookup-failure.js";
 import { watchLookup } from "../lookup-watch.js";
@@ -136,18 +128,16 @@ async function discoverLookup(asker: Asker, origin: string, kind: "ep" | "res"):
   for (const query of [["rt=core.rd-lookup*"], []]) {
     const response = await ask(asker, uri, query);
     if (response.code === CODE.CONTENT) {
-      const found = readLinks(response, asker.io).find((link) => resourceTypesOf(link).includes(type));
-      if (found !== undefined) return assertFollowable(uri, withoutFragment(resolveReference(uri, found.target)));
+      const found = findAdvertised(uri, readLinks(response, asker.io), type);
+      if (found !== null) return assertFollowable(found);
     } else if (query.length === 0) throw responseFailure(uri, response);
   }
   throw new LookupFailure(`${origin} advertises no ${type}: it is not an RD or lookup proxy`);
 }
 
-/** A server may name another host, but none that only this machine can reach. */
-function assertFollowable(from: string, uri: string): string {
-  const reason = leadsAstray(from, uri);
-  if (reason === null) return uri;
-  throw new LookupFailure(`the lookup interface that it advertises is not followed: ${reason}`);
+function assertFollowable({ uri, astray }: AdvertisedInterface): string {
+  if (astray === null) return uri;
+  throw new LookupFailure(`the lookup interface that it advertises is not followed: ${astray}`);
 }
 
 function ask(asker: Asker, uri: string, query: readonly string[]): Promise<ClientResponse> {
@@ -155,10 +145,6 @@ function ask(asker: Asker, uri: string, query: readonly string[]): Promise<Clien
   asker.server = originOf(uri) ?? uri;
   const request = { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT };
   return client.request(request, { timeoutMs, signal: io.interrupt });
-}
-
-function withoutFragment(uri: string): string {
-  return splitUri(uri).fragment === undefined ? uri : uri.slice(0, uri.indexOf("#"));
 }
 
 /** Reads the links of a response; parts that cannot be read are reported on stderr. */

@@ -1,5 +1,5 @@
-import { leadsAstray } from "@tributary/coap-transport";
-import { parseLinkFormatTolerantly, resolveReference, resourceTypesOf, splitUri } from "@tributary/link-model";
+import { parseLinkFormatTolerantly, splitUri } from "@tributary/link-model";
+import { findAdvertised } from "../advertised-interface.js";
 import { diagnosticText } from "../diagnostic-text.js";
 import type { EndpointClient } from "./endpoint-client.js";
 import type { EndpointResponse } from "./endpoint-exchange.js";
@@ -47,17 +47,14 @@ export async function discoverRegistration(
 
 function findRegistration(uri: string, response: EndpointResponse): { readonly value: string } | Failure {
   if (response.code !== "2.05") return refusal(response);
-  const found = parseLinkFormatTolerantly(response.payload).links.find((link) =>
-    resourceTypesOf(link).includes("core.rd"),
-  );
-  if (found === undefined) return { kind: "refused", message: "it advertises no core.rd" };
-  const value = resolveReference(uri, found.target);
-  const { scheme } = splitUri(value);
-  const isAvailable = scheme === "coap" || scheme === "coap+tcp";
-  const astray = isAvailable ? leadsAstray(uri, value) : null;
-  if (astray !== null) return { kind: "refused", message: `its registration interface is not used: ${astray}` };
-  if (isAvailable) return { value };
-  return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
+  const found = findAdvertised(uri, parseLinkFormatTolerantly(response.payload).links, "core.rd");
+  if (found === null) return { kind: "refused", message: "it advertises no core.rd" };
+  const { scheme } = splitUri(found.uri);
+  if (scheme !== "coap" && scheme !== "coap+tcp")
+    return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
+  if (found.astray !== null)
+    return { kind: "refused", message: `its registration interface is not used: ${found.astray}` };
+  return { value: found.uri };
 }
 
 /** Registers (RFC 9176 section 5). Returns the absolute URI of the registration resource. */

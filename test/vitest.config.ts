@@ -45,8 +45,19 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "simulation",
+          include: ["test/simulation/**/*.test.ts"],
+          // Time is virtual there: these run side by side with others.
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "system",
           include: ["test/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, "test/simulation/**"],
           // Longer than what a test waits for, which says what did not come.
           testTimeout: 180_000,
           hookTimeout: 180_000,

@@ -4,6 +4,8 @@ export type { EntryFault } from "./entry-fault.js";
 export { fitsPatch } from "./entry-fit.js";
 export type { ReplicationErrorCode } from "./errors.js";
 export { ReplicationError } from "./errors.js";
+export type { FeedScope } from "./feed-selector.js";
+export { feedSelector, isFeedSelector } from "./feed-selector.js";
 export { HERE_ONLY_HOP_LIMIT, TIER_HOP_LIMIT } from "./hop-limit.js";
 export { maxPatchBytes } from "./patch-bounds.js";
 export { createChangeLog } from "./publisher/change-log.js";

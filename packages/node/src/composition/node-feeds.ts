@@ -2,6 +2,7 @@ import { CODE, errorResponse, type ServerRequest, type ServerResponse } from "@t
 import type { Criterion } from "@tributary/link-model";
 import { lookupScope } from "@tributary/lookup-interface";
 import type { LookupInterface } from "@tributary/merge-engine";
+import { feedSelector, isFeedSelector } from "@tributary/replication";
 import type { FeedPublisher } from "@tributary/resource-directory";
 
 /**
@@ -19,14 +20,15 @@ export class NodeFeeds implements FeedPublisher {
   }
 
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse {
-    if (this.#openUnion !== null && criteria.some(selectsEverything) && lookupScope(request, criteria) !== "here") {
+    const isAll = (criterion: Criterion) => isFeedSelector(criterion, kind, "all");
+    if (this.#openUnion !== null && criteria.some(isAll) && lookupScope(request, criteria) !== "here") {
       this.#union ??= this.#openUnion();
       return this.#union.answer(kind, criteria, request);
     }
     if (this.#own !== null) return this.#own.answer(kind, criteria, request);
     return errorResponse(
       CODE.NOT_ACCEPTABLE,
-      "this node is no RD and has no registrations of its own; to follow its lookups, ask with href=*",
+      `this node is no RD and has no registrations of its own; to follow its lookups, ask with ${feedSelector(kind, "all")}`,
     );
   }
 
@@ -38,8 +40,4 @@ export class NodeFeeds implements FeedPublisher {
     this.#own?.close();
     this.#union?.close();
   }
-}
-
-function selectsEverything({ name, value, isPrefix }: Criterion): boolean {
-  return (name === "href" || name === "provenance") && value === "" && isPrefix;
 }

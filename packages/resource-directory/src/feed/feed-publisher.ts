@@ -17,6 +17,8 @@ import {
   type FeedCursor,
   type FeedPatch,
   type FeedSource,
+  feedSelector,
+  isFeedSelector,
   type LoggedChange,
   parseFederationTime,
   TIME_CRITERION,
@@ -66,7 +68,6 @@ export interface FeedPublisher {
 }
 
 /** The criterion by which a feed is asked for names registration resources: `/*` those of this RD itself (draft 4.4.2). */
-const SELECTS_BY = { ep: "href", res: "provenance" } as const satisfies Record<LookupInterface, string>;
 
 /**
  * Publish what is registered, and how it changes, to those who replicate it.
@@ -121,7 +122,7 @@ class Publisher implements FeedPublisher {
   }
 
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse {
-    const { selector } = this.#published;
+    const { scope } = this.#published;
     const { directory, env } = this.#deps;
     directory.clock.follow(env.clock);
     for (const { name, value } of criteria) {
@@ -129,9 +130,12 @@ class Publisher implements FeedPublisher {
       if (timeMs !== null) directory.clock.observe(timeMs, env.clock.nowMs());
     }
     const asked = criteria.filter(({ name }) => name !== TIME_CRITERION);
-    const filter = asked.filter((criterion) => !isSelector(criterion, kind, selector));
+    const filter = asked.filter((criterion) => !isFeedSelector(criterion, kind, scope));
     if (filter.length === asked.length) {
-      return errorResponse(CODE.BAD_REQUEST, `a feed tells what is registered here: ask with ${SELECTS_BY[kind]}=/*`);
+      return errorResponse(
+        CODE.BAD_REQUEST,
+        `a feed needs a criterion that selects it: ask with ${feedSelector(kind, scope)}`,
+      );
     }
     const cursor = this.#open(kind, filter, request);
     const patch = this.nextPatch(cursor, request.peer);
@@ -313,10 +317,6 @@ class Subscriber implements ObservedResource {
 function isVersion(etag: Uint8Array, version: Version): boolean {
   const held = versionFromETag(etag);
   return held !== null && held.epoch === version.epoch && held.counter === version.counter;
-}
-
-function isSelector({ name, value, isPrefix }: Criterion, kind: LookupInterface, selector: string): boolean {
-  return name === SELECTS_BY[kind] && value === selector && isPrefix;
 }
 
 /** RFC 9176 section 6.1: a link-local registration is for its own link. */

@@ -1,6 +1,6 @@
 import { isPathAbsolute } from "@tributary/link-model";
 import type { Directory, Registration, SourcedRegistration, VisibleChange } from "@tributary/merge-engine";
-import type { LoggedChange, WallClock } from "@tributary/replication";
+import type { FeedScope, LoggedChange, WallClock } from "@tributary/replication";
 import type { FeedPositions, OnDiskRegistrations, ResourceDirectory } from "../types.js";
 
 /** A change of what is published. */
@@ -11,8 +11,8 @@ export interface PublishedChange extends LoggedChange {
 
 /** What a feed contains. */
 export interface PublishedRegistrations {
-  /** Prefix of registration resources by which it is asked for: the value of `href` or `provenance` before the star. */
-  readonly selector: string;
+  /** What it is asked for by. */
+  readonly scope: FeedScope;
   /** Returns the registration with this href. */
   get(href: string): Registration | undefined;
   /** Whether there is such a registration, found without reading it. */
@@ -38,7 +38,7 @@ export function registrationsOfSource(
 ): PublishedRegistrations {
   const { onDiskRegistrations: onDisk = NONE_ON_DISK, positions } = registered ?? {};
   return {
-    selector: "/",
+    scope: "own",
     has: (href) => directory.has(source, href) || onDisk.has(href),
     get(href) {
       const registration = directory.get(source, href) ?? onDisk.get(href);
@@ -92,7 +92,7 @@ export function visibleRegistrations(directory: Directory, nodeId: string): Publ
     return shown?.shownHref === href ? shown : undefined;
   };
   return {
-    selector: "",
+    scope: "all",
     wallClock: { stampOf: (ms) => directory.clock.timeAt(ms), leadMs: 0 },
     has: (href) => shownAt(href) !== undefined,
     get(href) {

@@ -18,6 +18,7 @@ import {
   type SharedLimit,
   takeLinks,
 } from "@tributary/merge-engine";
+import { feedSelector } from "@tributary/replication";
 import { inTurns, type OwnedTurns } from "@tributary/runtime";
 import {
   assertContent,
@@ -204,8 +205,10 @@ function ownItems(kind: LookupInterface, asked: readonly string[], { capabilitie
   if (found.isTier) return [...asked];
   const items = asked.map((item) => asNamedThere(kind, item, found, names));
   // First, because to some RDs the last criterion is the only one.
-  if (kind === "ep") return [...(capabilities.hrefFilter === "yes" ? ["href=/*"] : []), ...items];
-  return items.map((item) => (item === "provenance" && capabilities.provenance === "yes" ? "provenance=/*" : item));
+  if (kind === "ep") return [...(capabilities.hrefFilter === "yes" ? [feedSelector("ep", "own")] : []), ...items];
+  return items.map((item) =>
+    item === "provenance" && capabilities.provenance === "yes" ? feedSelector("res", "own") : item,
+  );
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   TransportError,
 } from "@tributary/coap-transport";
 import { firstValue, type Link, originOf, parseLinkFormatTolerantly, resolveReference } from "@tributary/link-model";
+import { type FeedScope, feedSelector } from "@tributary/replication";
 import {
   FEED_RESOURCE_TYPES,
   LONGEST_RETRY_AFTER_MS,
@@ -286,9 +287,9 @@ export function toUpstreamError(error: unknown): UpstreamError {
   return new UpstreamError(code, message, { cause: error });
 }
 
-/** The query item that selects what a feed is to tell: what is registered at the RD itself (draft 4.4.2), or all of a proxy's. */
-export function feedSelector(kind: "ep" | "res", { isTier }: Pick<Discovered, "isTier">): string {
-  return `${kind === "ep" ? "href" : "provenance"}=${isTier ? "*" : "/*"}`;
+/** What the feed of an upstream is asked for. */
+export function feedScope({ isTier }: Pick<Discovered, "isTier">): FeedScope {
+  return isTier ? "all" : "own";
 }
 
 /** Whether an RD that offers its feed gives it to this peer: asked for nothing, it has nothing to send. @throws {TransportError} */
@@ -301,7 +302,7 @@ export async function isFeedGiven(
   const request = {
     method: METHOD.GET,
     uri,
-    query: [feedSelector("ep", found), "ep="],
+    query: [feedSelector("ep", feedScope(found)), "ep="],
     accept: CONTENT_FORMAT.JSON_PATCH,
   };
   const { code, contentFormat } = await client.request(request, control);

@@ -1,8 +1,8 @@
 import { CODE, CONTENT_FORMAT, METHOD } from "@tributary/coap-transport";
-import { federationTimeItem, MAX_PATCH_BYTES, readClock } from "@tributary/replication";
+import { federationTimeItem, feedSelector, MAX_PATCH_BYTES, readClock } from "@tributary/replication";
 import { jittered, type Timer } from "@tributary/runtime";
 import { FIRST_CLOCK_PAUSE_MS, HEARTBEAT_TIMEOUT_MS, LONGEST_CLOCK_PAUSE_MS } from "../constants.js";
-import { type Discovered, feedSelector } from "../discovery/discovery.js";
+import { type Discovered, feedScope } from "../discovery/discovery.js";
 import type { FollowerDeps } from "../follower.js";
 import type { FeedReplica } from "./feed-copy.js";
 
@@ -49,7 +49,7 @@ export class ClockWatch {
     const askedAtMs = env.clock.nowMs();
     const federationTimeMs = this.#replica.federationTimeMs(askedAtMs);
     const time = federationTimeMs === null ? [] : [federationTimeItem(federationTimeMs)];
-    const query = [feedSelector("ep", this.#found), NOTHING, ...time];
+    const query = [feedSelector("ep", feedScope(this.#found)), NOTHING, ...time];
     try {
       const response = await client.request(
         { method: METHOD.GET, uri: this.#found.endpointLookup, query, accept: CONTENT_FORMAT.JSON_PATCH },

@@ -8,7 +8,14 @@ import {
   TransportError,
 } from "@tributary/coap-transport";
 import { formatCriterion } from "@tributary/link-model";
-import { type AskedAt, type FeedKind, formatVersion, maxPatchBytes, versionToETag } from "@tributary/replication";
+import {
+  type AskedAt,
+  type FeedKind,
+  feedSelector,
+  formatVersion,
+  maxPatchBytes,
+  versionToETag,
+} from "@tributary/replication";
 import { jittered, type Timer } from "@tributary/runtime";
 import {
   FEED_POLL_MS,
@@ -23,7 +30,7 @@ import {
 import {
   type Discovered,
   deniesLookup,
-  feedSelector,
+  feedScope,
   lookupGone,
   retryAfter,
   toUpstreamError,
@@ -70,7 +77,7 @@ export class FeedFollower implements Follower {
     this.#subscriptions = filters.flatMap((criteria, member) =>
       (["ep", "res"] as const).map((kind) => {
         const uri = kind === "ep" ? found.endpointLookup : found.resourceLookup;
-        const query = [feedSelector(kind, found), ...criteria.map(formatCriterion)];
+        const query = [feedSelector(kind, feedScope(found)), ...criteria.map(formatCriterion)];
         return new FeedSubscription(
           this.#deps,
           { kind, member, uri, query, heldETag: () => this.#heldETag(kind, member) },

@@ -1,6 +1,7 @@
 import { type ClientResponse, CODE, CONTENT_FORMAT, METHOD, type Observation } from "@tributary/coap-transport";
 import type { Link } from "@tributary/link-model";
 import type { LookupInterface } from "@tributary/merge-engine";
+import { feedSelector } from "@tributary/replication";
 import { jittered, type Timer } from "@tributary/runtime";
 import {
   CONTRADICTIONS_UNTIL_MOVED,
@@ -285,7 +286,7 @@ export class PlainRdFollower implements Follower {
     const { report } = this.#deps;
     const ask = (query: string) => this.#reader.count("ep", query).catch(() => -1);
     if (ep.length > 0) await this.#learnNotFound();
-    if (ep.length > 0) report({ hrefFilter: (await ask("href=/*")) === ep.length ? "yes" : "no" });
+    if (ep.length > 0) report({ hrefFilter: (await ask(feedSelector("ep", "own"))) === ep.length ? "yes" : "no" });
     if (ep.length > 1) report({ paging: (await ask("count=1")) === 1 ? "yes" : "no" });
   }
 }

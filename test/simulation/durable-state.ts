@@ -6,7 +6,7 @@ import {
   type StoredRegistration,
 } from "@tributary/resource-directory";
 import type { Clock } from "@tributary/runtime";
-import { createMemoryReplicaStore, type ReplicaStore } from "@tributary/upstream-sync";
+import { type CopyStore, createMemoryCopyStore } from "@tributary/upstream-sync";
 
 /** How long a commit takes, ms; what was written less long ago is lost with the process. */
 const COMMIT_MS = 3;
@@ -91,10 +91,10 @@ export class DurableRegistrations {
 }
 
 /** What an LP keeps on such a disk. */
-export class DurableReplicas {
-  readonly #store = createMemoryReplicaStore();
+export class DurableCopies {
+  readonly #store = createMemoryCopyStore();
 
-  open(clock: Clock, isAlive: () => boolean): ReplicaStore {
+  open(clock: Clock, isAlive: () => boolean): CopyStore {
     const queue = new WriteQueue(clock, isAlive);
     const store = this.#store;
     return {

@@ -17,7 +17,7 @@ import type { Node, NodeListener, NodeNetwork, NodeState } from "@tributary/node
 import { checkConfig, createNode } from "@tributary/node";
 import type { Environment, Logger } from "@tributary/runtime";
 import { seededRandom } from "@tributary/runtime/testing";
-import { DurableRegistrations, DurableReplicas } from "./durable-state.ts";
+import { DurableCopies, DurableRegistrations } from "./durable-state.ts";
 import { Ledger } from "./ledger.ts";
 import { FILTERED_SECTOR, type NodePlan, type Plan, type Scheme } from "./scenario.ts";
 
@@ -29,7 +29,7 @@ interface Host {
   /** By how much its wall clock is ahead, ms. */
   wallErrorMs: number;
   registrations: DurableRegistrations;
-  replicas: DurableReplicas;
+  replicas: DurableCopies;
 }
 
 interface RunningProcess {
@@ -95,7 +95,7 @@ export class Federation {
 
   #newDisk() {
     const epoch = Math.floor(this.world.env.random() * 2 ** 24);
-    return { registrations: new DurableRegistrations(epoch), replicas: new DurableReplicas() };
+    return { registrations: new DurableRegistrations(epoch), replicas: new DurableCopies() };
   }
 
   /** A CoAP client on an address of its own. */
@@ -222,7 +222,7 @@ export class Federation {
     const { clock } = this.world;
     return {
       openRegistrations: async () => registrations.open(clock, isAlive),
-      openReplicas: async () => replicas.open(clock, isAlive),
+      openCopies: async () => replicas.open(clock, isAlive),
     };
   }
 

@@ -1,26 +1,26 @@
 import type { Link } from "@tributary/link-model";
 import type { FeedPosition, Version } from "@tributary/replication";
-import type { KeptRegistration, KeptReplica, KeptTimes } from "@tributary/upstream-sync";
+import type { StoredCopy, StoredRegistration, StoredTimes } from "@tributary/upstream-sync";
 import { isAttributes } from "./record-format.js";
 
-type Replicated = KeptRegistration["registration"];
-type KeptAttributes = readonly (readonly [string, string | null])[];
+type Replicated = StoredRegistration["registration"];
+type StoredAttributes = readonly (readonly [string, string | null])[];
 
 /** href, ep, d, base, attributes, links as target and attributes, ltMs, whether expiry is exact, and the route if there is one. */
-type KeptReplicated = readonly [
+type StoredContent = readonly [
   string,
   string,
   string | null,
   string,
-  KeptAttributes,
-  readonly (readonly [string, KeptAttributes])[],
+  StoredAttributes,
+  readonly (readonly [string, StoredAttributes])[],
   number | null,
   boolean,
   (readonly string[])?,
 ];
 
 /** Encodes a copied registration. */
-export function packCopied(registration: Replicated): KeptReplicated {
+export function packCopied(registration: Replicated): StoredContent {
   const { href, ep, d = null, base, attributes, links, ltMs = null, expiry, via } = registration;
   const pairs = links.map((link) => [link.target, link.attributes] as const);
   const packed = [href, ep, d, base, attributes, pairs, ltMs, expiry === "exact"] as const;
@@ -45,7 +45,7 @@ export function readCopied(value: unknown): Replicated | undefined {
     ...(d === null ? {} : { d }),
     base,
     attributes,
-    links: links.map(([target, own]: readonly [string, KeptAttributes]): Link => ({ target, attributes: own })),
+    links: links.map(([target, own]: readonly [string, StoredAttributes]): Link => ({ target, attributes: own })),
     ...(ltMs === null ? {} : { ltMs }),
     expiry: isExact === true ? "exact" : "assumed",
     ...(via === undefined ? {} : { via }),
@@ -53,21 +53,21 @@ export function readCopied(value: unknown): Replicated | undefined {
 }
 
 /** Decodes the times of a registration; undefined when they cannot be read. */
-export function readTimes(value: unknown): KeptTimes | undefined {
+export function readTimes(value: unknown): StoredTimes | undefined {
   if (!Array.isArray(value) || value.length < 2 || value.length > 3 || !value.every(Number.isFinite)) return undefined;
   const [renewedAtWallMs, expiresAtWallMs, stampMs] = value as [number, number, number?];
   return { renewedAtWallMs, expiresAtWallMs, ...(stampMs === undefined ? {} : { stampMs }) };
 }
 
 /** The record of an upstream. */
-export interface KeptUpstream extends KeptReplica {
+export interface StoredUpstream extends StoredCopy {
   readonly position?: FeedPosition;
 }
 
 /** Decodes the record of an upstream; undefined when it cannot be read. */
-export function readUpstream(value: unknown): KeptUpstream | undefined {
+export function readUpstream(value: unknown): StoredUpstream | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { settings, authority, isComplete, position } = value as { [name in keyof KeptUpstream]?: unknown };
+  const { settings, authority, isComplete, position } = value as { [name in keyof StoredUpstream]?: unknown };
   if (typeof settings !== "string" || typeof authority !== "string" || typeof isComplete !== "boolean")
     return undefined;
   const { ep, res } = (position ?? {}) as { [name in keyof FeedPosition]?: unknown };

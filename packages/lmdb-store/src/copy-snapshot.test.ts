@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createMemoryReplicaStore, type KeptRegistration, type ReplicaStore } from "@tributary/upstream-sync";
+import { type CopyStore, createMemoryCopyStore, type StoredRegistration } from "@tributary/upstream-sync";
 import fc from "fast-check";
 import { open } from "lmdb";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -18,7 +18,7 @@ const logger = listeningLogger();
 const openSnapshot = (path = folder.path) =>
   openCopySnapshot({ logger, clock: stoppedClock(0), hostUptime: () => null }, { path });
 
-function kept(href: string, content = 0): KeptRegistration {
+function kept(href: string, content = 0): StoredRegistration {
   return {
     registration: {
       href,
@@ -38,17 +38,17 @@ function kept(href: string, content = 0): KeptRegistration {
   };
 }
 
-const replica = { settings: "s", authority: "coap://rd", isComplete: true };
+const copy = { settings: "s", authority: "coap://rd", isComplete: true };
 const position = { ep: { epoch: 1, counter: 2 }, res: { epoch: 1, counter: 3 } };
 const LONG = `/${"x".repeat(3000)}`;
 
-function contentOf(store: ReplicaStore) {
+function contentOf(store: CopyStore) {
   return store
     .sources()
     .sort()
     .map((source) => ({
       source,
-      replica: { ...store.load(source) },
+      copy: { ...store.load(source) },
       position: store.position(source),
       registrations: [...store.registrations(source)].sort((a, b) =>
         a.registration.href < b.registration.href ? -1 : 1,
@@ -73,11 +73,11 @@ describe("replicas in a folder", () => {
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         const path = `${folder.path}-${run++}`;
         const snapshot = await openSnapshot(path);
-        const memory = createMemoryReplicaStore();
+        const memory = createMemoryCopyStore();
         for (const [what, name, place, content] of steps) {
           for (const store of [snapshot, memory]) {
             if (what === "put") {
-              store.open(name, replica);
+              store.open(name, copy);
               store.put(name, kept(place, content));
             } else if (what === "renew")
               store.renew(name, place, { renewedAtWallMs: content, expiresAtWallMs: content + 1 });
@@ -89,7 +89,7 @@ describe("replicas in a folder", () => {
         }
         await snapshot.close();
         const again = await openSnapshot(path);
-        expect(contentOf(again)).toEqual(contentOf(memory).filter(({ replica: { settings } }) => settings === "s"));
+        expect(contentOf(again)).toEqual(contentOf(memory).filter(({ copy: { settings } }) => settings === "s"));
         expect(again.rejected.size).toBe(0);
         await again.close();
       }),
@@ -99,7 +99,7 @@ describe("replicas in a folder", () => {
 
   test("a registration that cannot be read drops the cursor: the rest is used, and the copy resynchronised", async () => {
     const before = await openSnapshot();
-    before.open("a", replica);
+    before.open("a", copy);
     before.put("a", kept("/1"));
     before.put("a", kept("/2"));
     before.setPosition("a", position);
@@ -123,7 +123,7 @@ describe("replicas in a folder", () => {
   test("the format without checksums is taken over", async () => {
     const environment = open({ path: folder.path, maxDbs: 8, overlappingSync: false });
     await environment.openDB({ name: "meta", encoding: "json" }).put("format", 1);
-    await environment.openDB({ name: "upstreams", encoding: "json" }).put("a", { ...replica, position });
+    await environment.openDB({ name: "upstreams", encoding: "json" }).put("a", { ...copy, position });
     const { registration, renewedAtWallMs, expiresAtWallMs } = kept("/1");
     await environment
       .openDB({ name: "replicas", encoding: "msgpack" })
@@ -142,7 +142,7 @@ describe("replicas in a folder", () => {
     const clock = stoppedClock(1_000_000);
     const deps = { logger, clock, hostUptime: () => null };
     const before = await openCopySnapshot(deps, { path: folder.path });
-    before.open("a", replica);
+    before.open("a", copy);
     before.put("a", { ...kept("/1"), renewedAtWallMs: 1_000_000, expiresAtWallMs: 1_060_000 });
     clock.set({ wallMs: 1_002_000 + 30 * 86_400_000, nowMs: 2000 });
     await before.close();

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import type { FeedPosition } from "@tributary/replication";
-import type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "@tributary/upstream-sync";
-import { type KeptUpstream, packCopied, readCopied, readTimes, readUpstream } from "./copy-format.js";
+import type { CopyStore, StoredCopy, StoredRegistration, StoredTimes } from "@tributary/upstream-sync";
+import { packCopied, readCopied, readTimes, readUpstream, type StoredUpstream } from "./copy-format.js";
 import type { Migration } from "./format-1-migration.js";
 import { type OpenState, type OpenStateDeps, openState } from "./open-state.js";
 import type { Damage } from "./rebuild-state.js";
 import { RecordTable } from "./record-table.js";
 
 /** The copies of an LP on disk. */
-export interface CopySnapshot extends ReplicaStore {
+export interface CopySnapshot extends CopyStore {
   /** Records that could not be used, by cause. Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
   /** Damage found at this start; absent: none. With damage, every upstream is resynchronised. */
@@ -63,7 +63,7 @@ class LmdbCopySnapshot implements CopySnapshot {
   /** Separate from the contents, so that a renewal writes little. */
   readonly #times: RecordTable;
   /** The upstreams as they will be on disk after all pending writes. */
-  readonly #latest = new Map<string, KeptUpstream>();
+  readonly #latest = new Map<string, StoredUpstream>();
   #hasFailed = false;
 
   constructor(deps: OpenStateDeps, path: string, state: OpenState) {
@@ -86,14 +86,14 @@ class LmdbCopySnapshot implements CopySnapshot {
     return [...this.#latest.keys()];
   }
 
-  load(source: string): KeptReplica | undefined {
+  load(source: string): StoredCopy | undefined {
     const upstream = this.#latest.get(source);
     if (upstream === undefined) return undefined;
     const { settings, authority, isComplete } = upstream;
     return { settings, authority, isComplete };
   }
 
-  *registrations(source: string): Generator<KeptRegistration> {
+  *registrations(source: string): Generator<StoredRegistration> {
     const { clock } = this.#state;
     const leftOut: string[] = [];
     for (const { key, content } of this.#contents.entries(source + SEPARATOR)) {
@@ -113,17 +113,17 @@ class LmdbCopySnapshot implements CopySnapshot {
     return this.#latest.get(source)?.position;
   }
 
-  open(source: string, copy: KeptReplica): void {
+  open(source: string, copy: StoredCopy): void {
     const position = this.position(source);
     this.#keepUpstream(source, { ...copy, ...(position === undefined ? {} : { position }) });
   }
 
-  put(source: string, { registration, ...times }: KeptRegistration): void {
+  put(source: string, { registration, ...times }: StoredRegistration): void {
     this.#write(this.#contents.put(keyOf(source, registration.href), packCopied(registration)));
     this.renew(source, registration.href, times);
   }
 
-  renew(source: string, href: string, { renewedAtWallMs, expiresAtWallMs, stampMs }: KeptTimes): void {
+  renew(source: string, href: string, { renewedAtWallMs, expiresAtWallMs, stampMs }: StoredTimes): void {
     const renewedAtMs = this.#state.clock.toState(renewedAtWallMs);
     const stamp = stampMs === undefined ? [] : [stampMs];
     const times = [renewedAtMs, renewedAtMs + (expiresAtWallMs - renewedAtWallMs), ...stamp];
@@ -163,7 +163,7 @@ class LmdbCopySnapshot implements CopySnapshot {
     this.#write(this.#times.remove(key));
   }
 
-  #keepUpstream(source: string, upstream: KeptUpstream): void {
+  #keepUpstream(source: string, upstream: StoredUpstream): void {
     const { position: _, ...copy } = upstream;
     // With records missing, the cursor is not valid: after a restart the copy starts with an initial sync.
     const record = this.#hasFailed ? { ...copy, isComplete: false } : upstream;

@@ -285,7 +285,7 @@ describe("draft 6.2.1, coverage", () => {
     { name: "a link attribute", held: "rt=t", query: ["et=x"] },
     { name: "a link attribute, asked for both", held: "rt=t*", query: ["et=x", "rt=u"] },
     { name: "an endpoint attribute", held: "et=x", query: ["rt=t"] },
-  ])("LPX-16 a replica by $name does not answer for another attribute: it is forwarded", async ({ held, query }) => {
+  ])("LPX-16 a copy by $name does not answer for another attribute: it is forwarded", async ({ held, query }) => {
     const directory = createDirectory();
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
     const coverage = [[parseCriterion(held)]];
@@ -294,7 +294,7 @@ describe("draft 6.2.1, coverage", () => {
     expect(upstream.asked).toEqual([[...query, "provenance"]]);
   });
 
-  test("a replica that is still being copied is not taken for the whole", async () => {
+  test("an unfinished copy is not taken for the whole", async () => {
     const upstream = new AskedUpstream("a", [{ href: "/1", ep: "n1" }], {
       mode: "replicate",
       phase: "copying",
@@ -308,7 +308,7 @@ describe("draft 6.2.1, coverage", () => {
 describe("an upstream of which something is left out", () => {
   const lossy = { leftOut: new Map([["no-name" as const, 2]]) };
 
-  test("the answer of its replica is partial: short-lived, and refused where partial answers are", async () => {
+  test("the answer of its copy is partial: short-lived, and refused where partial answers are", async () => {
     const directory = createDirectory();
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
     const coverage = [[]];
@@ -346,7 +346,7 @@ describe("an upstream of which something is left out", () => {
 });
 
 describe("draft 4.4, the union", () => {
-  test("LPX-05 LPX-14 replica and answers make one answer", async () => {
+  test("LPX-05 LPX-14 copy and answers make one answer", async () => {
     const directory = createDirectory();
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n1" }]);
     const replicated = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: [[]] });
@@ -365,7 +365,7 @@ describe("draft 4.4, the union", () => {
     expect(answer.all[0]?.attributes.map(([name]) => name)).not.toContain("lt-age");
   });
 
-  test("a replica's known age competes with a reported one", async () => {
+  test("a copy's known age competes with a reported one", async () => {
     const directory = createDirectory();
     fill(directory, "a", "coap://a", [{ href: "/1", ep: "n", renewedAtMs: -50_000 }]);
     const replicated = new AskedUpstream("a", [], { mode: "replicate", isComplete: true, coverage: [[]] });

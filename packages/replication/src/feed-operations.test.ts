@@ -4,7 +4,7 @@ import { MAX_PATCH_BYTES, MAX_SHARED_PATCH_BYTES } from "./constants.js";
 import { parseFeedPatch } from "./feed-operations.js";
 import { readClock } from "./reader/feed-clock.js";
 import { createFeedReader } from "./reader/feed-reader.js";
-import type { FeedKind, ReplicaChange } from "./types.js";
+import type { CopyChange, FeedKind } from "./types.js";
 
 const ENTRY = "/registrations/~1reg~11";
 const nothing = { get: () => undefined, hrefs: () => [] };
@@ -25,7 +25,7 @@ function on(operations: readonly unknown[]): string {
 /** A reader that holds one registration, and the replica that its changes make. */
 function holdingReader() {
   const reader = createFeedReader({ assumedLifetimeMs: 90_000_000 });
-  const replica = new Map<string, Extract<ReplicaChange, { kind: "put" }>["registration"]>();
+  const replica = new Map<string, Extract<CopyChange, { kind: "put" }>["registration"]>();
   const held = { get: (href: string) => replica.get(href), hrefs: () => replica.keys() };
   const apply = (kind: FeedKind, patch: string, atMs = 100_000) => {
     const outcome = reader.apply(kind, patch, atMs, held);
@@ -189,7 +189,7 @@ describe("a patch has the size that the protocol says", () => {
 
   test("a small patch cannot make a reader write out much of what it holds", () => {
     const reader = createFeedReader({ assumedLifetimeMs: 1000 });
-    const replica = new Map<string, Extract<ReplicaChange, { kind: "put" }>["registration"]>();
+    const replica = new Map<string, Extract<CopyChange, { kind: "put" }>["registration"]>();
     const held = { get: (href: string) => replica.get(href), hrefs: () => replica.keys() };
     const hrefs = Array.from({ length: 40 }, (_, index) => `/${index}`);
     for (const [index, href] of hrefs.entries()) {
@@ -265,7 +265,7 @@ describe("what is left out of a feed", () => {
   /** Both feeds of one RD, and what a reader with small limits makes of them. */
   function follow(entries: Record<string, unknown>, links: Record<string, unknown>) {
     const reader = createFeedReader({ assumedLifetimeMs: 1000, limits });
-    const replica = new Map<string, Extract<ReplicaChange, { kind: "put" }>["registration"]>();
+    const replica = new Map<string, Extract<CopyChange, { kind: "put" }>["registration"]>();
     const held = { get: (href: string) => replica.get(href), hrefs: () => replica.keys() };
     const apply = (kind: FeedKind, patch: string) => {
       const outcome = reader.apply(kind, patch, 0, held);

@@ -20,6 +20,7 @@ export { lifetimeAgeS } from "./time/renewal-age.js";
 export type {
   ChangeLog,
   ChangeLogOptions,
+  CopyChange,
   FeedCursor,
   FeedFault,
   FeedKind,
@@ -30,10 +31,9 @@ export type {
   FeedReaderOptions,
   FeedSource,
   HeldRegistrations,
-  KeptHistory,
   LoggedChange,
   LogPosition,
-  ReplicaChange,
+  RememberedHistory,
 } from "./types.js";
 export type { Version } from "./version.js";
 export { formatVersion, parseVersion, versionFromETag, versionToETag } from "./version.js";

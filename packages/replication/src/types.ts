@@ -60,7 +60,7 @@ export interface ChangeLogOptions {
   /** Removals remembered; an older cursor starts from the beginning. Default 100 000. */
   readonly maxTombstones?: number;
   /** What was kept of this history, whose counters are not above `counter`; absent: nothing is known before `counter`. */
-  readonly kept?: KeptHistory;
+  readonly kept?: RememberedHistory;
   /** A removal is remembered no longer: cursors before `horizon` start from the beginning. */
   readonly onForgotten?: (href: string, horizon: number) => void;
 }
@@ -77,7 +77,7 @@ export interface LogPosition {
 }
 
 /** A history as it was kept across a restart. */
-export interface KeptHistory {
+export interface RememberedHistory {
   readonly horizon: number;
   readonly positions: Iterable<LogPosition>;
 }
@@ -115,7 +115,7 @@ export interface HeldRegistrations {
 }
 
 /** A change to make to the replica, in order. */
-export type ReplicaChange =
+export type CopyChange =
   | { readonly kind: "put"; readonly registration: Registration }
   | ({ readonly kind: "renew"; readonly href: string } & RenewalTimes)
   | { readonly kind: "remove"; readonly href: string }
@@ -126,7 +126,7 @@ export type ReplicaChange =
 export type FeedOutcome =
   | {
       readonly kind: "applied";
-      readonly changes: readonly ReplicaChange[];
+      readonly changes: readonly CopyChange[];
       /** Both feeds are complete: the replica equals the RD. */
       readonly isComplete: boolean;
       /** Records that were left out, with the reason; the rest is applied. */

@@ -1,12 +1,12 @@
 import type { CoapClient, TableSizes } from "@tributary/coap-transport";
 import type { SiteResource } from "@tributary/lookup-interface";
 import type { Directory, RecordLimits, Registration } from "@tributary/merge-engine";
-import type { KeptHistory, LogPosition } from "@tributary/replication";
+import type { LogPosition, RememberedHistory } from "@tributary/replication";
 import type { Environment } from "@tributary/runtime";
 import type { RegistrationStore } from "./store/types.js";
 
 /** Keeps the history of the feed with the registrations, so that subscribers resume after a restart of the RD. */
-export interface FeedHistory extends KeptHistory {
+export interface FeedHistory extends RememberedHistory {
   /** Counter to go on from: above all that was ever handed out. */
   readonly counter: number;
   /** Keep where a registration stands. Comes to rest in the order of calls, together with or after the writes of the store before it. */

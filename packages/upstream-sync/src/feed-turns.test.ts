@@ -2,13 +2,13 @@ import { createDirectory, DEFAULT_RECORD_LIMITS } from "@tributary/merge-engine"
 import { createChangeLog, type FeedKind } from "@tributary/replication";
 import { createVirtualClock } from "@tributary/runtime/testing";
 import { expect, test } from "vitest";
-import { FeedReplica } from "./feed/feed-copy.js";
+import { FeedCopy } from "./feed/feed-copy.js";
 import { LeftOut } from "./left-out.js";
 
 const COUNT = 500;
 const HOUR_MS = 3_600_000;
 
-/** An RD with registrations of content `version`, and a replica of it. */
+/** An RD with registrations of content `version`, and a copy of it. */
 function follow() {
   const clock = createVirtualClock();
   const directory = createDirectory();
@@ -24,7 +24,7 @@ function follow() {
     limits: DEFAULT_RECORD_LIMITS,
     onPosition: (position: unknown) => positions.push(position),
   };
-  const replica = new FeedReplica(directory, options, leftOut, clock);
+  const copy = new FeedCopy(directory, options, leftOut, clock);
   /** The first copy from an RD that has all of its registrations with this content. */
   const copies = (epoch: number, content: number, count = COUNT) => {
     const log = createChangeLog({ epoch });
@@ -40,8 +40,8 @@ function follow() {
       new TextEncoder().encode(log.nextPatch(log.open(kind, [], null), { get, nowMs: 0 }, 200_000)?.text ?? "");
     return { ep: of("ep"), res: of("res") };
   };
-  const steps = (kind: FeedKind, patch: Uint8Array) => replica.apply(0, kind, patch, 0);
-  return { directory, replica, copies, steps, positions };
+  const steps = (kind: FeedKind, patch: Uint8Array) => copy.apply(0, kind, patch, 0);
+  return { directory, copy, copies, steps, positions };
 }
 
 /** To its end, calling `inBetween` at every pause; how many there were. */
@@ -70,14 +70,14 @@ test("registrations change one by one, each as a whole, and none is missing in b
 });
 
 test("one that is closed half-way writes nothing more, and has reported no position", () => {
-  const { directory, replica, steps, copies, positions } = follow();
+  const { directory, copy, steps, copies, positions } = follow();
   const { ep, res } = copies(1, 1);
   run(steps("ep", ep));
   let atClose = 0;
   run(steps("res", res), () => {
     if (directory.counts("rd").total < COUNT / 2) return;
     if (atClose === 0) atClose = directory.counts("rd").total;
-    replica.close();
+    copy.close();
   });
   expect(atClose).toBeGreaterThan(0);
   expect(directory.counts("rd").total).toBe(atClose);

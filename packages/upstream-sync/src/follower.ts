@@ -13,7 +13,7 @@ import type { CapabilityReport, UpstreamOptions } from "./types.js";
 export interface FollowerEvents {
   /** Something arrived: the copy is under way. */
   receiving(): void;
-  /** The replica equals the RD. */
+  /** The copy equals the RD. */
   complete(): void;
   /** The RD cannot be followed any more. */
   failed(error: UpstreamError): void;
@@ -47,7 +47,7 @@ export interface FollowerDeps {
   readonly report: (capabilities: Partial<CapabilityReport>) => void;
 }
 
-/** Keeps the replica of one RD up to date while the connection lasts. */
+/** Keeps the copy of one RD up to date while the connection lasts. */
 export interface Follower {
   readonly method: "feed" | "observe" | "poll";
   /** Expected delay between a change at the RD and here, ms. */

@@ -1,6 +1,6 @@
 import { formatCriterion } from "@tributary/link-model";
 import { covers } from "@tributary/merge-engine";
-import type { RestoredReplica } from "./copy-store.js";
+import type { RestoredCopy } from "./copy-store.js";
 import type { Handover, UpstreamOptions } from "./types.js";
 
 /** Filters as text that can be compared: one for each conjunction. Pure. */
@@ -9,7 +9,7 @@ export function filtersAsText(filters: UpstreamOptions["filters"]): string[] {
 }
 
 /** Where a follower with `options` goes on in the RD's feed; null: it copies. Pure. */
-export function feedToResume(options: UpstreamOptions, handover: Handover | undefined): RestoredReplica | null {
+export function feedToResume(options: UpstreamOptions, handover: Handover | undefined): RestoredCopy | null {
   const feed = handover?.feed;
   if (feed === null || feed === undefined || options.mode !== "replicate") return null;
   const isSame =

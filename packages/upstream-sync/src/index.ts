@@ -1,12 +1,12 @@
 export type { AutoOptions } from "./auto/auto-upstream.js";
 export { createAutoUpstream } from "./auto/auto-upstream.js";
 export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "./constants.js";
-export type { KeptRegistration, KeptReplica, KeptTimes, ReplicaStore } from "./copy-store.js";
+export type { CopyStore, StoredCopy, StoredRegistration, StoredTimes } from "./copy-store.js";
 export type { Discovered, DiscoveryResult } from "./discovery/discovery.js";
 export type { UpstreamErrorCode } from "./errors.js";
 export { UpstreamError } from "./errors.js";
 export type { LeftOutCause, Losses } from "./left-out.js";
-export { createMemoryReplicaStore } from "./persistence/memory-copy-store.js";
+export { createMemoryCopyStore } from "./persistence/memory-copy-store.js";
 export type {
   AskedListener,
   AskedObservation,

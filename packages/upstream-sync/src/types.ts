@@ -2,7 +2,7 @@ import type { CoapClient } from "@tributary/coap-transport";
 import type { Criterion, Link } from "@tributary/link-model";
 import type { Directory, LookupInterface, RecordLimits } from "@tributary/merge-engine";
 import type { Environment, Turns } from "@tributary/runtime";
-import type { ReplicaStore, RestoredReplica } from "./copy-store.js";
+import type { CopyStore, RestoredCopy } from "./copy-store.js";
 import type { Discovered } from "./discovery/discovery.js";
 import type { UpstreamError } from "./errors.js";
 import type { LeftOutCause, Losses } from "./left-out.js";
@@ -86,13 +86,13 @@ export interface UpstreamStatus {
   /** It is followed as a lookup proxy. */
   readonly isTier: boolean;
   readonly phase: UpstreamPhase;
-  /** How the replica is kept: feed, observe, poll, or none in mode forward. */
+  /** How the copy is kept: feed, observe, poll, or none in mode forward. */
   readonly method: "feed" | "observe" | "poll" | "none";
-  /** True when every query within the coverage can be answered from the replica (live, or stale after having been complete). */
+  /** True when every query within the coverage can be answered from the copy (live, or stale after having been complete). */
   readonly isComplete: boolean;
   /** Every upstream counts as tried once its first attempt ended, whatever the outcome. */
   readonly wasTried: boolean;
-  /** Conjunctions that the replica covers now; one empty conjunction: everything; none: nothing. */
+  /** Conjunctions that the copy covers now; one empty conjunction: everything; none: nothing. */
   readonly coverage: readonly (readonly Criterion[])[];
   /** Sources of the directory that hold registrations of this RD. */
   readonly sources: readonly string[];
@@ -150,7 +150,7 @@ export interface Handover {
 /** From here one that asks the RD for the same goes on without copying. */
 export interface FeedHandover {
   readonly filters: readonly string[];
-  readonly restored: RestoredReplica;
+  readonly restored: RestoredCopy;
 }
 
 /** Collaborators of an upstream. */
@@ -163,7 +163,7 @@ export interface UpstreamDeps {
   /** What one registration of an upstream may have; beyond it, it is left out. Default: as for registrations here. */
   readonly recordLimits?: RecordLimits;
   /** Keeps replicas across restarts; absent: they are copied again. */
-  readonly replicas?: ReplicaStore;
+  readonly replicas?: CopyStore;
   /** Of the upstream in whose place this one comes, for the same RD. Its source is still in the directory. */
   readonly handover?: Handover;
   /** Whether an origin is that of a configured upstream, or of this node; absent: no origin is. */
@@ -174,7 +174,7 @@ export interface UpstreamDeps {
   readonly nodeId: string;
 }
 
-/** Answer of an upstream to a forwarded lookup. Links are absolute, as from a replica. */
+/** Answer of an upstream to a forwarded lookup. Links are absolute, as from a copy. */
 export interface AskedResult {
   readonly links: readonly Link[];
   /** Links that the upstream sent; more than `links` when it shows registrations of others as well. */
@@ -258,8 +258,8 @@ export interface Upstream {
   handOver?(): Handover;
   /**
    * End it: from the moment of the call nothing is written to the directory any more, and another upstream of the name may start.
-   * `keepReplica`: what it holds stays in the directory, for one that follows the same RD. `isAbrupt`: no message goes to the RD,
+   * `keepCopy`: what it holds stays in the directory, for one that follows the same RD. `isAbrupt`: no message goes to the RD,
    * which finds out when its next notification is rejected (RFC 7641 section 3.6); then this resolves without delay.
    */
-  close(options?: { readonly keepReplica?: boolean; readonly isAbrupt?: boolean }): Promise<void>;
+  close(options?: { readonly keepCopy?: boolean; readonly isAbrupt?: boolean }): Promise<void>;
 }

@@ -1,21 +1,21 @@
 import { DEFAULT_RECORD_LIMITS, type Registration } from "@tributary/merge-engine";
 import type { FeedPosition } from "@tributary/replication";
-import type { RestoredReplica } from "./copy-store.js";
-import { FeedReplica } from "./feed/feed-copy.js";
+import type { RestoredCopy } from "./copy-store.js";
+import { FeedCopy } from "./feed/feed-copy.js";
 import { type LeftOut, LossCount } from "./left-out.js";
-import { ReplicaRecorder } from "./persistence/copy-recorder.js";
+import { CopyRecorder } from "./persistence/copy-recorder.js";
 import { PlainRdCopy } from "./plain-rd/plain-rd-copy.js";
 import type { UpstreamDeps, UpstreamOptions } from "./types.js";
 
 /** What is held of one upstream, in the way in which it is followed at present, and kept across restarts where that is wanted. */
-export class UpstreamReplica {
+export class UpstreamCopy {
   readonly #deps: UpstreamDeps;
   readonly #options: UpstreamOptions;
   readonly #leftOut: LeftOut;
-  readonly #recorder: ReplicaRecorder | null;
+  readonly #recorder: CopyRecorder | null;
   /** What was there before a restart, until the RD is followed again. */
-  #restored: RestoredReplica | null = null;
-  #ofFeed: FeedReplica | null = null;
+  #restored: RestoredCopy | null = null;
+  #ofFeed: FeedCopy | null = null;
   #ofLookups: PlainRdCopy | null = null;
 
   constructor(deps: UpstreamDeps, options: UpstreamOptions, leftOut: LeftOut) {
@@ -24,11 +24,11 @@ export class UpstreamReplica {
     this.#deps = deps;
     this.#options = options;
     this.#leftOut = leftOut;
-    this.#recorder = isKept ? new ReplicaRecorder({ store, directory, clock: env.clock }, options) : null;
+    this.#recorder = isKept ? new CopyRecorder({ store, directory, clock: env.clock }, options) : null;
   }
 
   /** Bring back what was kept, or go on from what was handed over; whether that is everything. */
-  restore(handedOver: RestoredReplica | null): boolean {
+  restore(handedOver: RestoredCopy | null): boolean {
     const kept = this.#recorder?.restore() ?? null;
     this.#restored = handedOver ?? kept;
     this.#reportRestoredLosses();
@@ -44,12 +44,12 @@ export class UpstreamReplica {
   }
 
   /** Where another one can go on in the RD's feed; null when it is not followed, or before it is there. */
-  handOverFeed(): RestoredReplica | null {
+  handOverFeed(): RestoredCopy | null {
     return this.#ofFeed === null ? this.#untouched() : this.#ofFeed.handOver();
   }
 
   /** What was restored and not followed yet. */
-  #untouched(): RestoredReplica | null {
+  #untouched(): RestoredCopy | null {
     return this.#restored?.isComplete === true && this.#restored.position !== undefined ? this.#restored : null;
   }
 
@@ -59,7 +59,7 @@ export class UpstreamReplica {
   }
 
   /** The RD is followed by its feed from now on; what was held of its feed before goes on. */
-  openForFeed(): FeedReplica {
+  openForFeed(): FeedCopy {
     const { name: source, filters, assumedLifetimeMs, defaultSector, isTier } = this.#options;
     const options = {
       source,
@@ -80,7 +80,7 @@ export class UpstreamReplica {
     this.#leftOut.clear("document ep");
     this.#ofLookups?.close();
     this.#ofLookups = null;
-    this.#ofFeed ??= new FeedReplica(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
+    this.#ofFeed ??= new FeedCopy(this.#deps.directory, options, this.#leftOut, this.#deps.env.clock);
     this.#recorder?.noteFollowed();
     return this.#ofFeed;
   }

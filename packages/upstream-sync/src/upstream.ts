@@ -42,7 +42,7 @@ import type {
   UpstreamPlanning,
   UpstreamStatus,
 } from "./types.js";
-import { accountOf, UpstreamReplica } from "./upstream-copy.js";
+import { accountOf, UpstreamCopy } from "./upstream-copy.js";
 
 /** Follow an RD. Nothing is sent before `start`. */
 export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions): Upstream {
@@ -81,7 +81,7 @@ class UpstreamShell implements Upstream {
     cleared: (cause) => this.#noteNoLoss(cause),
   });
   readonly #asked = new AskedLosses(this.#leftOut);
-  readonly #replica: UpstreamReplica;
+  readonly #copy: UpstreamCopy;
   readonly #rediscovery: Rediscovery;
   readonly #listeners = new Set<(status: UpstreamStatus) => void>();
   #state: UpstreamState = { kind: "idle" };
@@ -115,7 +115,7 @@ class UpstreamShell implements Upstream {
     this.#notFound = new NotFoundMeaning(deps.env);
     this.#goOnFrom(deps.handover);
     this.#names = this.#ownNames(null);
-    this.#replica = new UpstreamReplica(deps, options, this.#leftOut);
+    this.#copy = new UpstreamCopy(deps, options, this.#leftOut);
     this.#rediscovery = new Rediscovery(
       { client: deps.client, env: deps.env, onChange: (error) => this.#input({ kind: "failed", error }) },
       this.#discoveryOptions(),
@@ -147,12 +147,12 @@ class UpstreamShell implements Upstream {
 
   /** What is left out is known to the one that read it alone. */
   #handOverFeed(isLossy: boolean): FeedHandover | null {
-    const restored = isLossy ? null : this.#replica.handOverFeed();
+    const restored = isLossy ? null : this.#copy.handOverFeed();
     return restored === null ? null : { filters: filtersAsText(this.#options.filters), restored };
   }
 
   start(): void {
-    if (this.#replica.restore(feedToResume(this.#options, this.#deps.handover))) this.#wasComplete = true;
+    if (this.#copy.restore(feedToResume(this.#options, this.#deps.handover))) this.#wasComplete = true;
     this.#input({ kind: "start" });
   }
 
@@ -251,14 +251,14 @@ class UpstreamShell implements Upstream {
     if (isLost) this.#input({ kind: "failed", error });
   }
 
-  async close({ keepReplica = false, isAbrupt = false }: CloseOptions = {}): Promise<void> {
+  async close({ keepCopy = false, isAbrupt = false }: CloseOptions = {}): Promise<void> {
     this.#isAbrupt = isAbrupt;
     this.#input({ kind: "close" });
     this.#abort.abort();
     this.#timer?.cancel();
     this.#listeners.clear();
     // A follower that takes its leave writes nothing any more: the name is free for another upstream at once.
-    this.#replica.close({ isKept: keepReplica });
+    this.#copy.close({ isKept: keepCopy });
     await this.#stopping;
   }
 
@@ -376,7 +376,7 @@ class UpstreamShell implements Upstream {
 
   #noteComplete(): void {
     this.#wasComplete = true;
-    if (this.#found !== null) this.#replica.noteState(this.#found.authority, true);
+    if (this.#found !== null) this.#copy.noteState(this.#found.authority, true);
   }
 
   #perform(effect: UpstreamEffect): void {
@@ -533,13 +533,13 @@ class UpstreamShell implements Upstream {
     if (method === "none") return;
     const { directory } = this.#deps;
     directory.openSource(this.name, { authority: found.authority, account: accountOf(this.#options) });
-    this.#replica.noteState(found.authority, this.#wasComplete);
+    this.#copy.noteState(found.authority, this.#wasComplete);
     if (method === "links") this.#rediscovery.watch(found);
     const deps = this.#followerDeps(found);
     this.#follower =
       method === "feed"
-        ? new FeedFollower(deps, this.#replica.openForFeed())
-        : new PlainRdFollower(deps, this.#replica.openForLookups());
+        ? new FeedFollower(deps, this.#copy.openForFeed())
+        : new PlainRdFollower(deps, this.#copy.openForLookups());
     // The last one may still be taking its leave; both talk about the same records.
     const follower = this.#follower;
     void this.#stopping.then(() => {

@@ -82,7 +82,7 @@ class RunningNode implements Node {
   #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
   #stored: Opened<"openRegistrations"> | null = null;
-  #copies: Opened<"openReplicas"> | null = null;
+  #copies: Opened<"openCopies"> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(deps: NodeDeps, config: NodeConfig) {
@@ -110,7 +110,7 @@ class RunningNode implements Node {
     this.#sweep = startExpirySweep({ directory: this.directory, env });
     if (this.#config.registration !== undefined) await this.#startRegistration(client);
     if (this.#config.lookup !== undefined) {
-      this.#copies = (await this.#deps.state?.openReplicas?.()) ?? null;
+      this.#copies = (await this.#deps.state?.openCopies?.()) ?? null;
       const replicas = this.#copies === null ? {} : { replicas: this.#copies };
       const { auto } = this.#config.lookup;
       const onCoverageChange = () => this.#coverageChanged();

@@ -10,7 +10,7 @@ import type {
 import type { Directory, LimitUse } from "@tributary/merge-engine";
 import type { FeedHistory, RegistrationStore } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
-import type { ReplicaStore, UpstreamStatus } from "@tributary/upstream-sync";
+import type { CopyStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
 
 /** What a listener has to know of the configuration. */
@@ -102,8 +102,8 @@ export interface NodeState {
     readonly damage?: StateDamage;
   }>;
   /** Opens the store of copies. */
-  readonly openReplicas?: () => Promise<
-    ReplicaStore & { readonly rejected?: ReadonlyMap<string, number>; readonly damage?: StateDamage }
+  readonly openCopies?: () => Promise<
+    CopyStore & { readonly rejected?: ReadonlyMap<string, number>; readonly damage?: StateDamage }
   >;
 }
 

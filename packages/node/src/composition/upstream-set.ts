@@ -3,10 +3,10 @@ import type { Directory, RecordLimits } from "@tributary/merge-engine";
 import { addCounts, type Environment } from "@tributary/runtime";
 import {
   type AutoOptions,
+  type CopyStore,
   createAutoUpstream,
   createUpstream,
   type Handover,
-  type ReplicaStore,
   type Upstream,
   type UpstreamDeps,
   type UpstreamOptions,
@@ -24,7 +24,7 @@ export interface UpstreamSetDeps {
   readonly env: Environment;
   readonly nodeId: string;
   readonly recordLimits?: RecordLimits;
-  readonly replicas?: ReplicaStore;
+  readonly replicas?: CopyStore;
   /** Origins of this node. */
   readonly listen?: readonly string[];
   /** For upstreams in mode auto. */
@@ -98,7 +98,7 @@ export class UpstreamSet {
       const isSameDirectory = next?.uri === config.uri;
       const handover = isSameDirectory ? upstream.handOver?.() : undefined;
       if (handover !== undefined) handovers.set(name, handover);
-      closing.push(upstream.close({ keepReplica: isSameDirectory && next?.mode === "replicate" }));
+      closing.push(upstream.close({ keepCopy: isSameDirectory && next?.mode === "replicate" }));
       this.#followed.delete(name);
       addCounts(this.#rejectedBefore, upstream.status().rejected);
       (next === undefined ? changes.removed : changes.changed).push(name);
@@ -116,7 +116,7 @@ export class UpstreamSet {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#followed.values()].map(({ upstream }) => upstream.close({ keepReplica: true })));
+    await Promise.all([...this.#followed.values()].map(({ upstream }) => upstream.close({ keepCopy: true })));
     this.#followed.clear();
     this.#list = [];
   }

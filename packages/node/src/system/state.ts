@@ -22,7 +22,7 @@ export function systemState(env: Environment, config: NodeConfig): NodeState {
     ...(snapshot === undefined
       ? {}
       : {
-          openReplicas: async () => {
+          openCopies: async () => {
             const { openCopySnapshot } = await import("@tributary/lmdb-store");
             return openCopySnapshot(deps, { path: snapshot });
           },

@@ -13,9 +13,9 @@ import type {
   FeedKind,
   FeedPatch,
   FeedSource,
-  KeptHistory,
   LoggedChange,
   LogPosition,
+  RememberedHistory,
 } from "../types.js";
 import type { Version } from "../version.js";
 import { assertVersion } from "../version.js";
@@ -56,7 +56,7 @@ class CompactedChangeLog implements ChangeLog {
     if (options.kept !== undefined) this.#restore(options.kept);
   }
 
-  #restore({ horizon, positions }: KeptHistory): void {
+  #restore({ horizon, positions }: RememberedHistory): void {
     this.#horizon = horizon;
     const kept = [...positions].map((position) => ({ position, node: { ...position, ep: 0, res: 0, renewed: 0 } }));
     for (const field of ["ep", "res", "renewed"] as const) {

@@ -2,7 +2,7 @@ import type { Registration } from "@tributary/merge-engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createChangeLog } from "../publisher/change-log.js";
-import type { ChangeLog, FeedCursor, FeedKind, FeedPatch, FeedReader, ReplicaChange } from "../types.js";
+import type { ChangeLog, CopyChange, FeedCursor, FeedKind, FeedPatch, FeedReader } from "../types.js";
 import { createFeedReader } from "./feed-reader.js";
 
 /** Contents 2n and 2n+1 differ in their links only. */
@@ -103,7 +103,7 @@ class Pair {
     this.isComplete = outcome.isComplete;
   }
 
-  apply(change: ReplicaChange): void {
+  apply(change: CopyChange): void {
     if (change.kind === "put") {
       for (const half of halvesOf(change.registration)) expect(this.halves, "nothing is made up").toContain(half);
       this.replica.set(change.registration.href, change.registration);

@@ -25,6 +25,7 @@ import { maxPatchBytes } from "../patch-bounds.js";
 import type { StagingMemory } from "../staging-memory.js";
 import { type AskedAt, parseClockReading, RemoteClock } from "../time/remote-clock.js";
 import type {
+  CopyChange,
   FeedFault,
   FeedKind,
   FeedOutcome,
@@ -32,7 +33,6 @@ import type {
   FeedReader,
   FeedReaderOptions,
   HeldRegistrations,
-  ReplicaChange,
 } from "../types.js";
 import type { Version } from "../version.js";
 import { FeedHalf, type Staged } from "./feed-half.js";
@@ -159,7 +159,7 @@ class JoiningFeedReader implements FeedReader {
     half.version = outcome.version;
     half.complete = outcome.complete;
     const problems: string[] = [];
-    const changes: ReplicaChange[] = [];
+    const changes: CopyChange[] = [];
     if (kind === "ep") {
       const received = this.#receivedAt(outcome.clock, receivedAtMs, asked);
       yield* this.#takeEndpoints(outcome, received, held, changes, problems);
@@ -186,7 +186,7 @@ class JoiningFeedReader implements FeedReader {
     outcome: Applied,
     received: ReceivedAt,
     held: HeldRegistrations,
-    changes: ReplicaChange[],
+    changes: CopyChange[],
     problems: string[],
   ): Generator<void, void> {
     const context = { ...this.#options, limits: this.#limits, ...received };
@@ -225,7 +225,7 @@ class JoiningFeedReader implements FeedReader {
   }
 
   /** What the RD does not hold any more is not shown any more: no need to wait for the other feed. */
-  #removeEndpoint(href: string, outcome: Applied, held: HeldRegistrations, changes: ReplicaChange[]): void {
+  #removeEndpoint(href: string, outcome: Applied, held: HeldRegistrations, changes: CopyChange[]): void {
     this.#ep.stage(href, null, outcome.version.counter);
     if (held.get(href) !== undefined) changes.push({ kind: "remove", href });
   }
@@ -246,7 +246,7 @@ class JoiningFeedReader implements FeedReader {
   }
 
   /** Hand out what both feeds have reached. */
-  *#join(held: HeldRegistrations, changes: ReplicaChange[]): Generator<void, void> {
+  *#join(held: HeldRegistrations, changes: CopyChange[]): Generator<void, void> {
     const reached = this.#reachedByBoth();
     if (reached === null) return;
     let looked = 0;
@@ -264,7 +264,7 @@ class JoiningFeedReader implements FeedReader {
     return ep === null || res === null || ep.epoch !== res.epoch ? null : Math.min(ep.counter, res.counter);
   }
 
-  #joinOne(href: string, reached: number, held: HeldRegistrations, changes: ReplicaChange[]): void {
+  #joinOne(href: string, reached: number, held: HeldRegistrations, changes: CopyChange[]): void {
     const endpoint = this.#ep.staged.get(href);
     const links = this.#res.staged.get(href);
     // One half is of a moment that the other feed has not reached: wait for it.
@@ -302,7 +302,7 @@ class JoiningFeedReader implements FeedReader {
   }
 
   /** After a copy from the start, what the new document does not have is gone. */
-  *#finishCopy(held: HeldRegistrations, changes: ReplicaChange[]): Generator<void, boolean> {
+  *#finishCopy(held: HeldRegistrations, changes: CopyChange[]): Generator<void, boolean> {
     if (!this.#ep.complete || !this.#res.complete || this.#reachedByBoth() === null) return false;
     const seen = this.#ep.seen;
     if (seen !== null) {

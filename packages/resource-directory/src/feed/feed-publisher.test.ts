@@ -13,8 +13,8 @@ function serve(options = {}) {
   return { ...serveDirectory(world, options), world, clock: world.clock };
 }
 
-/** The other end of both feeds, with the replica that it keeps. */
-class Replica {
+/** The other end of both feeds, with the subscriber that it keeps. */
+class Subscriber {
   readonly records = new Map<string, Registration>();
   readonly patches: Record<FeedKind, ClientResponse[]> = { ep: [], res: [] };
   readonly reader = createFeedReader({ assumedLifetimeMs: 90_000_000 });
@@ -60,7 +60,7 @@ class Replica {
     }
   }
 
-  /** The replica says what the RD holds. Ages arrive in whole seconds. */
+  /** The subscriber says what the RD holds. Ages arrive in whole seconds. */
   expectEqual(served: ServedDirectory, except: readonly string[] = []): void {
     const plain = ({ href, ep, d, base, attributes, links, ltMs }: Registration) => ({
       href,
@@ -88,7 +88,7 @@ describe("design section 3: the replication feed", () => {
   test("two subscribers follow registrations, updates, renewals, removals and expiry", async () => {
     const served = serve();
     const { world, clock, register, ask } = served;
-    const early = new Replica(world);
+    const early = new Subscriber(world);
     early.follow();
     await clock.advance(100);
     expect(early.isComplete).toBe(true);
@@ -98,7 +98,7 @@ describe("design section 3: the replication feed", () => {
     await clock.advance(100);
     early.expectEqual(served);
 
-    const late = new Replica(world);
+    const late = new Subscriber(world);
     late.follow();
     await clock.advance(1000);
     late.expectEqual(served);
@@ -108,11 +108,11 @@ describe("design section 3: the replication feed", () => {
     ask("DELETE", locations[2] as string);
     register("ep=short&lt=1");
     await clock.advance(500);
-    for (const replica of [early, late]) replica.expectEqual(served);
+    for (const subscriber of [early, late]) subscriber.expectEqual(served);
     await clock.advance(5000);
     ask("POST", locations[4] as string);
     await clock.advance(500);
-    for (const replica of [early, late]) replica.expectEqual(served);
+    for (const subscriber of [early, late]) subscriber.expectEqual(served);
     expect(early.records.size).toBe(29);
   });
 
@@ -120,16 +120,19 @@ describe("design section 3: the replication feed", () => {
     const served = serve();
     for (let at = 0; at < 200; at++)
       served.register(`ep=endpoint-${at}&et=urn:ex:lamp`, "</sensors/temp>;rt=temperature;if=core.s");
-    const replica = new Replica(served.world);
-    replica.follow();
+    const subscriber = new Subscriber(served.world);
+    subscriber.follow();
     await served.clock.advance(10_000);
-    replica.expectEqual(served);
-    expect(replica.isComplete).toBe(true);
-    expect(replica.patches.ep.length).toBeGreaterThan(20);
-    for (const { payload } of [...replica.patches.ep, ...replica.patches.res])
+    subscriber.expectEqual(served);
+    expect(subscriber.isComplete).toBe(true);
+    expect(subscriber.patches.ep.length).toBeGreaterThan(20);
+    for (const { payload } of [...subscriber.patches.ep, ...subscriber.patches.res])
       expect(payload.length).toBeLessThanOrEqual(1024);
-    expect(JSON.parse(textOf(replica.patches.ep[0] as ClientResponse))[0]).toMatchObject({ op: "replace", path: "" });
-    expect(JSON.parse(textOf(replica.patches.ep[1] as ClientResponse))[0]).toMatchObject({
+    expect(JSON.parse(textOf(subscriber.patches.ep[0] as ClientResponse))[0]).toMatchObject({
+      op: "replace",
+      path: "",
+    });
+    expect(JSON.parse(textOf(subscriber.patches.ep[1] as ClientResponse))[0]).toMatchObject({
       op: "test",
       path: "/version",
     });
@@ -137,26 +140,26 @@ describe("design section 3: the replication feed", () => {
 
   test("a registration larger than a block travels alone, by Block2", async () => {
     const served = serve();
-    const replica = new Replica(served.world);
-    replica.follow();
+    const subscriber = new Subscriber(served.world);
+    subscriber.follow();
     served.register("ep=small");
     served.register("ep=large", Array.from({ length: 300 }, (_, at) => `</sensors/${at}>;rt=temperature`).join(","));
     await served.clock.advance(10_000);
-    replica.expectEqual(served);
+    subscriber.expectEqual(served);
   });
 
   test("a change costs what it is, whatever the size of the directory; a renewal is its age alone", async () => {
     const served = serve();
     const locations = Array.from({ length: 500 }, (_, at) => served.register(`ep=e${at}`, "</a>"));
-    const replica = new Replica(served.world);
-    replica.follow();
+    const subscriber = new Subscriber(served.world);
+    subscriber.follow();
     await served.clock.advance(30_000);
-    const before = { ep: replica.patches.ep.length, res: replica.patches.res.length };
+    const before = { ep: subscriber.patches.ep.length, res: subscriber.patches.res.length };
     served.ask("POST", locations[7] as string);
     await served.clock.advance(1000);
-    expect(replica.patches.ep.length).toBe(before.ep + 1);
-    expect(replica.patches.res.length).toBe(before.res);
-    const operations = JSON.parse(textOf(replica.patches.ep.at(-1) as ClientResponse)) as {
+    expect(subscriber.patches.ep.length).toBe(before.ep + 1);
+    expect(subscriber.patches.res.length).toBe(before.res);
+    const operations = JSON.parse(textOf(subscriber.patches.ep.at(-1) as ClientResponse)) as {
       op: string;
       path: string;
     }[];
@@ -170,10 +173,10 @@ describe("design section 3: the replication feed", () => {
 
   test("changes while a notification is under way go together into the next one", async () => {
     const served = serve();
-    const replica = new Replica(served.world);
-    replica.follow();
+    const subscriber = new Subscriber(served.world);
+    subscriber.follow();
     await served.clock.advance(100);
-    const before = replica.patches.ep.length;
+    const before = subscriber.patches.ep.length;
     served.register("ep=first");
     await served.clock.settle();
     for (let at = 0; at < 4; at++) {
@@ -181,8 +184,8 @@ describe("design section 3: the replication feed", () => {
       await served.clock.settle();
     }
     await served.clock.advance(100);
-    expect(replica.patches.ep.length).toBe(before + 2);
-    replica.expectEqual(served);
+    expect(subscriber.patches.ep.length).toBe(before + 2);
+    subscriber.expectEqual(served);
   });
 
   test("a narrower feed has what matches its criteria, with all links, and what stops matching", async () => {
@@ -190,14 +193,14 @@ describe("design section 3: the replication feed", () => {
     const { register, ask, world, clock } = served;
     const inside = register("ep=a&d=here&ex=1", "</x>,</y>");
     register("ep=b&d=there&ex=1", "</x>");
-    const replica = new Replica(world);
-    replica.follow("&d=here&ex=1");
+    const subscriber = new Subscriber(world);
+    subscriber.follow("&d=here&ex=1");
     await clock.advance(1000);
-    expect([...replica.records.keys()]).toEqual([inside]);
-    expect(replica.records.get(inside)?.links).toHaveLength(2);
+    expect([...subscriber.records.keys()]).toEqual([inside]);
+    expect(subscriber.records.get(inside)?.links).toHaveLength(2);
     ask("POST", `${inside}?ex=2`);
     await clock.advance(1000);
-    expect(replica.records.size).toBe(0);
+    expect(subscriber.records.size).toBe(0);
   });
 
   test("link-local registrations are never replicated, and one that becomes link-local leaves", async () => {
@@ -205,23 +208,23 @@ describe("design section 3: the replication feed", () => {
     const { register, ask, world, clock } = served;
     const linkLocal = { from: { address: "fe80::7", zone: "eth0", port: 5683 } };
     const hidden = register("ep=hidden", "</x>", linkLocal);
-    const replica = new Replica(world);
-    replica.follow();
+    const subscriber = new Subscriber(world);
+    subscriber.follow();
     const moving = register("ep=moving", "</x>");
     await clock.advance(1000);
-    replica.expectEqual(served, [hidden]);
-    const version = replica.reader.version("ep");
+    subscriber.expectEqual(served, [hidden]);
+    const version = subscriber.reader.version("ep");
     ask("POST", hidden, linkLocal);
     await clock.advance(1000);
-    expect(replica.reader.version("ep")).toEqual(version);
+    expect(subscriber.reader.version("ep")).toEqual(version);
     ask("POST", moving, linkLocal);
     await clock.advance(1000);
-    replica.expectEqual(served, [hidden, moving]);
+    subscriber.expectEqual(served, [hidden, moving]);
     ask("POST", hidden, { from: { address: "2001:db8::7", port: 5683 } });
     ask("DELETE", moving);
     await clock.advance(1000);
-    replica.expectEqual(served);
-    expect([...replica.records.keys()]).toEqual([hidden]);
+    subscriber.expectEqual(served);
+    expect([...subscriber.records.keys()]).toEqual([hidden]);
   });
 
   test("a history that is published late begins with what is there", async () => {

@@ -18,7 +18,7 @@ import { createLocationIds } from "./location-ids.js";
 import { keptWeight, OwnMemory } from "./own-memory.js";
 import { RegistrationsOnDisk } from "./registrations-on-disk.js";
 import { isSameContent, keyOf, Registry, type RegistryEntry } from "./registry.js";
-import { bringBack, keptTimes, restoreRegistrations } from "./restore-registrations.js";
+import { bringBack, restoreRegistrations, storedTimes } from "./restore-registrations.js";
 import { ShownRegistrations } from "./shown-registrations.js";
 import { StoreAccess } from "./store-access.js";
 import { UnshownRegistrations } from "./unshown-registrations.js";
@@ -113,7 +113,7 @@ export class Registrar {
       ...parts,
       unshown: this.unshown,
       onEnded: (id) => this.#ends.report(id),
-      timesOf: (stored) => keptTimes({ env, federation: directory.clock }, stored),
+      timesOf: (stored) => storedTimes({ env, federation: directory.clock }, stored),
     });
     directory.openSource(source, { authority: null });
     directory.setConnected(source, true, env.clock.nowMs());

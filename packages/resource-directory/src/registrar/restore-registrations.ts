@@ -63,7 +63,7 @@ export async function bringBack(deps: RestoreDeps, stored: StoredRegistration): 
 async function restore(deps: RestoreDeps, stored: StoredRegistration): Promise<Outcome> {
   const { env, registry, memory, show, forget } = deps;
   const nowMs = env.clock.nowMs();
-  const { renewedAtMs, stampMs } = keptTimes(deps, stored);
+  const { renewedAtMs, stampMs } = storedTimes(deps, stored);
   const expiresAtMs = renewedAtMs + stored.ltS * 1000;
   const untilMs = dormantUntilMs(expiresAtMs, stored.ltS);
   const known = registry.byEndpoint(stored, nowMs);
@@ -96,7 +96,7 @@ async function restore(deps: RestoreDeps, stored: StoredRegistration): Promise<O
 }
 
 /** When a kept registration was renewed, by the monotonic clock, and its stamp where that does not follow. */
-export function keptTimes(
+export function storedTimes(
   { env, federation }: Pick<RestoreDeps, "env" | "federation">,
   stored: StoredRegistration,
 ): { readonly renewedAtMs: number; readonly stampMs: number | undefined } {

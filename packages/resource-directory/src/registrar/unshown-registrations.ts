@@ -4,7 +4,7 @@ import type { StoredRegistration } from "../stored-registration.js";
 import type { OnDiskChange, OnDiskRegistrations } from "../types.js";
 import type { RegistrationsOnDisk } from "./registrations-on-disk.js";
 import type { Registry } from "./registry.js";
-import { keptTimes } from "./restore-registrations.js";
+import { storedTimes } from "./restore-registrations.js";
 import type { ShownRegistrations } from "./shown-registrations.js";
 
 export interface UnshownRegistrationsDeps {
@@ -33,7 +33,7 @@ export class UnshownRegistrations implements OnDiskRegistrations {
     const { env, federation, shown } = this.#deps;
     const stored = this.#stored(href);
     if (stored === undefined) return undefined;
-    const { renewedAtMs, stampMs } = keptTimes({ env, federation }, stored);
+    const { renewedAtMs, stampMs } = storedTimes({ env, federation }, stored);
     if (renewedAtMs + stored.ltS * 1000 <= env.clock.nowMs()) return undefined;
     const registration = shown.build(stored, null, renewedAtMs);
     return stampMs === undefined ? registration : { ...registration, stampMs };
@@ -53,7 +53,7 @@ export class UnshownRegistrations implements OnDiskRegistrations {
   added(stored: StoredRegistration): void {
     const { env, federation, shown } = this.#deps;
     const { zone } = stored;
-    const { stampMs } = keptTimes({ env, federation }, stored);
+    const { stampMs } = storedTimes({ env, federation }, stored);
     const registration = { ...(zone === undefined ? {} : { zone }), ...(stampMs === undefined ? {} : { stampMs }) };
     this.#emit({ href: shown.hrefOf(stored.id), kind: "added", registration });
   }

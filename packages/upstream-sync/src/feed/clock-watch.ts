@@ -4,7 +4,7 @@ import { jittered, type Timer } from "@tributary/runtime";
 import { FIRST_CLOCK_PAUSE_MS, HEARTBEAT_TIMEOUT_MS, LONGEST_CLOCK_PAUSE_MS } from "../constants.js";
 import { type Discovered, feedScope } from "../discovery/discovery.js";
 import type { FollowerDeps } from "../follower.js";
-import type { FeedReplica } from "./feed-copy.js";
+import type { FeedCopy } from "./feed-copy.js";
 
 /** Selects no registration, for no endpoint name is empty: the answer is an empty document with the RD's clock. */
 const NOTHING = "ep=";
@@ -15,15 +15,15 @@ const NOTHING = "ep=";
  */
 export class ClockWatch {
   readonly #deps: FollowerDeps;
-  readonly #replica: FeedReplica;
+  readonly #copy: FeedCopy;
   readonly #found: Discovered;
   readonly #abort = new AbortController();
   #timer: Timer | null = null;
   #pauseMs = FIRST_CLOCK_PAUSE_MS;
 
-  constructor(deps: FollowerDeps, replica: FeedReplica, found: Discovered) {
+  constructor(deps: FollowerDeps, copy: FeedCopy, found: Discovered) {
     this.#deps = deps;
-    this.#replica = replica;
+    this.#copy = copy;
     this.#found = found;
   }
 
@@ -31,7 +31,7 @@ export class ClockWatch {
   check(): void {
     if (this.#timer !== null || this.#abort.signal.aborted) return;
     const { clock, random } = this.#deps.env;
-    if (this.#replica.knowsClock(clock.nowMs())) {
+    if (this.#copy.knowsClock(clock.nowMs())) {
       this.#pauseMs = FIRST_CLOCK_PAUSE_MS;
       return;
     }
@@ -47,7 +47,7 @@ export class ClockWatch {
   async #ask(): Promise<void> {
     const { client, env, events } = this.#deps;
     const askedAtMs = env.clock.nowMs();
-    const federationTimeMs = this.#replica.federationTimeMs(askedAtMs);
+    const federationTimeMs = this.#copy.federationTimeMs(askedAtMs);
     const time = federationTimeMs === null ? [] : [federationTimeItem(federationTimeMs)];
     const query = [feedSelector("ep", feedScope(this.#found)), NOTHING, ...time];
     try {
@@ -58,7 +58,7 @@ export class ClockWatch {
       events.contact();
       events.bytes(response.wireBytes);
       const reading = response.code === CODE.CONTENT ? readClock(response.payload) : null;
-      if (reading !== null) this.#replica.noteClock(reading, env.clock.nowMs(), askedAtMs);
+      if (reading !== null) this.#copy.noteClock(reading, env.clock.nowMs(), askedAtMs);
     } catch {
       // Whether the RD is gone shows with the feed itself.
     }

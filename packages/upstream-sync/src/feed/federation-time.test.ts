@@ -2,7 +2,7 @@ import { createDirectory, DEFAULT_RECORD_LIMITS } from "@tributary/merge-engine"
 import { createVirtualClock } from "@tributary/runtime/testing";
 import { expect, test } from "vitest";
 import { LeftOut } from "../left-out.js";
-import { FeedReplica } from "./feed-copy.js";
+import { FeedCopy } from "./feed-copy.js";
 
 const HOUR_MS = 3_600_000;
 const AHEAD_MS = 3_000_000;
@@ -16,7 +16,7 @@ function followTwo() {
     directory.setConnected(source, true, clock.nowMs());
     const limits = DEFAULT_RECORD_LIMITS;
     const settings = { source, account: source, filters: [], assumedLifetimeMs: HOUR_MS, limits };
-    return new FeedReplica(directory, settings, new LeftOut({ appeared: () => {}, cleared: () => {} }), clock);
+    return new FeedCopy(directory, settings, new LeftOut({ appeared: () => {}, cleared: () => {} }), clock);
   };
   const copies = { right: copyOf("right"), fast: copyOf("fast") };
   const errors = { right: 0, fast: AHEAD_MS };

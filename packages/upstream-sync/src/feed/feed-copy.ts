@@ -12,6 +12,7 @@ import {
 import {
   type AskedAt,
   type ClockReading,
+  type CopyChange,
   createFeedReader,
   type FeedKind,
   type FeedOutcome,
@@ -19,7 +20,6 @@ import {
   type FeedReader,
   type HeldRegistrations,
   RemoteClock,
-  type ReplicaChange,
 } from "@tributary/replication";
 import type { Clock } from "@tributary/runtime";
 import {
@@ -32,14 +32,14 @@ import {
   STAMPS_APART_MS,
   UNPACKED_FACTOR,
 } from "../constants.js";
-import type { RestoredReplica } from "../copy-store.js";
+import type { RestoredCopy } from "../copy-store.js";
 import { type LeftOut, NO_LOSSES } from "../left-out.js";
 import { contentOf } from "../replicated-content.js";
 import { stagingMemory } from "../staging-memory.js";
 import { type NoRoomCause, noRoomCause, WithoutRoom } from "../without-room.js";
 import { RecordShift } from "./record-shift.js";
 
-export interface FeedReplicaOptions {
+export interface FeedCopyOptions {
   readonly source: string;
   /** Who its records count for in the limits of the directory. */
   readonly account: string;
@@ -50,9 +50,9 @@ export interface FeedReplicaOptions {
   readonly defaultSector?: string;
   /** The RD is a lookup proxy; `nodeId` is this node. */
   readonly tier?: { readonly nodeId: string };
-  /** What was there before a restart; only a replica without several filters resumes from it. */
-  readonly restored?: RestoredReplica;
-  /** Called with the position that the replica has reached. */
+  /** What was there before a restart; only a copy without several filters resumes from it. */
+  readonly restored?: RestoredCopy;
+  /** Called with the position that the copy has reached. */
   readonly onPosition?: (position: FeedPosition) => void;
   /** Called when the feed is copied from the start, because there is room for what was left out. */
   readonly onCopy?: () => void;
@@ -75,9 +75,9 @@ interface Member {
  * A record whose lifetime ended here while the RD was out of reach is not shown any more but kept aside: the RD may hold it
  * as renewed, and tells that by its age alone.
  */
-export class FeedReplica {
+export class FeedCopy {
   readonly #directory: Directory;
-  readonly #options: FeedReplicaOptions;
+  readonly #options: FeedCopyOptions;
   readonly #leftOut: LeftOut;
   readonly #members: Member[];
   readonly #ended = new Map<string, Registration>();
@@ -94,9 +94,9 @@ export class FeedReplica {
   #isApplying = false;
   #isClosed = false;
   /** Readings of the RD's clock that came while a notification was being applied: it counts with what was known before. */
-  #readings: Parameters<FeedReplica["noteClock"]>[] = [];
+  #readings: Parameters<FeedCopy["noteClock"]>[] = [];
 
-  constructor(directory: Directory, options: FeedReplicaOptions, leftOut: LeftOut, clock: Clock) {
+  constructor(directory: Directory, options: FeedCopyOptions, leftOut: LeftOut, clock: Clock) {
     this.#directory = directory;
     this.#options = options;
     this.#leftOut = leftOut;
@@ -124,7 +124,7 @@ export class FeedReplica {
     ];
   }
 
-  #resume(restored: RestoredReplica | undefined): void {
+  #resume(restored: RestoredCopy | undefined): void {
     const [member] = this.#members;
     if (restored?.position === undefined || member === undefined || this.#members.length > 1) return;
     for (const registration of restored.ended) {
@@ -139,8 +139,8 @@ export class FeedReplica {
     member.isComplete = true;
   }
 
-  /** Where another replica of the same source and filters can go on; null when that is not one position. */
-  handOver(): RestoredReplica | null {
+  /** Where a later copy of the same source and filters can go on; null when that is not one position. */
+  handOver(): RestoredCopy | null {
     const [one, another] = this.#members;
     const position = another === undefined && one?.isComplete === true ? one.reader.position() : null;
     return position === null ? null : { isComplete: true, position, ended: [...this.#ended.values()], withoutRoom: [] };
@@ -156,7 +156,7 @@ export class FeedReplica {
 
   /**
    * Apply one notification, in steps, one notification at a time; the directory is up to date after the last step. Undefined
-   * when this replica is closed meanwhile: nothing is written any more. A notification that is not finished was not reported by
+   * when this copy is closed meanwhile: nothing is written any more. A notification that is not finished was not reported by
    * `onPosition`, and applying it once more changes nothing.
    */
   *apply(
@@ -362,7 +362,7 @@ export class FeedReplica {
     if (ended !== undefined) this.#put({ ...contentOf(ended), ...times }, nowMs);
   }
 
-  #take(member: Member, change: ReplicaChange, nowMs: number): void {
+  #take(member: Member, change: CopyChange, nowMs: number): void {
     const { source } = this.#options;
     const { href } = change.kind === "put" ? change.registration : change;
     if (change.kind === "put" && isLeftOut(change.registration)) return;

@@ -38,14 +38,14 @@ import {
 import { UpstreamError } from "../errors.js";
 import type { Follower, FollowerDeps } from "../follower.js";
 import { ClockWatch } from "./clock-watch.js";
-import type { FeedReplica } from "./feed-copy.js";
+import type { FeedCopy } from "./feed-copy.js";
 
 /** Follows an RD by its feed: two observations for each conjunction of filters (design section 3). */
 export class FeedFollower implements Follower {
   readonly method = "feed";
   lagMs: number | undefined;
   readonly #deps: FollowerDeps;
-  readonly #replica: FeedReplica;
+  readonly #copy: FeedCopy;
   #subscriptions: FeedSubscription[] = [];
   #clockWatch: ClockWatch | null = null;
   #isStopped = false;
@@ -59,14 +59,14 @@ export class FeedFollower implements Follower {
   /** Settled when what has been received is worked in. Never rejects. */
   #working: Promise<void> = Promise.resolve();
 
-  constructor(deps: FollowerDeps, replica: FeedReplica) {
+  constructor(deps: FollowerDeps, copy: FeedCopy) {
     this.#deps = deps;
-    this.#replica = replica;
+    this.#copy = copy;
   }
 
   start(found: Discovered): void {
     const filters = this.#deps.options.filters.length === 0 ? [[]] : this.#deps.options.filters;
-    this.#clockWatch = new ClockWatch(this.#deps, this.#replica, found);
+    this.#clockWatch = new ClockWatch(this.#deps, this.#copy, found);
     const events = {
       received: (kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt) => {
         this.#receive(kind, member, response, asked);
@@ -85,13 +85,13 @@ export class FeedFollower implements Follower {
         );
       }),
     );
-    this.#replica.onRoom = () => this.#copyAgain();
+    this.#copy.onRoom = () => this.#copyAgain();
     for (const subscription of this.#subscriptions) subscription.open();
   }
 
   async stop(isReachable: boolean): Promise<void> {
     this.#isStopped = true;
-    this.#replica.onRoom = () => {};
+    this.#copy.onRoom = () => {};
     this.#clockWatch?.stop();
     this.#waiting.length = 0;
     // What has been begun is brought to its end: the next follower goes on from there.
@@ -107,7 +107,7 @@ export class FeedFollower implements Follower {
       this.#isCopyDue = true;
       return;
     }
-    this.#replica.restart();
+    this.#copy.restart();
     for (const subscription of this.#subscriptions) subscription.askAgain(0);
   }
 
@@ -116,7 +116,7 @@ export class FeedFollower implements Follower {
   }
 
   #heldETag(kind: FeedKind, member: number): Uint8Array[] {
-    const version = this.#replica.reader(member).version(kind);
+    const version = this.#copy.reader(member).version(kind);
     return version === null ? [] : [versionToETag(version)];
   }
 
@@ -156,7 +156,7 @@ export class FeedFollower implements Follower {
       this.#behind.clear();
     } catch (error) {
       // What is held, and where in the feeds that is, may not belong together any more.
-      for (const { member } of this.#subscriptions) this.#replica.reader(member).restart();
+      for (const { member } of this.#subscriptions) this.#copy.reader(member).restart();
       this.#fail(toUpstreamError(error));
     } finally {
       this.#isWorking = false;
@@ -193,19 +193,19 @@ export class FeedFollower implements Follower {
 
   *#apply({ kind, member, response, asked, receivedAtMs }: Notification): Generator<void, void> {
     const { env, events, options } = this.#deps;
-    const outcome = yield* this.#replica.apply(member, kind, response.payload, receivedAtMs, asked);
+    const outcome = yield* this.#copy.apply(member, kind, response.payload, receivedAtMs, asked);
     if (outcome === undefined || this.#isStopped) return;
     const subscription = this.#subscription(kind, member);
     switch (outcome.kind) {
       case "applied":
-        subscription?.noteApplied(this.#replica.reader(member).isComplete(kind));
+        subscription?.noteApplied(this.#copy.reader(member).isComplete(kind));
         events.receiving();
         if (outcome.changes.length > 0) events.changed();
         this.#restartOtherHistory(kind, member);
         this.#settle();
         return;
       case "gap": {
-        const reader = this.#replica.reader(member);
+        const reader = this.#copy.reader(member);
         const held = reader.version(kind);
         // The patch builds on what is held and still does not fit: the copies differ, and only new ones help.
         if (held !== null && outcome.expected === formatVersion(held)) {
@@ -221,7 +221,7 @@ export class FeedFollower implements Follower {
         return;
       }
       case "malformed":
-        this.#replica.reader(member).restart(kind);
+        this.#copy.reader(member).restart(kind);
         subscription?.askAgain(MALFORMED_PAUSE_MS);
         return;
       default:
@@ -232,13 +232,13 @@ export class FeedFollower implements Follower {
   /** Halves of two histories never join: when one feed moved to a new epoch, ask for the other at once. */
   #restartOtherHistory(kind: FeedKind, member: number): void {
     const other = kind === "ep" ? "res" : "ep";
-    const reader = this.#replica.reader(member);
+    const reader = this.#copy.reader(member);
     const [own, its] = [reader.version(kind), reader.version(other)];
     if (own !== null && its !== null && own.epoch !== its.epoch) this.#subscription(other, member)?.askAgain(0);
   }
 
   #settle(): void {
-    if (!this.#replica.isComplete) return;
+    if (!this.#copy.isComplete) return;
     this.#deps.report({
       feed: "yes",
       observe: "yes",

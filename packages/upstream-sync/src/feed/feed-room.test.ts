@@ -9,7 +9,7 @@ import { atOnce, createChangeLog, type FeedCursor, type FeedKind } from "@tribut
 import { createVirtualClock } from "@tributary/runtime/testing";
 import { describe, expect, test } from "vitest";
 import { LeftOut } from "../left-out.js";
-import { FeedReplica, type FeedReplicaOptions } from "./feed-copy.js";
+import { FeedCopy, type FeedCopyOptions } from "./feed-copy.js";
 
 const HOUR_MS = 3_600_000;
 
@@ -33,8 +33,8 @@ const WEIGHT = recordWeight(registration("n00", 10, 0));
 /** What others hold of the memory. */
 const OTHERS = 64 * WEIGHT;
 
-/** An RD with its feeds, and a replica of it in a directory with a limit. */
-function follow(bytes: number, options: Partial<FeedReplicaOptions> = {}, maxRegistrations = 1000) {
+/** An RD with its feeds, and a copy of it in a directory with a limit. */
+function follow(bytes: number, options: Partial<FeedCopyOptions> = {}, maxRegistrations = 1000) {
   const clock = createVirtualClock();
   // A small part of all memory is always there for what only one of the two feeds has sent so far.
   const memory = new SharedLimit(OTHERS + bytes);
@@ -45,7 +45,7 @@ function follow(bytes: number, options: Partial<FeedReplicaOptions> = {}, maxReg
   const leftOut = new LeftOut({ appeared: () => {}, cleared: () => {} });
   const limits = DEFAULT_RECORD_LIMITS;
   const settings = { source: "rd", account: "rd", filters: [], assumedLifetimeMs: HOUR_MS, limits, ...options };
-  const replica = new FeedReplica(directory, settings, leftOut, clock);
+  const copy = new FeedCopy(directory, settings, leftOut, clock);
   const held = new Map<string, Registration>();
   const log = createChangeLog({ epoch: 7 });
   const cursors: Record<FeedKind, FeedCursor> = { ep: log.open("ep", [], null), res: log.open("res", [], null) };
@@ -63,14 +63,14 @@ function follow(bytes: number, options: Partial<FeedReplicaOptions> = {}, maxReg
   function deliverOne(kind: FeedKind): boolean {
     const patch = log.nextPatch(cursors[kind], { ...source, nowMs: clock.nowMs() }, 500);
     if (patch === null) return false;
-    outcomes.add(atOnce(replica.apply(0, kind, text.encode(patch.text), clock.nowMs()))?.kind ?? "");
+    outcomes.add(atOnce(copy.apply(0, kind, text.encode(patch.text), clock.nowMs()))?.kind ?? "");
     cursors[kind] = log.advance(cursors[kind], patch);
     return true;
   }
   const change = (kind: "added" | "replaced" | "renewed" | "removed", href: string) =>
     log.record({ href, kind, endpointChanged: kind !== "renewed", linksChanged: kind !== "renewed" });
   return {
-    ...{ clock, directory, leftOut, memory, replica, outcomes, deliver, deliverOne },
+    ...{ clock, directory, leftOut, memory, copy, outcomes, deliver, deliverOne },
     register(name: string, links = 10) {
       const href = `/reg/${name}`;
       const isKnown = held.has(href);
@@ -89,7 +89,7 @@ function follow(bytes: number, options: Partial<FeedReplicaOptions> = {}, maxReg
     },
     /** The follower asks for everything again. */
     copyAgain() {
-      replica.restart();
+      copy.restart();
       for (const kind of ["ep", "res"] as const) cursors[kind] = log.open(kind, [], null);
       deliver();
     },
@@ -102,13 +102,13 @@ const names = (count: number) => Array.from({ length: count }, (_, at) => `n${St
 
 describe("records of an upstream for which there is no memory", () => {
   test("is left out and counted; the rest is held, and all of it fits the limit", () => {
-    const { register, deliver, shown, missing, memory, replica } = follow(10 * WEIGHT);
+    const { register, deliver, shown, missing, memory, copy } = follow(10 * WEIGHT);
     for (const name of names(20)) register(name);
     deliver();
     expect(shown() + missing()).toBe(20);
     expect(shown()).toBeGreaterThanOrEqual(8);
     expect(memory.used("rd")).toBeLessThanOrEqual(10 * WEIGHT);
-    expect(replica.isComplete).toBe(true);
+    expect(copy.isComplete).toBe(true);
   });
 
   test("its renewals, changes and removals are understood, and copy nothing again", async () => {
@@ -146,7 +146,7 @@ describe("records of an upstream for which there is no memory", () => {
   test("comes back with another copy, once there is room, and not before", async () => {
     const site = follow(10 * WEIGHT);
     let asked = 0;
-    site.replica.onRoom = () => {
+    site.copy.onRoom = () => {
       asked++;
       site.copyAgain();
     };
@@ -168,7 +168,7 @@ describe("records of an upstream for which there is no memory", () => {
   test("copies for it happen seldom when they do not help", async () => {
     const site = follow(10 * WEIGHT);
     let asked = 0;
-    site.replica.onRoom = () => {
+    site.copy.onRoom = () => {
       asked++;
       site.copyAgain();
       // Others take the room each time.
@@ -217,10 +217,10 @@ describe("records of an upstream for which there is no memory", () => {
   });
 
   test("nothing is held any more after the end", () => {
-    const { register, deliver, replica, directory, memory, leftOut } = follow(10 * WEIGHT);
+    const { register, deliver, copy, directory, memory, leftOut } = follow(10 * WEIGHT);
     for (const name of names(20)) register(name);
     deliver();
-    replica.close();
+    copy.close();
     directory.closeSource("rd", 1);
     expect(memory.used("rd")).toBe(0);
     expect(leftOut.isEmpty).toBe(true);

@@ -10,7 +10,7 @@ interface Correction {
 }
 
 /**
- * Moves the times of many records by one step, some at a time, so that a large replica does not hold up the process. A
+ * Moves the times of many records by one step, some at a time, so that a large copy does not hold up the process. A
  * record that is written meanwhile has its right times already and is left out.
  */
 export class RecordShift {

@@ -8,25 +8,25 @@ import {
 import type { FeedPosition } from "@tributary/replication";
 import type { Clock } from "@tributary/runtime";
 import { MAX_NAMES_WITHOUT_ROOM, UNPACKED_FACTOR } from "../constants.js";
-import type { KeptRegistration, KeptTimes, KeptWithoutRoom, ReplicaStore, RestoredReplica } from "../copy-store.js";
+import type { CopyStore, RestoredCopy, StoredRegistration, StoredTimes, StoredWithoutRoom } from "../copy-store.js";
 import { contentOf } from "../replicated-content.js";
 import type { UpstreamOptions } from "../types.js";
 import { type NoRoomCause, noRoomCause } from "../without-room.js";
 
-export interface ReplicaRecorderDeps {
-  readonly store: ReplicaStore;
+export interface CopyRecorderDeps {
+  readonly store: CopyStore;
   readonly directory: Directory;
   readonly clock: Clock;
 }
 
-const UNNAMED: Record<NoRoomCause, KeptWithoutRoom> = {
+const UNNAMED: Record<NoRoomCause, StoredWithoutRoom> = {
   memory: { href: "", weight: 0, cause: "memory" },
   "directory-full": { href: "", weight: 0, cause: "directory-full" },
 };
 
 /** Writes down what the directory holds of one upstream as it changes, and brings it back after a restart. */
-export class ReplicaRecorder {
-  readonly #deps: ReplicaRecorderDeps;
+export class CopyRecorder {
+  readonly #deps: CopyRecorderDeps;
   readonly #source: string;
   readonly #settings: string;
   readonly #account: string;
@@ -36,15 +36,15 @@ export class ReplicaRecorder {
   #ended: Registration[] = [];
   /** What these take, bytes. */
   #endedWeight = 0;
-  #withoutRoom: KeptWithoutRoom[] = [];
+  #withoutRoom: StoredWithoutRoom[] = [];
   /** Something that the RD holds is neither in the directory nor on disk: no position holds until it is copied again. */
   #isLacking = false;
-  /** By its position in the feed, the replica claims what has ended as well: the RD may hold it as renewed. */
+  /** By its position in the feed, the copy claims what has ended as well: the RD may hold it as renewed. */
   #hasPosition = false;
   #isFollowed = false;
   #isComplete = false;
 
-  constructor(deps: ReplicaRecorderDeps, options: UpstreamOptions) {
+  constructor(deps: CopyRecorderDeps, options: UpstreamOptions) {
     this.#deps = deps;
     this.#source = options.name;
     this.#account = options.account ?? options.name;
@@ -58,7 +58,7 @@ export class ReplicaRecorder {
   }
 
   /** Bring back what was kept, unless it was followed in another way; null: there is nothing. */
-  restore(): RestoredReplica | null {
+  restore(): RestoredCopy | null {
     const { store, directory } = this.#deps;
     const isHeld = directory.sources().includes(this.#source);
     const kept = store.load(this.#source);
@@ -196,14 +196,14 @@ export class ReplicaRecorder {
     else this.#put(registration);
   }
 
-  #onWallClock({ renewedAtMs, expiresAtMs, stampMs }: Registration): KeptTimes {
+  #onWallClock({ renewedAtMs, expiresAtMs, stampMs }: Registration): StoredTimes {
     const { clock } = this.#deps;
     const offsetMs = clock.wallMs() - clock.nowMs();
     const stamp = stampMs === undefined ? {} : { stampMs };
     return { renewedAtWallMs: renewedAtMs + offsetMs, expiresAtWallMs: expiresAtMs + offsetMs, ...stamp };
   }
 
-  #onThisClock({ registration, renewedAtWallMs, expiresAtWallMs, stampMs }: KeptRegistration): Registration {
+  #onThisClock({ registration, renewedAtWallMs, expiresAtWallMs, stampMs }: StoredRegistration): Registration {
     const { clock } = this.#deps;
     // A wall clock that was set back must not make a registration younger than new.
     const renewedAtMs = clock.nowMs() - Math.max(0, clock.wallMs() - renewedAtWallMs);

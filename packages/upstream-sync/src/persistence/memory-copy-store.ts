@@ -1,27 +1,27 @@
 import type { FeedPosition } from "@tributary/replication";
-import type { KeptRegistration, KeptReplica, ReplicaStore } from "../copy-store.js";
+import type { CopyStore, StoredCopy, StoredRegistration } from "../copy-store.js";
 
 interface Kept {
-  replica: KeptReplica | undefined;
+  copy: StoredCopy | undefined;
   position: FeedPosition | undefined;
-  readonly registrations: Map<string, KeptRegistration>;
+  readonly registrations: Map<string, StoredRegistration>;
 }
 
-/** A replica store that lives as long as the object: for tests, and for embedding without a file system. */
-export function createMemoryReplicaStore(): ReplicaStore {
+/** A copy store that lives as long as the object: for tests, and for embedding without a file system. */
+export function createMemoryCopyStore(): CopyStore {
   const sources = new Map<string, Kept>();
   const kept = (source: string): Kept => {
-    const known = sources.get(source) ?? { replica: undefined, position: undefined, registrations: new Map() };
+    const known = sources.get(source) ?? { copy: undefined, position: undefined, registrations: new Map() };
     sources.set(source, known);
     return known;
   };
   return {
     sources: () => [...sources.keys()],
-    load: (source) => sources.get(source)?.replica,
+    load: (source) => sources.get(source)?.copy,
     registrations: (source) => [...(sources.get(source)?.registrations.values() ?? [])],
     position: (source) => sources.get(source)?.position,
-    open(source, replica) {
-      kept(source).replica = replica;
+    open(source, copy) {
+      kept(source).copy = copy;
     },
     put(source, registration) {
       kept(source).registrations.set(registration.registration.href, registration);

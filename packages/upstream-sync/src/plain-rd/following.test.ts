@@ -608,12 +608,12 @@ describe("the end", () => {
     expect(rd.requests.length).toBe(before);
   });
 
-  test("with keepReplica its records stay", async () => {
+  test("with keepCopy its records stay", async () => {
     const { rd, follow, world } = setUp();
     rd.register("n1");
     const lp = follow();
     await lp.untilLive();
-    const closing = lp.upstream.close({ keepReplica: true });
+    const closing = lp.upstream.close({ keepCopy: true });
     await world.clock.advance(15_000);
     await closing;
     expect(lp.endpoints()).toEqual(["n1"]);

@@ -24,7 +24,7 @@ import { Reconciliation } from "./reconciliation.js";
  */
 export class PlainRdFollower implements Follower {
   readonly #deps: FollowerDeps;
-  readonly #replica: PlainRdCopy;
+  readonly #copy: PlainRdCopy;
   readonly #abort = new AbortController();
   #reader!: LookupReader;
   #check!: Reconciliation;
@@ -45,9 +45,9 @@ export class PlainRdFollower implements Follower {
   #isObserved = false;
   #isComplete = false;
 
-  constructor(deps: FollowerDeps, replica: PlainRdCopy) {
+  constructor(deps: FollowerDeps, copy: PlainRdCopy) {
     this.#deps = deps;
-    this.#replica = replica;
+    this.#copy = copy;
   }
 
   get method(): "observe" | "poll" {
@@ -73,11 +73,11 @@ export class PlainRdFollower implements Follower {
       turns: this.#deps.turns,
       readWhole: () => reader.readResources(),
       isNotFoundNothing: () => this.#learnNotFound(),
-      endpoints: () => this.#replica.endpoints(),
-      knownLinks: (href) => this.#replica.linksOf(href),
+      endpoints: () => this.#copy.endpoints(),
+      knownLinks: (href) => this.#copy.linksOf(href),
     });
     this.#reader = reader;
-    this.#check = new Reconciliation(this.#deps, { replica: this.#replica, reader, attribution, signal });
+    this.#check = new Reconciliation(this.#deps, { copy: this.#copy, reader, attribution, signal });
     void this.#reconcile();
   }
 
@@ -243,7 +243,7 @@ export class PlainRdFollower implements Follower {
   }
 
   /**
-   * Bring whole documents into the replica, one pass at a time; resolves with whether anything changed. Never rejects.
+   * Bring whole documents into the copy, one pass at a time; resolves with whether anything changed. Never rejects.
    * However many arrive while a pass is running, one more pass takes the latest of each kind.
    */
   #workIn(documents: { ep?: LookupDocument; res?: readonly Link[] | null }): Promise<boolean> {
@@ -276,7 +276,7 @@ export class PlainRdFollower implements Follower {
     if (this.#isStopped || (ep === undefined && res === undefined)) return false;
     let isChanged = ep !== undefined && (await this.#check.takeEndpoints(ep));
     if (res !== undefined && !this.#isStopped && (await this.#check.compare(res))) isChanged = true;
-    if (this.#replica.isAgeTrusted) this.#deps.report({ lifetimeAge: "yes" });
+    if (this.#copy.isAgeTrusted) this.#deps.report({ lifetimeAge: "yes" });
     if (isChanged) this.#deps.events.changed();
     return isChanged;
   }

@@ -9,13 +9,13 @@ import type { LookupDocument, LookupReader } from "./lookup-reader.js";
 import type { PlainRdCopy } from "./plain-rd-copy.js";
 
 export interface ReconciliationParts {
-  readonly replica: PlainRdCopy;
+  readonly copy: PlainRdCopy;
   readonly reader: LookupReader;
   readonly attribution: Attribution;
   readonly signal: AbortSignal;
 }
 
-/** Brings documents into the replica, and sees to it that the links of its registrations add up to what the RD shows. */
+/** Brings documents into the copy, and sees to it that the links of its registrations add up to what the RD shows. */
 export class Reconciliation {
   readonly #deps: FollowerDeps;
   readonly #parts: ReconciliationParts;
@@ -34,10 +34,10 @@ export class Reconciliation {
   /** True when anything changed. @throws {UpstreamError} when the RD does not answer any more, or is another one now. */
   async takeEndpoints(document: LookupDocument): Promise<boolean> {
     const { env } = this.#deps;
-    const { replica, reader } = this.#parts;
+    const { copy, reader } = this.#parts;
     let read = await this.#read(document);
     if (this.#isStopped) return false;
-    const isReplaced = (): boolean => read.isWhole && replica.size > 0 && !replica.hasAnyOf(read.endpoints);
+    const isReplaced = (): boolean => read.isWhole && copy.size > 0 && !copy.hasAnyOf(read.endpoints);
     if (isReplaced()) {
       // Nothing is left of what was there: another program may have taken the place of the RD.
       await this.#deps.confirmDiscovery();
@@ -49,7 +49,7 @@ export class Reconciliation {
     this.#hasEntriesNotTaken = fromElsewhere > 0 || leftOut.size > 0;
     const nowMs = env.clock.nowMs();
     if (isReplaced()) return this.#replace(endpoints, nowMs);
-    const taken = await this.#inTurns(replica.takeEndpoints(endpoints, isWhole, nowMs));
+    const taken = await this.#inTurns(copy.takeEndpoints(endpoints, isWhole, nowMs));
     if (taken === undefined) return false;
     const isAttributed = await this.#attribute(taken.toAttribute);
     return taken.changes > 0 || isAttributed;
@@ -57,10 +57,10 @@ export class Reconciliation {
 
   /** What takes the place of all that was there is shown with its links before the others go: no empty directory in between. */
   async #replace(endpoints: ReadonlyMap<string, EndpointEntry>, nowMs: number): Promise<boolean> {
-    const { replica } = this.#parts;
+    const { copy } = this.#parts;
     const links = await this.#linksOf([...endpoints.values()]);
     if (this.#isStopped) return false;
-    await this.#inTurns(replica.replace(endpoints, links, nowMs));
+    await this.#inTurns(copy.replace(endpoints, links, nowMs));
     if (!this.#isStopped) await this.#takeLinks(new Map());
     return true;
   }
@@ -89,7 +89,7 @@ export class Reconciliation {
    * of null is not to be had: then a few registrations are asked for again each time. @throws {UpstreamError}
    */
   async compare(whole: readonly Link[] | null): Promise<boolean> {
-    const isBlind = whole === null || this.#parts.replica.isShort;
+    const isBlind = whole === null || this.#parts.copy.isShort;
     const isChanged = isBlind ? await this.#checkBlindly() : await this.#compareWith(whole);
     if (!this.#isStopped) this.#noteOrphans(!isBlind);
     return isChanged;
@@ -98,42 +98,42 @@ export class Reconciliation {
   /** Links of no registration. Those of an entry that is not taken are accounted for by that, or come from another upstream. */
   #noteOrphans(isKnown: boolean): void {
     const isOdd = isKnown && !this.#hasEntriesNotTaken && !this.#parts.reader.isTributary;
-    const count = isOdd ? this.#parts.replica.orphans : 0;
+    const count = isOdd ? this.#parts.copy.orphans : 0;
     const losses = new LossCount();
     losses.add("no-registration", "links of its resource lookup belong to no registration that it shows", count);
     this.#deps.leftOut.replace("links", losses.losses);
   }
 
   async #compareWith(whole: readonly Link[]): Promise<boolean> {
-    const { replica, reader, attribution } = this.#parts;
-    let suspects = await this.#inTurns(replica.suspects(whole));
+    const { copy, reader, attribution } = this.#parts;
+    let suspects = await this.#inTurns(copy.suspects(whole));
     if (suspects === undefined) return false;
     let isChanged = false;
     // New links that point nowhere are mostly those of a new registration.
     if (suspects.length === 0) isChanged = await this.takeEndpoints(await reader.readEndpoints());
     else isChanged = await this.#attribute(suspects);
-    if (this.#isStopped || (await this.#inTurns(replica.suspects(whole))) === undefined) return isChanged;
+    if (this.#isStopped || (await this.#inTurns(copy.suspects(whole))) === undefined) return isChanged;
 
     // It changed in between, or registrations are concerned to which nothing points: read both again and ask for all of them.
     if (await this.takeEndpoints(await reader.readEndpoints())) isChanged = true;
     const latest = await reader.readResources();
-    suspects = latest === null || this.#isStopped ? undefined : await this.#inTurns(replica.suspects(latest));
+    suspects = latest === null || this.#isStopped ? undefined : await this.#inTurns(copy.suspects(latest));
     if (latest === null || suspects === undefined) return isChanged;
-    const concerned = suspects.length === 0 ? replica.endpoints() : suspects;
+    const concerned = suspects.length === 0 ? copy.endpoints() : suspects;
     if (await this.#attribute(concerned)) isChanged = true;
-    if (this.#isStopped || (await this.#inTurns(replica.suspects(latest))) === undefined) return isChanged;
+    if (this.#isStopped || (await this.#inTurns(copy.suspects(latest))) === undefined) return isChanged;
     if (await attribution.reconsider(concerned)) {
-      await this.#inTurns(replica.takeBackLinks(this.#deps.env.clock.nowMs()));
-      await this.#attribute(replica.endpoints());
+      await this.#inTurns(copy.takeBackLinks(this.#deps.env.clock.nowMs()));
+      await this.#attribute(copy.endpoints());
       isChanged = true;
     }
-    if (await this.#inTurns(replica.acceptDifferences(latest)))
+    if (await this.#inTurns(copy.acceptDifferences(latest)))
       this.#deps.remarks.add("the links of its registrations do not add up to its resource lookup");
     return isChanged;
   }
 
   async #checkBlindly(): Promise<boolean> {
-    const all = this.#parts.replica.endpoints();
+    const all = this.#parts.copy.endpoints();
     if (this.#nextBlindCheck >= all.length) this.#nextBlindCheck = 0;
     const some = all.slice(this.#nextBlindCheck, this.#nextBlindCheck + BLIND_CHECKS);
     this.#nextBlindCheck += some.length;
@@ -148,11 +148,11 @@ export class Reconciliation {
 
   /** True when anything changed. */
   async #takeLinks(links: ReadonlyMap<string, readonly Link[]>): Promise<boolean> {
-    const { replica } = this.#parts;
+    const { copy } = this.#parts;
     const nowMs = this.#deps.env.clock.nowMs();
-    const isChanged = await this.#inTurns(replica.takeLinks(links, nowMs));
-    await this.#inTurns(replica.showUnattributed(nowMs));
-    const unread = await this.#inTurns(replica.unattributed());
+    const isChanged = await this.#inTurns(copy.takeLinks(links, nowMs));
+    await this.#inTurns(copy.showUnattributed(nowMs));
+    const unread = await this.#inTurns(copy.unattributed());
     if (isChanged === undefined || unread === undefined) return false;
     const losses = new LossCount();
     losses.add("no-links", `the links of ${unread[0]?.href} cannot be read`, unread.length);

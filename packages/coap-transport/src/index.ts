@@ -32,7 +32,7 @@ export { addressHolder, isMulticastAddress } from "./message/ip-address.js";
 export type { Message, OutgoingMessage } from "./message/message.js";
 export { isRequestCode } from "./message/message.js";
 export { optionsLength, readOptions, sortOptions, writeOptions } from "./message/option-codec.js";
-export { decodeUint, encodeUint, isSafeToForward } from "./message/option-values.js";
+export { decodeUint, encodeUint } from "./message/option-values.js";
 export type { PreconditionTarget } from "./message/preconditions.js";
 export { meetsPrecondition } from "./message/preconditions.js";
 export type { Transmission, TransmissionListener } from "./message/transmission.js";
@@ -52,7 +52,6 @@ export type {
 } from "./server/amplification-guard.js";
 export { createAmplificationGuard } from "./server/amplification-guard.js";
 export { errorResponse } from "./server/response.js";
-export { SharedPlaces } from "./server/shared-places.js";
 export type { ConnectStream } from "./tcp/client.js";
 export { encodeFrame, StreamParser } from "./tcp/framing.js";
 export type { StreamLimits } from "./tcp/limits.js";

@@ -8,7 +8,7 @@ export {
 export { createDirectory } from "./directory.js";
 export type { MergeErrorCode } from "./errors.js";
 export { MergeError } from "./errors.js";
-export { FederationClock, wholeMicroseconds } from "./federation-clock.js";
+export { FederationClock } from "./federation-clock.js";
 export { LargeMap } from "./large-map.js";
 export { covers, endpointLink, registrationMatches, resourceLink, resourceMatches } from "./lookup/matching.js";
 export type { RecordFault, RecordLimits, TakenLinks } from "./record-limits.js";

@@ -1,5 +1,5 @@
 export { atOnce } from "./at-once.js";
-export { COUNTER_LIMIT, EPOCH_LIMIT, MAX_PATCH_BYTES } from "./constants.js";
+export { EPOCH_LIMIT, MAX_PATCH_BYTES } from "./constants.js";
 export type { EntryFault } from "./entry-fault.js";
 export { fitsPatch } from "./entry-fit.js";
 export type { ReplicationErrorCode } from "./errors.js";
@@ -36,4 +36,4 @@ export type {
   RememberedHistory,
 } from "./types.js";
 export type { Version } from "./version.js";
-export { formatVersion, parseVersion, versionFromETag, versionToETag } from "./version.js";
+export { formatVersion, versionFromETag, versionToETag } from "./version.js";

@@ -1,13 +1,13 @@
 import type { BegunBody } from "./lookup-rendering.js";
 
-/** Bodies that are shared at once. */
+/** Largest number of bodies that are shared at one time. */
 const MAX_BODIES = 8;
-/** Bytes of them that are kept for requests to come. */
+/** Largest total size of the shared bodies, bytes. */
 const MAX_BYTES = 16_777_216;
 
 /**
- * Long bodies that were begun for one request and serve others for the same lookup, until the directory changes: clients that poll
- * something broad cost no more than one of them.
+ * Long bodies, shared by requests for the same lookup until the directory changes: several clients that poll a broad lookup cost
+ * no more than one of them.
  */
 export class BegunBodies {
   readonly #bodies = new Map<string, BegunBody>();

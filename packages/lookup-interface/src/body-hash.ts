@@ -11,7 +11,7 @@ export function bodyTag(body: Uint8Array, seed: number): Uint8Array {
   return hash.tag();
 }
 
-/** The same of a body that is made piece by piece. */
+/** Computes the same hash of a body that is written piece by piece. */
 export class BodyHash {
   #one: number;
   #two: number;

@@ -1,7 +1,7 @@
 /** Codes are API. `BAD_OPTIONS`: an option of a factory is out of range. */
 export type LookupInterfaceErrorCode = "BAD_OPTIONS";
 
-/** A mistake of who composes the lookup interface; requests never cause one. */
+/** Invalid use of this package; requests never cause one. */
 export class LookupInterfaceError extends Error {
   override readonly name = "LookupInterfaceError";
   readonly code: LookupInterfaceErrorCode;

@@ -5,15 +5,15 @@ import { isSameTag } from "./body-hash.js";
 import { ObserverIndex } from "./observer-index.js";
 import type { LookupContext, LookupResult } from "./types.js";
 
-/** A lookup as it was understood. */
+/** A parsed lookup request. */
 export interface AskedLookup {
   readonly context: LookupContext;
-  /** Content-Format of the answer. */
+  /** Content-Format of the response. */
   readonly format: number;
   readonly showsAges: boolean;
 }
 
-/** An answer ready to be sent: 2.05 with its tag, or an error. */
+/** A response ready to be sent: 2.05 with its entity tag, or an error. */
 export type LookupOutcome =
   | { readonly kind: "refusal"; readonly response: ServerResponse }
   | {
@@ -21,7 +21,7 @@ export type LookupOutcome =
       readonly origin: NonNullable<LookupResult["origin"]>;
       readonly etag: Uint8Array;
       readonly response: ServerResponse;
-      /** Nothing but a change of the directory that concerns it would change it. */
+      /** Only a change of the directory that concerns the lookup can change this response. */
       readonly isCacheable: boolean;
     };
 
@@ -43,7 +43,7 @@ export class LookupObservers {
     deps.directory.on("visible", (change) => this.#onChange(change));
   }
 
-  /** How often what is shown has changed. */
+  /** Number of changes of what lookups show. */
   get changes(): number {
     return this.#changes;
   }
@@ -104,13 +104,13 @@ export function isMereRenewal({ cause, before, after }: VisibleChange): boolean 
   return cause === "renewed" && before !== undefined && before.shownHref === after?.shownHref;
 }
 
-/** Equal for lookups whose answers are always equal. */
+/** Returns a key that is equal for lookups whose responses are always equal. */
 function groupKey({ context, format, showsAges }: AskedLookup): string {
   const { query, scope, items, request } = context;
   return JSON.stringify([query, scope, items, request.peer.zone ?? null, format, showsAges]);
 }
 
-/** Observers with the same question: answered once for all of them. */
+/** Observers of the same lookup: one response is made for all of them. */
 class ObserverGroup {
   readonly key: string;
   readonly criteria: readonly Criterion[];

@@ -30,7 +30,7 @@ export function lookupScope(
   return hopLimit !== undefined && hopLimit <= TIER_HOP_LIMIT ? "directories" : "everywhere";
 }
 
-/** The same for a request whose query has not been read. A query that cannot be read is refused here. */
+/** The scope of a request whose query is not parsed yet. A malformed query is refused here. */
 export function scopeOfRequest(request: ServerRequest, options: LookupScopeOptions): LookupScope {
   const parsed = parseLookupQuery(request.query);
   if (!parsed.ok) return "here";

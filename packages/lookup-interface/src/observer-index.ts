@@ -1,7 +1,7 @@
 import { type Attribute, type Criterion, RELATION_ATTRIBUTES } from "@tributary/link-model";
 import { registrationMatches, type SourcedRegistration } from "@tributary/merge-engine";
 
-/** Something that waits for registrations that meet its criteria. */
+/** An observer of the registrations that meet its criteria. */
 export interface Watching {
   readonly criteria: readonly Criterion[];
 }

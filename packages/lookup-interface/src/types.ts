@@ -26,7 +26,7 @@ export interface SiteOptions {
   readonly linksetFormat?: number;
 }
 
-/** The answer to a lookup before it is rendered. */
+/** The result of a lookup before it is rendered. */
 export interface LookupResult {
   readonly links: Iterable<Link>;
   /** The same links, with null wherever others may have their turn; absent: they are all there. */
@@ -59,7 +59,7 @@ export interface LookupContext {
   readonly request: ServerRequest;
 }
 
-/** Decides what a lookup is answered with; an RD's answers from its directory, an LP's may ask upstreams. */
+/** Produces the result of a lookup: an RD's from its directory, an LP's possibly from upstreams. */
 export type LookupSource = (
   context: LookupContext,
 ) => LookupResult | LookupRefusal | Promise<LookupResult | LookupRefusal>;

@@ -84,14 +84,14 @@ export async function openVirtualNode(world: VirtualWorld, options: VirtualNodeO
   };
   const wrap = options.wrap ?? ((socket: DatagramSocket) => socket);
   const network: NodeNetwork = {
-    async listen(uri, handler) {
+    async listen(uri, handler, { isConfigured }) {
       const { scheme, host, port } = parseCoapUri(uri);
       if (scheme === "coap+tcp" && options.streams !== undefined) {
         const served = { guard, limits: transportLimits, streamLimits: streamLimitsOf(limits) };
         return serveStreamsAt({ ...world, streams: options.streams, handler }, { address: host, port }, served);
       }
       const socket = wrap(world.network.open(host, port, { groups: ["ff02::fd"] }));
-      const served: CoapEndpointOptions = { handler, guard, limits: transportLimits };
+      const served: CoapEndpointOptions = { handler, guard, limits: transportLimits, isConfigured };
       const endpoint = createCoapEndpoint({ socket, env: world.env }, served);
       return Object.assign(endpoint, { uri });
     },

@@ -36,4 +36,4 @@ export type {
   RememberedHistory,
 } from "./types.js";
 export type { Version } from "./version.js";
-export { formatVersion, versionFromETag, versionToETag } from "./version.js";
+export { formatVersion, parseVersion, versionFromETag, versionToETag } from "./version.js";

@@ -45,6 +45,10 @@ export const FEED_MAX_AGE_S = 20;
 /** A patch over UDP fits one block of 1024 bytes. */
 export const FEED_PATCH_BYTES_UDP = 1000;
 export const FEED_PATCH_BYTES_TCP = 65_536;
+/** Patches of one feed that are sent before the first of them is acknowledged, where the transport has a congestion window. */
+export const FEED_PATCHES_IN_TRANSIT = 64;
+/** How long changes are gathered for one patch while others are in transit, ms. */
+export const FEED_GATHER_MS = 10;
 
 /** Changes of the directory move the expiry timer at most this often, ms. Below the shortest lifetime of 1 s. */
 export const SWEEP_REARM_MS = 200;

@@ -72,8 +72,17 @@ export const RECORDS_PER_SHIFT = 500;
 export const CHANGES_PER_STEP = 8;
 /** Notifications of all feeds of an RD that wait while another one is applied, from which on a peer over TCP has to wait. */
 export const MANY_WAITING_NOTIFICATIONS = 4;
-/** Notifications of one feed that wait while another one is applied; beyond it, the feed is asked again for what was dropped. */
+/**
+ * While so many notifications of one feed with so many bytes wait to be applied, further ones are dropped, and the feed is asked
+ * again for them.
+ */
 export const MAX_WAITING_NOTIFICATIONS = 16;
+export const MAX_WAITING_BYTES = 262_144;
+/** Patches of one feed, and their bytes, that wait for the one on which they build; beyond it, the feed is asked again. */
+export const MAX_EARLY_PATCHES = 256;
+export const MAX_EARLY_BYTES = 524_288;
+/** How long a patch waits for the one on which it builds, ms: a lost one is sent again several times within this. */
+export const GAP_PATIENCE_MS = 5_000;
 /** The clock of an RD is asked for when it is known less exactly than this, ms. */
 export const CLOCK_UNCERTAINTY_MS = 500;
 /** First and longest pause before the clock of an RD is asked for (again), ms. */

@@ -1,6 +1,5 @@
 import {
   CODE,
-  CONTENT_FORMAT,
   errorResponse,
   type ObservedResource,
   type Observer,
@@ -30,6 +29,7 @@ import type { Environment, Timer } from "@tributary/runtime";
 import { FEED_MAX_AGE_S, FEED_PATCH_BYTES_TCP, FEED_PATCH_BYTES_UDP } from "../constants.js";
 import type { FeedHistory } from "../types.js";
 import { CopiesUnderWay } from "./copies-under-way.js";
+import { FeedSubscriber, type PatchSource, patchResponse } from "./feed-subscriber.js";
 import { type PublishedChange, type PublishedRegistrations, registrationsOfSource } from "./published-registrations.js";
 
 /** Registrations published again in one turn when the clock of this node has changed. */
@@ -67,8 +67,6 @@ export interface FeedPublisher {
   close(): void;
 }
 
-/** The criterion by which a feed is asked for names registration resources: `/*` those of this RD itself (draft 4.4.2). */
-
 /**
  * Publish what is registered, and how it changes, to those who replicate it.
  * @throws {ReplicationError} `BAD_VERSION` when epoch or counter is out of range.
@@ -77,12 +75,12 @@ export function createFeedPublisher(deps: FeedPublisherDeps, options: FeedPublis
   return new Publisher(deps, options);
 }
 
-class Publisher implements FeedPublisher {
+class Publisher implements FeedPublisher, PatchSource {
   readonly #deps: FeedPublisherDeps;
   readonly #published: PublishedRegistrations;
   readonly #log: ChangeLog;
   readonly #patchBytes: Record<"udp" | "tcp", number>;
-  readonly #subscribers = new Set<Subscriber>();
+  readonly #subscribers = new Set<FeedSubscriber>();
   readonly #copies: CopiesUnderWay;
   #publishing: Timer | null = null;
   readonly #clockRun: number;
@@ -183,7 +181,7 @@ class Publisher implements FeedPublisher {
     this.#copies.note(peer, cursor);
   }
 
-  forget(subscriber: Subscriber): void {
+  forget(subscriber: FeedSubscriber): void {
     this.#subscribers.delete(subscriber);
   }
 
@@ -204,7 +202,7 @@ class Publisher implements FeedPublisher {
   #withObservation(request: ServerRequest, response: ServerResponse, cursor: FeedCursor): ServerResponse {
     if (request.observe !== 0) return response;
     const attach = (observer: Observer): ObservedResource => {
-      const subscriber = new Subscriber(this, observer, cursor);
+      const subscriber = new FeedSubscriber(this, this.#deps.env.clock, { observer, cursor });
       this.#subscribers.add(subscriber);
       if (this.#log.hasNews(cursor)) observer.wake();
       return subscriber;
@@ -234,7 +232,7 @@ class Publisher implements FeedPublisher {
   }
 
   #wake(): void {
-    for (const subscriber of this.#subscribers) if (this.#log.hasNews(subscriber.cursor)) subscriber.observer.wake();
+    for (const subscriber of this.#subscribers) if (this.#log.hasNews(subscriber.sent)) subscriber.observer.wake();
   }
 
   /** What the source holds already is the beginning of this history. */
@@ -283,37 +281,6 @@ class Publisher implements FeedPublisher {
   }
 }
 
-/** One observer of one feed. The cursor moves on when a patch was acknowledged. */
-class Subscriber implements ObservedResource {
-  readonly observer: Observer;
-  cursor: FeedCursor;
-  readonly #publisher: Publisher;
-  #underWay: FeedCursor | null = null;
-
-  constructor(publisher: Publisher, observer: Observer, cursor: FeedCursor) {
-    this.#publisher = publisher;
-    this.observer = observer;
-    this.cursor = cursor;
-  }
-
-  next(): ServerResponse | null {
-    const patch = this.#publisher.nextPatch(this.cursor, this.observer.peer);
-    if (patch === null) return null;
-    this.#underWay = this.#publisher.advance(this.cursor, patch);
-    return patchResponse(patch);
-  }
-
-  delivered(): void {
-    this.cursor = this.#underWay ?? this.cursor;
-    this.#underWay = null;
-    this.#publisher.noteDelivered(this.observer.peer, this.cursor);
-  }
-
-  closed(): void {
-    this.#publisher.forget(this);
-  }
-}
-
 function isVersion(etag: Uint8Array, version: Version): boolean {
   const held = versionFromETag(etag);
   return held !== null && held.epoch === version.epoch && held.counter === version.counter;
@@ -322,16 +289,6 @@ function isVersion(etag: Uint8Array, version: Version): boolean {
 /** RFC 9176 section 6.1: a link-local registration is for its own link. */
 function shared<T extends { readonly zone?: string | undefined }>(registration: T | undefined): T | undefined {
   return registration?.zone === undefined ? registration : undefined;
-}
-
-function patchResponse(patch: FeedPatch): ServerResponse {
-  return {
-    code: CODE.CONTENT,
-    contentFormat: CONTENT_FORMAT.JSON_PATCH,
-    etag: versionToETag(patch.version),
-    maxAgeS: FEED_MAX_AGE_S,
-    payload: Buffer.from(patch.text, "utf8"),
-  };
 }
 
 function validResponse({ version }: FeedCursor): ServerResponse {

@@ -1,7 +1,20 @@
 import { type ClientResponse, CODE, CONTENT_FORMAT, formatCode } from "@tributary/coap-transport";
 import { formatCriterion } from "@tributary/link-model";
-import { type AskedAt, type FeedKind, feedSelector, formatVersion, versionToETag } from "@tributary/replication";
-import { MALFORMED_PAUSE_MS, MANY_WAITING_NOTIFICATIONS, MAX_WAITING_NOTIFICATIONS } from "../constants.js";
+import {
+  type AskedAt,
+  type FeedKind,
+  feedSelector,
+  formatVersion,
+  parseVersion,
+  type Version,
+  versionToETag,
+} from "@tributary/replication";
+import {
+  MALFORMED_PAUSE_MS,
+  MANY_WAITING_NOTIFICATIONS,
+  MAX_WAITING_BYTES,
+  MAX_WAITING_NOTIFICATIONS,
+} from "../constants.js";
 import {
   type Discovered,
   deniesLookup,
@@ -14,7 +27,7 @@ import { UpstreamError } from "../errors.js";
 import type { Follower, FollowerDeps } from "../follower.js";
 import { ClockWatch } from "./clock-watch.js";
 import type { FeedCopy } from "./feed-copy.js";
-import { FeedSubscription } from "./feed-subscription.js";
+import { FeedSubscription, type Notification } from "./feed-subscription.js";
 
 /** Follows an RD by its feed: two observations for each conjunction of filters (design section 3). */
 export class FeedFollower implements Follower {
@@ -105,12 +118,18 @@ export class FeedFollower implements Follower {
     const { env, events } = this.#deps;
     events.contact();
     events.bytes(response.wireBytes);
-    const ofFeed = this.#waiting.filter((one) => one.kind === kind && one.member === member);
     const subscription = this.#subscription(kind, member);
-    if (ofFeed.length < MAX_WAITING_NOTIFICATIONS)
+    if (this.#hasRoomFor(kind, member))
       this.#waiting.push({ kind, member, response, asked, receivedAtMs: env.clock.nowMs() });
     else if (subscription !== undefined) this.#behind.add(subscription);
     if (!this.#isWorking) this.#working = this.#workAll();
+  }
+
+  #hasRoomFor(kind: FeedKind, member: number): boolean {
+    if (this.#waiting.length < MAX_WAITING_NOTIFICATIONS) return true;
+    const ofFeed = this.#waiting.filter((one) => one.kind === kind && one.member === member);
+    const bytes = ofFeed.reduce((sum, { response }) => sum + response.payload.length, 0);
+    return ofFeed.length < MAX_WAITING_NOTIFICATIONS || bytes < MAX_WAITING_BYTES;
   }
 
   /** Work in what was received, one after the other, in later turns of the event loop where it takes long. Never rejects. */
@@ -167,8 +186,9 @@ export class FeedFollower implements Follower {
     this.#deps.events.feedUnavailable(isOtherFormat ? "the answer to format 51 has another format" : reason, isRefusal);
   }
 
-  *#apply({ kind, member, response, asked, receivedAtMs }: Notification): Generator<void, void> {
-    const { env, events, options } = this.#deps;
+  *#apply(notification: Notification): Generator<void, void> {
+    const { kind, member, response, asked, receivedAtMs } = notification;
+    const { events } = this.#deps;
     const outcome = yield* this.#copy.apply(member, kind, response.payload, receivedAtMs, asked);
     if (outcome === undefined || this.#isStopped) return;
     const subscription = this.#subscription(kind, member);
@@ -178,24 +198,12 @@ export class FeedFollower implements Follower {
         events.receiving();
         if (outcome.changes.length > 0) events.changed();
         this.#restartOtherHistory(kind, member);
+        this.#applyEarly(kind, member);
         this.#settle();
         return;
-      case "gap": {
-        const reader = this.#copy.reader(member);
-        const held = reader.version(kind);
-        // The patch builds on what is held and still does not fit: the copies differ, and only new ones help.
-        if (held !== null && outcome.expected === formatVersion(held)) {
-          reader.restart();
-          this.#subscription(kind === "ep" ? "res" : "ep", member)?.askAgain(0);
-        }
-        env.logger.debug("feed has a gap, asking again", {
-          upstream: options.name,
-          feed: kind,
-          expected: outcome.expected,
-        });
-        subscription?.askAgain(0);
+      case "gap":
+        this.#noteGap(notification, outcome.expected);
         return;
-      }
       case "malformed":
         this.#copy.reader(member).restart(kind);
         subscription?.askAgain(MALFORMED_PAUSE_MS);
@@ -203,6 +211,32 @@ export class FeedFollower implements Follower {
       default:
         outcome satisfies never;
     }
+  }
+
+  /** A patch does not fit what is held: it builds on `base`. */
+  #noteGap(notification: Notification, base: string): void {
+    const { kind, member, response } = notification;
+    const { env, options } = this.#deps;
+    const subscription = this.#subscription(kind, member);
+    const reader = this.#copy.reader(member);
+    const held = reader.version(kind);
+    if (held !== null && isBefore(base, held)) return;
+    const isSame = held !== null && base === formatVersion(held);
+    if (!isSame && response.peer.transport === "udp" && subscription?.holdEarly(base, notification) === true) return;
+    // The patch builds on what is held and still does not fit: the copies differ, and only new ones help.
+    if (isSame) {
+      reader.restart();
+      this.#subscription(kind === "ep" ? "res" : "ep", member)?.askAgain(0);
+    }
+    env.logger.debug("feed has a gap, asking again", { upstream: options.name, feed: kind, expected: base });
+    subscription?.askAgain(0);
+  }
+
+  /** Has the patch that came before the one that was just applied take its turn. */
+  #applyEarly(kind: FeedKind, member: number): void {
+    const version = this.#copy.reader(member).version(kind);
+    const early = version === null ? undefined : this.#subscription(kind, member)?.takeEarly(formatVersion(version));
+    if (early !== undefined) this.#waiting.unshift(early);
   }
 
   /** Halves of two histories never join: when one feed moved to a new epoch, ask for the other at once. */
@@ -229,11 +263,8 @@ export class FeedFollower implements Follower {
   }
 }
 
-/** What came by one feed. */
-interface Notification {
-  readonly kind: FeedKind;
-  readonly member: number;
-  readonly response: ClientResponse;
-  readonly asked: AskedAt;
-  readonly receivedAtMs: number;
+/** Whether a patch that builds on `base` has been applied, or superseded, already. */
+function isBefore(base: string, held: Version): boolean {
+  const version = parseVersion(base);
+  return version !== null && version.epoch === held.epoch && version.counter < held.counter;
 }

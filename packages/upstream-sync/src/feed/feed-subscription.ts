@@ -10,14 +10,27 @@ import { jittered, type Timer } from "@tributary/runtime";
 import {
   FEED_POLL_MS,
   FIRST_RETRY_MS,
+  GAP_PATIENCE_MS,
   HASTY_ASKS,
   HEARTBEAT_TIMEOUT_MS,
   LONGEST_HEARTBEAT_MS,
   MALFORMED_PAUSE_MS,
+  MAX_EARLY_BYTES,
+  MAX_EARLY_PATCHES,
 } from "../constants.js";
 import { toUpstreamError } from "../discovery/discovery.js";
 import type { UpstreamError } from "../errors.js";
 import type { FollowerDeps } from "../follower.js";
+import { EarlyPatches } from "./early-patches.js";
+
+/** What came by one feed. */
+export interface Notification {
+  readonly kind: FeedKind;
+  readonly member: number;
+  readonly response: ClientResponse;
+  readonly asked: AskedAt;
+  readonly receivedAtMs: number;
+}
 
 /** What a subscription asks for. */
 export interface FeedPlan {
@@ -52,6 +65,9 @@ export class FeedSubscription {
   /** When the oldest request was sent that has not been answered, or else the last one. */
   #askedAtMs = 0;
   #isUnanswered = false;
+  /** Patches that arrived before the one on which they build. */
+  readonly #early = new EarlyPatches<Notification>({ maxPatches: MAX_EARLY_PATCHES, maxBytes: MAX_EARLY_BYTES });
+  #gapTimer: Timer | null = null;
 
   constructor(deps: FollowerDeps, plan: FeedPlan, events: SubscriptionEvents) {
     this.kind = plan.kind;
@@ -101,6 +117,40 @@ export class FeedSubscription {
     return ++this.#hastyAsks > HASTY_ASKS;
   }
 
+  /**
+   * Has a patch wait for the one on which it builds, which the RD sends again if it was lost; false when there is no room. When it
+   * has not come in time, the feed is asked again.
+   */
+  holdEarly(base: string, notification: Notification): boolean {
+    if (this.#isClosed || !this.#early.add(base, notification)) return false;
+    if (this.#gapTimer === null) this.#watchGap();
+    return true;
+  }
+
+  /** Returns the waiting patch that builds on a version. */
+  takeEarly(version: string): Notification | undefined {
+    const early = this.#early.take(version);
+    if (early === undefined && this.#early.size > 0) return undefined;
+    // The gap was closed. There may be another one.
+    this.#gapTimer?.cancel();
+    this.#gapTimer = null;
+    if (this.#early.size > 0) this.#watchGap();
+    return early;
+  }
+
+  #watchGap(): void {
+    this.#gapTimer = this.#deps.env.clock.setTimer(GAP_PATIENCE_MS, () => {
+      this.#gapTimer = null;
+      this.askAgain(0);
+    });
+  }
+
+  #forgetEarly(): void {
+    this.#early.clear();
+    this.#gapTimer?.cancel();
+    this.#gapTimer = null;
+  }
+
   /** A polled feed that is not complete yet goes on at once. */
   noteApplied(isComplete: boolean): void {
     if (!this.#isPolled || isComplete || this.#isAsking || this.#isClosed) return;
@@ -111,6 +161,7 @@ export class FeedSubscription {
   async close(isReachable: boolean): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
+    this.#forgetEarly();
     if (isReachable) await this.#observation?.close();
     else this.#observation?.cancel();
   }
@@ -118,6 +169,8 @@ export class FeedSubscription {
   #ask(): void {
     if (this.#isClosed) return;
     this.#isAsking = true;
+    // The response begins at what is held.
+    this.#forgetEarly();
     this.#noteAsked();
     if (this.#isPolled) this.open();
     else this.#observation?.refresh(this.#plan.heldETag());

@@ -239,6 +239,29 @@ describe("bounds", () => {
     expect(codes(peer)).toEqual(Array.from({ length: 10 }, () => CODE.CHANGED));
   });
 
+  test("large messages of many connections at one moment leave time for a small one that comes after them", async () => {
+    const received: string[] = [];
+    const handler: RequestHandler = ({ path }) => {
+      received.push(path.join("/"));
+      return { code: CODE.CHANGED, payload: NONE };
+    };
+    const { clock, rawPeer } = serveStreams(handler, { messageMs: 3 });
+    const opening = Array.from({ length: 21 }, () => rawPeer());
+    await clock.advance(10);
+    const peers = await Promise.all(opening);
+    for (const peer of peers) peer.send(NONE, { code: SIGNAL.CSM, options: [option(4)] });
+    await clock.advance(1000);
+    const payload = new Uint8Array(30_000);
+    for (const [at, peer] of peers.entries()) {
+      const isLarge = at < 20;
+      const path = stringOption(11, isLarge ? "large" : "small");
+      peer.send(T, { code: METHOD.POST, options: [path], payload: isLarge ? payload : NONE });
+    }
+    await clock.advance(1000);
+    expect(received).toHaveLength(21);
+    expect(received.indexOf("small")).toBeLessThan(5);
+  });
+
   test("an observer is pinged when silent, and given up without an answer; idle connections are released", async () => {
     const closed: string[] = [];
     const handler: RequestHandler = () => ({

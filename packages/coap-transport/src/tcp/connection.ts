@@ -1,6 +1,7 @@
-import type { Environment, Timer } from "@tributary/runtime";
+import { type Environment, type Timer, turnsOf } from "@tributary/runtime";
 import { TransportError } from "../errors.js";
 import { countRejected } from "../message/counters.js";
+import { addressHolder } from "../message/ip-address.js";
 import { isRequestCode, isResponseCode, type Message, type OutgoingMessage } from "../message/message.js";
 import { peerText, summariseMessage } from "../message/message-summary.js";
 import type { StreamCapacity } from "../message/stream-capacity.js";
@@ -38,6 +39,8 @@ type Phase = "handshake" | "open" | "ending" | "closed";
 
 /** How long the last bytes may take to be taken, ms. */
 const LINGER_MS = 2000;
+/** Received and unread bytes from which on reading them may take long. */
+const LARGE_READ_BYTES = 16_384;
 /** Least silence after which a connection is given up, ms: the time limit of a request may be shorter. */
 const MIN_SILENCE_MS = 1000;
 
@@ -190,7 +193,27 @@ export class TcpConnection {
     if (this.#phase === "closed" || this.#phase === "ending") return;
     this.#watch.heard();
     this.#parser.push(bytes);
-    this.#read();
+    if (this.#parser.heldBytes < LARGE_READ_BYTES) this.#read();
+    else this.#readInTurns();
+  }
+
+  /** A hundred connections may bring large messages at the same moment: they share the time of a turn, and wait for the next one. */
+  #readInTurns(): void {
+    const turns = turnsOf(this.#deps.env.clock);
+    const owner = addressHolder(this.peer);
+    if (turns.leftMs() > 0) {
+      void turns.start(owner, () => {
+        this.#read();
+        return false;
+      });
+      return;
+    }
+    const release = this.holdBack();
+    this.#setReading(false);
+    turns.add(owner, () => {
+      release();
+      return false;
+    });
   }
 
   /** Take messages for as long as there is room for what they bring about. */

@@ -13,6 +13,8 @@ export interface StreamedServerOptions extends VirtualStreamsOptions {
   readonly seed?: number;
   readonly limits?: Partial<TransportLimits>;
   readonly streamLimits?: Partial<StreamLimits>;
+  /** Time that the server takes for each message that it receives, ms. Default 0. */
+  readonly messageMs?: number;
 }
 
 /** A server over virtual streams, with clients and peers that speak by hand. */
@@ -21,8 +23,18 @@ export function serveStreams(handler: RequestHandler, options: StreamedServerOpt
   const world = createVirtualWorld({ seed: options.seed ?? 1 });
   const logger = { ...world.env.logger, error: (text: string, fields?: object) => errors.push([text, fields]) };
   const env = { ...world.env, logger };
+  const { messageMs = 0 } = options;
+  let spentMs = 0;
+  const trace = (_text: string, fields?: { dir?: unknown }) => {
+    if (fields?.dir === "in") spentMs += messageMs;
+  };
+  const busyEnv = {
+    ...env,
+    clock: { ...world.clock, nowMs: () => world.clock.nowMs() + spentMs },
+    logger: { ...logger, trace },
+  };
   const streams = createVirtualStreams(world, options);
-  const served = serveStreamsAt({ env, streams, handler }, AT, options);
+  const served = serveStreamsAt({ env: messageMs === 0 ? env : busyEnv, streams, handler }, AT, options);
   let ports = 40_000;
 
   /** `serve`: what the client serves itself. */

@@ -72,16 +72,13 @@ export const RECORDS_PER_SHIFT = 500;
 export const CHANGES_PER_STEP = 8;
 /** Notifications of all feeds of an RD that wait while another one is applied, from which on a peer over TCP has to wait. */
 export const MANY_WAITING_NOTIFICATIONS = 4;
-/**
- * While so many notifications of one feed with so many bytes wait to be applied, further ones are dropped, and the feed is asked
- * again for them.
- */
+/** Notifications of one feed, and their memory in bytes, that wait to be applied. With both reached, it is asked again for further ones. */
 export const MAX_WAITING_NOTIFICATIONS = 16;
 export const MAX_WAITING_BYTES = 262_144;
-/** Patches of one feed, and their bytes, that wait for the one on which they build; beyond it, the feed is asked again. */
+/** Patches of one feed, and their bytes, that wait for the patch they build on. With one of them reached, the feed is asked again. */
 export const MAX_EARLY_PATCHES = 256;
 export const MAX_EARLY_BYTES = 524_288;
-/** How long a patch waits for the one on which it builds, ms: a lost one is sent again several times within this. */
+/** How long a patch waits for the one it builds on, ms. A lost patch is retransmitted several times in this time. */
 export const GAP_PATIENCE_MS = 5_000;
 /** The clock of an RD is asked for when it is known less exactly than this, ms. */
 export const CLOCK_UNCERTAINTY_MS = 500;

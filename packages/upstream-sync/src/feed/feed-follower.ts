@@ -28,6 +28,7 @@ import type { Follower, FollowerDeps } from "../follower.js";
 import { ClockWatch } from "./clock-watch.js";
 import type { FeedCopy } from "./feed-copy.js";
 import { FeedSubscription, type Notification } from "./feed-subscription.js";
+import { NotificationQueue } from "./notification-queue.js";
 
 /** Follows an RD by its feed: two observations for each conjunction of filters (design section 3). */
 export class FeedFollower implements Follower {
@@ -39,7 +40,10 @@ export class FeedFollower implements Follower {
   #clockWatch: ClockWatch | null = null;
   #isStopped = false;
   /** Received and not worked on yet. */
-  readonly #waiting: Notification[] = [];
+  readonly #waiting = new NotificationQueue<Notification>({
+    maxNotifications: MAX_WAITING_NOTIFICATIONS,
+    maxBytes: MAX_WAITING_BYTES,
+  });
   /** Feeds of which notifications were dropped. */
   readonly #behind = new Set<FeedSubscription>();
   #isWorking = false;
@@ -82,7 +86,7 @@ export class FeedFollower implements Follower {
     this.#isStopped = true;
     this.#copy.onRoom = () => {};
     this.#clockWatch?.stop();
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     // What has been begun is brought to its end: the next follower goes on from there.
     await Promise.all([this.#working, ...this.#subscriptions.map((subscription) => subscription.close(isReachable))]);
   }
@@ -119,17 +123,9 @@ export class FeedFollower implements Follower {
     events.contact();
     events.bytes(response.wireBytes);
     const subscription = this.#subscription(kind, member);
-    if (this.#hasRoomFor(kind, member))
-      this.#waiting.push({ kind, member, response, asked, receivedAtMs: env.clock.nowMs() });
-    else if (subscription !== undefined) this.#behind.add(subscription);
+    const isTaken = this.#waiting.add({ kind, member, response, asked, receivedAtMs: env.clock.nowMs() });
+    if (!isTaken && subscription !== undefined) this.#behind.add(subscription);
     if (!this.#isWorking) this.#working = this.#workAll();
-  }
-
-  #hasRoomFor(kind: FeedKind, member: number): boolean {
-    if (this.#waiting.length < MAX_WAITING_NOTIFICATIONS) return true;
-    const ofFeed = this.#waiting.filter((one) => one.kind === kind && one.member === member);
-    const bytes = ofFeed.reduce((sum, { response }) => sum + response.payload.length, 0);
-    return ofFeed.length < MAX_WAITING_NOTIFICATIONS || bytes < MAX_WAITING_BYTES;
   }
 
   /** Work in what was received, one after the other, in later turns of the event loop where it takes long. Never rejects. */
@@ -137,7 +133,7 @@ export class FeedFollower implements Follower {
     const { turns } = this.#deps;
     this.#isWorking = true;
     try {
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
         const steps = this.#workIn(next);
         const rest = turns.start((untilMs) => {
           do if (steps.next().done === true) return false;
@@ -213,7 +209,7 @@ export class FeedFollower implements Follower {
     }
   }
 
-  /** A patch does not fit what is held: it builds on `base`. */
+  /** Handles a patch that does not fit what is held; it builds on the version `base`. */
   #noteGap(notification: Notification, base: string): void {
     const { kind, member, response } = notification;
     const { env, options } = this.#deps;
@@ -232,11 +228,11 @@ export class FeedFollower implements Follower {
     subscription?.askAgain(0);
   }
 
-  /** Has the patch that came before the one that was just applied take its turn. */
+  /** Queues the early patch that builds on the one just applied, as the next one. */
   #applyEarly(kind: FeedKind, member: number): void {
     const version = this.#copy.reader(member).version(kind);
     const early = version === null ? undefined : this.#subscription(kind, member)?.takeEarly(formatVersion(version));
-    if (early !== undefined) this.#waiting.unshift(early);
+    if (early !== undefined) this.#waiting.addFirst(early);
   }
 
   /** Halves of two histories never join: when one feed moved to a new epoch, ask for the other at once. */

@@ -6,8 +6,15 @@ const RD = "fd00::1";
 const LP = "fd00::2";
 const COUNT = 2000;
 
+interface FarProxy {
+  readonly link?: { readonly loss?: number; readonly jitterMs?: number };
+  /** Further settings of the upstream, and of the node. */
+  readonly upstream?: string;
+  readonly node?: string;
+}
+
 /** An RD and a proxy that follows it over UDP, 25 ms apart each way. */
-async function openFarFederation(link: { readonly loss?: number; readonly jitterMs?: number }) {
+async function openFarFederation({ link = {}, upstream = "", node = "" }: FarProxy) {
   const world = createVirtualWorld({ seed: 7 });
   const rd = await openVirtualNode(world, {
     config: `name: rd\nlisten: ["coap://[${RD}]:5683"]\nhttp: false\nregistration: { replicas: ["fd00::/16"] }\n`,
@@ -38,7 +45,7 @@ async function openFarFederation(link: { readonly loss?: number; readonly jitter
   ] as const)
     world.network.setLink(from, to, { delayMs: 25, ...link });
   const lp = await openVirtualNode(world, {
-    config: `name: lp\nlisten: ["coap://[fd00::3]:5683"]\nhttp: false\nlookup: { upstreams: [{ name: rd, uri: "coap://[${RD}]" }] }\n`,
+    config: `name: lp\nlisten: ["coap://[fd00::3]:5683"]\nhttp: false\nlookup: { upstreams: [{ name: rd, uri: "coap://[${RD}]"${upstream} }] }\n${node}`,
     clientAddress: LP,
   });
   const untilCopied = async (limitMs: number): Promise<number> => {
@@ -51,18 +58,29 @@ async function openFarFederation(link: { readonly loss?: number; readonly jitter
 }
 
 test.each([
-  { name: "a clean path", link: {}, copyMs: 3000, burstMs: 300 },
+  { name: "a clean path", copyMs: 3000, burstMs: 300 },
+  { name: "a clean path, by filters", upstream: `, filters: ["ep=node*"]`, copyMs: 3000, burstMs: 300 },
+  {
+    name: "a clean path, by filters that overlap",
+    upstream: `, filters: ["rt=temperature*", "rt=light*"]`,
+    copyMs: 6000,
+    burstMs: 600,
+  },
+  { name: "a clean path, at a proxy that is an RD as well", node: "registration: {}", copyMs: 3000, burstMs: 300 },
   // What is overtaken by more than three is taken for lost: that is slow, and right.
   { name: "a path that reorders", link: { jitterMs: 20 }, copyMs: 30_000, burstMs: 3000 },
   { name: "1 % loss", link: { loss: 0.01 }, copyMs: 6000, burstMs: 1000 },
   { name: "10 % loss and reordering", link: { loss: 0.1, jitterMs: 20 }, copyMs: 30_000, burstMs: 3000 },
-])("over 50 ms and $name, copies and bursts take round trips, not one for each patch", async ({ link, ...limits }) => {
-  const { world, rd, lp, register, untilCopied } = await openFarFederation(link);
-  const copyMs = await untilCopied(limits.copyMs);
-  register(200);
-  const burstMs = await untilCopied(limits.burstMs);
-  process.stderr.write(`copied in ${copyMs} ms, 200 more in ${burstMs} ms\n`);
-  const closing = Promise.all([rd.close(), lp.close()]);
-  await world.clock.advance(10_000);
-  await closing;
-});
+] satisfies (FarProxy & { name: string; copyMs: number; burstMs: number })[])(
+  "over 50 ms and $name, copies and bursts take round trips, not one for each patch",
+  async (far) => {
+    const { world, rd, lp, register, untilCopied } = await openFarFederation(far);
+    const copyMs = await untilCopied(far.copyMs);
+    register(200);
+    const burstMs = await untilCopied(far.burstMs);
+    process.stderr.write(`${far.name}: copied in ${copyMs} ms, 200 more in ${burstMs} ms\n`);
+    const closing = Promise.all([rd.close(), lp.close()]);
+    await world.clock.advance(10_000);
+    await closing;
+  },
+);

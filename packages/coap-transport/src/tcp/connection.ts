@@ -39,7 +39,7 @@ type Phase = "handshake" | "open" | "ending" | "closed";
 
 /** How long the last bytes may take to be taken, ms. */
 const LINGER_MS = 2000;
-/** Received and unread bytes from which on reading them may take long. */
+/** Received bytes from which on they are parsed in turns: it may take long. */
 const LARGE_READ_BYTES = 16_384;
 /** Least silence after which a connection is given up, ms: the time limit of a request may be shorter. */
 const MIN_SILENCE_MS = 1000;
@@ -197,7 +197,10 @@ export class TcpConnection {
     else this.#readInTurns();
   }
 
-  /** A hundred connections may bring large messages at the same moment: they share the time of a turn, and wait for the next one. */
+  /**
+   * Many connections may receive large messages at the same moment. They share the time of a turn of the event loop; a connection for
+   * which none is left continues in a later turn, and is not read from until then.
+   */
   #readInTurns(): void {
     const turns = turnsOf(this.#deps.env.clock);
     const owner = addressHolder(this.peer);

@@ -12,7 +12,7 @@ export interface StreamLimits {
   readonly maxQueuedBytes: number;
   /** Requests of one connection handled concurrently; beyond that no more are read. Default 64. */
   readonly maxRequestsPerConnection: number;
-  /** While the requests of one connection that are being handled have so many bytes together, no more are read. Default 65 536. */
+  /** Payload bytes of the requests of one connection handled concurrently; beyond that no more are read. Default 65 536. */
   readonly maxRequestBytesPerConnection: number;
   /** Longest time until a connection is made and the CSM received, ms. Default 10 000. */
   readonly handshakeMs: number;

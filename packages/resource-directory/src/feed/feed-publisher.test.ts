@@ -13,7 +13,7 @@ function serve(options = {}) {
   return { ...serveDirectory(world, options), world, clock: world.clock };
 }
 
-/** The other end of both feeds, with the subscriber that it keeps. */
+/** A subscriber to both feeds, with the copy that it keeps. */
 class Subscriber {
   readonly records = new Map<string, Registration>();
   readonly patches: Record<FeedKind, ClientResponse[]> = { ep: [], res: [] };
@@ -60,7 +60,7 @@ class Subscriber {
     }
   }
 
-  /** The subscriber says what the RD holds. Ages arrive in whole seconds. */
+  /** The copy equals what the RD holds. Ages arrive in whole seconds. */
   expectEqual(served: ServedDirectory, except: readonly string[] = []): void {
     const plain = ({ href, ep, d, base, attributes, links, ltMs }: Registration) => ({
       href,

@@ -33,7 +33,7 @@ import { FeedSubscriber, type PatchSource, patchResponse } from "./feed-subscrib
 import { type PublishedChange, type PublishedRegistrations, registrationsOfSource } from "./published-registrations.js";
 
 /** Registrations published again in one turn when the clock of this node has changed. */
-const RETOLD_PER_TURN = 500;
+const REPUBLISHED_PER_TURN = 500;
 
 /** Collaborators of `createFeedPublisher`. */
 export interface FeedPublisherDeps {
@@ -217,7 +217,7 @@ class Publisher implements FeedPublisher, PatchSource {
   #publishAllAgain(): void {
     const hrefs = this.#published.hrefs()[Symbol.iterator]();
     const publishSome = () => {
-      for (let count = 0; count < RETOLD_PER_TURN; count++) {
+      for (let count = 0; count < REPUBLISHED_PER_TURN; count++) {
         const { value: href, done } = hrefs.next();
         if (done === true) return this.#wake();
         if (this.#hidden.has(href) || this.#log.position(href) === undefined) continue;

@@ -23,20 +23,19 @@ export interface PatchSource {
 }
 
 /**
- * One observer of one feed. Each patch builds on the one before, whether or not that has been acknowledged: the transport sends it
- * until it is.
+ * One observer of one feed. Each patch builds on the one sent before it, which need not be acknowledged yet: the transport
+ * retransmits it if it was lost.
  */
 export class FeedSubscriber implements ObservedResource {
   readonly maxInTransit = FEED_PATCHES_IN_TRANSIT;
   readonly observer: Observer;
   readonly #source: PatchSource;
   readonly #clock: Clock;
-  /** Where the observer is when it has received everything that was sent. */
   #sent: FeedCursor;
   #sentAtMs = Number.NEGATIVE_INFINITY;
   /** The same after each of the patches in transit, in the order of sending. */
   readonly #inTransit: FeedCursor[] = [];
-  /** Runs while changes are gathered. */
+  /** Set while changes are gathered. */
   #gathering: Timer | null = null;
 
   constructor(
@@ -78,7 +77,7 @@ export class FeedSubscriber implements ObservedResource {
     this.#source.forget(this);
   }
 
-  /** While others are in transit, a patch with room for more waits for it a little: few large ones cost less than many small ones. */
+  /** Whether a patch that is not full has to wait for more changes, as it does for a short time while others are in transit. */
   #gathers(patch: FeedPatch): boolean {
     const waitMs = this.#sentAtMs + FEED_GATHER_MS - this.#clock.nowMs();
     if (!patch.complete || this.#inTransit.length === 0 || waitMs <= 0) return false;

@@ -11,7 +11,7 @@ export interface PublishedChange extends LoggedChange {
 
 /** What a feed contains. */
 export interface PublishedRegistrations {
-  /** What it is asked for by. */
+  /** The scope of the criterion by which the feed is requested. */
   readonly scope: FeedScope;
   /** Returns the registration with this href. */
   get(href: string): Registration | undefined;

@@ -1,4 +1,4 @@
-/** Bounds on what waits. */
+/** Bounds of `EarlyPatches`. */
 export interface EarlyPatchesLimits {
   readonly maxPatches: number;
   /** Of their payloads together. */
@@ -6,8 +6,8 @@ export interface EarlyPatchesLimits {
 }
 
 /**
- * Patches of one feed that arrived before the one on which they build, as datagrams may, by the version on which they build. A patch
- * that is lost is sent again until it is acknowledged, so that the gap closes by itself.
+ * Patches of one feed that arrived before the patch they build on, since datagrams may overtake each other. The missing patch is
+ * retransmitted until it is acknowledged, so that it arrives without being asked for.
  */
 export class EarlyPatches<T extends { readonly response: { readonly payload: Uint8Array } }> {
   readonly #limits: EarlyPatchesLimits;

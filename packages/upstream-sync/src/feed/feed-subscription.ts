@@ -65,7 +65,6 @@ export class FeedSubscription {
   /** When the oldest request was sent that has not been answered, or else the last one. */
   #askedAtMs = 0;
   #isUnanswered = false;
-  /** Patches that arrived before the one on which they build. */
   readonly #early = new EarlyPatches<Notification>({ maxPatches: MAX_EARLY_PATCHES, maxBytes: MAX_EARLY_BYTES });
   #gapTimer: Timer | null = null;
 
@@ -118,8 +117,8 @@ export class FeedSubscription {
   }
 
   /**
-   * Has a patch wait for the one on which it builds, which the RD sends again if it was lost; false when there is no room. When it
-   * has not come in time, the feed is asked again.
+   * Keeps a patch until the one it builds on arrives; false when there is no room. If that one does not arrive in time, the feed is
+   * asked again.
    */
   holdEarly(base: string, notification: Notification): boolean {
     if (this.#isClosed || !this.#early.add(base, notification)) return false;
@@ -169,7 +168,7 @@ export class FeedSubscription {
   #ask(): void {
     if (this.#isClosed) return;
     this.#isAsking = true;
-    // The response begins at what is held.
+    // The response continues from the version that is held.
     this.#forgetEarly();
     this.#noteAsked();
     if (this.#isPolled) this.open();

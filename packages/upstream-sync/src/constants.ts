@@ -6,9 +6,16 @@ export const FEED_RESOURCE_TYPES = { ep: "tributary.feed-ep", res: "tributary.fe
 /** Attribute of the lookup links of a node that tells proxies above it all that its lookups show. */
 export const TIER_ATTRIBUTE = "tributary-tier";
 
+/** Attribute of the feed links of a node that serves the same by CoAP over TCP (RFC 8323), at the same port number. */
+export const TCP_ATTRIBUTE = "tributary-tcp";
+/** Mean time for which the feed is not read over TCP after that failed, ms. */
+export const TCP_PAUSE_MS = 600_000;
+
 /** First and longest pause before an upstream is tried again, ms; each is doubled from the last and jittered. */
 export const FIRST_RETRY_MS = 500;
 export const LONGEST_RETRY_MS = 30_000;
+/** Longest pause after an attempt to which the upstream did not respond at all, ms: an outage is to be over soon after its end. */
+export const LONGEST_SILENCE_RETRY_MS = 2_000;
 /** Longest pause that an RD may ask for, ms: Max-Age reaches to 136 years. */
 export const LONGEST_RETRY_AFTER_MS = 600_000;
 /** An upstream that must not be one (this node, another proxy) is looked at again after this time, ms. */

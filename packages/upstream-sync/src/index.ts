@@ -1,6 +1,6 @@
 export type { AutoOptions } from "./auto/auto-upstream.js";
 export { createAutoUpstream } from "./auto/auto-upstream.js";
-export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "./constants.js";
+export { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TCP_ATTRIBUTE, TIER_ATTRIBUTE } from "./constants.js";
 export type { CopyStore, StoredCopy, StoredRegistration, StoredTimes } from "./copy-store.js";
 export type { Discovered, DiscoveryResult } from "./discovery/discovery.js";
 export type { UpstreamErrorCode } from "./errors.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { LONGEST_RETRY_MS, REFUSED_RETRY_MS } from "./constants.js";
+import { LONGEST_RETRY_MS, LONGEST_SILENCE_RETRY_MS, REFUSED_RETRY_MS } from "./constants.js";
 import type { Discovered } from "./discovery/discovery.js";
 import { UpstreamError } from "./errors.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
@@ -12,9 +12,11 @@ const found: Discovered = {
   hasFeed: true,
   isTributary: true,
   isTier: false,
+  hasTcp: false,
 };
 const plain: Discovered = { ...found, hasFeed: false };
 const error = new UpstreamError("UPSTREAM_TIMEOUT", "no answer");
+const refusal = new UpstreamError("UPSTREAM_REFUSED", "4.01");
 const replicate = { mode: "replicate" } as const;
 
 const discovering: UpstreamState = { kind: "discovering", attempt: 0 };
@@ -127,16 +129,33 @@ describe("the life of an upstream", () => {
     expect(next.effects[0]).toMatchObject({ kind: "follow", method: "none" });
   });
 
-  test("DIS-15 pauses grow up to a bound", () => {
+  test.each([
+    {
+      what: "that is silent",
+      cause: error,
+      isFound: false,
+      first: [500, 1000, 2000, 2000],
+      longest: LONGEST_SILENCE_RETRY_MS,
+    },
+    { what: "that refuses", cause: refusal, isFound: false, first: [500, 1000, 2000, 4000], longest: LONGEST_RETRY_MS },
+    {
+      what: "that is found and then too slow",
+      cause: error,
+      isFound: true,
+      first: [500, 1000, 2000, 4000],
+      longest: LONGEST_RETRY_MS,
+    },
+  ])("DIS-15 pauses grow up to a bound, for an upstream $what", ({ cause, isFound, first, longest }) => {
     let state: UpstreamState = discovering;
     const pauses: number[] = [];
     for (let attempt = 0; attempt < 12; attempt++) {
-      const failed = transition(state, { kind: "failed", error }, replicate);
+      if (isFound) ({ state } = transition(state, { kind: "discovered", found }, replicate));
+      const failed = transition(state, { kind: "failed", error: cause }, replicate);
       pauses.push(retryAfter(failed.effects) as number);
       state = transition(failed.state, { kind: "retry" }, replicate).state;
     }
-    expect(pauses.slice(0, 4)).toEqual([500, 1000, 2000, 4000]);
-    expect(pauses.at(-1)).toBe(LONGEST_RETRY_MS);
+    expect(pauses.slice(0, 4)).toEqual(first);
+    expect(pauses.at(-1)).toBe(longest);
   });
 
   test("DIS-16 5.03 with Max-Age is left alone for exactly that time", () => {

@@ -1,4 +1,4 @@
-import { FIRST_RETRY_MS, LONGEST_RETRY_MS, REFUSED_RETRY_MS } from "./constants.js";
+import { FIRST_RETRY_MS, LONGEST_RETRY_MS, LONGEST_SILENCE_RETRY_MS, REFUSED_RETRY_MS } from "./constants.js";
 import type { Discovered } from "./discovery/discovery.js";
 import type { UpstreamError } from "./errors.js";
 
@@ -167,7 +167,9 @@ function fail(state: UpstreamState, cause: UpstreamError): Transition {
   if (state.kind === "idle" || state.kind === "refused" || state.kind === "stale" || state.kind === "closed")
     return { state, effects: STAY };
   const attempt = state.kind === "live" ? 0 : state.attempt;
-  const afterMs = cause.retryAfterMs ?? Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt, 16));
+  // An upstream that responds, and cannot be followed all the same, is given time; to one that is silent, a small request does no harm.
+  const longestMs = state.kind === "discovering" && isSilence(cause) ? LONGEST_SILENCE_RETRY_MS : LONGEST_RETRY_MS;
+  const afterMs = cause.retryAfterMs ?? Math.min(longestMs, FIRST_RETRY_MS * 2 ** Math.min(attempt, 16));
   return {
     state: { kind: "stale", attempt: attempt + 1, cause },
     effects: [
@@ -187,6 +189,10 @@ function fail(state: UpstreamState, cause: UpstreamError): Transition {
         : []),
     ],
   };
+}
+
+function isSilence({ code }: UpstreamError): boolean {
+  return code === "UPSTREAM_TIMEOUT" || code === "UPSTREAM_UNREACHABLE";
 }
 
 function log(

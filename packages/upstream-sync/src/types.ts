@@ -19,6 +19,8 @@ export interface UpstreamOptions {
   /** Origin of the RD, e.g. `coap://[2001:db8:23::1]`. */
   readonly uri: string;
   readonly mode: Exclude<UpstreamMode, "auto">;
+  /** How its feed is read: by the scheme of `uri` (`udp`), by TCP, or by TCP where it offers that and it works. Default `auto`. */
+  readonly transport?: "auto" | "udp" | "tcp";
   /** It is a lookup proxy: all that its lookups show is followed, not only what is registered at itself. */
   readonly isTier?: boolean;
   /** Other names under which this RD writes its own URIs: origins such as `coap://rd.example.com`. */
@@ -88,6 +90,8 @@ export interface UpstreamStatus {
   readonly phase: UpstreamPhase;
   /** How the copy is kept: feed, observe, poll, or none in mode forward. */
   readonly method: "feed" | "observe" | "poll" | "none";
+  /** How its feed is read; absent unless the method is `feed`. */
+  readonly transport?: "udp" | "tcp";
   /** True when every query within the coverage can be answered from the copy (live, or stale after having been complete). */
   readonly isComplete: boolean;
   /** Every upstream counts as tried once its first attempt ended, whatever the outcome. */

@@ -1,37 +1,24 @@
-import { CODE, DEFAULT_MAX_AGE_S } from "@tributary/coap-transport";
 import { DEFAULT_RECORD_LIMITS, type LookupInterface, type RecordLimits } from "@tributary/merge-engine";
 import { jittered, type OwnedTurns, type Timer, turnsOf } from "@tributary/runtime";
-import { type AskDeps, askLookup, observeLookup } from "./ask/ask-lookup.js";
-import { AskedLosses } from "./ask/asked-losses.js";
+import { AskedLookups } from "./ask/asked-lookups.js";
 import { hopLimitedClient } from "./ask/hop-limited-client.js";
-import { MAX_EXAMPLE_LENGTH, RECENT_DISCOVERY_MS } from "./constants.js";
-import {
-  type Discovered,
-  type DiscoveryOptions,
-  discover,
-  isFeedGiven,
-  lookupGone,
-  lookupUri,
-  normalOrigin,
-  toUpstreamError,
-} from "./discovery/discovery.js";
-import { NotFoundMeaning } from "./discovery/not-found-meaning.js";
-import { OwnNames, pathOf } from "./discovery/own-names.js";
-import { Rediscovery } from "./discovery/rediscovery.js";
+import { MAX_EXAMPLE_LENGTH } from "./constants.js";
+import { type Discovered, toUpstreamError } from "./discovery/discovery.js";
 import { UpstreamError } from "./errors.js";
 import { FeedFollower } from "./feed/feed-follower.js";
+import { FeedTransport } from "./feed/feed-transport.js";
 import type { Follower, FollowerDeps } from "./follower.js";
 import { feedToResume, filtersAsText, isCompleteFor, readingOf } from "./handover.js";
-import { LeftOut, type LeftOutCause, type Loss, NO_LOSSES } from "./left-out.js";
+import { LeftOut, type LeftOutCause, type Loss } from "./left-out.js";
 import { transition, type UpstreamEffect, type UpstreamInput, type UpstreamState } from "./machine.js";
 import { PlainRdFollower } from "./plain-rd/plain-rd-follower.js";
+import { RdDiscovery } from "./rd-discovery.js";
 import { Remarks } from "./remarks.js";
 import { shownPhase } from "./shown-phase.js";
 import type {
   AskedListener,
   AskedObservation,
   AskedResult,
-  CapabilityReport,
   FeedHandover,
   Handover,
   UnchangedResult,
@@ -49,25 +36,11 @@ export function createUpstream(deps: UpstreamDeps, options: UpstreamOptions): Up
   return new UpstreamShell(deps, options);
 }
 
-const UNKNOWN: CapabilityReport = {
-  feed: "unknown",
-  observe: "unknown",
-  hrefFilter: "unknown",
-  provenance: "unknown",
-  lifetimeAge: "unknown",
-  paging: "unknown",
-  etag: "unknown",
-  remarks: [],
-};
-
 type CloseOptions = Parameters<Upstream["close"]>[0] & object;
 
 /** One empty conjunction. */
 const EVERYTHING: UpstreamStatus["coverage"] = [[]];
 const NOTHING_LEFT_OUT: UpstreamStatus["leftOut"] = new Map();
-
-/** Not aborted. */
-const NEVER = new AbortController().signal;
 
 /** Performs what the state machine decides. */
 class UpstreamShell implements Upstream {
@@ -80,24 +53,18 @@ class UpstreamShell implements Upstream {
     appeared: (cause, loss) => this.#noteLoss(cause, loss),
     cleared: (cause) => this.#noteNoLoss(cause),
   });
-  readonly #asked = new AskedLosses(this.#leftOut);
   readonly #copy: UpstreamCopy;
-  readonly #rediscovery: Rediscovery;
+  readonly #discovery: RdDiscovery;
+  readonly #lookups: AskedLookups;
+  readonly #feedTransport: FeedTransport;
   readonly #listeners = new Set<(status: UpstreamStatus) => void>();
   #state: UpstreamState = { kind: "idle" };
   #phase: UpstreamPhase = "idle";
   /** Why it is not live; stays while it is tried again. */
   #lastError: string | undefined;
-  #capabilities: CapabilityReport = UNKNOWN;
   #follower: Follower | null = null;
   #stopping: Promise<void> = Promise.resolve();
-  #found: Discovered | null = null;
-  #discoveredMs = Number.NEGATIVE_INFINITY;
-  readonly #notFound: NotFoundMeaning;
-  #names: OwnNames;
-  /** A lookup that was advertised and not there when it was asked; asked again before the RD counts as found. */
-  #missedLookup: LookupInterface | null = null;
-  #abort = new AbortController();
+  readonly #abort = new AbortController();
   #timer: Timer | null = null;
   #wasComplete = false;
   #wasTried = false;
@@ -112,21 +79,30 @@ class UpstreamShell implements Upstream {
     this.#deps = deps;
     this.#options = options;
     this.#sources = [options.name];
-    this.#notFound = new NotFoundMeaning(deps.env);
+    this.#discovery = new RdDiscovery(deps, options, (error) => this.#input({ kind: "failed", error }));
     this.#goOnFrom(deps.handover);
-    this.#names = this.#ownNames(null);
-    this.#copy = new UpstreamCopy(deps, options, this.#leftOut);
-    this.#rediscovery = new Rediscovery(
-      { client: deps.client, env: deps.env, onChange: (error) => this.#input({ kind: "failed", error }) },
-      this.#discoveryOptions(),
+    this.#feedTransport = new FeedTransport(
+      { env: deps.env, discoverAt: (uri, signal) => this.#discovery.discoverAt(uri, signal) },
+      options,
     );
+    this.#copy = new UpstreamCopy(deps, options, this.#leftOut);
+    this.#lookups = new AskedLookups({
+      upstream: deps,
+      options,
+      discovery: this.#discovery,
+      remarks: this.#remarks,
+      leftOut: this.#leftOut,
+      recordLimits: this.#recordLimits,
+      turns: () => this.#turns(),
+      closed: this.#abort.signal,
+      onFailure: (error) => this.#input({ kind: "failed", error }),
+    });
   }
 
   /** Lookups go on while it starts: the RD is asked where it was found, and what is held stays complete. */
   #goOnFrom(handover: Handover | undefined): void {
     if (handover === undefined) return;
-    this.#found = handover.found;
-    this.#capabilities = handover.capabilities;
+    this.#discovery.goOnFrom(handover);
     this.#wasComplete = isCompleteFor(this.#options, handover);
     const isAsked = this.#options.mode === "forward" && handover.found !== null;
     const isLive = handover.phase === "live" && (isAsked || this.#wasComplete);
@@ -137,8 +113,8 @@ class UpstreamShell implements Upstream {
     const { coverage, lossyCoverage, leftOut } = this.status();
     return {
       phase: this.#phase,
-      found: this.#found,
-      capabilities: this.#capabilities,
+      found: this.#discovery.found,
+      capabilities: this.#discovery.capabilities,
       complete: coverage.filter((filter) => !lossyCoverage.includes(filter)),
       reading: readingOf(this.#options),
       feed: this.#handOverFeed(lossyCoverage.length > 0 || leftOut.size > 0),
@@ -161,94 +137,28 @@ class UpstreamShell implements Upstream {
     return () => this.#listeners.delete(listener);
   }
 
-  async ask(
+  ask(
     kind: LookupInterface,
     items: readonly string[],
-    { signal, etag }: { readonly signal?: AbortSignal; readonly etag?: Uint8Array } = {},
+    options: { readonly signal?: AbortSignal; readonly etag?: Uint8Array } = {},
   ): Promise<AskedResult | UnchangedResult> {
-    const startMs = this.#now();
-    try {
-      const answer = await askLookup(this.#askDeps(signal), kind, items, { etag });
-      if ("losses" in answer) this.#asked.note(kind, items, answer.losses, this.#now());
-      return answer;
-    } catch (error) {
-      if (isLookupGone(error)) return await this.#nothingOrGone(kind, items, error, signal);
-      // One that nobody waits for any more tells something only if there was time to answer.
-      const hadTime = this.#now() - startMs >= this.#options.timeoutMs / 2;
-      if (hadTime || signal?.aborted !== true) this.#notAnswered(error);
-      throw error;
-    }
-  }
-
-  /**
-   * A query was answered as if there were no such lookup: nothing matches it if the lookup answers others; else it is looked
-   * for again. @throws {UpstreamError}
-   */
-  async #nothingOrGone(
-    kind: LookupInterface,
-    items: readonly string[],
-    error: UpstreamError,
-    signal?: AbortSignal,
-  ): Promise<AskedResult> {
-    const { client, found, ...control } = this.#askDeps(signal);
-    const isThere = await this.#notFound.isThere(lookupUri(found, kind), { client, ...control });
-    if (isThere && items.length > 0) this.#notFound.noteProof();
-    if (isThere || (this.#notFound.isNothing && (await this.#isStillAdvertised(found))))
-      return { links: [], received: 0, maxAgeS: DEFAULT_MAX_AGE_S, bytes: 0, losses: NO_LOSSES };
-    this.#missedLookup = kind;
-    this.#input({ kind: "failed", error });
-    throw error;
+    return this.#lookups.ask(kind, items, options);
   }
 
   observe(
     kind: LookupInterface,
     items: readonly string[],
     listener: AskedListener,
-    { etag }: { readonly etag?: Uint8Array } = {},
+    options: { readonly etag?: Uint8Array } = {},
   ): AskedObservation {
-    const noting: AskedListener = {
-      onResult: (answer) => {
-        if ("losses" in answer) this.#asked.note(kind, items, answer.losses, this.#now());
-        listener.onResult(answer);
-      },
-      onEnd: (error) => listener.onEnd(error),
-    };
     if (this.#state.kind === "closed")
       throw new UpstreamError("UPSTREAM_CLOSED", `${this.name} is not followed any more`);
-    return observeLookup(this.#askDeps(this.#abort.signal), kind, items, noting, { etag });
-  }
-
-  /**
-   * A lookup that is under way when another upstream takes the place of this one is answered all the same: only `signal` and its
-   * deadline end it. @throws {UpstreamError}
-   */
-  #askDeps(signal?: AbortSignal): AskDeps {
-    const found = this.#found;
-    if (found === null) throw new UpstreamError("UPSTREAM_NO_LOOKUP", `${this.name} has not been discovered`);
-    return {
-      client: hopLimitedClient(this.#deps.client, found),
-      found,
-      capabilities: this.#capabilities,
-      names: this.#names,
-      remarks: this.#remarks,
-      recordLimits: this.#recordLimits,
-      memory: this.#deps.directory.limits.memory,
-      turns: this.#turns(),
-      timeoutMs: this.#options.timeoutMs,
-      signal: signal ?? NEVER,
-    };
+    return this.#lookups.observe(kind, items, listener, options);
   }
 
   /** The work of each upstream waits in a queue of its own. */
   #turns(): OwnedTurns {
     return (this.#deps.turns ?? turnsOf(this.#deps.env.clock)).ownedBy(`upstream ${this.name}`);
-  }
-
-  /** Nobody watches an upstream that is only asked: that it is lost shows when it does not answer. */
-  #notAnswered(error: unknown): void {
-    if (this.#options.mode !== "forward" || !(error instanceof UpstreamError)) return;
-    const isLost = error.code === "UPSTREAM_TIMEOUT" || error.code === "UPSTREAM_UNREACHABLE";
-    if (isLost) this.#input({ kind: "failed", error });
   }
 
   async close({ keepCopy = false, isAbrupt = false }: CloseOptions = {}): Promise<void> {
@@ -273,13 +183,14 @@ class UpstreamShell implements Upstream {
       uri,
       ...planning,
       method: this.#follower?.method ?? "none",
+      ...(this.#follower?.method === "feed" ? { transport: this.#feedTransport.current } : {}),
       wasTried: this.#wasTried,
       registrations: this.#deps.directory.counts(name).total,
       ...(this.#lastChangeMs === undefined ? {} : { lastChangeMs: this.#lastChangeMs }),
       ...(this.#lastContactMs === undefined ? {} : { lastContactMs: this.#lastContactMs }),
       ...(lagMs === undefined ? {} : { lagMs }),
       feedBytes: this.#feedBytes,
-      capabilities: { ...this.#capabilities, remarks: this.#remarks.list() },
+      capabilities: { ...this.#discovery.capabilities, remarks: this.#remarks.list() },
       ...(lastError === undefined ? {} : { lastError }),
       attempts: this.#attempts,
       rejected: this.#leftOut.total,
@@ -288,7 +199,7 @@ class UpstreamShell implements Upstream {
 
   planning(): UpstreamPlanning {
     const { mode, isTier = false } = this.#options;
-    this.#asked.expire(this.#now());
+    this.#lookups.expireLosses();
     const coverage = this.#coverage();
     return {
       phase: this.#phase,
@@ -300,7 +211,7 @@ class UpstreamShell implements Upstream {
       lossyCoverage: this.#leftOut.isEmpty ? [] : coverage,
       sources: this.#sources,
       leftOut: this.#leftOut.isEmpty ? NOTHING_LEFT_OUT : this.#leftOut.counts(),
-      capabilities: this.#capabilities,
+      capabilities: this.#discovery.capabilities,
       countsLookups: false,
     };
   }
@@ -376,7 +287,8 @@ class UpstreamShell implements Upstream {
 
   #noteComplete(): void {
     this.#wasComplete = true;
-    if (this.#found !== null) this.#copy.noteState(this.#found.authority, true);
+    const { found } = this.#discovery;
+    if (found !== null) this.#copy.noteState(found.authority, true);
   }
 
   #perform(effect: UpstreamEffect): void {
@@ -413,120 +325,18 @@ class UpstreamShell implements Upstream {
     }
   }
 
-  #discoveryOptions(): DiscoveryOptions {
-    const { uri, timeoutMs, isTier, authorities, elsewhere } = this.#options;
-    const { nodeId, isConfigured } = this.#deps;
-    return {
-      uri,
-      nodeId,
-      timeoutMs: Math.max(timeoutMs, 5000),
-      ...(isTier === undefined ? {} : { isTier }),
-      ...(authorities === undefined ? {} : { authorities }),
-      ...(elsewhere === undefined ? {} : { elsewhere }),
-      ...(isConfigured === undefined ? {} : { isConfigured }),
-    };
-  }
-
   async #discover(): Promise<void> {
     this.#attempts++;
-    try {
-      const result = await discover(this.#deps.client, this.#discoveryOptions(), this.#abort.signal);
+    const onContact = () => {
       this.#lastContactMs = this.#now();
-      if (result.kind === "elsewhere") throw new UpstreamError("UPSTREAM_NO_LOOKUP", result.reason);
-      if (result.kind === "found") await this.#assertThere(result.found);
-      if (result.kind === "found") this.#discovered(result.found, await this.#feedCapability(result.found));
-      else if (result.kind === "refused") this.#input({ kind: "refused", reason: result.reason });
-      else
-        this.#input({
-          kind: "failed",
-          error: new UpstreamError(
-            "UPSTREAM_NO_LOOKUP",
-            "it advertises no lookup interfaces (core.rd-lookup-ep, core.rd-lookup-res)",
-          ),
-        });
+    };
+    try {
+      const outcome = await this.#discovery.run({ signal: this.#abort.signal, onContact });
+      if (outcome.kind === "found") this.#input({ kind: "discovered", found: outcome.found });
+      else this.#input({ kind: "refused", reason: outcome.reason });
     } catch (error) {
       this.#input({ kind: "failed", error: toUpstreamError(error) });
     }
-  }
-
-  /** One that is only asked has no follower to find out that a lookup goes on missing. @throws {UpstreamError} */
-  async #assertThere(found: Discovered): Promise<void> {
-    const kind = this.#missedLookup;
-    if (kind === null || this.#options.mode !== "forward") return;
-    const { client } = this.#deps;
-    const control = { client, timeoutMs: this.#options.timeoutMs, signal: this.#abort.signal };
-    this.#notFound.forLookups(found.endpointLookup, found.resourceLookup);
-    const isThere = this.#notFound.isNothing || (await this.#notFound.isThere(lookupUri(found, kind), control));
-    if (!isThere) throw lookupGone(kind, CODE.NOT_FOUND);
-    this.#missedLookup = null;
-  }
-
-  #ownNames(found: Discovered | null): OwnNames {
-    const { directory, isConfigured, isThisNode } = this.#deps;
-    const { uri, authorities = [] } = this.#options;
-    const sourceOfRd = this.name.replace(/#\d+$/, "");
-    return new OwnNames({
-      authorities,
-      // A lookup proxy takes no registrations itself; nodes of the project tell theirs from those of others.
-      mayGuess:
-        found?.registration !== undefined &&
-        normalOrigin(found.registration) === normalOrigin(uri) &&
-        !found.isTributary &&
-        !found.isTier,
-      mayBeOwn: (origin) => isConfigured?.(origin) !== true && isThisNode?.(origin) !== true,
-      isKnownFromElsewhere: ({ path, ep, d }) =>
-        directory
-          .candidates(ep, d)
-          .some(({ source, href }) => source.replace(/#\d+$/, "") !== sourceOfRd && pathOf(href) === path),
-    });
-  }
-
-  async #isStillAdvertised(found: Discovered): Promise<boolean> {
-    return this.#confirmDiscovery(found).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** @throws {UpstreamError} */
-  async #confirmDiscovery(found: Discovered): Promise<void> {
-    if (this.#now() - this.#discoveredMs <= RECENT_DISCOVERY_MS) return;
-    await this.#rediscovery.confirm(found, this.#abort.signal);
-    this.#discoveredMs = this.#now();
-  }
-
-  /** One that is only asked is asked for ages too (design section 5, rule 1), if it tells them to this peer. */
-  async #feedCapability(found: Discovered): Promise<CapabilityReport["feed"]> {
-    if (!found.hasFeed) return "no";
-    if (this.#options.mode !== "forward") return "unknown";
-    const { timeoutMs } = this.#discoveryOptions();
-    const isGiven = await isFeedGiven(this.#deps.client, found, { signal: this.#abort.signal, timeoutMs });
-    return isGiven ? "yes" : "refused";
-  }
-
-  #discovered(found: Discovered, feed: CapabilityReport["feed"]): void {
-    this.#found = found;
-    this.#discoveredMs = this.#now();
-    const { endpointLookup, resourceLookup, registration } = found;
-    this.#notFound.forLookups(endpointLookup, resourceLookup);
-    this.#names = this.#ownNames(found);
-    // What was found out before may not hold any more: it may be another program behind the same address.
-    this.#capabilities = {
-      ...UNKNOWN,
-      feed,
-      lifetimeAge: feed === "yes" ? "yes" : "unknown",
-      endpointLookup,
-      resourceLookup,
-      ...(registration === undefined ? {} : { registration }),
-    };
-    if (found.isTributary)
-      this.#capabilities = {
-        ...this.#capabilities,
-        provenance: "yes",
-        hrefFilter: "yes",
-        paging: "yes",
-      };
-    this.#input({ kind: "discovered", found });
   }
 
   #follow(found: Discovered, method: "feed" | "links" | "none"): void {
@@ -534,7 +344,7 @@ class UpstreamShell implements Upstream {
     const { directory } = this.#deps;
     directory.openSource(this.name, { authority: found.authority, account: accountOf(this.#options) });
     this.#copy.noteState(found.authority, this.#wasComplete);
-    if (method === "links") this.#rediscovery.watch(found);
+    if (method === "links") this.#discovery.watch(found);
     const deps = this.#followerDeps(found);
     this.#follower =
       method === "feed"
@@ -542,13 +352,35 @@ class UpstreamShell implements Upstream {
         : new PlainRdFollower(deps, this.#copy.openForLookups());
     // The last one may still be taking its leave; both talk about the same records.
     const follower = this.#follower;
-    void this.#stopping.then(() => {
-      if (this.#follower === follower) follower.start(found);
+    const isTcpPossible = method === "feed" && this.#feedTransport.mayUpgrade(found);
+    void this.#stopping.then(async () => {
+      if (this.#follower !== follower) return;
+      if (!isTcpPossible) follower.start(found);
+      else await this.#startOverTcp(follower, found);
     });
   }
 
+  /** Starts following a feed where it is best read. Never rejects. */
+  async #startOverTcp(follower: Follower, found: Discovered): Promise<void> {
+    try {
+      const route = await this.#feedTransport.route(found, this.#abort.signal);
+      if (this.#follower === follower) follower.start(route);
+    } catch (error) {
+      if (this.#follower === follower) this.#input({ kind: "failed", error: toUpstreamError(error) });
+    }
+  }
+
+  #followerFailed(error: UpstreamError, found: Discovered): void {
+    if (!this.#feedTransport.shouldFallBack(error)) {
+      this.#input({ kind: "failed", error });
+      return;
+    }
+    this.#stopFollowing();
+    this.#follow(found, "feed");
+  }
+
   #stopFollowing(): void {
-    this.#rediscovery.stop();
+    this.#discovery.stopWatching();
     const follower = this.#follower;
     this.#follower = null;
     if (follower === null) return;
@@ -564,19 +396,20 @@ class UpstreamShell implements Upstream {
       env,
       options: this.#options,
       remarks: this.#remarks,
-      notFound: this.#notFound,
-      names: this.#names,
-      confirmDiscovery: () => this.#confirmDiscovery(found),
+      notFound: this.#discovery.notFound,
+      names: this.#discovery.names,
+      confirmDiscovery: () => this.#discovery.confirm(found, this.#abort.signal),
       leftOut: this.#leftOut,
       recordLimits: this.#recordLimits,
       turns: this.#turns(),
-      report: (capabilities) => {
-        this.#capabilities = { ...this.#capabilities, ...capabilities };
-      },
+      report: (capabilities) => this.#discovery.learn(capabilities),
       events: {
         receiving: () => this.#receiving(),
-        complete: () => this.#input({ kind: "complete" }),
-        failed: (error) => this.#input({ kind: "failed", error }),
+        complete: () => {
+          this.#feedTransport.noteComplete();
+          this.#input({ kind: "complete" });
+        },
+        failed: (error) => this.#followerFailed(error, found),
         feedUnavailable: (reason, isRefusal) => this.#unavailable(reason, isRefusal),
         bytes: (count) => {
           this.#feedBytes += count;
@@ -595,8 +428,4 @@ class UpstreamShell implements Upstream {
     this.#remarks.add(isRefusal ? `it refuses the feed: ${reason}` : `it offers a feed but answers ${reason}`);
     this.#input({ kind: "feed-unavailable", reason, isRefusal });
   }
-}
-
-function isLookupGone(error: unknown): error is UpstreamError {
-  return error instanceof UpstreamError && error.code === "UPSTREAM_LOOKUP_GONE";
 }

@@ -82,12 +82,12 @@ function isUpstreamView(value: unknown): value is UpstreamView {
 }
 
 function row(upstream: UpstreamView): string[] {
-  const { name, phase, method, complete, registrations, lastChangeAge, lag, error } = upstream;
+  const { name, uri, phase, method, transport, complete, registrations, lastChangeAge, lag, error } = upstream;
   const phaseText = phase === "live" && !complete && upstream.mode === "replicate" ? "live (incomplete)" : phase;
   return [
     name,
     phaseText,
-    method,
+    transport === "tcp" && !uri.startsWith("coap+tcp:") ? `${method} (tcp)` : method,
     coverageText(upstream),
     String(registrations),
     leftOutText(upstream),

@@ -1,5 +1,5 @@
 import type { PeerStatus, RequestForwarding } from "@tributary/anycast-forwarding";
-import type { CoapClient, TableSizes } from "@tributary/coap-transport";
+import { type CoapClient, parseCoapUri, type TableSizes } from "@tributary/coap-transport";
 import { createReplicaPolicy, directoryLookupSource, type LookupSource } from "@tributary/lookup-interface";
 import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
 import {
@@ -151,6 +151,7 @@ class RunningNode implements Node {
         isDirectory: this.#ownFeed !== null,
         resourcePath: resourcePathOf(this.#config),
         forwarding: this.#forwarding,
+        hasTcp: hasTcpTwin(this.#config.listen),
       },
     );
     const isConfigured = createReplicaPolicy(replicasOf(this.#config));
@@ -320,6 +321,14 @@ class RunningNode implements Node {
 }
 
 /** Returns the rules for proxies that may replicate from this node. */
+/** Whether the node serves CoAP over UDP and over TCP at the same port number. */
+function hasTcpTwin(listen: readonly string[]): boolean {
+  const listeners = listen.map(parseCoapUri);
+  const isServed = (scheme: string, port: number) =>
+    listeners.some((one) => one.scheme === scheme && one.port === port);
+  return listeners.some(({ scheme, port }) => scheme === "coap" && port !== 0 && isServed("coap+tcp", port));
+}
+
 function replicasOf({ registration, lookup }: NodeConfig): readonly string[] {
   return registration?.replicas ?? lookup?.replicas ?? [];
 }

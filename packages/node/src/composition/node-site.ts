@@ -13,7 +13,7 @@ import {
 import type { Directory } from "@tributary/merge-engine";
 import type { FeedPublisher } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
-import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TIER_ATTRIBUTE } from "@tributary/upstream-sync";
+import { FEED_RESOURCE_TYPES, NODE_ATTRIBUTE, TCP_ATTRIBUTE, TIER_ATTRIBUTE } from "@tributary/upstream-sync";
 
 /** Collaborators of `createNodeSite`. */
 export interface NodeSiteDeps {
@@ -41,6 +41,8 @@ export interface NodeSiteOptions {
   /** Parent path of the registration resources. */
   readonly resourcePath: readonly string[];
   readonly forwarding: RequestForwarding | null;
+  /** Whether everything is also served over TCP, at the same port number. */
+  readonly hasTcp: boolean;
 }
 
 /** Creates the request handler for everything that a node serves over CoAP. */
@@ -69,6 +71,7 @@ function lookupAttributes(kind: "ep" | "res", options: NodeSiteOptions): Attribu
     ["obs", null],
     [NODE_ATTRIBUTE, options.nodeId],
     ...(options.isLookupProxy ? [[TIER_ATTRIBUTE, null] as const] : []),
+    ...(options.hasTcp ? [[TCP_ATTRIBUTE, null] as const] : []),
   ];
 }
 

@@ -108,6 +108,10 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '5:47: tier is "yes"; write true or false',
     "6:59: mode forward would ask a proxy what it may have to ask others; write mode: replicate, or remove tier",
   ],
+  "bad-transport": [
+    '3:49: transport is "dtls"; write auto, udp or tcp',
+    "4:53: transport: udp contradicts the scheme of uri; write coap:// there, or remove transport",
+  ],
   "byte-order-mark": ['4:8: unknown key "forät" in log; did you mean "format"?'],
   "cache-number": ["3:10: cache is 1000; write its settings below it"],
   "comment-only": [`1:1: ${EMPTY}`],

@@ -90,7 +90,8 @@ function checkUpstreams(root: Mapping, own: OwnListeners): CrossIssue[] {
         message: `name ${name} is taken by upstream ${namesake + 1}; choose another`,
       });
     }
-    if (isMapping(value)) issues.push(...checkFilters(value, path), ...checkTier(value, path));
+    if (isMapping(value))
+      issues.push(...checkFilters(value, path), ...checkTier(value, path), ...checkTransport(value, path));
     issues.push(...checkAuthorities(value, { path, index, upstreams, own }));
     return issues;
   });
@@ -169,6 +170,12 @@ function checkTier({ tier, mode = "replicate" }: Mapping, path: ValuePath): Cros
   if (tier !== true || mode === "replicate") return [];
   const message = `mode ${mode} would ask a proxy what it may have to ask others; write mode: replicate, or remove tier`;
   return [{ path: [...path, "mode"], message }];
+}
+
+function checkTransport({ transport, uri }: Mapping, path: ValuePath): CrossIssue[] {
+  if (transport !== "udp" || canonical(uri)?.startsWith("coap+tcp:") !== true) return [];
+  const message = "transport: udp contradicts the scheme of uri; write coap:// there, or remove transport";
+  return [{ path: [...path, "transport"], message }];
 }
 
 /** For an RD, `registration.replicas` also applies to what it has from upstreams. */

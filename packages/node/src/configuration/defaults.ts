@@ -132,6 +132,7 @@ function completeUpstream(
     name: upstream.name ?? derivedName(upstream.uri) ?? upstream.uri,
     uri: upstream.uri,
     mode: upstream.mode ?? "replicate",
+    transport: upstream.transport ?? "auto",
     isTier: upstream.tier ?? false,
     authorities: upstream.authorities ?? [],
     elsewhere: upstream.elsewhere ?? false,

@@ -62,6 +62,7 @@ const upstreamShape = {
   name: optional("name", upstreamName),
   uri: required("uri", askedUri),
   mode: optional("mode", word(["replicate", "forward", "auto"])),
+  transport: optional("transport", word(["auto", "udp", "tcp"])),
   tier: optional("tier", flag),
   authorities: list("authorities", required("authorities", authority), '["coap://rd.example.com"]').optional(),
   elsewhere: optional("elsewhere", flag),

@@ -28,6 +28,8 @@ export interface UpstreamConfig {
   readonly name: string;
   readonly uri: string;
   readonly mode: "replicate" | "forward" | "auto";
+  /** How its feed is read, see `UpstreamOptions`. */
+  readonly transport: "auto" | "udp" | "tcp";
   /** Whether it is a lookup proxy, of which everything is followed. */
   readonly isTier: boolean;
   /** Further origins that it uses in its own URIs. */

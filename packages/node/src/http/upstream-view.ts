@@ -11,6 +11,8 @@ export interface UpstreamView {
   readonly tier: boolean;
   readonly phase: UpstreamPhase;
   readonly method: UpstreamStatus["method"];
+  /** How the feed is read; absent unless the method is `feed`. */
+  readonly transport?: "udp" | "tcp";
   /** Everything that the upstream has is in the copy: it is whole, and nothing is left out. */
   readonly complete: boolean;
   readonly tried: boolean;
@@ -50,6 +52,7 @@ export function viewUpstream(status: UpstreamStatus, clock: Clock): UpstreamView
     tier: status.isTier,
     phase: status.phase,
     method: status.method,
+    ...(status.transport === undefined ? {} : { transport: status.transport }),
     complete: status.isComplete && status.leftOut.size === 0,
     tried: status.wasTried,
     coverage: status.coverage.map(formatConjunction),

@@ -19,6 +19,7 @@ describe("RFC 9176 section 4.3, reading discovery", () => {
         registration: "coap://[2001:db8:23::3]/resourcedirectory/",
         authority: "coap://[2001:db8:23::3]",
         hasFeed: false,
+        hasTcp: false,
         isTributary: false,
         isTier: false,
       },

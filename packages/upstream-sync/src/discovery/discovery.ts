@@ -16,6 +16,7 @@ import {
   LONGEST_RETRY_AFTER_MS,
   MAX_DOCUMENT_BYTES,
   NODE_ATTRIBUTE,
+  TCP_ATTRIBUTE,
   TIER_ATTRIBUTE,
 } from "../constants.js";
 import { UpstreamError } from "../errors.js";
@@ -31,6 +32,10 @@ export interface Discovered {
   readonly hasFeed: boolean;
   /** It is a Tributary node. */
   readonly isTributary: boolean;
+  /** Identity of the running process, if it is a Tributary node. */
+  readonly node?: string;
+  /** It serves the same by CoAP over TCP, at the same port number. */
+  readonly hasTcp: boolean;
   /** A lookup proxy that is followed as such: its feed and its lookups are about all that it knows. */
   readonly isTier: boolean;
 }
@@ -112,6 +117,8 @@ export function readDiscovery(links: readonly Link[], uri: string, rules: Discov
       authority: (own ? originOf(uri) : originOf(ep.uri)) ?? uri,
       hasFeed,
       isTributary: typeof node === "string",
+      ...(typeof node === "string" ? { node } : {}),
+      hasTcp: [ep, res].every(({ link }) => firstValue(link, TCP_ATTRIBUTE) !== undefined),
       isTier: isProxy,
     },
   };

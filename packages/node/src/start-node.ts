@@ -86,7 +86,7 @@ async function run(
   closeLog: () => Promise<void>,
 ): Promise<RunningNode> {
   const node = await createSystemNode(config, env);
-  const metrics = createMetrics(node, { withProcess: processMetrics });
+  const metrics = createMetrics(node, { withProcess: processMetrics && config.http !== null, clock: env.clock });
   const site: HttpSite = { node, metrics, clock: env.clock, version: readVersion(), roles: rolesOf(config) };
   const startedMs = env.clock.nowMs();
   const http = await startHttp(config, site, env).catch(async (error: unknown) => {

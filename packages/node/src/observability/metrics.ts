@@ -1,5 +1,7 @@
+import { type Clock, systemClock } from "@tributary/runtime";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { LookupSample, Node } from "../composition/types.js";
+import { measureEventLoopLag, RARELY_MS } from "./event-loop-lag.js";
 
 /** The metrics of a node in the Prometheus text format. */
 export interface Metrics {
@@ -15,10 +17,18 @@ const LOOKUP_BUCKETS_S = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 const INTERFACES: readonly LookupSample["interface"][] = ["ep", "res"];
 const ANSWERS: readonly LookupSample["answer"][] = ["local", "cached", "forwarded", "partial", "error"];
 
-/** Creates the metrics of `node` (design section 8), with those of the process when `withProcess`. */
-export function createMetrics(node: Node, options: { readonly withProcess: boolean }): Metrics {
+/** Settings of `createMetrics`. */
+export interface MetricsOptions {
+  /** Adds the metrics of the process: memory, CPU, event loop. */
+  readonly withProcess: boolean;
+  /** Times the samples of the event loop; default: the system clock. */
+  readonly clock?: Clock;
+}
+
+/** Creates the metrics of `node` (design section 8). */
+export function createMetrics(node: Node, { withProcess, clock = systemClock() }: MetricsOptions): Metrics {
   const registry = new Registry();
-  if (options.withProcess) collectDefaultMetrics({ register: registry });
+  const endSamples = withProcess ? addProcessMetrics(registry, clock) : () => {};
   addUpstreamMetrics(node, registry);
   addDirectoryMetrics(node, registry);
   addForwardingMetrics(node, registry);
@@ -27,10 +37,16 @@ export function createMetrics(node: Node, options: { readonly withProcess: boole
     contentType: registry.contentType,
     render: () => registry.metrics(),
     close() {
+      endSamples();
       unsubscribe();
       registry.clear();
     },
   };
+}
+
+function addProcessMetrics(registry: Registry, clock: Clock): () => void {
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: RARELY_MS });
+  return measureEventLoopLag(registry, clock);
 }
 
 function addUpstreamMetrics(node: Node, registry: Registry): void {

@@ -32,7 +32,7 @@ describe("RFC 5681: the window", () => {
   });
 
   test.each([
-    { name: "a random loss costs a fifth", lastRttMs: 50, window: 32 },
+    { name: "a random loss costs a tenth", lastRttMs: 50, window: 36 },
     { name: "a loss with messages in a queue costs half", lastRttMs: 100, window: 20 },
   ])("$name, once per round trip, and growth is slow from then on", ({ lastRttMs, window }) => {
     const congestion = new CongestionControl({ maxWindow: 64 });
@@ -48,12 +48,21 @@ describe("RFC 5681: the window", () => {
     expect(congestion.window).toBe(window + 1);
   });
 
+  test("RFC 9002 section 6.1.2: the time for which a message may be late follows the round trips and their variation", () => {
+    const congestion = new CongestionControl({ maxWindow: 64 });
+    acknowledge(congestion, 0, 100);
+    expect(congestion.reorderingMs).toBeCloseTo(56.25, 1);
+    for (let number = 100; number < 200; number++) acknowledge(congestion, number, 1, number % 2 === 0 ? 50 : 90);
+    expect(congestion.reorderingMs).toBeGreaterThan(90);
+    expect(congestion.reorderingMs).toBeLessThan(200);
+  });
+
   test("RFC 9002 section 7.6: timeouts in two round trips without an acknowledgement reduce it to the minimum", () => {
     const congestion = new CongestionControl({ maxWindow: 64 });
     acknowledge(congestion, 0, 30);
     congestion.lost(30, 70, true);
     congestion.lost(31, 70, true);
-    expect(congestion.window).toBe(32);
+    expect(congestion.window).toBe(36);
     congestion.lost(71, 102, true);
     expect(congestion.window).toBe(2);
     acknowledge(congestion, 103, 2, null);

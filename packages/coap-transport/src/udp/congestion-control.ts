@@ -7,7 +7,7 @@ const INITIAL_WINDOW = 10;
 const MIN_WINDOW = 2;
 /** Window after a loss when messages wait in a queue on the path, and when the loss seems to be random. */
 const QUEUE_BACKOFF = 0.5;
-const RANDOM_LOSS_BACKOFF = 0.8;
+const RANDOM_LOSS_BACKOFF = 0.9;
 /** With fewer messages than this in queues on the path, a loss is not due to congestion. */
 const QUEUED_MESSAGES = 3;
 /** Least margin of the timeout over the round-trip time, ms: peers may delay an ACK to piggyback the response. */
@@ -52,6 +52,15 @@ export class CongestionControl {
     if (this.#smoothedRttMs === null) return null;
     const ms = this.#smoothedRttMs + Math.max(MIN_MARGIN_MS, 4 * this.#rttVariationMs);
     return Math.min(ms * 2 ** Math.min(this.#timeouts, 4), MAX_INTERVAL_MS);
+  }
+
+  /**
+   * Time since its transmission after which a message that later ones have overtaken is lost, ms: until then it may have been
+   * reordered (RFC 9002 section 6.1.2, with the variation of the round trip in addition).
+   */
+  get reorderingMs(): number {
+    const smoothedMs = this.#smoothedRttMs ?? 0;
+    return smoothedMs + Math.max(smoothedMs / 8, 4 * this.#rttVariationMs);
   }
 
   /**

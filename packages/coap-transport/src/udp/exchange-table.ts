@@ -164,6 +164,7 @@ export class ExchangeTable {
       counters.retransmitted++;
     }
     exchange.transmissions++;
+    exchange.isOvertaken = false;
     exchange.number = ++record.transmissions;
     exchange.sentAtMs = nowMs;
     record.inTransit.add(exchange);
@@ -238,10 +239,26 @@ export class ExchangeTable {
       if (exchange.number > number - REORDERING_THRESHOLD) break; // in the order of transmission
       const maySend = nowMs - exchange.firstSentAtMs <= (exchange.plan?.spanMs ?? 0);
       if (!exchange.isAcknowledgedAtOnce || !maySend) continue;
+      const lateUntilMs = exchange.sentAtMs + congestion.reorderingMs;
+      if (nowMs < lateUntilMs) {
+        this.#setOvertakenTimer(exchange, lateUntilMs - nowMs);
+        continue;
+      }
       congestion.lost(exchange.number, record.transmissions, false);
       lost.push(exchange);
     }
     return lost;
+  }
+
+  /** Retransmits an overtaken message that is not acknowledged within `delayMs`. */
+  #setOvertakenTimer(exchange: Exchange, delayMs: number): void {
+    if (exchange.isOvertaken) return;
+    exchange.isOvertaken = true;
+    exchange.timer?.cancel();
+    exchange.timer = this.#deps.clock.setTimer(delayMs, () => {
+      exchange.record.congestion?.lost(exchange.number, exchange.record.transmissions, false);
+      this.#retransmit([exchange]);
+    });
   }
 
   #assignMessageId(exchange: Exchange): void {

@@ -48,6 +48,8 @@ export class Exchange implements Transmission {
   sentAtMs = 0;
   firstSentAtMs = 0;
   transmissions = 0;
+  /** Messages sent later were acknowledged since its last transmission; it may still be late. */
+  isOvertaken = false;
   plan: RetransmissionPlan | null = null;
   timeoutMs = 0;
   timer: Timer | null = null;

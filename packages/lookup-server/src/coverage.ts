@@ -8,6 +8,8 @@ export type Participation =
   | "copy"
   /** The same, except for what is left out of the copy. */
   | "lossy-copy"
+  /** The copy has a part, and the upstream is busy being copied. */
+  | "partial-copy"
   /** The upstream itself has to be asked. */
   | "ask"
   /** There is no copy, and it cannot be asked at present. */
@@ -29,7 +31,7 @@ export function participation(upstream: UpstreamPlanning, criteria: readonly Cri
     case "probing":
     case "copying":
     case "live":
-      return "ask";
+      return upstream.showsPart === true && criteria.length === 0 ? "partial-copy" : "ask";
     // Not reached yet. An upstream that replaces another one for the same RD knows already where to ask.
     case "idle":
     case "discovering":

@@ -47,6 +47,7 @@ export function planParticipation({ query, scope }: LookupContext, parts: PlanPa
     }
     if (part === "copy" || part === "lossy-copy") plan.isAnyCovered = true;
     if (part === "lossy-copy") plan.missing.push(leftOutOf(upstream.name, planning.leftOut));
+    else if (part === "partial-copy") plan.missing.push(beingCopied(upstream.name));
     // Proxies that follow each other would ask each other without end.
     else if (part === "ask" && planning.isTier && scope === "directories") plan.missing.push(absent(upstream.name));
     else if (part === "ask") {
@@ -56,6 +57,11 @@ export function planParticipation({ query, scope }: LookupContext, parts: PlanPa
     } else if (part === "missing") plan.missing.push(absent(upstream.name));
   }
   return plan;
+}
+
+/** What of an upstream has not been copied yet is missing. */
+function beingCopied(upstream: string): MissingPart {
+  return { upstream, text: `${upstream} (being copied)` };
 }
 
 /** All of an upstream is missing. */

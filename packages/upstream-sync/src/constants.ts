@@ -50,6 +50,17 @@ export const ATTRIBUTION_SAMPLES = 3;
 export const MAX_ATTRIBUTION_SAMPLES = 24;
 /** Registrations per pass whose links are found by taking those of others away, because no query has them alone. */
 export const MAX_SHARED_QUERIES = 64;
+/** From so many registrations on, links are attributed by the bases of registrations where that is right for a sample of so many. */
+export const MANY_REGISTRATIONS = 32;
+export const BASE_SAMPLES = 8;
+/** Registrations verified at each reconciliation after they were attributed by base. */
+export const VERIFIED_AT_ONCE = 8;
+/** Attribution requests on their way at once to an RD that answers them quickly. */
+export const MAX_ATTRIBUTION_CONCURRENCY = 32;
+/** Longest timeout of an attribution request, ms. */
+export const LONGEST_ATTRIBUTION_TIMEOUT_MS = 60_000;
+/** Interval at which what is attributed is shown while more is asked for, ms. */
+export const SHOWN_EVERY_MS = 500;
 /** Registrations for whose attribution requests are prepared at once. */
 export const ASKED_TOGETHER = 1024;
 /** Tries of one attribution request. */

@@ -52,6 +52,8 @@ export interface Follower {
   readonly method: "feed" | "observe" | "poll";
   /** Expected delay between a change at the RD and here, ms. */
   readonly lagMs: number | undefined;
+  /** A copy that takes long is under way, and what is there of it is shown already. */
+  readonly showsPart?: boolean;
   start(found: Discovered): void;
   /** Nothing happens any more when this resolves. `isReachable`: take leave of the RD instead of falling silent. */
   stop(isReachable: boolean): Promise<void>;

@@ -58,8 +58,8 @@ export interface CapabilityReport {
   readonly lifetimeAge: Capability;
   readonly paging: Capability;
   readonly etag: Capability;
-  /** How links are attributed to registrations: `provenance`, `href` (res?href=…), `ep` (res?ep=…&d=…), `resource` (GET of the registration). */
-  readonly attribution?: "feed" | "provenance" | "href" | "ep" | "resource";
+  /** How links are attributed to registrations: `provenance`, `href` (res?href=…), `ep` (res?ep=…&d=…), `resource` (GET of the registration), `base` (by their context, in the whole document). */
+  readonly attribution?: "feed" | "provenance" | "base" | "href" | "ep" | "resource";
   /** Oddities seen, in words, for operators. Bounded. */
   readonly remarks: readonly string[];
 }
@@ -223,6 +223,8 @@ export interface UpstreamPlanning
     "phase" | "mode" | "isTier" | "isComplete" | "coverage" | "replicates" | "lossyCoverage" | "sources" | "leftOut"
   > {
   readonly capabilities: Pick<CapabilityReport, "endpointLookup" | "paging" | "provenance" | "lifetimeAge">;
+  /** It is being copied at length, and what is there of the copy is shown: a lookup of everything need not ask it for the rest. */
+  readonly showsPart?: boolean;
   /** It decides by the lookups that take place what to copy (mode `auto`), so it has to know of each. */
   readonly countsLookups: boolean;
 }

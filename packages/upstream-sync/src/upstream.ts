@@ -1,3 +1,4 @@
+import type { Criterion } from "@tributary/link-model";
 import { DEFAULT_RECORD_LIMITS, type LookupInterface, type RecordLimits } from "@tributary/merge-engine";
 import { jittered, type OwnedTurns, type Timer, turnsOf } from "@tributary/runtime";
 import { AskedLookups } from "./ask/asked-lookups.js";
@@ -67,6 +68,8 @@ class UpstreamShell implements Upstream {
   readonly #abort = new AbortController();
   #timer: Timer | null = null;
   #wasComplete = false;
+  /** Lookups wait for it, see `copyUnderWay`. */
+  #shown: FirstShown | null = null;
   #wasTried = false;
   #isAbrupt = false;
   #attempts = 0;
@@ -212,13 +215,27 @@ class UpstreamShell implements Upstream {
       sources: this.#sources,
       leftOut: this.#leftOut.isEmpty ? NOTHING_LEFT_OUT : this.#leftOut.counts(),
       capabilities: this.#discovery.capabilities,
+      showsPart: this.#state.kind === "copying" && this.#follower?.showsPart === true,
       countsLookups: false,
     };
   }
 
   noteLookup(): void {}
 
-  copyUnderWay(): undefined {}
+  /** Whoever asks an RD without a feed for everything asks for the documents that are being read anyway. */
+  copyUnderWay(criteria: readonly Criterion[]): Promise<void> | undefined {
+    const isFirst = (this.#state.kind === "probing" || this.#state.kind === "copying") && !this.#wasComplete;
+    const isPlain = this.#follower !== null && this.#follower.method !== "feed";
+    if (!isFirst || !isPlain || this.#follower?.showsPart === true || criteria.length > 0) return undefined;
+    this.#shown ??= new FirstShown();
+    return this.#shown.promise;
+  }
+
+  /** Something of the first copy is shown, or nothing will be for now. */
+  #noteShown(): void {
+    this.#shown?.resolve();
+    this.#shown = null;
+  }
 
   get #isComplete(): boolean {
     return this.#options.mode === "replicate" && this.#wasComplete && this.#phase !== "refused";
@@ -254,6 +271,7 @@ class UpstreamShell implements Upstream {
     const isOtherPhase = phase !== this.#phase;
     this.#phase = phase;
     for (const effect of effects) this.#perform(effect);
+    if (isOtherPhase && phase !== "copying") this.#noteShown();
     if (isOtherPhase) this.#reportStatus();
   }
 
@@ -415,6 +433,7 @@ class UpstreamShell implements Upstream {
           this.#feedBytes += count;
         },
         changed: () => {
+          if (this.#follower?.showsPart === true) this.#noteShown();
           this.#lastChangeMs = this.#now();
         },
         contact: () => {
@@ -428,4 +447,12 @@ class UpstreamShell implements Upstream {
     this.#remarks.add(isRefusal ? `it refuses the feed: ${reason}` : `it offers a feed but answers ${reason}`);
     this.#input({ kind: "feed-unavailable", reason, isRefusal });
   }
+}
+
+/** What lookups wait for that come while a first copy is under way. */
+class FirstShown {
+  resolve!: () => void;
+  readonly promise = new Promise<void>((resolve) => {
+    this.resolve = resolve;
+  });
 }

@@ -1,38 +1,29 @@
-import { CODE, type CoapClient } from "@tributary/coap-transport";
-import { isPathAbsolute, type Link, lastValue, originOf, readTolerantly, resolveLink } from "@tributary/link-model";
-import { inTurns, type OwnedTurns } from "@tributary/runtime";
-import pLimit from "p-limit";
+import { isPathAbsolute, type Link, lastValue } from "@tributary/link-model";
+import { inTurns } from "@tributary/runtime";
 import {
-  ASKED_TOGETHER,
   ATTRIBUTION_SAMPLES,
-  ATTRIBUTION_TRIES,
+  BASE_SAMPLES,
+  MANY_REGISTRATIONS,
   MAX_ATTRIBUTION_SAMPLES,
   MAX_SHARED_QUERIES,
-  TIMEOUTS_UNTIL_GONE,
 } from "../constants.js";
-import { assertContent, get, isMereRefusal, normalOrigin } from "../discovery/discovery.js";
+import { isMereRefusal, normalOrigin } from "../discovery/discovery.js";
 import type { OwnNames } from "../discovery/own-names.js";
-import { UpstreamError } from "../errors.js";
+import type { UpstreamError } from "../errors.js";
 import { type AskedMethod, planQueriesInSteps, type QueryPlan } from "./attribution-query.js";
+import { AttributionRequests, type AttributionRequestsDeps, type LinksListener } from "./attribution-requests.js";
+import { attributeByBase, contextOriginOf } from "./base-attribution.js";
 import { type EndpointEntry, LinkCounts, mapped, replicatedLink } from "./lookup-documents.js";
 
-/** Ways to find out which links belong to a registration, best first. */
+/** Ways to ask which links belong to a registration, best first. */
 export const ATTRIBUTION_METHODS = ["provenance", "href", "ep", "resource"] as const;
 export type AttributionMethod = (typeof ATTRIBUTION_METHODS)[number];
 
-export interface AttributionDeps {
-  readonly client: CoapClient;
-  readonly endpointLookup: string;
+/** Collaborators of `Attribution`. */
+export interface AttributionDeps extends AttributionRequestsDeps {
   readonly names: OwnNames;
-  readonly resourceLookup: string;
-  readonly timeoutMs: number;
-  readonly concurrency: number;
-  readonly signal: AbortSignal;
-  readonly turns: OwnedTurns;
   /** Every link of the RD, read at this moment; null when it does not show them all at once. */
   readonly readWhole: () => Promise<readonly Link[] | null>;
-  /** Whether 4.04 to a query means, at this RD, that nothing matches. Never rejects. */
-  readonly isNotFoundNothing: () => Promise<boolean>;
   /** Every registration of the RD. */
   readonly endpoints: () => readonly EndpointEntry[];
   /** The links that a registration is known to have, if they are known. */
@@ -45,41 +36,126 @@ export class Attribution {
   #method: AttributionMethod | null = null;
   /** Methods that gave wrong answers. */
   readonly #disproved = new Set<AttributionMethod>();
-  #timeoutsInARow = 0;
+  readonly #requests: AttributionRequests;
+  /** Attribution by base: not tried, in use, or found to be wrong. */
+  #byBase: "untried" | "used" | "wrong" = "untried";
+  /** Place in the list of registrations at which the verification of that goes on. */
+  #nextToVerify = 0;
+  /** Reading registrations one by one costs the RD much less than a query, so that its whole document can wait. */
+  #isReadingQuick = false;
+  #wholeRead: Promise<readonly Link[] | null> | null = null;
 
   constructor(deps: AttributionDeps) {
     this.#deps = deps;
+    this.#requests = new AttributionRequests(deps);
   }
 
-  get method(): AttributionMethod | null {
-    return this.#method;
+  /** How links are attributed; null before the first time. */
+  get method(): AttributionMethod | "base" | null {
+    return this.#byBase === "used" ? "base" : this.#method;
   }
 
   /**
-   * The links of each of `endpoints`; those that could not be asked for are missing. Bounded concurrency.
+   * The links of each of `endpoints`; those that could not be asked for are missing. `onSome` gets them as they become known.
    * @throws {UpstreamError} `UPSTREAM_TIMEOUT` when the RD does not answer any more.
    */
-  async linksOf(endpoints: readonly EndpointEntry[]): Promise<Map<string, readonly Link[]>> {
+  async linksOf(
+    endpoints: readonly EndpointEntry[],
+    onSome: LinksListener = async () => {},
+  ): Promise<Map<string, readonly Link[]>> {
     if (endpoints.length === 0) return new Map();
+    this.#wholeRead = null;
     this.#method ??= await this.#choose(endpoints);
-    switch (this.#method) {
-      case "provenance":
-        return this.#byProvenance(endpoints);
-      case "resource":
-        return this.#readEach(endpoints);
-      default:
-        return this.#query(endpoints, this.#method);
+    if (this.#method === "provenance") return this.#byProvenance(endpoints);
+    const found = new Map(await this.#linksByBase(endpoints, this.#method));
+    if (found.size > 0) await onSome(found);
+    const rest: EndpointEntry[] = [];
+    await this.#inTurns(mapped(endpoints, (endpoint) => found.has(endpoint.href) || rest.push(endpoint)));
+    for (const [href, links] of await this.#ask(rest, this.#method, onSome)) found.set(href, links);
+    return found;
+  }
+
+  #ask(
+    endpoints: readonly EndpointEntry[],
+    method: Exclude<AttributionMethod, "provenance">,
+    onSome?: LinksListener,
+  ): Promise<Map<string, readonly Link[]>> {
+    return method === "resource" ? this.#requests.readEach(endpoints, onSome) : this.#query(endpoints, method, onSome);
+  }
+
+  /**
+   * The links of those of many `endpoints` whose base is their own, without a request for each: none where that is wrong for any of a
+   * sample that is asked for by `method`.
+   */
+  async #linksByBase(
+    endpoints: readonly EndpointEntry[],
+    method: Exclude<AttributionMethod, "provenance">,
+  ): Promise<ReadonlyMap<string, readonly Link[]>> {
+    const found = new Map<string, readonly Link[]>();
+    if (this.#byBase === "wrong" || this.#isReadingQuick || endpoints.length < MANY_REGISTRATIONS) return found;
+    const whole = await this.#whole();
+    if (whole === null) return found;
+    const { links } = (await this.#inTurns(attributeByBase(whole, this.#deps.endpoints()))) ?? { links: found };
+    const unique: EndpointEntry[] = [];
+    await this.#inTurns(mapped(endpoints, (endpoint) => links.has(endpoint.href) && unique.push(endpoint)));
+    if (unique.length === 0) return found;
+    const sample = evenly(unique, BASE_SAMPLES);
+    const asked = await this.#ask(sample, method);
+    if (this.#deps.signal.aborted) return found;
+    if (!sample.every(({ href }) => areSame(asked.get(href), links.get(href)))) {
+      this.#byBase = "wrong";
+      return found;
     }
+    this.#byBase = "used";
+    await this.#inTurns(mapped(unique, ({ href }) => found.set(href, links.get(href) ?? [])));
+    return found;
+  }
+
+  /**
+   * Asks for the links of a few registrations that were attributed by base. True when those are wrong, so that all have to be asked
+   * for. @throws {UpstreamError}
+   */
+  async verifySome(most: number): Promise<boolean> {
+    const method = this.#method;
+    if (this.#byBase !== "used" || method === null || method === "provenance") return false;
+    const all = this.#deps.endpoints();
+    if (this.#nextToVerify >= all.length) this.#nextToVerify = 0;
+    const some = all.slice(this.#nextToVerify, this.#nextToVerify + most);
+    this.#nextToVerify += some.length;
+    const asked = await this.#ask(some, method);
+    if (this.#deps.signal.aborted) return false;
+    const differing = some.filter(
+      ({ href }) => asked.has(href) && !areSame(asked.get(href), this.#deps.knownLinks(href)),
+    );
+    // It may have changed since: what it shows now decides.
+    if (differing.length === 0 || (await this.#isRightByBase(differing, method))) return false;
+    this.#byBase = "wrong";
+    return true;
+  }
+
+  async #isRightByBase(
+    endpoints: readonly EndpointEntry[],
+    method: Exclude<AttributionMethod, "provenance">,
+  ): Promise<boolean> {
+    const whole = await this.#deps.readWhole();
+    if (whole === null) return true;
+    const { links } = (await this.#inTurns(attributeByBase(whole, this.#deps.endpoints()))) ?? { links: new Map() };
+    const asked = await this.#ask(endpoints, method);
+    return endpoints.every(({ href }) => !asked.has(href) || areSame(asked.get(href), links.get(href)));
   }
 
   /** Ask by `method`; what that cannot tell from other registrations is read from the registration itself. */
-  async #query(endpoints: readonly EndpointEntry[], method: AskedMethod): Promise<Map<string, readonly Link[]>> {
+  async #query(
+    endpoints: readonly EndpointEntry[],
+    method: AskedMethod,
+    onSome?: LinksListener,
+  ): Promise<Map<string, readonly Link[]>> {
     const plans = await this.#inTurns(
       planQueriesInSteps(method, endpoints, this.#deps.endpoints(), MAX_SHARED_QUERIES),
     );
     if (plans === undefined) return new Map();
     const { alone, shared } = plans;
-    const found = await this.#askEach(alone);
+    const found = await this.#requests.askEach(alone, onSome);
     for (const plan of shared) {
       const links = await this.#ownShare(plan, found);
       if (links !== null) found.set(plan.endpoint.href, links);
@@ -91,7 +167,8 @@ export class Attribution {
       if (!found.has(endpoint.href) && !asked.has(endpoint.href)) unclear.push(endpoint);
     };
     await this.#inTurns(mapped(endpoints, noteUnclear));
-    for (const [href, links] of await this.#readEach(unclear.slice(0, MAX_SHARED_QUERIES))) found.set(href, links);
+    for (const [href, links] of await this.#requests.readEach(unclear.slice(0, MAX_SHARED_QUERIES)))
+      found.set(href, links);
     return found;
   }
 
@@ -101,7 +178,9 @@ export class Attribution {
     found: ReadonlyMap<string, readonly Link[]>,
   ): Promise<readonly Link[] | null> {
     const theirs = others.map(({ href }) => found.get(href) ?? this.#deps.knownLinks(href));
-    const answer = theirs.includes(undefined) ? null : (await this.#askEach([{ endpoint, query }])).get(endpoint.href);
+    const answer = theirs.includes(undefined)
+      ? null
+      : (await this.#requests.askEach([{ endpoint, query }])).get(endpoint.href);
     if (answer === null || answer === undefined) return null;
     const rest = new LinkCounts(theirs.flatMap((links) => links ?? []));
     const own = answer.filter((link) => {
@@ -118,6 +197,11 @@ export class Attribution {
    */
   async reconsider(endpoints: readonly EndpointEntry[]): Promise<boolean> {
     const method = this.#method;
+    if (this.#byBase === "used") {
+      // Whatever does not add up, asking for each registration says more.
+      this.#byBase = "wrong";
+      return true;
+    }
     if (method === null || method === "resource" || endpoints.length === 0) return false;
     const whole = await this.#deps.readWhole();
     if (await this.#isRight(method, endpoints, whole)) return false;
@@ -127,9 +211,12 @@ export class Attribution {
   }
 
   async #choose(endpoints: readonly EndpointEntry[]): Promise<AttributionMethod> {
-    const whole = await this.#deps.readWhole();
+    const isMany = endpoints.length >= MANY_REGISTRATIONS;
+    if (isMany && (await this.#isReadingBetter(endpoints))) return "resource";
+    const whole = await this.#whole();
     for (const method of ATTRIBUTION_METHODS) {
       if (method === "resource" || this.#disproved.has(method)) continue;
+      if (method === "provenance" && isMany && !(await this.#showsProvenance(endpoints))) continue;
       try {
         if (await this.#isRight(method, endpoints, whole)) return method;
       } catch (error) {
@@ -138,6 +225,47 @@ export class Attribution {
       }
     }
     return "resource";
+  }
+
+  /** Whether registrations can be read one by one, with the links that a query finds, in half the time that it takes, or less. */
+  async #isReadingBetter(endpoints: readonly EndpointEntry[]): Promise<boolean> {
+    const { nowMs } = this.#deps;
+    const sample = evenly(endpoints, ATTRIBUTION_SAMPLES);
+    if (this.#disproved.size > 0 || !sample.every(({ href }) => isPathAbsolute(href))) return false;
+    const startMs = nowMs();
+    const asked = await this.#query(sample, "href");
+    const askedMs = nowMs();
+    const read = await this.#requests.readEach(sample);
+    const isQuicker = 2 * (nowMs() - askedMs) <= askedMs - startMs;
+    this.#isReadingQuick =
+      isQuicker &&
+      sample.some(({ href }) => (asked.get(href)?.length ?? 0) > 0) &&
+      sample.every(({ href }) => areSame(asked.get(href), read.get(href)));
+    return this.#isReadingQuick;
+  }
+
+  /** Whether provenance is worth asking for in a long document: it is shown for some registration when that is asked for. */
+  async #showsProvenance(endpoints: readonly EndpointEntry[]): Promise<boolean> {
+    const { resourceLookup } = this.#deps;
+    for (const { href } of evenly(endpoints, ATTRIBUTION_SAMPLES)) {
+      // The last one of several criteria is the only one that counts for some RDs.
+      const links = await this.#requests.get(resourceLookup, ["provenance", `href=${href}`]).catch(() => []);
+      if (links.length > 0) return links.every((link) => this.#provenanceOf(link) !== null);
+    }
+    return false;
+  }
+
+  /** Every link of the RD, read at most once for the same question. */
+  #whole(): Promise<readonly Link[] | null> {
+    this.#wholeRead ??= this.#deps.readWhole();
+    return this.#wholeRead;
+  }
+
+  /** The whole resource lookup, if it was read to answer the last question. */
+  takeWhole(): Promise<readonly Link[] | null> | null {
+    const whole = this.#wholeRead;
+    this.#wholeRead = null;
+    return whole;
   }
 
   async #isRight(
@@ -167,7 +295,7 @@ export class Attribution {
     const most = Math.min(plans.length, MAX_ATTRIBUTION_SAMPLES);
     for (let start = 0; start < most; start += ATTRIBUTION_SAMPLES) {
       const sample = plans.slice(start, start + ATTRIBUTION_SAMPLES);
-      const found = await this.#askEach(sample);
+      const found = await this.#requests.askEach(sample);
       if (found.size < sample.length) return false;
       const answers = [...found.values()].filter((links) => links.length > 0);
       if (answers.length === 0) continue;
@@ -207,12 +335,12 @@ export class Attribution {
   async #isProvenanceGenerated(endpoints: readonly EndpointEntry[]): Promise<boolean> {
     const { resourceLookup } = this.#deps;
     try {
-      const links = await this.#get(resourceLookup, ["provenance"]);
+      const links = await this.#requests.get(resourceLookup, ["provenance"]);
       const known = new Set<string>();
       await this.#inTurns(mapped(endpoints, ({ href }) => known.add(href)));
       const names = (await this.#inTurns(mapped(links, (link) => this.#provenanceOf(link)))) ?? [];
       if (links.length === 0 || names.includes(null) || !names.some((href) => known.has(href ?? ""))) return false;
-      const plain = await this.#get(resourceLookup, []);
+      const plain = await this.#requests.get(resourceLookup, []);
       return plain.length > 0 && plain.every((link) => lastValue(link, "provenance") === undefined);
     } catch (error) {
       if (isMereRefusal(error)) return false;
@@ -230,86 +358,27 @@ export class Attribution {
     const found = new Map<string, Link[]>();
     await this.#inTurns(mapped(endpoints, ({ href }) => found.set(href, [])));
     const add = (link: Link) => found.get(this.#provenanceOf(link) ?? "")?.push(replicatedLink(link, resourceLookup));
-    await this.#inTurns(mapped(await this.#get(resourceLookup, ["provenance"]), add));
+    await this.#inTurns(mapped(await this.#requests.get(resourceLookup, ["provenance"]), add));
     return found;
-  }
-
-  #askEach(plans: readonly Pick<QueryPlan, "endpoint" | "query">[]): Promise<Map<string, readonly Link[]>> {
-    const { resourceLookup } = this.#deps;
-    return this.#each(plans, async ({ endpoint, query }) => {
-      const links = await this.#get(resourceLookup, query.items);
-      // To an RD without prefixes the star is a character like any other, and nothing has such a name.
-      if (links.length === 0 && !query.isExact) return null;
-      return [endpoint.href, links.map((link) => replicatedLink(link, resourceLookup))];
-    });
-  }
-
-  #readEach(endpoints: readonly EndpointEntry[]): Promise<Map<string, readonly Link[]>> {
-    const origin = originOf(this.#deps.endpointLookup) ?? "";
-    // One that is listed by its base has no resource at the RD.
-    const atRd = endpoints.filter(({ href }) => isPathAbsolute(href));
-    return this.#each(atRd, async ({ href, base }) => {
-      const links = await this.#get(`${origin}${href}`, []);
-      return [href, links.map((link) => replicatedLink(resolveLink(base, link), base))];
-    });
-  }
-
-  /** Ask one question for each of `subjects`, a bounded number at a time; those without an answer are missing. */
-  async #each<T>(
-    subjects: readonly T[],
-    ask: (subject: T) => Promise<[href: string, links: readonly Link[]] | null>,
-  ): Promise<Map<string, readonly Link[]>> {
-    const limit = pLimit(this.#deps.concurrency);
-    const found = new Map<string, readonly Link[]>();
-    this.#timeoutsInARow = 0;
-    const askOne = async (subject: T): Promise<void> => {
-      const answer = await this.#patiently(() => ask(subject));
-      if (answer !== null) found.set(...answer);
-    };
-    // Not all at once: three hundred thousand promises take longer to make than a turn may last.
-    for (let start = 0; start < subjects.length; start += ASKED_TOGETHER)
-      await Promise.all(subjects.slice(start, start + ASKED_TOGETHER).map((subject) => limit(() => askOne(subject))));
-    if (this.#timeoutsInARow >= TIMEOUTS_UNTIL_GONE)
-      throw new UpstreamError("UPSTREAM_TIMEOUT", "it no longer answers while it is copied");
-    return found;
-  }
-
-  async #patiently<T>(ask: () => Promise<T | null>): Promise<T | null> {
-    for (let tries = 0; tries < ATTRIBUTION_TRIES; tries++) {
-      // Nobody is there any more: do not wait for each answer in turn.
-      if (this.#deps.signal.aborted || this.#timeoutsInARow >= TIMEOUTS_UNTIL_GONE) return null;
-      try {
-        const answer = await ask();
-        this.#timeoutsInARow = 0;
-        return answer;
-      } catch (error) {
-        // A refusal will be repeated; a lost datagram may not.
-        if (isMereRefusal(error)) {
-          this.#timeoutsInARow = 0;
-          return null;
-        }
-        this.#timeoutsInARow++;
-      }
-    }
-    return null;
   }
 
   /** Undefined when it is given up: then nobody waits for the result. */
   #inTurns<T>(work: Generator<void, T>): Promise<T | undefined> {
     return inTurns(this.#deps.turns, work, this.#deps.signal);
   }
-
-  async #get(uri: string, query: readonly string[]): Promise<readonly Link[]> {
-    const response = await get(this.#deps.client, uri, query, this.#deps.timeoutMs, this.#deps.signal);
-    if (response.code === CODE.NOT_FOUND && query.length > 0 && (await this.#deps.isNotFoundNothing())) return [];
-    assertContent(response);
-    return (await this.#inTurns(readTolerantly(response.payload)))?.links ?? [];
-  }
 }
 
-/** The origin of what a link of a resource lookup is about: its context, or what it points to when it names none. */
-function contextOriginOf(link: Link): string {
-  return normalOrigin(lastValue(link, "anchor") ?? link.target);
+/** A few of `items`, from all over the list. */
+function evenly<T>(items: readonly T[], count: number): T[] {
+  const step = Math.max(1, Math.floor(items.length / count));
+  return items.filter((_, index) => index % step === 0).slice(0, count);
+}
+
+function areSame(one: readonly Link[] | undefined, other: readonly Link[] | undefined): boolean {
+  if (one === undefined || other === undefined || one.length !== other.length) return false;
+  const rest = new LinkCounts(one);
+  for (const link of other) rest.add(link, -1);
+  return rest.isEmpty;
 }
 
 /** No two answers are the same: the filter is not ignored. */

@@ -210,7 +210,7 @@ describe("an RD like aiocoap's", () => {
 
   test("it dies while it is copied: that is noticed although many questions were left", async () => {
     const { rd, follow, world } = setUp();
-    for (let index = 0; index < 300; index++) rd.register(`n${index}`);
+    for (let index = 0; index < 300; index++) rd.register(`n${index}`, { base: "coap://shared.example" });
     const lp = follow();
     await lp.until(() => rd.requests.some((request) => request.startsWith("res?href=/reg/20/")));
     world.network.partition(["2001:db8::1"], ["2001:db8::f"]);

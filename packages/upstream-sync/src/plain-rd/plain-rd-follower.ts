@@ -54,6 +54,10 @@ export class PlainRdFollower implements Follower {
     return this.#isObserved ? "observe" : "poll";
   }
 
+  get showsPart(): boolean {
+    return !this.#isComplete && this.#check?.showsPart === true;
+  }
+
   get lagMs(): number {
     return this.#isObserved ? 0 : this.#deps.options.pollMs;
   }
@@ -69,6 +73,7 @@ export class PlainRdFollower implements Follower {
       resourceLookup: found.resourceLookup,
       timeoutMs: HEARTBEAT_TIMEOUT_MS,
       concurrency: options.concurrency,
+      nowMs: () => this.#deps.env.clock.nowMs(),
       signal,
       turns: this.#deps.turns,
       readWhole: () => reader.readResources(),
@@ -101,13 +106,12 @@ export class PlainRdFollower implements Follower {
     this.#isReconciling = true;
     this.#timer?.cancel();
     try {
-      const { ep, res } = await this.#readBoth();
-      if (this.#isStopped) return;
-      this.#deps.events.receiving();
-      const isSurprise = await this.#workIn({ ep, res });
+      const ep = await this.#reader.readEndpoints();
+      const isFirst = !this.#isComplete && ep.links.length > 0;
+      const isSurprise = isFirst ? await this.#copyFirst(ep) : await this.#compareBoth(ep);
       if (this.#isStopped) return;
       if (this.#isComplete) this.#judge(isSurprise);
-      else await this.#finishCopy(ep.links);
+      else await this.#finishCopy();
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -116,13 +120,30 @@ export class PlainRdFollower implements Follower {
     }
   }
 
+  /** What the endpoint lookup shows is worked in before the longer document is read, so that something is shown soon. */
+  async #copyFirst(ep: LookupDocument): Promise<boolean> {
+    if (this.#isStopped) return false;
+    this.#deps.events.receiving();
+    await this.#workIn({ ep });
+    if (this.#isStopped) return false;
+    const res = await (this.#check.takeWhole() ?? this.#reader.readResources());
+    return this.#isStopped ? false : this.#workIn({ res });
+  }
+
+  async #compareBoth(first: LookupDocument): Promise<boolean> {
+    const { ep, res } = await this.#readBoth(first);
+    if (this.#isStopped) return false;
+    this.#deps.events.receiving();
+    return this.#workIn({ ep, res });
+  }
+
   /**
-   * Read both documents. Links belong to endpoints: an endpoint lookup that shows none of them, twice, is not where discovery
+   * Read the second document, and the first again if need be. Links belong to endpoints: an endpoint lookup that shows none of them, twice, is not where discovery
    * said, or is not there any more. Once may be a registration between the two readings. @throws {UpstreamError}
    */
-  async #readBoth(): Promise<{ ep: LookupDocument; res: readonly Link[] | null }> {
+  async #readBoth(first: LookupDocument): Promise<{ ep: LookupDocument; res: readonly Link[] | null }> {
     for (let tries = 1; ; tries++) {
-      const ep = await this.#reader.readEndpoints();
+      const ep = tries === 1 ? first : await this.#reader.readEndpoints();
       const res = await this.#reader.readResources();
       const contradicts = ep.links.length === 0 && res !== null && res.length > 0;
       if (!contradicts || this.#isStopped) return { ep, res };
@@ -142,11 +163,11 @@ export class PlainRdFollower implements Follower {
     if (!this.#isStopped) this.#deps.events.failed(toUpstreamError(error));
   }
 
-  async #finishCopy(ep: readonly Link[]): Promise<void> {
+  async #finishCopy(): Promise<void> {
     this.#isComplete = true;
     this.#observeAll();
     if (!this.#isStopped) this.#deps.events.complete();
-    await this.#probe(ep).catch(() => undefined);
+    await this.#probe(this.#copy.size).catch(() => undefined);
   }
 
   /** An observation that kept silent about changes twice is dead, whatever it promised. */
@@ -276,17 +297,19 @@ export class PlainRdFollower implements Follower {
     if (this.#isStopped || (ep === undefined && res === undefined)) return false;
     let isChanged = ep !== undefined && (await this.#check.takeEndpoints(ep));
     if (res !== undefined && !this.#isStopped && (await this.#check.compare(res))) isChanged = true;
+    if (this.#isReconciling && !this.#isStopped && (await this.#check.verifySome())) isChanged = true;
     if (this.#copy.isAgeTrusted) this.#deps.report({ lifetimeAge: "yes" });
     if (isChanged) this.#deps.events.changed();
     return isChanged;
   }
 
   /** What else operators want to know; nothing depends on it but the push-down of `count`. */
-  async #probe(ep: readonly Link[]): Promise<void> {
+  async #probe(registrations: number): Promise<void> {
     const { report } = this.#deps;
     const ask = (query: string) => this.#reader.count("ep", query).catch(() => -1);
-    if (ep.length > 0) await this.#learnNotFound();
-    if (ep.length > 0) report({ hrefFilter: (await ask(feedSelector("ep", "own"))) === ep.length ? "yes" : "no" });
-    if (ep.length > 1) report({ paging: (await ask("count=1")) === 1 ? "yes" : "no" });
+    if (registrations === 0) return;
+    await this.#learnNotFound();
+    report({ hrefFilter: (await ask(feedSelector("ep", "own"))) === registrations ? "yes" : "no" });
+    if (registrations > 1) report({ paging: (await ask("count=1")) === 1 ? "yes" : "no" });
   }
 }

@@ -1,9 +1,10 @@
 import type { Link } from "@tributary/link-model";
 import { inTurns } from "@tributary/runtime";
-import { BLIND_CHECKS } from "../constants.js";
+import { BLIND_CHECKS, VERIFIED_AT_ONCE } from "../constants.js";
 import type { FollowerDeps } from "../follower.js";
 import { LossCount, NO_LOSSES } from "../left-out.js";
 import type { Attribution } from "./attribution.js";
+import type { LinksListener } from "./attribution-requests.js";
 import { type EndpointDocument, type EndpointEntry, readEndpointDocumentInSteps } from "./lookup-documents.js";
 import type { LookupDocument, LookupReader } from "./lookup-reader.js";
 import type { PlainRdCopy } from "./plain-rd-copy.js";
@@ -21,14 +22,25 @@ export class Reconciliation {
   readonly #parts: ReconciliationParts;
   #nextBlindCheck = 0;
   #hasEntriesNotTaken = false;
+  #showsPart = false;
 
   constructor(deps: FollowerDeps, parts: ReconciliationParts) {
     this.#deps = deps;
     this.#parts = parts;
   }
 
+  /** Links were taken before those of all registrations were known. */
+  get showsPart(): boolean {
+    return this.#showsPart;
+  }
+
   get #isStopped(): boolean {
     return this.#parts.signal.aborted;
+  }
+
+  /** The whole resource lookup, if it was read to attribute links; null: it was not. */
+  takeWhole(): Promise<readonly Link[] | null> | null {
+    return this.#parts.attribution.takeWhole();
   }
 
   /** True when anything changed. @throws {UpstreamError} when the RD does not answer any more, or is another one now. */
@@ -132,6 +144,18 @@ export class Reconciliation {
     return isChanged;
   }
 
+  /**
+   * Verifies the links of a few registrations that were attributed by base; true when such links are wrong, and all were asked for.
+   * @throws {UpstreamError} when the RD does not answer any more.
+   */
+  async verifySome(): Promise<boolean> {
+    const { copy, attribution } = this.#parts;
+    if (!(await attribution.verifySome(VERIFIED_AT_ONCE)) || this.#isStopped) return false;
+    await this.#inTurns(copy.takeBackLinks(this.#deps.env.clock.nowMs()));
+    await this.#attribute(copy.endpoints());
+    return true;
+  }
+
   async #checkBlindly(): Promise<boolean> {
     const all = this.#parts.copy.endpoints();
     if (this.#nextBlindCheck >= all.length) this.#nextBlindCheck = 0;
@@ -141,9 +165,16 @@ export class Reconciliation {
   }
 
   async #attribute(endpoints: readonly EndpointEntry[]): Promise<boolean> {
-    const links = await this.#linksOf(endpoints);
+    const { copy } = this.#parts;
+    let isChanged = false;
+    const links = await this.#linksOf(endpoints, async (some) => {
+      if (await this.#inTurns(copy.takeLinks(some, this.#deps.env.clock.nowMs()))) isChanged = true;
+      this.#noteShown();
+    });
     if (this.#isStopped) return false;
-    return this.#takeLinks(links);
+    if (await this.#takeLinks(links)) isChanged = true;
+    if (isChanged) this.#noteShown();
+    return isChanged;
   }
 
   /** True when anything changed. */
@@ -160,9 +191,17 @@ export class Reconciliation {
     return isChanged;
   }
 
-  async #linksOf(endpoints: readonly EndpointEntry[]): Promise<Awaited<ReturnType<Attribution["linksOf"]>>> {
+  #noteShown(): void {
+    this.#showsPart = true;
+    this.#deps.events.changed();
+  }
+
+  async #linksOf(
+    endpoints: readonly EndpointEntry[],
+    onSome?: LinksListener,
+  ): Promise<Awaited<ReturnType<Attribution["linksOf"]>>> {
     const { attribution } = this.#parts;
-    const links = await attribution.linksOf(endpoints);
+    const links = await attribution.linksOf(endpoints, onSome);
     const { method } = attribution;
     if (method !== null && !this.#isStopped)
       this.#deps.report({ attribution: method, provenance: method === "provenance" ? "yes" : "no" });

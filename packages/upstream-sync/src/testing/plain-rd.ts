@@ -46,6 +46,8 @@ export interface Quirks {
   /** Requests with this text in them are never answered. */
   readonly silentOn?: readonly string[];
   readonly blockSize?: number;
+  /** Time that each lookup takes, one after the other, ms. */
+  readonly slowLookupMs?: number;
   /** Leave Content-Format out of empty answers. */
   readonly bareEmpty?: boolean;
   /** Code of a lookup that matches nothing, instead of 2.05. */
@@ -89,7 +91,10 @@ export class PlainRd {
     const socket = this.#grumpy(this.#world.network.open(PLAIN_RD_ADDRESS, 5683));
     this.#endpoint = createCoapEndpoint(
       { socket, env: this.#world.env },
-      { handler: (request) => this.#handle(request), limits: { blockSize: this.quirks.blockSize ?? 1024 } },
+      {
+        handler: (request) => this.#inItsTurn(this.#handle(request), request),
+        limits: { blockSize: this.quirks.blockSize ?? 1024 },
+      },
     );
   }
 
@@ -164,6 +169,17 @@ export class PlainRd {
       if (size > (this.quirks.maxNotificationBytes ?? Number.POSITIVE_INFINITY)) one.isDead = true;
       if (!one.isDead) one.observer.wake();
     }
+  }
+
+  #busyUntilMs = 0;
+
+  /** Lookups that take time are worked on one after the other. */
+  #inItsTurn(response: ServerResponse, { path }: ServerRequest): ServerResponse | Promise<ServerResponse> {
+    const { slowLookupMs = 0 } = this.quirks;
+    if (slowLookupMs === 0 || this.entries.has(`/${path.join("/")}`)) return response;
+    const { clock } = this.#world;
+    this.#busyUntilMs = Math.max(this.#busyUntilMs, clock.nowMs()) + slowLookupMs;
+    return new Promise((resolve) => clock.setTimer(this.#busyUntilMs - clock.nowMs(), () => resolve(response)));
   }
 
   #handle(request: ServerRequest): ServerResponse {

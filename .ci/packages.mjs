@@ -16,6 +16,10 @@ export const PACKAGES = [
   { name: "lookup-server", except: ["resource-directory"] },
   { name: "anycast-forwarding", except: ["upstream-sync", "lookup-server"] },
   { name: "lmdb-store", except: ["lookup-server", "anycast-forwarding"] },
+  {
+    name: "nats-store",
+    except: ["merge-engine", "upstream-sync", "lookup-server", "anycast-forwarding", "lmdb-store"],
+  },
   { name: "node" },
   { name: "cli" },
 ];

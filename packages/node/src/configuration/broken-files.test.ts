@@ -18,7 +18,8 @@ const DEFICIENT =
 const URI = "write coap://[2001:db8::1]:5683";
 
 /** Every broken file with all of its errors, `line:column: what is wrong; what would be right`. */
-const STORE = "write memory, or lmdb: and the path of a folder, such as lmdb:./state";
+const STORE =
+  "write memory, lmdb: and the path of a folder, such as lmdb:./state, or nats:// and the address of a server";
 const ROWS: Readonly<Record<string, readonly string[]>> = {
   "alias-of-nothing": ["2:13: alias *trusted of nothing; write &trusted before the value that it repeats"],
   "anycast-empty": ["3:19: peers is an empty list; write at least one, or remove anycast"],
@@ -108,6 +109,18 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '5:47: tier is "yes"; write true or false',
     "6:59: mode forward would ask a proxy what it may have to ask others; write mode: replicate, or remove tier",
   ],
+  "bad-nats": [
+    "4:17: servers has a URL with a user; write the user as user and password-file, or a file with credentials as credentials",
+    '4:46: servers has "http://h"; write nats:// or tls:// with host and port, such as nats://[2001:db8::1]:4222',
+    '4:58: servers has "nats://h:99999"; write nats:// or tls:// with host and port, such as nats://[2001:db8::1]:4222',
+    '5:15: stream is "a b"; write 1 to 64 letters, digits, - or _',
+    "6:17: replicas is 9; write a whole number from 1 to 5",
+    '7:7: unknown key "passwort" in registration.store.nats; valid keys are servers, stream, replicas, credentials, user, password-file, tls',
+    '8:18: ca is ""; write the path of a file',
+  ],
+  "bad-nats-short": [
+    '1:24: store has "h2"; write nats:// or tls:// with host and port, such as nats://[2001:db8::1]:4222',
+  ],
   "bad-transport": [
     '3:49: transport is "dtls"; write auto, udp or tcp',
     "4:53: transport: udp contradicts the scheme of uri; write coap:// there, or remove transport",
@@ -164,7 +177,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '4:3: unknown key "timout" in lookup; did you mean "timeout"?',
     '6:15: name "local" is reserved for the registrations of the node itself; choose another',
     "7:7: coap://[2001:db8:23::1] is upstream 1 already; remove one of them",
-    `9:10: store "nats://127.0.0.1:4222" is not available yet; ${STORE}`,
+    `9:10: store is "etcd://127.0.0.1:4222"; ${STORE}`,
     '10:16: format is "yaml"; write text or json',
   ],
   "snapshot-in-store": ["3:11: state is the folder of the store; choose another"],

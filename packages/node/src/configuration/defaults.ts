@@ -12,6 +12,7 @@ import type {
   LookupConfig,
   NodeConfig,
   RegistrationConfig,
+  StoreConfig,
   UpstreamConfig,
 } from "./types.js";
 
@@ -22,6 +23,9 @@ const DEFAULT_POLL_MS = 30_000;
 /** Default `lt` (RFC 9176 section 5), ms. */
 const DEFAULT_LIFETIME_MS = 90_000_000;
 const DEFAULT_REPLICAS = ["loopback", "private"] as const;
+const DEFAULT_STREAM = "tributary";
+/** Servers that keep each registration: one of them may fail. */
+const DEFAULT_STREAM_REPLICAS = 3;
 /** RFC 9175 section 2.4. */
 const DEFAULT_FREE_BYTES = 136;
 const DEFAULT_TRUSTED = ["loopback", "private"] as const;
@@ -150,10 +154,47 @@ function completeRegistration(
 ): RegistrationConfig {
   const { store = { kind: "memory" } } = registration;
   return {
-    store: store.kind === "lmdb" ? { ...store, path: resolve(folder, store.path) } : store,
+    store: completeStore(store, folder),
     replicas: registration.replicas ?? DEFAULT_REPLICAS,
     freshness: registration.freshness ?? "none",
   };
+}
+
+function completeStore(
+  store: NonNullable<NonNullable<CheckedFile["registration"]>["store"]>,
+  folder: string,
+): StoreConfig {
+  if (store.kind === "memory") return store;
+  if (store.kind === "lmdb") return { ...store, path: resolve(folder, store.path) };
+  const { kind, servers, ...settings } = store;
+  const { stream = DEFAULT_STREAM, replicas = DEFAULT_STREAM_REPLICAS, ...more }: NatsSettings = settings;
+  const { credentials, user, tls } = more;
+  const passwordFile = more["password-file"];
+  const at = (path: string) => resolve(folder, path);
+  return {
+    ...{ kind, servers, stream, replicas },
+    ...(credentials === undefined ? {} : { credentials: at(credentials) }),
+    ...(user === undefined ? {} : { user }),
+    ...(passwordFile === undefined ? {} : { passwordFile: at(passwordFile) }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            ...(tls.ca === undefined ? {} : { ca: at(tls.ca) }),
+            ...(tls.cert === undefined ? {} : { cert: at(tls.cert) }),
+            ...(tls.key === undefined ? {} : { key: at(tls.key) }),
+          },
+        }),
+  };
+}
+
+interface NatsSettings {
+  readonly stream?: string | undefined;
+  readonly replicas?: number | undefined;
+  readonly credentials?: string | undefined;
+  readonly user?: string | undefined;
+  readonly "password-file"?: string | undefined;
+  readonly tls?: { readonly [key in "ca" | "cert" | "key"]?: string | undefined } | undefined;
 }
 
 function completeAnycast({ anycast, registration }: CheckedFile): AnycastConfig {

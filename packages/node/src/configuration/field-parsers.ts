@@ -228,15 +228,61 @@ export const sector: FieldParser<string> = (value, name) =>
     ? ok(value)
     : wrong(`${name} is ${show(value)}; write the name of a sector, 1 to ${MAX_SECTOR_BYTES} bytes`);
 
-/** The store of registrations, with the path as written. */
-export const store: FieldParser<StoreConfig> = (value, name) => {
+/** The store of registrations in its short form, with the path as written. */
+export const store: FieldParser<ShortStore> = (value, name) => {
   if (value === "memory") return ok({ kind: "memory" });
   const path = typeof value === "string" ? /^lmdb:(.+)$/su.exec(value)?.[1] : undefined;
   if (path !== undefined && isPath(path)) return ok({ kind: "lmdb", path });
-  const isPlanned = typeof value === "string" && value.startsWith("nats:");
-  const expected = "write memory, or lmdb: and the path of a folder, such as lmdb:./state";
-  return wrong(`${name} ${isPlanned ? `${show(value)} is not available yet` : `is ${show(value)}`}; ${expected}`);
+  if (typeof value === "string" && /^(nats|tls):/.test(value)) return natsServers(value, name);
+  const expected =
+    "write memory, lmdb: and the path of a folder, such as lmdb:./state, or nats:// and the address of a server";
+  return wrong(`${name} is ${show(value)}; ${expected}`);
 };
+
+/** A store without further settings. */
+export type ShortStore =
+  | Extract<StoreConfig, { readonly kind: "memory" | "lmdb" }>
+  | { readonly kind: "nats"; readonly servers: readonly string[] };
+
+function natsServers(text: string, name: string): FieldResult<ShortStore> {
+  const servers: string[] = [];
+  for (const part of text.split(",")) {
+    const server = natsServer(part, name);
+    if (!server.ok) return server;
+    servers.push(server.value);
+  }
+  return ok({ kind: "nats", servers });
+}
+
+const NATS_SERVER = /^(?:nats|tls):\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([0-9]{1,5}))?$/i;
+
+/** URL of a server of NATS. */
+export const natsServer: FieldParser<string> = (value, name) => {
+  const match = typeof value === "string" ? NATS_SERVER.exec(value) : null;
+  const port = Number(match?.[1] ?? 4222);
+  if (match !== null && port >= 1 && port <= 65_535) return ok(value as string);
+  const isWithUser = typeof value === "string" && value.includes("@");
+  const remedy = isWithUser
+    ? "write the user as user and password-file, or a file with credentials as credentials"
+    : "write nats:// or tls:// with host and port, such as nats://[2001:db8::1]:4222";
+  return wrong(`${name} has ${isWithUser ? "a URL with a user" : show(value)}; ${remedy}`);
+};
+
+/** Name of a stream of NATS. */
+export const streamName: FieldParser<string> = (value, name) =>
+  typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value)
+    ? ok(value)
+    : wrong(`${name} is ${show(value)}; write 1 to 64 letters, digits, - or _`);
+
+/** Path of a file, as written. */
+export const filePath: FieldParser<string> = (value, name) =>
+  typeof value === "string" && isPath(value) ? ok(value) : wrong(`${name} is ${show(value)}; write the path of a file`);
+
+/** A word without spaces. */
+export const userName: FieldParser<string> = (value, name) =>
+  typeof value === "string" && /^[^\s\p{Cc}]{1,255}$/u.test(value)
+    ? ok(value)
+    : wrong(`${name} is ${show(value)}; write a name without spaces`);
 
 /** The folder of copies on disk, as written. */
 export const snapshot: FieldParser<string> = (value, name) =>

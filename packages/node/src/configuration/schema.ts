@@ -6,11 +6,13 @@ import {
   coapUri,
   duration,
   type FieldParser,
+  filePath,
   filter,
   flag,
   hostName,
   httpAddress,
   integer,
+  natsServer,
   nodeName,
   peerName,
   readyPolicy,
@@ -19,7 +21,9 @@ import {
   show,
   snapshot,
   store,
+  streamName,
   upstreamName,
+  userName,
   word,
 } from "./field-parsers.js";
 
@@ -112,8 +116,44 @@ const lookupShape = {
   auto: section("auto", autoShape).optional(),
 };
 
+const tlsShape = {
+  ca: optional("ca", filePath),
+  cert: optional("cert", filePath),
+  key: optional("key", filePath),
+};
+
+const natsShape = {
+  servers: list("servers", required("servers", natsServer), '["nats://[2001:db8::1]:4222"]').min(1, {
+    error: "servers is an empty list; write at least one, such as nats://[2001:db8::1]:4222",
+  }),
+  stream: optional("stream", streamName),
+  replicas: optional("replicas", integer(1, 5)),
+  credentials: optional("credentials", filePath),
+  user: optional("user", userName),
+  "password-file": optional("password-file", filePath),
+  tls: section("tls", tlsShape).optional(),
+};
+
+const storeShape = { nats: section("nats", natsShape) };
+const longStore = z.strictObject(storeShape);
+
+/** A store as a mapping, or as text without further settings. */
+const anyStore = z.transform((value: unknown, context) => {
+  const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isMapping) {
+    const result = store(value, "store");
+    if (result.ok) return result.value;
+    context.issues.push({ code: "custom", message: result.message, input: value });
+    return z.NEVER;
+  }
+  const result = longStore.safeParse(value);
+  if (result.success) return { kind: "nats" as const, ...result.data.nats };
+  for (const issue of result.error.issues) context.issues.push({ ...issue, input: value } as never);
+  return z.NEVER;
+});
+
 const registrationShape = {
-  store: optional("store", store),
+  store: anyStore.optional(),
   replicas: list("replicas", required("replicas", replicaRule), '["loopback", "private"]').optional(),
   freshness: optional("freshness", word(["none", "echo"])),
 };
@@ -209,6 +249,9 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     "lookup.cache": cacheShape,
     "lookup.auto": autoShape,
     registration: registrationShape,
+    "registration.store": storeShape,
+    "registration.store.nats": natsShape,
+    "registration.store.nats.tls": tlsShape,
     anycast: anycastShape,
     "anycast.peers": peerShape,
     amplification: amplificationShape,

@@ -112,8 +112,26 @@ export interface AnycastPeerConfig {
   readonly lookup: boolean;
 }
 
-/** The store of registrations; `path` is absolute. */
-export type StoreConfig = { readonly kind: "memory" } | { readonly kind: "lmdb"; readonly path: string };
+/** The store of registrations; paths are absolute. */
+export type StoreConfig =
+  | { readonly kind: "memory" }
+  | { readonly kind: "lmdb"; readonly path: string }
+  | ({ readonly kind: "nats" } & NatsConfig);
+
+/** The servers of NATS by which several instances share their registrations (draft 4.1). */
+export interface NatsConfig {
+  /** URLs `nats://host:port` or `tls://host:port`, at least one. */
+  readonly servers: readonly string[];
+  readonly stream: string;
+  /** Servers that keep each registration. */
+  readonly replicas: number;
+  /** File with a JWT and its seed. */
+  readonly credentials?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+  /** Files in PEM. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+}
 
 /** Amplification limit for clients with unproven source addresses (RFC 9175 section 2.4). */
 export interface AmplificationConfig {

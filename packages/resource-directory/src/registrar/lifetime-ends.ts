@@ -66,7 +66,8 @@ export class LifetimeEnds {
       return andThen(
         storeAccess.attempt(() => store.submit({ kind: "end", registration: stored }, position)),
         (outcome) => {
-          if (!outcome.ok || outcome.value.kind === "away") this.#later(id, jittered(env.random, END_RETRY_MS, 1, 2));
+          const isOpen = !outcome.ok || outcome.value.kind === "away" || outcome.value.kind === "unknown";
+          if (isOpen) this.#later(id, jittered(env.random, END_RETRY_MS, 1, 2));
         },
       );
     });

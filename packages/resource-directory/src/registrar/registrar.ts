@@ -295,8 +295,16 @@ export class Registrar {
       this.#storeAccess.attempt(() => this.#deps.store.submit(operation, expected)),
       (outcome): Attempt<undefined> => {
         if (!outcome.ok) return outcome;
-        if (outcome.value.kind === "conflict") return CONFLICT;
-        return outcome.value.kind === "away" ? refused("store-away", outcome.value.message) : accepted(undefined);
+        switch (outcome.value.kind) {
+          case "stored":
+            return accepted(undefined);
+          case "conflict":
+            return CONFLICT;
+          case "too-large":
+            return refused("too-large", "the registration is larger than what the shared store takes");
+          default:
+            return refused("store-away", outcome.value.message);
+        }
       },
     );
   }

@@ -35,7 +35,11 @@ export type StoreOutcome =
   /** Another writer's change came first, and came out of the stream already; nothing was stored. */
   | { readonly kind: "conflict" }
   /** The store takes no writes now; nothing was stored. */
-  | { readonly kind: "away"; readonly message: string };
+  | { readonly kind: "away"; readonly message: string }
+  /** The store did not say in time what became of it. It may be stored, and come out of the stream later. */
+  | { readonly kind: "unknown"; readonly message: string }
+  /** It is larger than what the store takes; nothing was stored. */
+  | { readonly kind: "too-large" };
 
 /** Whether a store takes writes and delivers changes. */
 export interface StoreHealth {

@@ -1,0 +1,26 @@
+/** Oldest server that has everything the store needs: TTL of messages, their markers, and atomic expectations. */
+export const OLDEST_SERVER = [2, 14, 0] as const;
+/** How long removals are remembered by the stream, s. An instance that was cut off for longer reads everything again. */
+export const REMOVAL_MEMORY_S = 86_400;
+/** Time after the end of a registration, its revival included, at which the servers forget what no instance removed, s. */
+export const GRACE_S = 60;
+/** Time for one request to a server, ms. An election takes about 4 s. */
+export const REQUEST_TIMEOUT_MS = 2000;
+/** Time after which a submission without a known outcome is given up, ms. */
+export const SUBMISSION_DEADLINE_MS = 15_000;
+/** Pause before a request is repeated that failed at once, ms. */
+export const RETRY_PAUSE_MS = 250;
+/** Interval of probes, ms. */
+export const PROBE_MS = 2500;
+/** Without a successful probe for so long, the store is away, ms. */
+export const AWAY_MS = 7500;
+/** Longest random delay before an instance ends a lifetime, ms. */
+export const END_JITTER_MS = 2000;
+/** Window in which a repeated submission is recognised, ms. */
+export const DUPLICATE_WINDOW_MS = 120_000;
+/** Longest time for servers to be ready when the store is opened, ms: after a restart of all they refuse for some seconds. */
+export const OPEN_TIMEOUT_MS = 20_000;
+/** Probes in a row that find the stream ahead of what was delivered, after which it is followed again from there. */
+export const STALLED_PROBES = 2;
+/** Attempts to replace the marker of a removal by a registration. */
+export const MAX_MARKER_ATTEMPTS = 4;

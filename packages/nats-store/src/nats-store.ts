@@ -1,0 +1,201 @@
+import { randomUUID } from "node:crypto";
+import type {
+  RegistrationStore,
+  SharedStore,
+  StoreChange,
+  StoredRegistration,
+  StoreOperation,
+  StoreOutcome,
+} from "@tributary/resource-directory";
+import type { Environment } from "@tributary/runtime";
+import {
+  END_JITTER_MS,
+  GRACE_S,
+  MAX_MARKER_ATTEMPTS,
+  REMOVAL_MEMORY_S,
+  RETRY_PAUSE_MS,
+  SUBMISSION_DEADLINE_MS,
+} from "./constants.js";
+import { encodeRegistration, endpointHash, locationOf, subjectOf, timeToLiveS } from "./registration-message.js";
+import type { SharedStream, Submission, SubmissionOutcome } from "./shared-stream.js";
+import { StreamReader } from "./stream-reader.js";
+import { StreamWatch } from "./stream-watch.js";
+
+/** Figures of a shared store, for status and metrics. */
+export interface SharedStoreFigures {
+  /** Sequence of the last message that was applied. */
+  readonly position: number;
+  /** Messages of the stream that were not applied at the last probe. */
+  readonly lag: number;
+  readonly probes: { readonly succeeded: number; readonly failed: number };
+  /** Submissions by outcome. Monotonic. */
+  readonly submissions: ReadonlyMap<string, number>;
+}
+
+/** Collaborators of `SharedRegistrations`. */
+export interface SharedRegistrationsDeps {
+  readonly env: Environment;
+  readonly stream: SharedStream;
+  readonly epoch: number;
+}
+
+/** A store of registrations that several instances share by way of one stream (draft 4.1). */
+export class SharedRegistrations implements RegistrationStore {
+  readonly epoch: number;
+  readonly shared: SharedStore;
+  /** Records that could not be used, by cause. Monotonic. */
+  readonly rejected = new Map<string, number>();
+  readonly #deps: SharedRegistrationsDeps;
+  readonly #reader: StreamReader;
+  readonly #watch: StreamWatch;
+  readonly #submissions = new Map<string, number>();
+  #isClosed = false;
+
+  constructor(deps: SharedRegistrationsDeps) {
+    const { env, stream, epoch } = deps;
+    this.#deps = deps;
+    this.epoch = epoch;
+    this.#reader = new StreamReader({
+      clock: env.clock,
+      stream,
+      toLocalMs: (streamMs) => this.#watch.toLocalMs(streamMs),
+      onRejected: (cause, subject) => this.#reject(cause, subject),
+    });
+    this.#watch = new StreamWatch({ env, stream, reader: this.#reader });
+    this.shared = {
+      locationOf: (endpoint) => locationOf(stream.secret, endpointHash(endpoint)),
+      endJitterMs: END_JITTER_MS,
+      health: () => this.#watch.health,
+      onHealth: (listener) => this.#watch.onChange(listener),
+    };
+  }
+
+  /** Figures for status and metrics. */
+  figures(): SharedStoreFigures {
+    const { delivered } = this.#reader;
+    return { position: delivered, lag: this.#watch.lag, probes: this.#watch.probes, submissions: this.#submissions };
+  }
+
+  follow(consumer: (change: StoreChange) => void): void {
+    this.#reader.consumer = consumer;
+  }
+
+  /** Everything comes as changes; this ends when those of before the start have been delivered. */
+  load(): AsyncIterable<StoredRegistration> {
+    return nothingAfter(this.#loaded());
+  }
+
+  async #loaded(): Promise<void> {
+    const state = await this.#deps.stream.state();
+    this.#watch.noteState(state);
+    await this.#reader.start();
+    while (!this.#isClosed && !(await this.#reader.until(state.lastSequence, RETRY_PAUSE_MS)));
+    this.#watch.start();
+  }
+
+  /** What is not in the memory of this instance is not read from the stream: an old answer would be no better than none. */
+  get(): undefined {}
+
+  async submit(operation: StoreOperation, expected: number | null): Promise<StoreOutcome> {
+    const outcome = await this.#submit(operation, expected);
+    this.#submissions.set(outcome.kind, (this.#submissions.get(outcome.kind) ?? 0) + 1);
+    return outcome;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#watch.close();
+    this.#reader.close();
+    await this.#deps.stream.close();
+  }
+
+  async #submit(operation: StoreOperation, expected: number | null): Promise<StoreOutcome> {
+    const deadlineMs = this.#nowMs() + SUBMISSION_DEADLINE_MS;
+    let known = expected ?? 0;
+    for (let attempt = 1; ; attempt++) {
+      const { isAway, reason = "" } = this.#watch.health;
+      if (isAway) return { kind: "away", message: `the shared store is away: ${reason}` };
+      const submission = this.#submission(operation, known);
+      const outcome = await this.#settle(submission, deadlineMs);
+      if (outcome.kind === "stored") return this.#applied(outcome.sequence, deadlineMs);
+      if (outcome.kind === "too-large") return { kind: "too-large" };
+      if (outcome.kind === "unknown") return { kind: "unknown", message: outcome.message };
+      const last = await this.#last(submission.subject, deadlineMs);
+      if (last === "unknown") return { kind: "unknown", message: "the shared store does not respond" };
+      // A first attempt without a response was stored after all.
+      if (last?.messageId === submission.messageId) return this.#applied(last.sequence, deadlineMs);
+      const sequence = last?.sequence ?? 0;
+      const isOver = last === undefined || last.kind !== "put";
+      // Where nothing was expected, what remains of a registration that is over is in no one's way.
+      if (expected === null && isOver && sequence !== known && attempt < MAX_MARKER_ATTEMPTS) {
+        known = sequence;
+        continue;
+      }
+      await this.#reader.until(sequence, deadlineMs - this.#nowMs());
+      return { kind: "conflict" };
+    }
+  }
+
+  /** Submits until the outcome is known: the same message is taken once, however often it is sent. */
+  async #settle(submission: Submission, deadlineMs: number): Promise<SubmissionOutcome> {
+    for (;;) {
+      const outcome = await this.#deps.stream.submit(submission);
+      if (outcome.kind !== "unknown" || this.#isClosed || this.#nowMs() + RETRY_PAUSE_MS >= deadlineMs) return outcome;
+      await this.#pause();
+    }
+  }
+
+  async #last(subject: string, deadlineMs: number) {
+    for (;;) {
+      try {
+        return await this.#deps.stream.last(subject);
+      } catch {
+        if (this.#isClosed || this.#nowMs() + RETRY_PAUSE_MS >= deadlineMs) return "unknown";
+        await this.#pause();
+      }
+    }
+  }
+
+  /** What is stored is acknowledged when it is shown here too. */
+  async #applied(sequence: number, deadlineMs: number): Promise<StoreOutcome> {
+    const isApplied = await this.#reader.until(sequence, Math.max(0, deadlineMs - this.#nowMs()));
+    if (isApplied) return { kind: "stored", position: sequence };
+    return { kind: "unknown", message: "it is stored, and does not arrive here" };
+  }
+
+  #submission({ kind, registration }: StoreOperation, expected: number): Submission {
+    const { stream } = this.#deps;
+    return {
+      subject: subjectOf(stream.prefix, registration),
+      kind,
+      payload: kind === "delete" ? new Uint8Array() : encodeRegistration(registration),
+      ttlS:
+        kind === "delete"
+          ? REMOVAL_MEMORY_S
+          : timeToLiveS(registration) - (kind === "end" ? registration.ltS - GRACE_S : 0),
+      expected,
+      messageId: randomUUID(),
+    };
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#deps.env.clock.setTimer(RETRY_PAUSE_MS, resolve));
+  }
+
+  #reject(cause: string, subject: string): void {
+    const count = (this.rejected.get(cause) ?? 0) + 1;
+    this.rejected.set(cause, count);
+    if (count === 1)
+      this.#deps.env.logger.warn("a message of the shared store cannot be used and is left out", { cause, subject });
+  }
+
+  #nowMs(): number {
+    return this.#deps.env.clock.nowMs();
+  }
+}
+
+/** Ends when `done` is resolved. */
+async function* nothingAfter(done: Promise<void>): AsyncGenerator<never> {
+  await done;
+  yield* [];
+}

@@ -1,0 +1,194 @@
+import { createHash, randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import {
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  type StreamConfig,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import type { Environment } from "@tributary/runtime";
+import { OLDEST_SERVER, OPEN_TIMEOUT_MS, REQUEST_TIMEOUT_MS, RETRY_PAUSE_MS } from "./constants.js";
+import { NatsStoreError } from "./errors.js";
+import { SharedRegistrations } from "./nats-store.js";
+import { NatsStream, probeConfig, streamConfig } from "./nats-stream.js";
+
+/** Where the servers are, and which stream has the registrations. */
+export interface NatsStoreOptions {
+  /** URLs `nats://host:port`, or `tls://host:port`. */
+  readonly servers: readonly string[];
+  /** Name of the stream: letters, digits, `-` and `_`. It is made where it is missing. */
+  readonly stream: string;
+  /** Servers that keep each message. */
+  readonly replicas: number;
+  /** File with credentials (JWT and seed). */
+  readonly credentials?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** Configuration key, for messages. */
+  readonly setting?: string;
+}
+
+/** Collaborators of `openNatsStore`. */
+export interface NatsStoreDeps {
+  readonly env: Environment;
+  /** Names this instance. */
+  readonly instance: string;
+}
+
+const EPOCHS = 2 ** 24;
+const SECRET_BYTES = 32;
+
+/**
+ * Opens the store that RD instances share by way of a stream of NATS JetStream. Resolves when the servers are ready and the stream is as it
+ * has to be. @throws {NatsStoreError}
+ */
+export async function openNatsStore(deps: NatsStoreDeps, options: NatsStoreOptions): Promise<SharedRegistrations> {
+  const { env, instance } = deps;
+  const connection = await connectTo(options, instance);
+  try {
+    checkServer(connection, options);
+    const jsm = await untilReady(env, () => jetstreamManager(connection, { timeout: REQUEST_TIMEOUT_MS }), options);
+    const info = await untilReady(
+      env,
+      () => ensureStream(jsm, streamConfig(options.stream, options.replicas), options),
+      options,
+    );
+    await untilReady(env, () => ensureStream(jsm, probeConfig(options.stream, options.replicas), options), options);
+    const created = String(info.created);
+    const js = jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
+    const secret = await untilReady(env, () => readSecret(jsm, js, options.stream), options);
+    const parts = { clock: env.clock, connection, js, jsm, name: options.stream, instance: instance };
+    const stream = new NatsStream(parts, { created, secret });
+    return new SharedRegistrations({ env, stream, epoch: epochOf(options.stream, created) });
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+/** The epoch of the feed: the same at every instance, another one for another stream. Pure. */
+export function epochOf(name: string, created: string): number {
+  return createHash("sha256").update(`${created} ${name}`).digest().readUIntBE(0, 3) % EPOCHS;
+}
+
+async function connectTo(options: NatsStoreOptions, instance: string): Promise<NatsConnection> {
+  const { servers, tls, user, passwordFile, setting = "registration.store" } = options;
+  try {
+    const authenticator =
+      options.credentials === undefined ? undefined : credsAuthenticator(await readFile(options.credentials));
+    const settings: ConnectionOptions = {
+      servers: [...servers],
+      name: `tributary ${instance}`,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 500,
+      reconnectJitter: 250,
+      timeout: 3000,
+      pingInterval: 5000,
+      maxPingOut: 2,
+      ignoreAuthErrorAbort: true,
+      ...(authenticator === undefined ? {} : { authenticator }),
+      ...(user === undefined ? {} : { user }),
+      ...(passwordFile === undefined ? {} : { pass: (await readFile(passwordFile, "utf8")).trimEnd() }),
+      ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
+    };
+    return await connect(settings);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${setting}: no connection to ${servers.join(", ")}: ${reason}; check that the servers run and let this node in`;
+    throw new NatsStoreError("STATE_UNAVAILABLE", message, { cause: error });
+  }
+}
+
+function tlsOptions({ ca, cert, key }: NonNullable<NatsStoreOptions["tls"]>) {
+  return {
+    ...(ca === undefined ? {} : { caFile: ca }),
+    ...(cert === undefined ? {} : { certFile: cert }),
+    ...(key === undefined ? {} : { keyFile: key }),
+  };
+}
+
+/** @throws {NatsStoreError} */
+function checkServer({ info }: NatsConnection, { setting = "registration.store" }: NatsStoreOptions): void {
+  const version = info?.version ?? "";
+  if (!isRecent(version)) {
+    const message = `${setting}: the server is nats-server ${version}; it has to be ${OLDEST_SERVER.join(".")} or later`;
+    throw new NatsStoreError("STATE_UNSUITABLE", message);
+  }
+  if (info?.jetstream !== true)
+    throw new NatsStoreError(
+      "STATE_UNSUITABLE",
+      `${setting}: the server runs without JetStream; enable it in its configuration`,
+    );
+}
+
+function isRecent(version: string): boolean {
+  const parts = version.split(/[.-]/).map(Number);
+  for (const [index, least] of OLDEST_SERVER.entries()) {
+    const part = parts[index] ?? 0;
+    if (part !== least) return part > least;
+  }
+  return true;
+}
+
+/** Repeats a request to servers that have just been started, or elect a leader. @throws {NatsStoreError} */
+async function untilReady<T>({ clock }: Environment, request: () => Promise<T>, options: NatsStoreOptions): Promise<T> {
+  const untilMs = clock.nowMs() + OPEN_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await request();
+    } catch (error) {
+      if (error instanceof NatsStoreError) throw error;
+      if (clock.nowMs() >= untilMs) {
+        const { setting = "registration.store", stream } = options;
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new NatsStoreError("STATE_UNAVAILABLE", `${setting}: stream ${stream} is not available: ${reason}`, {
+          cause: error,
+        });
+      }
+      await new Promise<void>((resolve) => clock.setTimer(RETRY_PAUSE_MS, resolve));
+    }
+  }
+}
+
+/** Makes a stream where it is missing. One with other settings is an error that names the first difference. */
+async function ensureStream(
+  jsm: JetStreamManager,
+  wanted: Partial<StreamConfig> & { name: string },
+  { setting = "registration.store" }: NatsStoreOptions,
+): Promise<StreamInfo> {
+  const info = await jsm.streams.info(wanted.name).catch((error: unknown) => {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return null;
+    throw error;
+  });
+  if (info === null) return await jsm.streams.add(wanted);
+  const config = info.config as unknown as Record<string, unknown>;
+  for (const [key, value] of Object.entries(wanted)) {
+    const has = JSON.stringify(config[key]);
+    if (has === JSON.stringify(value)) continue;
+    const message = `${setting}: stream ${wanted.name} has ${key} ${has ?? "unset"}; it has to be ${JSON.stringify(value)}`;
+    throw new NatsStoreError("STATE_UNSUITABLE", message);
+  }
+  return info;
+}
+
+/** The secret that the first instance put into the stream. */
+async function readSecret(jsm: JetStreamManager, js: ReturnType<typeof jetstream>, name: string): Promise<Uint8Array> {
+  const subject = `${name}.meta.secret`;
+  try {
+    await js.publish(subject, randomBytes(SECRET_BYTES), { expect: { lastSubjectSequence: 0 } });
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError)) throw error;
+  }
+  const stored = await jsm.streams.getMessage(name, { last_by_subj: subject });
+  if (stored === null || stored.data.length !== SECRET_BYTES)
+    throw new NatsStoreError(
+      "STATE_UNSUITABLE",
+      `the stream ${name} has no secret under ${subject}; it belongs to something else`,
+    );
+  return stored.data;
+}

@@ -1,0 +1,66 @@
+/** A message of the stream. */
+export interface StreamMessage {
+  /** Place in the stream. */
+  readonly sequence: number;
+  readonly subject: string;
+  /** Time at which the stream took it, ms since the Unix epoch by the clock of its leader. */
+  readonly timeMs: number;
+  /** As submitted; `marker`: the servers' own, for a message whose time was over. */
+  readonly kind: "put" | "end" | "delete" | "marker" | "other";
+  readonly payload: Uint8Array;
+  readonly messageId: string;
+}
+
+/** A message to be added. */
+export interface Submission {
+  readonly subject: string;
+  readonly kind: "put" | "end" | "delete";
+  readonly payload: Uint8Array;
+  /** Time after which the servers forget it, s. */
+  readonly ttlS: number;
+  /** Sequence of the last message of the subject; 0: there is none. */
+  readonly expected: number;
+  /** The same for all attempts to submit it. */
+  readonly messageId: string;
+}
+
+/** What became of one attempt. */
+export type SubmissionOutcome =
+  | { readonly kind: "stored"; readonly sequence: number }
+  /** The last message of the subject is another one. */
+  | { readonly kind: "conflict" }
+  /** The message is larger than the servers take. */
+  | { readonly kind: "too-large" }
+  /** No response: it may have been stored. */
+  | { readonly kind: "unknown"; readonly message: string };
+
+/** State of the stream, by its leader. */
+export interface StreamState {
+  /** Time of creation, as text: tells one stream from another of its name. */
+  readonly created: string;
+  readonly lastSequence: number;
+  /** Time of the leader, ms since the Unix epoch, and the local one at which it is thought to be valid. */
+  readonly timeMs: number;
+  readonly localTimeMs: number;
+}
+
+/** What a shared store needs of a stream that keeps the last message of each subject. */
+export interface SharedStream {
+  readonly prefix: string;
+  /** Time of creation when it was opened. */
+  readonly created: string;
+  /** Secret of the instances, for paths that cannot be guessed. */
+  readonly secret: Uint8Array;
+  /** Adds a message, if the last one of its subject is the expected one. Never rejects. */
+  submit(submission: Submission): Promise<SubmissionOutcome>;
+  /** The last message of a subject, possibly an old one; undefined: there is none. Rejects without a response. */
+  last(subject: string): Promise<StreamMessage | undefined>;
+  /** Delivers messages in order, from `sequence` on, until the returned function is called. Rejects without a response. */
+  follow(sequence: number, onMessage: (message: StreamMessage) => void): Promise<() => void>;
+  /** Rejects without a response. */
+  state(): Promise<StreamState>;
+  /** Resolves when a write was acknowledged that does not concern the stream. Rejects otherwise. */
+  probe(): Promise<void>;
+  /** Ends the connection. */
+  close(): Promise<void>;
+}

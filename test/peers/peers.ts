@@ -1,5 +1,5 @@
 /**
- * Other people's CoAP programs, and our own as a process, for tests over real sockets. `install.mjs` prepares them and
+ * Other people's programs, and our own as a process, for tests over real sockets. `install.mjs` prepares them and
  * `peers.json` names them.
  */
 import { execFileSync } from "node:child_process";
@@ -36,6 +36,7 @@ export {
 interface PeersFile {
   readonly folder: string;
   readonly aiocoap: { readonly requirement: string };
+  readonly nats: { readonly requirement: string };
   readonly debian: Readonly<Record<"libcoap" | "iproute2" | "nftables" | "tshark", DebianPeer>>;
 }
 
@@ -55,7 +56,7 @@ export const PINNED_NODE = join(ROOT, "node_modules/node/bin/node");
 export const TRIBUTARY = join(ROOT, "packages/cli/bin/tributary.js");
 
 /** `netns`: leave to make network namespaces (root). */
-export type Peer = keyof PeersFile["debian"] | "aiocoap" | "netns";
+export type Peer = keyof PeersFile["debian"] | "aiocoap" | "nats" | "netns";
 
 // What is there and what is not
 
@@ -79,6 +80,8 @@ function whyMissing(peer: Peer): string | null {
   if (peer === "netns") return canMakeNamespaces() ? null : "no leave to make network namespaces";
   if (peer === "aiocoap")
     return existsSync(join(VENV_BIN, "aiocoap-rd")) ? null : `no ${PEERS.aiocoap.requirement} in ${PEERS.folder}`;
+  if (peer === "nats")
+    return existsSync(join(VENV_BIN, "nats-server")) ? null : `no ${PEERS.nats.requirement} in ${PEERS.folder}`;
   const { commands, package: name } = PEERS.debian[peer];
   return find(commands) === undefined ? `no ${commands[0]} (Debian: ${name})` : null;
 }
@@ -126,6 +129,11 @@ export function aiocoapClientPath(): string {
 /** aiocoap's resource directory, of the same version. */
 export function aiocoapRdPath(): string {
   return existing(join(VENV_BIN, "aiocoap-rd"), "aiocoap");
+}
+
+/** The NATS server, of the version that peers.json pins. */
+export function natsServerPath(): string {
+  return existing(join(VENV_BIN, "nats-server"), "nats");
 }
 
 // aiocoap and libcoap

@@ -20,7 +20,7 @@ export const END_JITTER_MS = 2000;
 export const DUPLICATE_WINDOW_MS = 120_000;
 /** Longest time for servers to be ready when the store is opened, ms: after a restart of all they refuse for some seconds. */
 export const OPEN_TIMEOUT_MS = 20_000;
-/** Probes in a row that find the stream ahead of what was delivered, after which it is followed again from there. */
-export const STALLED_PROBES = 2;
+/** Time in which a message that is stored should be delivered, ms. After it the stream is followed again. */
+export const DELIVERY_MS = 500;
 /** Attempts to replace the marker of a removal by a registration. */
 export const MAX_MARKER_ATTEMPTS = 4;

@@ -9,6 +9,7 @@ import type {
 } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
 import {
+  DELIVERY_MS,
   END_JITTER_MS,
   GRACE_S,
   MAX_MARKER_ATTEMPTS,
@@ -16,8 +17,15 @@ import {
   RETRY_PAUSE_MS,
   SUBMISSION_DEADLINE_MS,
 } from "./constants.js";
-import { encodeRegistration, endpointHash, locationOf, subjectOf, timeToLiveS } from "./registration-message.js";
-import type { SharedStream, Submission, SubmissionOutcome } from "./shared-stream.js";
+import {
+  decodeRegistration,
+  encodeRegistration,
+  endpointHash,
+  locationOf,
+  subjectOf,
+  timeToLiveS,
+} from "./registration-message.js";
+import type { SharedStream, StreamMessage, Submission, SubmissionOutcome } from "./shared-stream.js";
 import { StreamReader } from "./stream-reader.js";
 import { StreamWatch } from "./stream-watch.js";
 
@@ -125,7 +133,7 @@ export class SharedRegistrations implements RegistrationStore {
       // A first attempt without a response was stored after all.
       if (last?.messageId === submission.messageId) return this.#applied(last.sequence, deadlineMs);
       const sequence = last?.sequence ?? 0;
-      const isOver = last === undefined || last.kind !== "put";
+      const isOver = last === undefined || last.kind !== "put" || !isReadable(last, operation.registration);
       // Where nothing was expected, what remains of a registration that is over is in no one's way.
       if (expected === null && isOver && sequence !== known && attempt < MAX_MARKER_ATTEMPTS) {
         known = sequence;
@@ -141,6 +149,7 @@ export class SharedRegistrations implements RegistrationStore {
     for (;;) {
       const outcome = await this.#deps.stream.submit(submission);
       if (outcome.kind !== "unknown" || this.#isClosed || this.#nowMs() + RETRY_PAUSE_MS >= deadlineMs) return outcome;
+      if (this.#watch.health.isAway) return outcome;
       await this.#pause();
     }
   }
@@ -158,7 +167,11 @@ export class SharedRegistrations implements RegistrationStore {
 
   /** What is stored is acknowledged when it is shown here too. */
   async #applied(sequence: number, deadlineMs: number): Promise<StoreOutcome> {
-    const isApplied = await this.#reader.until(sequence, Math.max(0, deadlineMs - this.#nowMs()));
+    let isApplied = await this.#reader.until(sequence, DELIVERY_MS);
+    while (!isApplied && !this.#isClosed && this.#nowMs() < deadlineMs) {
+      await this.#reader.restart();
+      isApplied = await this.#reader.until(sequence, 2 * DELIVERY_MS);
+    }
     if (isApplied) return { kind: "stored", position: sequence };
     return { kind: "unknown", message: "it is stored, and does not arrive here" };
   }
@@ -192,6 +205,12 @@ export class SharedRegistrations implements RegistrationStore {
   #nowMs(): number {
     return this.#deps.env.clock.nowMs();
   }
+}
+
+/** Whether a message is a registration of this endpoint; nobody shows a damaged one. */
+function isReadable({ payload }: StreamMessage, { id, ep, d }: StoredRegistration): boolean {
+  const hash = endpointHash(d === undefined ? { ep } : { ep, d });
+  return decodeRegistration(payload, hash, { id, renewedAtWallMs: 0 }) !== undefined;
 }
 
 /** Ends when `done` is resolved. */

@@ -26,6 +26,7 @@ export class StreamReader {
   #delivered = 0;
   #generation = 0;
   #waiters: Waiter[] = [];
+  #restarting: Promise<void> | null = null;
 
   constructor(deps: StreamReaderDeps) {
     this.#deps = deps;
@@ -49,6 +50,16 @@ export class StreamReader {
     });
     if (generation === this.#generation) this.#stop = stop;
     else stop();
+  }
+
+  /** Follows the stream again, because what is stored does not arrive. Once at a time; never rejects. */
+  restart(): Promise<void> {
+    this.#restarting ??= this.start()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#restarting = null;
+      });
+    return this.#restarting;
   }
 
   /** Resolves with true when the message with this sequence, or a later one, was delivered; with false after `limitMs`. */

@@ -1,6 +1,6 @@
 import type { StoreHealth } from "@tributary/resource-directory";
 import type { Environment, Timer } from "@tributary/runtime";
-import { AWAY_MS, PROBE_MS, STALLED_PROBES } from "./constants.js";
+import { AWAY_MS, PROBE_MS } from "./constants.js";
 import type { SharedStream, StreamState } from "./shared-stream.js";
 import type { StreamReader } from "./stream-reader.js";
 
@@ -22,7 +22,8 @@ export class StreamWatch {
   #alarm: string | null = null;
   #lastSuccessMs: number;
   #lastState: StreamState | null = null;
-  #stalled = 0;
+  #isStalled = false;
+  #hasFailed = false;
   #timer: Timer | null = null;
   #isClosed = false;
   #probes = { succeeded: 0, failed: 0 };
@@ -85,6 +86,7 @@ export class StreamWatch {
       await this.#examine(state);
     } catch (error) {
       this.#probes.failed++;
+      this.#hasFailed = true;
       this.#judge(error instanceof Error ? error.message : String(error));
     } finally {
       late.cancel();
@@ -100,17 +102,18 @@ export class StreamWatch {
       this.#alarm = `the stream ends at ${state.lastSequence}, and had ${reader.delivered} messages before`;
     const before = this.#lastState;
     this.#lastState = state;
-    // What the stream had at the last probe should have arrived by now.
+    // What the stream had at the last probe should have arrived by now. After an outage nothing can be relied upon.
     const isStalled = before !== null && reader.delivered < before.lastSequence;
-    this.#stalled = isStalled ? this.#stalled + 1 : 0;
-    if (this.#stalled >= STALLED_PROBES && this.#alarm === null) {
-      this.#stalled = 0;
-      env.logger.info("changes of the shared store do not arrive; it is followed again", {
-        delivered: reader.delivered,
-      });
+    if (this.#alarm === null && (isStalled || this.#hasFailed)) {
+      env.logger.debug("the shared store is followed again", { delivered: reader.delivered });
       await reader.start();
+      await reader.until(state.lastSequence, PROBE_MS);
     }
-    this.#report(isStalled ? "changes of other instances do not arrive" : undefined);
+    this.#hasFailed = false;
+    const isBehind = reader.delivered < (before?.lastSequence ?? 0);
+    // One probe later: a long way to catch up is no outage.
+    this.#report(isBehind && this.#isStalled ? "changes of other instances do not arrive" : undefined);
+    this.#isStalled = isBehind;
   }
 
   #untilAwayMs(): number {
@@ -129,6 +132,7 @@ export class StreamWatch {
     if (health.isAway === this.#health.isAway && health.reason === this.#health.reason) return;
     const wasAway = this.#health.isAway;
     this.#health = health;
+    if (wasAway === health.isAway && this.#alarm === null) return;
     const { logger } = this.#deps.env;
     if (this.#alarm !== null)
       logger.error(

@@ -145,6 +145,17 @@ describe("several instances on one stream", () => {
 });
 
 describe("faults", () => {
+  test("probes while much is written are no faults", async () => {
+    const world = new World();
+    const [a, b] = [await world.open(), await world.open()];
+    const startMs = world.clock.nowMs();
+    for (let index = 0; world.clock.nowMs() - startMs < 20_000; index++)
+      expect(await world.done(world.put(a, `n${index}`))).toMatchObject({ kind: "stored" });
+    expect(a.store.figures().probes.succeeded).toBeGreaterThan(5);
+    expect([a, b].map(({ store }) => store.shared.health())).toEqual([{ isAway: false }, { isAway: false }]);
+    expect(world.log).toEqual([]);
+  });
+
   test("a submission whose response is lost is settled before it is answered, and stored once", async () => {
     const world = new World(3);
     const a = await world.open();

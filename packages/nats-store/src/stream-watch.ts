@@ -79,11 +79,13 @@ export class StreamWatch {
   async #probe(): Promise<void> {
     const { env, stream } = this.#deps;
     const late = env.clock.setTimer(this.#untilAwayMs(), () => this.#judge("it does not respond"));
+    // Messages go on arriving while the answer is on its way.
+    const delivered = this.#deps.reader.delivered;
     try {
       const [state] = await Promise.all([stream.state(), stream.probe()]);
       this.#probes.succeeded++;
       this.#lastSuccessMs = env.clock.nowMs();
-      await this.#examine(state);
+      await this.#examine(state, delivered);
     } catch (error) {
       this.#probes.failed++;
       this.#hasFailed = true;
@@ -94,12 +96,13 @@ export class StreamWatch {
     }
   }
 
-  async #examine(state: StreamState): Promise<void> {
+  /** `delivered`: what had been delivered when the state was asked for. */
+  async #examine(state: StreamState, delivered: number): Promise<void> {
     const { env, reader, stream } = this.#deps;
     if (state.created !== stream.created)
       this.#alarm = `the stream was made at ${state.created}, not ${stream.created}`;
-    else if (state.lastSequence < reader.delivered)
-      this.#alarm = `the stream ends at ${state.lastSequence}, and had ${reader.delivered} messages before`;
+    else if (state.lastSequence < delivered)
+      this.#alarm = `the stream ends at ${state.lastSequence}, and had ${delivered} messages before`;
     const before = this.#lastState;
     this.#lastState = state;
     // What the stream had at the last probe should have arrived by now. After an outage nothing can be relied upon.

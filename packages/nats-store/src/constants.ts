@@ -20,6 +20,11 @@ export const END_JITTER_MS = 2000;
 export const DUPLICATE_WINDOW_MS = 120_000;
 /** Longest time for servers to be ready when the store is opened, ms: after a restart of all they refuse for some seconds. */
 export const OPEN_TIMEOUT_MS = 20_000;
+/** Time without any message after which the stream is followed again while everything is read, ms. */
+export const LOAD_PATIENCE_MS = 2000;
+/** Time for which the servers may keep a request for messages, and longest silence of a server that has none, ms. */
+export const PULL_MS = 10_000;
+export const HEARTBEAT_MS = 2000;
 /** Time in which a message that is stored should be delivered, ms. After it the stream is followed again. */
 export const DELIVERY_MS = 500;
 /** Attempts to replace the marker of a removal by a registration. */

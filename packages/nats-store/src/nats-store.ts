@@ -12,6 +12,7 @@ import {
   DELIVERY_MS,
   END_JITTER_MS,
   GRACE_S,
+  LOAD_PATIENCE_MS,
   MAX_MARKER_ATTEMPTS,
   REMOVAL_MEMORY_S,
   RETRY_PAUSE_MS,
@@ -97,7 +98,12 @@ export class SharedRegistrations implements RegistrationStore {
     const state = await this.#deps.stream.state();
     this.#watch.noteState(state);
     await this.#reader.start();
-    while (!this.#isClosed && !(await this.#reader.until(state.lastSequence, RETRY_PAUSE_MS)));
+    while (!this.#isClosed) {
+      const before = this.#reader.delivered;
+      if (await this.#reader.until(state.lastSequence, LOAD_PATIENCE_MS)) break;
+      // A consumer whose server has just elected a leader may stay silent.
+      if (this.#reader.delivered === before) await this.#reader.restart();
+    }
     this.#watch.start();
   }
 

@@ -11,7 +11,7 @@ import {
 } from "@nats-io/jetstream";
 import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import type { Clock } from "@tributary/runtime";
-import { DUPLICATE_WINDOW_MS, REMOVAL_MEMORY_S, REQUEST_TIMEOUT_MS } from "./constants.js";
+import { DUPLICATE_WINDOW_MS, HEARTBEAT_MS, PULL_MS, REMOVAL_MEMORY_S, REQUEST_TIMEOUT_MS } from "./constants.js";
 import type { SharedStream, StreamMessage, StreamState, Submission, SubmissionOutcome } from "./shared-stream.js";
 
 /** Header with what a message says of its registration. */
@@ -120,6 +120,8 @@ export class NatsStream implements SharedStream {
     });
     const messages = await consumer.consume({
       max_messages: MESSAGES_AT_ONCE,
+      expires: PULL_MS,
+      idle_heartbeat: HEARTBEAT_MS,
       callback: ({ seq, subject, data, headers: fields, timestampNanos }) => {
         onMessage(messageOf({ seq, subject, data, fields, timeMs: Number(timestampNanos / 1000n) / 1000 }));
       },

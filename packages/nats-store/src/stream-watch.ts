@@ -63,6 +63,7 @@ export class StreamWatch {
   };
 
   start(): void {
+    this.#lastSuccessMs = this.#deps.env.clock.nowMs();
     this.#schedule(PROBE_MS);
   }
 

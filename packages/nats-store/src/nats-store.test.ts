@@ -129,7 +129,7 @@ describe("several instances on one stream", () => {
     }
   });
 
-  test("who decided upon an older state is told, after the newer one has arrived", async () => {
+  test("a decision upon an older state is a conflict, reported after the newer one has arrived", async () => {
     const world = new World();
     const [a, b] = [await world.open(), await world.open()];
     await world.done(world.put(a, "n1"));

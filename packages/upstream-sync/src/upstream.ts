@@ -222,7 +222,7 @@ class UpstreamShell implements Upstream {
 
   noteLookup(): void {}
 
-  /** Whoever asks an RD without a feed for everything asks for the documents that are being read anyway. */
+  /** A lookup of everything would ask an RD without a feed for the documents that are being read anyway. */
   copyUnderWay(criteria: readonly Criterion[]): Promise<void> | undefined {
     const isFirst = (this.#state.kind === "probing" || this.#state.kind === "copying") && !this.#wasComplete;
     const isPlain = this.#follower !== null && this.#follower.method !== "feed";

@@ -93,7 +93,7 @@ function slowDirectory() {
 
 const LOOKUPS = [
   ["ep", "et=even&page=500&count=1"],
-  ["ep", "et=o*&rt=t&page=30&count=7"],
+  ["ep", "et=o*&rt=t&page=80&count=7"],
   ["res", "rt=u&et=even&page=99&count=3"],
   ["res", "rt=*&et=even"],
   ["ep", "et=odd"],

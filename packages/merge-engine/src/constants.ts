@@ -14,6 +14,16 @@ export const MAX_POOLED_LENGTH = 64;
 export const SORTED_SHARE = 1 / 64;
 /** Candidates that are collected and sorted whatever the share. */
 export const MIN_SORTED = 64;
+/** Candidates that are collected and sorted at most, whatever the share: more would take too long at once. */
+export const MAX_SORTED = 2048;
+/** Candidates of a prefix that are counted before it is known whether they are needed. */
+export const MAX_COUNTED = 256;
+/** Keys of a broad lookup that are tried in order before any are marked. */
+export const LOOKS_BEFORE_MARKS = 64;
+/** Further ones before the values of a prefix are counted. */
+export const LOOKS_BEFORE_PREFIXES = 256;
+/** Slots that are marked in about the time in which one candidate is tried. */
+export const MARKED_PER_LOOK = 64;
 /** Candidates up to this share of all keys are worth being marked, so that walking the order skips the others. */
 export const MARKED_SHARE = 1 / 4;
 /** Attribute for the time since the last renewal of a registration, and query item by which a proxy asks for it, s (draft 5.2). */
@@ -56,3 +66,7 @@ export const COMMON_ATTRIBUTES: ReadonlySet<string> = new Set([
 ]);
 /** Number of skipped keys that take as long as one candidate. */
 export const KEYS_PER_LOOK = 16;
+/** Candidates of a lookup that is written at once: some tenths of a millisecond of work. */
+export const CANDIDATES_AT_ONCE = 512;
+/** Records past their time that are examined to find out whether any has really ended. */
+export const MAX_DUE_EXAMINED = 64;

@@ -1,27 +1,31 @@
-import type { Criterion, Link, LookupQuery } from "@tributary/link-model";
-import { CANDIDATES_PER_STEP, KEYS_PER_LOOK } from "./constants.js";
+import { type Criterion, type Link, LinkModelError, type LookupQuery } from "@tributary/link-model";
+import { CANDIDATES_AT_ONCE, CANDIDATES_PER_STEP, KEYS_PER_LOOK, MAX_DUE_EXAMINED } from "./constants.js";
 import { MergeError } from "./errors.js";
 import { AttributeIndex, type TokenList } from "./lookup/attribute-index.js";
-import { CandidateSearch } from "./lookup/candidate-search.js";
+import { CandidateSearch, type Candidates } from "./lookup/candidate-search.js";
 import { type FewCandidatesDeps, fewCandidates } from "./lookup/few-candidates.js";
 import { LinkText } from "./lookup/link-text.js";
 import { endpointLink, resourceLink } from "./lookup/matching.js";
+import { type NameRange, nameRange } from "./lookup/name-range.js";
 import { Pace } from "./lookup/pace.js";
 import { criteriaForLinks, linkMeetsAll, nextLink, recordMatches } from "./lookup/packed-matching.js";
-import { PageWalks, type WalkPlace } from "./lookup/page-walks.js";
+import { PageWalk, PageWalks, type WalkPlace } from "./lookup/page-walks.js";
+import { endpointText, resourceText } from "./lookup/record-text.js";
 import { SupersededIndex } from "./lookup/superseded-index.js";
 import type { ExpiryHeap } from "./records/expiry-heap.js";
+import { KeyOrder } from "./records/key-order.js";
 import type { KeyTable } from "./records/key-table.js";
-import { unpackLink } from "./records/packed-links.js";
-import { SortedChunks } from "./records/sorted-chunks.js";
+import { type PackedLinks, unpackLink } from "./records/packed-links.js";
 import { type KeyState, RecordReader, type Source, type StoredRecord, snapshot } from "./records/stored-record.js";
-import { compareKeys, firstLive } from "./records/total-order.js";
+import { firstLive } from "./records/total-order.js";
 import type { LookupInterface, LookupOptions, SourcedRegistration } from "./types.js";
 
 /** So many words of packed links, as a power of two, take about as long to look at as a registration with few. */
 const WORDS_PER_LOOK_BITS = 4;
 /** Words of packed links that a selective lookup examines at once: about a millisecond of work. */
 const MAX_WORDS_AT_ONCE = 16_384;
+/** Characters that such a lookup writes at once; a longer body is written as it is sent. */
+const MAX_LENGTH_AT_ONCE = 65_536;
 const FIRST: WalkPlace = { position: 0, key: undefined };
 const NO_PAUSE = new Pace(Number.POSITIVE_INFINITY);
 
@@ -36,7 +40,7 @@ export class VisibleUnion {
   readonly #deps: VisibleUnionDeps;
   readonly superseded = new SupersededIndex();
   readonly #index = new AttributeIndex();
-  readonly #order = new SortedChunks<KeyState>((one, other) => compareKeys(one, other) < 0);
+  readonly #order = new KeyOrder();
   readonly #walks = new PageWalks();
   readonly #search: CandidateSearch;
   readonly #few: FewCandidatesDeps;
@@ -83,6 +87,7 @@ export class VisibleUnion {
   /** The registration that is shown for a key was found by `before`, the one that is now by `after`. */
   reindex(key: KeyState, before: TokenList | null, after: TokenList | null): void {
     this.#walks.note(key);
+    this.#order.recount(key);
     this.#index.change(key.slot, before, after);
   }
 
@@ -96,7 +101,8 @@ export class VisibleUnion {
   }
 
   lookup(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions): Generator<Link> {
-    return this.#walk(kind, query, nowMs, options, Number.POSITIVE_INFINITY) as Generator<Link>;
+    const asked = this.#asked(kind, query, nowMs, options, NO_PAUSE);
+    return this.#walk(asked, linkWriter(kind, query)) as Generator<Link>;
   }
 
   /** The same, with null after so many candidates or links without a result. */
@@ -106,18 +112,19 @@ export class VisibleUnion {
     nowMs: number,
     options: LookupOptions,
   ): Generator<Link | null> {
-    return this.#walk(kind, query, nowMs, options, CANDIDATES_PER_STEP);
+    const asked = this.#asked(kind, query, nowMs, options, new Pace(CANDIDATES_PER_STEP));
+    return this.#walk(asked, linkWriter(kind, query));
   }
 
   /**
-   * Performs a selective lookup at once and returns its links in link format; null if it is not selective, or if some of it cannot
-   * be written. Then `lookup` has the result.
+   * Performs a lookup at once that is selective, or asks for one page, and returns its links in link format; null if it takes long,
+   * or if some of it cannot be written. Then `lookup` has the result.
    */
   lookupText(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions): string | null {
     const { sources, heldBy, zone } = options;
     if (sources !== undefined || heldBy !== undefined || !this.#isSettled(nowMs)) return null;
     const keys = fewCandidates(query.criteria, this.#few);
-    if (keys === null) return null;
+    if (keys === null) return this.#textInOrder(kind, query, nowMs, options);
     const body = new LinkText(kind, query);
     let words = 0;
     for (const { shown } of keys) {
@@ -130,32 +137,70 @@ export class VisibleUnion {
     return body.text;
   }
 
-  /** Whether no record is past its end: such a record would count at one time and not at another. */
-  #isSettled(nowMs: number): boolean {
-    const earliestMs = this.#deps.heap.earliestMs();
-    return earliestMs === undefined || earliestMs > nowMs || this.#deps.heap.dueBy(nowMs).next().done === true;
+  #textInOrder(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions): string | null {
+    const { count = 0 } = query;
+    if (count > CANDIDATES_AT_ONCE / 2) return null;
+    const asked = this.#asked(kind, query, nowMs, options, new Pace(CANDIDATES_AT_ONCE));
+    if (count === 0 && asked.candidates.count() > CANDIDATES_AT_ONCE) return null;
+    let text = "";
+    try {
+      for (const link of this.#walk(asked, textWriter(kind, query))) {
+        if (link === null || text.length > MAX_LENGTH_AT_ONCE) return null;
+        text = text === "" ? link : `${text},${link}`;
+      }
+    } catch (error) {
+      if (error instanceof LinkModelError) return null;
+      throw error;
+    }
+    return text;
   }
 
-  *#walk(
-    kind: LookupInterface,
-    query: LookupQuery,
-    nowMs: number,
-    options: LookupOptions,
-    perStep: number,
-  ): Generator<Link | null> {
-    const { criteria, showProvenance, count, page = 0 } = query;
+  /** Whether no record that is shown has ended: such a record would count at one time and not at another. */
+  #isSettled(nowMs: number): boolean {
+    const earliestMs = this.#deps.heap.earliestMs();
+    if (earliestMs === undefined || earliestMs > nowMs) return true;
+    let examined = 0;
+    for (const record of this.#deps.heap.dueBy(nowMs)) {
+      if (++examined > MAX_DUE_EXAMINED || (record.key.shown === record && record.hasEnded(nowMs))) return false;
+    }
+    return true;
+  }
+
+  #asked(kind: LookupInterface, query: LookupQuery, nowMs: number, options: LookupOptions, pace: Pace): AskedResults {
+    const { criteria, count, page = 0 } = query;
+    const { sources, heldBy } = options;
+    const isOrdered = sources === undefined && heldBy === undefined && this.#isSettled(nowMs);
+    const range = isOrdered ? nameRange(criteria, [this.#index]) : undefined;
     const start = count === undefined ? 0 : page * count;
     const end = count === undefined ? Number.POSITIVE_INFINITY : start + count;
+    const candidates = this.#search.begin({ criteria, nowMs, pace, range, heldBy });
+    return { kind, criteria, nowMs, options, pace, start, end, range, candidates };
+  }
+
+  /** Where to begin; null: there is nothing at `start`. */
+  #firstPlace({ kind, criteria, options, start, range }: AskedResults): WalkPlace | PageWalk | null {
+    if (start === 0 || range === undefined) return FIRST;
+    const { zone } = options;
+    // Without criteria for anything else than names, results are found by their number.
+    if (range.covers.length === criteria.length && (zone === undefined || this.#order.zoned === 0)) {
+      const before = range.start === undefined ? 0 : this.#order.before(kind, range.start);
+      const place = this.#order.at(kind, before + start);
+      return place === undefined ? null : { position: place.before - before, key: place.key };
+    }
+    return this.#walks.begin({ kind, criteria, zone }, start, this.#order.size);
+  }
+
+  *#walk<T>(asked: AskedResults, write: ResultWriter<T>): Generator<T | null> {
+    const { kind, criteria, start, end, pace } = asked;
     if (start >= end) return;
-    const isOfAll = options.sources === undefined && options.heldBy === undefined;
-    const isRemembered = start > 0 && isOfAll && this.#isSettled(nowMs);
-    const walk = isRemembered ? this.#walks.begin(kind, criteria, options.zone, start) : undefined;
-    const pace = new Pace(perStep);
+    const first = this.#firstPlace(asked);
+    if (first === null) return;
+    const walk = first instanceof PageWalk ? first : undefined;
     const closedSources = this.#closedSources;
-    let { position, key: from } = walk?.skip() ?? FIRST;
+    let { position, key: from } = first instanceof PageWalk ? first.skip() : first;
     for (;;) {
       let isSkipping = false;
-      for (const record of this.#candidates(criteria, nowMs, options, pace, from)) {
+      for (const record of this.#candidates(asked, from)) {
         this.#assertOpenSince(closedSources);
         if (record === null) {
           yield null;
@@ -166,7 +211,7 @@ export class VisibleUnion {
         if (pace.isPause(1 + (record.links.length >>> WORDS_PER_LOOK_BITS))) yield null;
         if (kind === "ep") {
           if (!recordMatches(criteria, record)) continue;
-          if (position >= start) yield endpointLink(new RecordReader(record));
+          if (position >= start) yield write(record, 0);
           if (++position >= end) return;
           continue;
         }
@@ -176,7 +221,7 @@ export class VisibleUnion {
         for (let at = 0; at < links.length; at = nextLink(links, at)) {
           if (pace.isPause()) yield null;
           if (!linkMeetsAll(rest, links, at)) continue;
-          if (position >= start) yield resourceLink(unpackLink(links, at), record, showProvenance);
+          if (position >= start) yield write(record, at, links);
           if (++position >= end) return;
         }
       }
@@ -193,7 +238,8 @@ export class VisibleUnion {
   }
 
   *select(criteria: readonly Criterion[], nowMs: number, options: LookupOptions): Generator<SourcedRegistration> {
-    for (const record of this.#candidates(criteria, nowMs, options, NO_PAUSE)) {
+    const query = { criteria, showProvenance: false };
+    for (const record of this.#candidates(this.#asked("ep", query, nowMs, options, NO_PAUSE))) {
       if (record !== null && recordMatches(criteria, record)) yield snapshot(record);
     }
   }
@@ -204,22 +250,44 @@ export class VisibleUnion {
   }
 
   /** Records that such a client sees at `nowMs` and that can meet the criteria, in order, with null wherever it may be interrupted. */
-  *#candidates(
-    criteria: readonly Criterion[],
-    nowMs: number,
-    options: LookupOptions,
-    pace: Pace,
-    from?: KeyState,
-  ): Generator<StoredRecord | null> {
+  *#candidates({ nowMs, options, pace, candidates }: AskedResults, from?: KeyState): Generator<StoredRecord | null> {
     const { heldBy } = options;
     let skipped = 0;
-    for (const key of this.#search.keys(criteria, nowMs, pace, { from, heldBy })) {
+    for (const key of candidates.from(from)) {
       const record =
         key === null ? null : heldBy === undefined ? shownAmong(key, nowMs, options) : heldAt(key, nowMs, heldBy);
       if (record !== null && isShownTo(options, record)) yield record;
       else if (key === null || (++skipped % KEYS_PER_LOOK === 0 && pace.isPause())) yield null;
     }
   }
+}
+
+/** What a lookup asks for, and where it is found. */
+interface AskedResults {
+  readonly kind: LookupInterface;
+  readonly criteria: readonly Criterion[];
+  readonly nowMs: number;
+  readonly options: LookupOptions;
+  readonly pace: Pace;
+  /** Number of the first result of the page, and of the first one after it. */
+  readonly start: number;
+  readonly end: number;
+  /** Part of the order with all results; absent: results have no fixed numbers at present. */
+  readonly range: NameRange | undefined;
+  readonly candidates: Candidates;
+}
+
+/** Writes a record, or the link at `at` of it. `links`: those of the record when the walk came to it. */
+type ResultWriter<T> = (record: StoredRecord, at: number, links?: PackedLinks) => T;
+
+function linkWriter(kind: LookupInterface, { showProvenance }: LookupQuery): ResultWriter<Link> {
+  if (kind === "ep") return (record) => endpointLink(new RecordReader(record));
+  return (record, at, links = record.links) => resourceLink(unpackLink(links, at), record, showProvenance);
+}
+
+/** @throws {LinkModelError} when called with what link format cannot express */
+function textWriter(kind: LookupInterface, { showProvenance }: LookupQuery): ResultWriter<string> {
+  return kind === "ep" ? endpointText : (record, at) => resourceText(record, at, showProvenance);
 }
 
 function isShownTo({ sources, zone }: LookupOptions, record: StoredRecord): boolean {

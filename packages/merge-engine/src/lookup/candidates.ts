@@ -1,23 +1,23 @@
 import type { Criterion } from "@tributary/link-model";
 import { ENDPOINT_RESOURCE_TYPE, KEYS_PER_LOOK } from "../constants.js";
-import type { SortedChunks } from "../records/sorted-chunks.js";
+import type { KeyOrder } from "../records/key-order.js";
 import type { KeyState, Source } from "../records/stored-record.js";
 import type { AttributeIndex } from "./attribute-index.js";
 import type { Pace } from "./pace.js";
-import { forEachSlot, type Posting, postingSize } from "./postings.js";
+import { type Posting, postingSize, slotsOf } from "./postings.js";
 
 /** Keys that can meet one criterion: certainly all that do, possibly others. */
 export interface Selection {
   /** At least the number of keys. */
   readonly size: number;
-  /** Every slot, some perhaps repeatedly. */
-  forEachSlot(visit: (slot: number) => void): void;
+  /** Every slot, some perhaps repeatedly, some at a time. The directory may change in between. */
+  slots(): Iterable<readonly number[]>;
 }
 
 export interface SelectionDeps {
   /** What can match is in one of these. */
   readonly indexes: readonly AttributeIndex[];
-  readonly order: SortedChunks<KeyState>;
+  readonly order: KeyOrder;
   readonly sources: ReadonlyMap<string, Source>;
 }
 
@@ -74,9 +74,9 @@ class BoundedSelection implements Selection {
     return ++this.#added % KEYS_PER_LOOK === 0 && this.#pace.isPause();
   }
 
-  forEachSlot(visit: (slot: number) => void): void {
-    for (const posting of this.#postings) forEachSlot(posting, visit);
-    for (const { slot } of this.#keys) visit(slot);
+  *slots(): Generator<readonly number[]> {
+    for (const posting of this.#postings) yield* slotsOf(posting);
+    yield this.#keys.map(({ slot }) => slot);
   }
 }
 
@@ -109,9 +109,8 @@ function* postings(
 }
 
 /** The order of keys is one of endpoint names. */
-function* keysByName({ value, isPrefix }: Criterion, order: SortedChunks<KeyState>): Generator<KeyState> {
-  const first: KeyState = { ep: value, d: undefined, slot: -1, records: [], shown: null };
-  for (const key of order.from(first)) {
+function* keysByName({ value, isPrefix }: Criterion, order: KeyOrder): Generator<KeyState> {
+  for (const key of order.from({ ep: value, d: undefined })) {
     if (isPrefix ? !key.ep.startsWith(value) : key.ep !== value) return;
     yield key;
   }
@@ -141,7 +140,7 @@ export class SourceSelection implements Selection {
     return this.#records.size;
   }
 
-  forEachSlot(visit: (slot: number) => void): void {
-    for (const { key } of this.#records.values()) visit(key.slot);
+  slots(): Iterable<readonly number[]> {
+    return [Array.from(this.#records.values(), ({ key }) => key.slot)];
   }
 }

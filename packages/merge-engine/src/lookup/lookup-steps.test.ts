@@ -8,8 +8,8 @@ const COUNT = 8192;
 /** Each stands for a bounded part of a step. */
 const KEYS_PER_STEP = 2048;
 
-/** Own registrations, each of them superseded by a newer one of the same endpoint elsewhere. */
-function superseded(): Directory {
+/** Own registrations, each of them superseded by a newer one of the same endpoint elsewhere, with links of these types. */
+function superseded(types: readonly string[] = ["t"]): Directory {
   const directory = createDirectory();
   for (const source of ["local", "other"]) {
     directory.openSource(source, { authority: source === "local" ? null : "coap://other" });
@@ -22,7 +22,7 @@ function superseded(): Directory {
           ["eighth", String(at % 8)],
           ["serial", `s${at}`],
         ],
-        links: [{ target: `coap://n${at}/x`, attributes: [["rt", "t"]] }],
+        links: types.map((type) => ({ target: `coap://n${at}/x`, attributes: [["rt", type] as const] })),
         expiresAtMs: 1_000_000,
       });
       directory.put(source, entry, 5000);
@@ -33,7 +33,7 @@ function superseded(): Directory {
 
 const LOOKUPS: readonly (readonly [name: string, kind: LookupInterface, query: string, options: LookupOptions])[] = [
   ["everything, to find nothing", "ep", "half=0&half=1", {}],
-  ["what is marked, to find nothing", "ep", "eighth=0&eighth=1", {}],
+  ["what is marked and does not match", "res", "eighth=0&rt=t&rt=u", {}],
   ["resources of what is marked", "res", "eighth=0&rt=t&half=1", {}],
   ["a prefix of many values", "ep", "serial=s1*&half=0&half=1", {}],
   ["several prefixes of many values", "res", "serial=s*&href=*&ep=n*&half=0&half=1", {}],
@@ -43,7 +43,7 @@ const LOOKUPS: readonly (readonly [name: string, kind: LookupInterface, query: s
 ];
 
 test.each(LOOKUPS)("a lookup that looks at %s may be interrupted all along", (_, kind, text, options) => {
-  const directory = superseded();
+  const directory = superseded(["t", "u"]);
   const parsed = parseLookupQuery(text === "" ? [] : text.split("&"));
   if (!parsed.ok) throw new Error(parsed.message);
   const steps = [...directory.lookupInSteps(kind, parsed.query, 5000, options)];

@@ -78,10 +78,12 @@ test("pages are what they are without any memory of where they begin, whatever c
   );
 });
 
+const EVERYTHING = { kind: "ep", criteria: [], zone: undefined } as const;
+
 /** Walks over keys each of which has one result, and returns how many candidates it passed. */
 function walker(walks: PageWalks, keys: readonly KeyState[]) {
   return (start: number): number => {
-    const walk = walks.begin("ep", [], undefined, start);
+    const walk = walks.begin(EVERYTHING, start, keys.length);
     let passed = 0;
     let { position, key } = walk.skip();
     for (let at = key === undefined ? 0 : keys.indexOf(key); ; at++) {
@@ -102,7 +104,7 @@ test("a walk to a page skips what was counted before it", () => {
   const keys = Array.from({ length: 5000 }, (_, at) => keyCalled(`n${String(at).padStart(4, "0")}`));
   const walkTo = walker(walks, keys);
   expect(walkTo(4999)).toBe(5000);
-  for (const start of [4998, 4000, 1700, 513, 300, 255]) expect(walkTo(start)).toBeLessThanOrEqual(257);
+  for (const start of [4998, 4000, 1700, 513, 300, 255]) expect(walkTo(start)).toBeLessThanOrEqual(65);
   walks.forget();
   expect(walkTo(4900)).toBe(4901);
 });
@@ -114,18 +116,31 @@ test("a change makes it count one segment again, and a second change within a wa
   walkTo(4999);
   walks.note(keys[1000] as KeyState);
   walks.note(keys[1001] as KeyState);
-  expect(walkTo(4990)).toBeLessThanOrEqual(3 * 256);
-  expect(walkTo(4990)).toBeLessThanOrEqual(257);
+  expect(walkTo(4990)).toBeLessThanOrEqual(2 * 64);
+  expect(walkTo(4990)).toBeLessThanOrEqual(65);
   // While a segment is counted.
   walks.note(keys[0] as KeyState);
-  const walk = walks.begin("ep", [], undefined, 4000);
+  const walk = walks.begin(EVERYTHING, 4000, keys.length);
   walk.skip();
-  for (let at = 0; at < 100; at++) walk.pass(keys[at] as KeyState, at);
-  walks.note(keys[50] as KeyState);
-  for (let at = 100; at < 300; at++) walk.pass(keys[at] as KeyState, at);
-  expect(walkTo(4000)).toBeGreaterThan(256);
+  for (let at = 0; at < 40; at++) walk.pass(keys[at] as KeyState, at);
+  walks.note(keys[20] as KeyState);
+  for (let at = 40; at < 80; at++) walk.pass(keys[at] as KeyState, at);
+  expect(walkTo(4000)).toBeGreaterThan(64);
+});
+
+test("many changes make it count what they concern, of lookups that are in use, and forget the others", () => {
+  const walks = new PageWalks();
+  const keys = Array.from({ length: 5000 }, (_, at) => keyCalled(`n${String(at).padStart(4, "0")}`));
+  const walkTo = walker(walks, keys);
+  walkTo(4999);
+  for (let change = 0; change < 10_000; change++) {
+    walks.note(keys[17] as KeyState);
+    if (change % 500 === 0) expect(walkTo(4990)).toBeLessThanOrEqual(3 * 65);
+  }
+  for (let change = 0; change < 10_000; change++) walks.note(keys[17] as KeyState);
+  expect(walkTo(4990)).toBeGreaterThan(4000);
 });
 
 function keyCalled(ep: string): KeyState {
-  return { ep, d: undefined, slot: 0, records: [], shown: null };
+  return { ep, d: undefined, slot: 0, records: [], shown: null, counted: -1 };
 }

@@ -9,16 +9,21 @@ export interface WalkPlace {
   readonly key: KeyState | undefined;
 }
 
-/** Candidates in a new segment. */
-const SEGMENT_LENGTH = 256;
-/** Candidates from which a segment is divided. */
-const MAX_SEGMENT_LENGTH = 1024;
+/** Candidates in a new segment, at least. One of twice the length is divided. */
+const MIN_SEGMENT_LENGTH = 64;
+/** About the number of segments of a lookup that everything can match. */
+const MAX_SEGMENTS = 2048;
 /** Lookups whose segments are kept. */
 const MAX_WALKS = 64;
-/** Changes that are applied to them one by one; beyond, everything is counted again. */
-const MAX_CHANGES = 1024;
-/** Times that one walk skips segments after it counted some. */
-const MAX_SKIPS = 8;
+/** Changes that are applied to them one by one. Lookups that were not begun again within half as many are forgotten. */
+const MAX_CHANGES = 2048;
+
+/** A lookup of which a page is asked. */
+export interface WalkedLookup {
+  readonly kind: LookupInterface;
+  readonly criteria: readonly Criterion[];
+  readonly zone: string | undefined;
+}
 
 /** Results of a lookup from one key up to the next segment. */
 interface Segment {
@@ -31,6 +36,8 @@ interface Segment {
 /** The segments of one lookup, in order and without gaps. */
 interface Walk {
   readonly segments: Segment[];
+  /** Candidates in a new segment. */
+  readonly length: number;
   /** Changes that are applied. */
   version: number;
   /** How often segments were divided. A walk under way whose segments another one divides takes no further part in counting. */
@@ -55,8 +62,14 @@ export class PageWalks {
   note(key: KeyState): void {
     this.#version++;
     if (this.#walks.size === 0) return;
-    if (this.#changed.length >= MAX_CHANGES) this.forget();
-    else this.#changed.push(key);
+    this.#changed.push(key);
+    if (this.#changed.length > MAX_CHANGES) this.#forgetUnused();
+  }
+
+  #forgetUnused(): void {
+    this.#changed.splice(0, MAX_CHANGES / 2);
+    const oldest = this.#version - this.#changed.length;
+    for (const [name, { version }] of this.#walks) if (version < oldest) this.#walks.delete(name);
   }
 
   /** Everything may have changed. */
@@ -66,18 +79,19 @@ export class PageWalks {
     this.#changed.length = 0;
   }
 
-  /** Begins a walk to the result at `start`. */
-  begin(kind: LookupInterface, criteria: readonly Criterion[], zone: string | undefined, start: number): PageWalk {
+  /** Begins a walk to the result at `start`, in a directory with so many keys. */
+  begin({ kind, criteria, zone }: WalkedLookup, start: number, size: number): PageWalk {
     const name = JSON.stringify([kind, zone ?? null, criteria.map((one) => [one.name, one.value, one.isPrefix])]);
-    const walk = this.#open(name);
+    const walk = this.#open(name, size);
     this.#applyChanges(walk);
     return new PageWalk(this, walk, start);
   }
 
-  #open(name: string): Walk {
+  #open(name: string, size: number): Walk {
     if (this.#walks.size === 0) this.#changed.length = 0;
     const walk = this.#walks.get(name) ?? {
       segments: [{ key: undefined, count: -1 }],
+      length: Math.max(MIN_SEGMENT_LENGTH, Math.ceil(size / MAX_SEGMENTS)),
       version: this.#version,
       divisions: 0,
     };
@@ -111,7 +125,6 @@ export class PageWalk {
   #passed = 0;
   /** Changes before it was begun. */
   #version: number;
-  #skips = 0;
   #divisions: number;
 
   constructor(walks: PageWalks, walk: Walk, start: number) {
@@ -125,7 +138,6 @@ export class PageWalk {
 
   /** Skips the segments that are known to end before the start of the page. Returns where to go on. */
   skip(): WalkPlace {
-    this.#skips++;
     while (this.#maySkip()) {
       this.#position += (this.#segments[this.#at] as Segment).count;
       this.#at++;
@@ -145,13 +157,13 @@ export class PageWalk {
       isNewSegment = true;
       next = this.#segments[this.#at + 1];
     }
-    if (this.#passed >= (next === undefined ? SEGMENT_LENGTH : MAX_SEGMENT_LENGTH)) {
+    if (this.#passed >= (next === undefined ? this.#walk.length : 2 * this.#walk.length)) {
       this.#segments.splice(this.#at + 1, 0, { key, count: -1 });
       this.#divisions = ++this.#walk.divisions;
       this.#end(position);
     }
     this.#passed++;
-    return isNewSegment && this.#skips < MAX_SKIPS && this.#maySkip();
+    return isNewSegment && this.#maySkip();
   }
 
   #maySkip(): boolean {

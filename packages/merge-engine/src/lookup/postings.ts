@@ -41,6 +41,12 @@ export function forEachSlot(posting: Posting, visit: (slot: number) => void): vo
   else posting.forEach(visit);
 }
 
+/** The slots, some at a time. The directory may change in between. */
+export function slotsOf(posting: Posting): Iterable<readonly number[]> {
+  if (typeof posting === "number") return [[posting]];
+  return posting instanceof SortedChunks ? posting.chunks() : [posting];
+}
+
 function isSmaller(one: number, other: number): boolean {
   return one < other;
 }

@@ -36,7 +36,7 @@ export class KeyTable {
   open(ep: string, d: string | undefined): KeyState {
     const slot = this.#freeSlots.pop() ?? this.#bySlot.length;
     const sector = d === undefined ? undefined : this.#pool.keep(d);
-    const key: KeyState = { ep: ownText(ep), d: sector, slot, records: [], shown: null };
+    const key: KeyState = { ep: ownText(ep), d: sector, slot, records: [], shown: null, counted: -1 };
     this.#bySlot[slot] = key;
     this.#byEndpoint.set(key.ep, key);
     return key;

@@ -42,6 +42,8 @@ export interface KeyState {
   records: StoredRecord[];
   /** The first of `records` that had not ended at the last change; null when all had. */
   shown: StoredRecord | null;
+  /** Number of links with which the order of keys counts it; -1: not counted. Written by `KeyOrder` only. */
+  counted: number;
 }
 
 /** A registration as the directory keeps it. */

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import {
   DiscardPolicy,
   JetStreamApiCodes,
@@ -69,10 +70,12 @@ export function probeConfig(name: string, replicas: number): Partial<StreamConfi
 export class NatsStream implements SharedStream {
   readonly prefix: string;
   readonly created: string;
-  readonly secret: Uint8Array;
+  readonly secret: KeyObject;
+  /** Resolved at the end of this turn of the event loop: what is submitted in one turn leaves in one write. */
+  #turn: Promise<void> | null = null;
   readonly #deps: NatsStreamDeps;
 
-  constructor(deps: NatsStreamDeps, stream: { readonly created: string; readonly secret: Uint8Array }) {
+  constructor(deps: NatsStreamDeps, stream: { readonly created: string; readonly secret: KeyObject }) {
     this.#deps = deps;
     this.prefix = deps.name;
     this.created = stream.created;
@@ -83,6 +86,7 @@ export class NatsStream implements SharedStream {
     const { connection, js } = this.#deps;
     if (payload.length + HEADER_ROOM > (connection.info?.max_payload ?? Number.POSITIVE_INFINITY))
       return { kind: "too-large" };
+    await this.#endOfTurn();
     const fields = headers();
     fields.set(KIND, kind);
     try {
@@ -141,6 +145,16 @@ export class NatsStream implements SharedStream {
   async probe(): Promise<void> {
     const { js, instance } = this.#deps;
     await js.publish(`${this.prefix}-probe.${instance}`, new Uint8Array(), { timeout: REQUEST_TIMEOUT_MS, retries: 1 });
+  }
+
+  #endOfTurn(): Promise<void> {
+    this.#turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#turn = null;
+        resolve();
+      });
+    });
+    return this.#turn;
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import {
   JetStreamApiCodes,
@@ -91,6 +91,8 @@ async function connectTo(options: NatsStoreOptions, instance: string): Promise<N
       pingInterval: 5000,
       maxPingOut: 2,
       ignoreAuthErrorAbort: true,
+      // A stack trace for each request costs more than the request.
+      noAsyncTraces: true,
       ...(authenticator === undefined ? {} : { authenticator }),
       ...(user === undefined ? {} : { user }),
       ...(passwordFile === undefined ? {} : { pass: (await readFile(passwordFile, "utf8")).trimEnd() }),
@@ -177,7 +179,7 @@ async function ensureStream(
 }
 
 /** The secret that the first instance put into the stream. */
-async function readSecret(jsm: JetStreamManager, js: ReturnType<typeof jetstream>, name: string): Promise<Uint8Array> {
+async function readSecret(jsm: JetStreamManager, js: ReturnType<typeof jetstream>, name: string): Promise<KeyObject> {
   const subject = `${name}.meta.secret`;
   try {
     await js.publish(subject, randomBytes(SECRET_BYTES), { expect: { lastSubjectSequence: 0 } });
@@ -190,5 +192,5 @@ async function readSecret(jsm: JetStreamManager, js: ReturnType<typeof jetstream
       "STATE_UNSUITABLE",
       `the stream ${name} has no secret under ${subject}; it belongs to something else`,
     );
-  return stored.data;
+  return createSecretKey(stored.data);
 }

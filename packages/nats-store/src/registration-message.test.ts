@@ -1,3 +1,4 @@
+import { createSecretKey } from "node:crypto";
 import type { StoredRegistration } from "@tributary/resource-directory";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -42,7 +43,7 @@ describe("the subject of a registration", () => {
 });
 
 test("paths are UUIDs of version 8 that depend on the secret", () => {
-  const [one, other] = [new Uint8Array(32), new Uint8Array(32).fill(1)];
+  const [one, other] = [createSecretKey(new Uint8Array(32)), createSecretKey(new Uint8Array(32).fill(1))];
   expect(locationOf(one, hash)).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(locationOf(one, hash)).toBe(locationOf(one, hash));
   expect(locationOf(one, hash)).not.toBe(locationOf(other, hash));

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, type KeyObject, hash as oneHash } from "node:crypto";
 import type { Attribute } from "@tributary/link-model";
 import { MAX_DORMANT_MS, type StoredRegistration } from "@tributary/resource-directory";
 import { GRACE_S } from "./constants.js";
@@ -11,14 +11,11 @@ const HASH = /^[0-9a-f]{32}$/;
 /** Last token of the subject of a registration: one for each (ep, d), of a form that every name can have. Pure. */
 export function endpointHash({ ep, d }: Pick<StoredRegistration, "ep" | "d">): string {
   // A name may have any character, but an absent sector differs from an empty one.
-  return createHash("sha256")
-    .update(JSON.stringify(d === undefined ? [ep] : [ep, d]))
-    .digest("hex")
-    .slice(0, 32);
+  return oneHash("sha256", JSON.stringify(d === undefined ? [ep] : [ep, d]), "hex").slice(0, 32);
 }
 
 /** Last path segment of the registration with this hash: a UUID (RFC 9562 section 5.8) that is the same at every instance. Pure. */
-export function locationOf(secret: Uint8Array, hash: string): string {
+export function locationOf(secret: KeyObject, hash: string): string {
   const bytes = createHmac("sha256", secret).update(hash).digest().subarray(0, 16);
   bytes[6] = 0x80 | ((bytes[6] as number) & 0x0f);
   bytes[8] = 0x80 | ((bytes[8] as number) & 0x3f);

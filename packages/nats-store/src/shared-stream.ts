@@ -1,3 +1,5 @@
+import type { KeyObject } from "node:crypto";
+
 /** A message of the stream. */
 export interface StreamMessage {
   /** Place in the stream. */
@@ -50,7 +52,7 @@ export interface SharedStream {
   /** Time of creation when it was opened. */
   readonly created: string;
   /** Secret of the instances, for paths that cannot be guessed. */
-  readonly secret: Uint8Array;
+  readonly secret: KeyObject;
   /** Adds a message, if the last one of its subject is the expected one. Never rejects. */
   submit(submission: Submission): Promise<SubmissionOutcome>;
   /** The last message of a subject, possibly an old one; undefined: there is none. Rejects without a response. */

@@ -1,3 +1,4 @@
+import { createSecretKey } from "node:crypto";
 import type { Clock, Random } from "@tributary/runtime";
 import type { SharedStream, StreamMessage, StreamState, Submission, SubmissionOutcome } from "../shared-stream.js";
 
@@ -44,7 +45,7 @@ export class StreamModel {
     return {
       prefix: "rd",
       created,
-      secret: new Uint8Array(32),
+      secret: createSecretKey(new Uint8Array(32)),
       submit: async (submission) => {
         await this.#pass(REQUEST_MS);
         if (faults.isCutOff) {

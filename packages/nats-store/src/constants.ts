@@ -27,5 +27,7 @@ export const PULL_MS = 10_000;
 export const HEARTBEAT_MS = 2000;
 /** Time in which a message that is stored should be delivered, ms. After it the stream is followed again. */
 export const DELIVERY_MS = 500;
+/** Pause before a submission is repeated that was refused because of one that the servers have not applied yet, ms. */
+export const APPLYING_PAUSE_MS = 10;
 /** Attempts to replace the marker of a removal by a registration. */
 export const MAX_MARKER_ATTEMPTS = 4;

@@ -145,6 +145,15 @@ describe("several instances on one stream", () => {
 });
 
 describe("faults", () => {
+  test("what is refused because of a write that is not applied yet is submitted again, at a measured pace", async () => {
+    const world = new World();
+    const a = await world.open();
+    world.stream.holdUp(`rd.reg.${endpointHash({ ep: "n1" })}`, 200);
+    const startMs = world.clock.nowMs();
+    expect(await world.done(world.put(a, "n1"))).toMatchObject({ kind: "stored" });
+    expect(world.clock.nowMs() - startMs).toBeGreaterThanOrEqual(200);
+  });
+
   test("probes while much is written are no faults", async () => {
     const world = new World();
     const [a, b] = [await world.open(), await world.open()];
@@ -194,6 +203,7 @@ describe("faults", () => {
 
   test.each([
     { what: "made again", break: (stream: StreamModel) => stream.recreate() },
+    { what: "emptied", break: (stream: StreamModel) => stream.empty() },
     { what: "restored from an older state", break: (stream: StreamModel) => stream.goBack(2) },
   ])("a stream that is $what removes nothing, takes no writes, and is an alarm that stays", async (one) => {
     const world = new World();

@@ -9,6 +9,7 @@ import type {
 } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
 import {
+  APPLYING_PAUSE_MS,
   DELIVERY_MS,
   END_JITTER_MS,
   GRACE_S,
@@ -125,11 +126,12 @@ export class SharedRegistrations implements RegistrationStore {
 
   async #submit(operation: StoreOperation, expected: number | null): Promise<StoreOutcome> {
     const deadlineMs = this.#nowMs() + SUBMISSION_DEADLINE_MS;
+    const messageId = randomUUID();
     let known = expected ?? 0;
     for (let attempt = 1; ; attempt++) {
       const { isAway, reason = "" } = this.#watch.health;
       if (isAway) return { kind: "away", message: `the shared store is away: ${reason}` };
-      const submission = this.#submission(operation, known);
+      const submission = this.#submission(operation, known, messageId);
       const outcome = await this.#settle(submission, deadlineMs);
       if (outcome.kind === "stored") return this.#applied(outcome.sequence, deadlineMs);
       if (outcome.kind === "too-large") return { kind: "too-large" };
@@ -139,6 +141,12 @@ export class SharedRegistrations implements RegistrationStore {
       // A first attempt without a response was stored after all.
       if (last?.messageId === submission.messageId) return this.#applied(last.sequence, deadlineMs);
       const sequence = last?.sequence ?? 0;
+      // The servers refuse at once what stands against a write that they have not applied yet: it shows, or is dropped, in a moment.
+      if (sequence === known && this.#nowMs() + APPLYING_PAUSE_MS < deadlineMs) {
+        attempt--;
+        await this.#pause(APPLYING_PAUSE_MS);
+        continue;
+      }
       const isOver = last === undefined || last.kind !== "put" || !isReadable(last, operation.registration);
       // Where nothing was expected, what remains of a registration that is over is in no one's way.
       if (expected === null && isOver && sequence !== known && attempt < MAX_MARKER_ATTEMPTS) {
@@ -182,7 +190,7 @@ export class SharedRegistrations implements RegistrationStore {
     return { kind: "unknown", message: "it is stored, and does not arrive here" };
   }
 
-  #submission({ kind, registration }: StoreOperation, expected: number): Submission {
+  #submission({ kind, registration }: StoreOperation, expected: number, messageId: string): Submission {
     const { stream } = this.#deps;
     return {
       subject: subjectOf(stream.prefix, registration),
@@ -193,12 +201,12 @@ export class SharedRegistrations implements RegistrationStore {
           ? REMOVAL_MEMORY_S
           : timeToLiveS(registration) - (kind === "end" ? registration.ltS - GRACE_S : 0),
       expected,
-      messageId: randomUUID(),
+      messageId,
     };
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#deps.env.clock.setTimer(RETRY_PAUSE_MS, resolve));
+  #pause(ms = RETRY_PAUSE_MS): Promise<void> {
+    return new Promise((resolve) => this.#deps.env.clock.setTimer(ms, resolve));
   }
 
   #reject(cause: string, subject: string): void {

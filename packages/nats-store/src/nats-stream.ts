@@ -139,7 +139,8 @@ export class NatsStream implements SharedStream {
     const info = (await jsm.streams.info(this.prefix)) as StreamInfo & { readonly ts?: string };
     const localTimeMs = (askedAtMs + clock.wallMs()) / 2;
     const timeMs = info.ts === undefined ? localTimeMs : Date.parse(info.ts);
-    return { created: String(info.created), lastSequence: info.state.last_seq, timeMs, localTimeMs };
+    const { first_seq: firstSequence, last_seq: lastSequence } = info.state;
+    return { created: String(info.created), firstSequence, lastSequence, timeMs, localTimeMs };
   }
 
   async probe(): Promise<void> {

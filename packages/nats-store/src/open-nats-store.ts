@@ -61,7 +61,7 @@ export async function openNatsStore(deps: NatsStoreDeps, options: NatsStoreOptio
     await untilReady(env, () => ensureStream(jsm, probeConfig(options.stream, options.replicas), options), options);
     const created = String(info.created);
     const js = jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
-    const secret = await untilReady(env, () => readSecret(jsm, js, options.stream), options);
+    const secret = await untilReady(env, () => readSecret(jsm, js, options), options);
     const parts = { clock: env.clock, connection, js, jsm, name: options.stream, instance: instance };
     const stream = new NatsStream(parts, { created, secret });
     return new SharedRegistrations({ env, stream, epoch: epochOf(options.stream, created) });
@@ -178,19 +178,26 @@ async function ensureStream(
   return info;
 }
 
-/** The secret that the first instance put into the stream. */
-async function readSecret(jsm: JetStreamManager, js: ReturnType<typeof jetstream>, name: string): Promise<KeyObject> {
-  const subject = `${name}.meta.secret`;
+/**
+ * The secret that the first instance put into the stream, as its first message. A stream that begins with another one was emptied,
+ * and says nothing about what is registered.
+ */
+async function readSecret(
+  jsm: JetStreamManager,
+  js: ReturnType<typeof jetstream>,
+  { stream, setting = "registration.store" }: NatsStoreOptions,
+): Promise<KeyObject> {
+  const subject = `${stream}.meta.secret`;
   try {
-    await js.publish(subject, randomBytes(SECRET_BYTES), { expect: { lastSubjectSequence: 0 } });
+    await js.publish(subject, randomBytes(SECRET_BYTES), { expect: { lastSequence: 0 } });
   } catch (error) {
     if (!(error instanceof JetStreamApiError)) throw error;
   }
-  const stored = await jsm.streams.getMessage(name, { last_by_subj: subject });
-  if (stored === null || stored.data.length !== SECRET_BYTES)
-    throw new NatsStoreError(
-      "STATE_UNSUITABLE",
-      `the stream ${name} has no secret under ${subject}; it belongs to something else`,
-    );
-  return createSecretKey(stored.data);
+  const { state } = await jsm.streams.info(stream);
+  // Another instance writes it at this moment: servers refuse a second one before they have applied the first.
+  if (state.last_seq === 0) throw new Error(`${subject} is not there yet`);
+  const stored = state.first_seq === 1 ? await jsm.streams.getMessage(stream, { seq: 1 }) : null;
+  if (stored?.subject === subject && stored.data.length === SECRET_BYTES) return createSecretKey(stored.data);
+  const message = `${setting}: stream ${stream} was emptied, or belongs to something else: its first message is not ${subject}; restore it, or delete it to begin with an empty directory`;
+  throw new NatsStoreError("STATE_UNSUITABLE", message);
 }

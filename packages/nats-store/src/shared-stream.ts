@@ -40,6 +40,8 @@ export type SubmissionOutcome =
 export interface StreamState {
   /** Time of creation, as text: tells one stream from another of its name. */
   readonly created: string;
+  /** 1 unless the stream was emptied: its first message is the secret, which stays. */
+  readonly firstSequence: number;
   readonly lastSequence: number;
   /** Time of the leader, ms since the Unix epoch, and the local one at which it is thought to be valid. */
   readonly timeMs: number;

@@ -20,6 +20,7 @@ export class StreamWatch {
   readonly #listeners: (() => void)[] = [];
   #health: StoreHealth = { isAway: false };
   #alarm: string | null = null;
+  #doubt: string | undefined;
   #lastSuccessMs: number;
   #lastState: StreamState | null = null;
   #isStalled = false;
@@ -99,11 +100,15 @@ export class StreamWatch {
 
   /** `delivered`: what had been delivered when the state was asked for. */
   async #examine(state: StreamState, delivered: number): Promise<void> {
-    const { env, reader, stream } = this.#deps;
-    if (state.created !== stream.created)
-      this.#alarm = `the stream was made at ${state.created}, not ${stream.created}`;
-    else if (state.lastSequence < delivered)
-      this.#alarm = `the stream ends at ${state.lastSequence}, and had ${delivered} messages before`;
+    const { env, reader } = this.#deps;
+    const doubt = this.#doubtOf(state, delivered);
+    // A leader that was just elected may not have applied everything yet: a state counts when it is found twice.
+    if (doubt !== undefined && this.#doubt !== undefined) this.#alarm ??= doubt;
+    this.#doubt = doubt;
+    if (doubt !== undefined) {
+      this.#report(`${doubt}, which is looked at again`);
+      return;
+    }
     const before = this.#lastState;
     this.#lastState = state;
     // What the stream had at the last probe should have arrived by now. After an outage nothing can be relied upon.
@@ -118,6 +123,15 @@ export class StreamWatch {
     // One probe later: a long way to catch up is no outage.
     this.#report(isBehind && this.#isStalled ? "changes of other instances do not arrive" : undefined);
     this.#isStalled = isBehind;
+  }
+
+  /** Why this is another stream, or an emptied or older state of it; undefined: it is the one that is followed. */
+  #doubtOf({ created, firstSequence, lastSequence }: StreamState, delivered: number): string | undefined {
+    const { stream } = this.#deps;
+    if (created !== stream.created) return `the stream was made at ${created}, not ${stream.created}`;
+    if (firstSequence > 1) return `the stream was emptied: it begins with message ${firstSequence}`;
+    if (lastSequence >= delivered) return undefined;
+    return `the stream ends at ${lastSequence}, and had ${delivered} messages before`;
   }
 
   #untilAwayMs(): number {

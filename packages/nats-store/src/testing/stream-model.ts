@@ -25,6 +25,9 @@ export class StreamModel {
   readonly #followers = new Set<Follower>();
   #sequence = 0;
   #created = 1;
+  #first = 1;
+  /** Until when the servers apply a write to a subject that nobody sees yet, ms. */
+  readonly #applying = new Map<string, number>();
   /** All messages that were ever stored, in order. */
   readonly history: StreamMessage[] = [];
 
@@ -84,6 +87,17 @@ export class StreamModel {
     for (const [subject, { sequence }] of this.#messages) if (sequence > this.#sequence) this.#messages.delete(subject);
   }
 
+  /** Somebody removes all messages; the stream goes on counting. */
+  empty(): void {
+    this.#messages.clear();
+    this.#first = this.#sequence + 1;
+  }
+
+  /** The servers are about to apply a write to a subject, and drop it in the end. */
+  holdUp(subject: string, ms: number): void {
+    this.#applying.set(subject, this.#clock.nowMs() + ms);
+  }
+
   /** The time of the last message of a subject is over: the servers put a marker in its place. */
   expire(subject: string): void {
     this.#append({ subject, kind: "marker", payload: new Uint8Array(), messageId: "" });
@@ -100,7 +114,8 @@ export class StreamModel {
 
   #state(): StreamState {
     const nowMs = this.#clock.wallMs();
-    return { created: this.#createdText, lastSequence: this.#sequence, timeMs: nowMs, localTimeMs: nowMs };
+    const sequences = { firstSequence: this.#first, lastSequence: this.#sequence };
+    return { created: this.#createdText, ...sequences, timeMs: nowMs, localTimeMs: nowMs };
   }
 
   #current(subject: string): StreamMessage | undefined {
@@ -112,6 +127,7 @@ export class StreamModel {
   #store({ subject, kind, payload, ttlS, expected, messageId }: Submission): SubmissionOutcome {
     const known = this.#byMessageId.get(messageId);
     if (known !== undefined) return { kind: "stored", sequence: known };
+    if ((this.#applying.get(subject) ?? 0) > this.#clock.nowMs()) return { kind: "conflict" };
     if ((this.#current(subject)?.sequence ?? 0) !== expected) return { kind: "conflict" };
     this.#append({ subject, kind, payload, messageId });
     this.#ends.set(subject, this.#clock.wallMs() + ttlS * 1000);

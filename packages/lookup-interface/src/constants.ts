@@ -19,6 +19,9 @@ export const HEAD_BYTES = 65_536;
 /** The same for lookups without `count`, which are written only as far as they are read. */
 export const BROAD_HEAD_BYTES = 16_384;
 
+/** The same for lookups that are known to be long: two blocks over UDP, so that the first one is known not to be the last. */
+export const LONG_HEAD_BYTES = 2048;
+
 /** Number of registrations from which lookups may take several turns of the event loop. */
 export const MIN_STEPPED = 1000;
 

@@ -13,6 +13,7 @@ import { BegunBodies } from "./begun-bodies.js";
 import {
   BROAD_HEAD_BYTES,
   HEAD_BYTES,
+  LONG_HEAD_BYTES,
   MAX_AGE_WITH_AGES_S,
   MAX_BODY_BYTES,
   MAX_UNPROVEN_BODY_BYTES,
@@ -153,7 +154,8 @@ export class LookupRenderer {
     const known = this.#begunBodies.get(lookup, state);
     if (known !== undefined) return this.#begun(asked, result, known, state);
     const run = (work: Iterator<null>) => takeInTurns(this.#turns, ownerOf(asked), work, () => true);
-    const headBytes = context.query.count === undefined ? BROAD_HEAD_BYTES : HEAD_BYTES;
+    const shortBytes = context.query.count === undefined ? BROAD_HEAD_BYTES : HEAD_BYTES;
+    const headBytes = this.#begunBodies.isLong(lookup) ? LONG_HEAD_BYTES : shortBytes;
     const begun = writer.begin(links()[Symbol.iterator](), { headBytes, maxBytes: MAX_BODY_BYTES, run });
     const settle = (body: WrittenBody | BegunBody): LookupOutcome => {
       if (isBegun(body) && state === this.#deps.state()) this.#begunBodies.keep(lookup, state, body);
@@ -193,7 +195,9 @@ export class LookupRenderer {
       upTo: (bytes) => {
         try {
           const written = body.rest.upTo(bytes);
-          return written instanceof Promise ? written.catch(fail) : written;
+          if (written instanceof Promise) return written.finally(() => this.#begunBodies.trim()).catch(fail);
+          this.#begunBodies.trim();
+          return written;
         } catch (error) {
           return fail(error);
         }

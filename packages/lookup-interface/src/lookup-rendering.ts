@@ -51,7 +51,7 @@ export interface BegunBodyOptions {
 /** The beginning of a body. */
 export interface BegunBody {
   readonly payload: Uint8Array;
-  readonly rest: UnfinishedBody & { readonly writtenBytes: number };
+  readonly rest: UnfinishedBody & { readonly writtenBytes: number; readonly isWhole: boolean };
 }
 
 /** Whether a body is not complete. */
@@ -131,6 +131,10 @@ class LinkFormatBody implements UnfinishedBody {
 
   get writtenBytes(): number {
     return this.#bytes.length;
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   /** @throws {BodyTooLarge} */

@@ -80,6 +80,21 @@ describe("a long answer", () => {
     expect(textOf(first)).not.toContain("coap://another.example/new");
   });
 
+  test("is begun with little of it after a change, once it is known to be long", () => {
+    const { ask, looked, register } = setUp();
+    const blockLength = 1024;
+    ask("GET", "/rd-lookup/res").rest?.upTo(blockLength + 1);
+    for (let change = 0; change < 3; change++) {
+      register(`ep=more${change}&base=coap://more.example`, "</m>");
+      const before = looked();
+      const answer = ask("GET", "/rd-lookup/res");
+      answer.rest?.upTo(blockLength + 1);
+      expect(answer.rest).toBeDefined();
+      // Links of about 40 bytes.
+      expect(looked() - before).toBeLessThan((2 * blockLength) / 25);
+    }
+  });
+
   test("is of one piece while the directory changes: every registration that stays is in it, once", async () => {
     const { ask, register } = setUp();
     const answer = ask("GET", "/rd-lookup/res");

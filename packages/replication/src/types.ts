@@ -201,6 +201,11 @@ export interface FeedReader {
     held: HeldRegistrations,
     asked?: AskedAt,
   ): Generator<void, FeedOutcome>;
+  /**
+   * Notes that the RD has nothing newer than `version` (2.03): if that is held, the feed is complete, whether or not a patch said so.
+   * In small steps, as above.
+   */
+  confirmInSteps(kind: FeedKind, version: Version, held: HeldRegistrations): Generator<void, FeedOutcome>;
   /** Move the times of what was read but not handed out yet, because the RD's clock is known better now. */
   shift(ms: number): void;
   /** Discards halves whose other half has not come, and returns their memory: nothing is read any more. */

@@ -169,6 +169,15 @@ class JoiningFeedReader implements FeedReader {
     return { kind: "applied", changes, isComplete: yield* this.#finishCopy(held, changes), problems };
   }
 
+  *confirmInSteps(kind: FeedKind, version: Version, held: HeldRegistrations): Generator<void, FeedOutcome> {
+    const half = this.#half(kind);
+    const isHeld = half.version?.epoch === version.epoch && half.version.counter === version.counter;
+    if (isHeld) half.complete = true;
+    const changes: CopyChange[] = [];
+    const isComplete = yield* this.#finishCopy(held, changes);
+    return { kind: "applied", changes, isComplete, problems: [] };
+  }
+
   #half(kind: FeedKind): FeedHalf<EndpointPart> | FeedHalf<readonly Link[]> {
     return kind === "ep" ? this.#ep : this.#res;
   }

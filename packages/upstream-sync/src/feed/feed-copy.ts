@@ -20,6 +20,7 @@ import {
   type FeedReader,
   type HeldRegistrations,
   RemoteClock,
+  type Version,
 } from "@tributary/replication";
 import type { Clock } from "@tributary/runtime";
 import {
@@ -61,6 +62,9 @@ export interface FeedCopyOptions {
   /** Called for a registration that the RD does not hold any more, and that is not shown any more either. */
   readonly onGone?: (href: string) => void;
 }
+
+/** Reads what came by a feed, with what is held of it. */
+type Reading = (held: HeldRegistrations) => Generator<void, FeedOutcome>;
 
 interface Member {
   readonly reader: FeedReader;
@@ -166,9 +170,20 @@ export class FeedCopy {
     nowMs: number,
     asked?: AskedAt,
   ): Generator<void, FeedOutcome | undefined> {
+    const { reader } = this.#members[member] as Member;
+    return yield* this.#work(member, kind, nowMs, (held) => reader.applyInSteps(kind, patch, nowMs, held, asked));
+  }
+
+  /** Takes the response that nothing is newer than `version` (2.03). Otherwise as `apply`. */
+  *confirm(member: number, kind: FeedKind, version: Version, nowMs: number): Generator<void, FeedOutcome | undefined> {
+    const { reader } = this.#members[member] as Member;
+    return yield* this.#work(member, kind, nowMs, (held) => reader.confirmInSteps(kind, version, held));
+  }
+
+  *#work(member: number, kind: FeedKind, nowMs: number, read: Reading): Generator<void, FeedOutcome | undefined> {
     this.#isApplying = true;
     try {
-      const steps = this.#applySteps(member, kind, patch, nowMs, asked);
+      const steps = this.#applySteps(member, kind, nowMs, read);
       for (;;) {
         const { done, value } = steps.next();
         if (done === true) return value;
@@ -181,16 +196,10 @@ export class FeedCopy {
     }
   }
 
-  *#applySteps(
-    member: number,
-    kind: FeedKind,
-    patch: Uint8Array,
-    nowMs: number,
-    asked?: AskedAt,
-  ): Generator<void, FeedOutcome> {
+  *#applySteps(member: number, kind: FeedKind, nowMs: number, read: Reading): Generator<void, FeedOutcome> {
     const one = this.#members[member] as Member;
     const wasComplete = this.isComplete;
-    const outcome = yield* one.reader.applyInSteps(kind, patch, nowMs, this.#held(one), asked);
+    const outcome = yield* read(this.#held(one));
     this.#followClock(nowMs);
     if (outcome.kind === "malformed")
       this.#leftOut.unreadable(patchPart(kind, member), `feed ${kind}: ${outcome.message}`);

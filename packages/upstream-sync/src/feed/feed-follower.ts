@@ -7,6 +7,7 @@ import {
   formatVersion,
   parseVersion,
   type Version,
+  versionFromETag,
   versionToETag,
 } from "@tributary/replication";
 import {
@@ -161,7 +162,7 @@ export class FeedFollower implements Follower {
     if (response.code === CODE.CONTENT && response.contentFormat === CONTENT_FORMAT.JSON_PATCH) {
       yield* this.#apply(notification);
     } else if (response.code === CODE.VALID) {
-      this.#settle();
+      yield* this.#confirm(notification);
     } else this.#refused(kind, response);
     if (!this.#isStopped) this.#clockWatch?.check();
   }
@@ -207,6 +208,13 @@ export class FeedFollower implements Follower {
       default:
         outcome satisfies never;
     }
+  }
+
+  /** Handles 2.03: what is held is all there is. The patch that said so may have been lost. */
+  *#confirm({ kind, member, response, receivedAtMs }: Notification): Generator<void, void> {
+    const version = response.etag === undefined ? null : versionFromETag(response.etag);
+    if (version !== null) yield* this.#copy.confirm(member, kind, version, receivedAtMs);
+    if (!this.#isStopped) this.#settle();
   }
 
   /** Handles a patch that does not fit what is held; it builds on the version `base`. */

@@ -2,7 +2,8 @@ import type { Registration } from "@tributary/merge-engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createChangeLog } from "../publisher/change-log.js";
-import type { ChangeLog, CopyChange, FeedCursor, FeedKind, FeedPatch, FeedReader, Version } from "../types.js";
+import type { ChangeLog, CopyChange, FeedCursor, FeedKind, FeedPatch, FeedReader } from "../types.js";
+import type { Version } from "../version.js";
 import { createFeedReader } from "./feed-reader.js";
 
 /** Contents 2n and 2n+1 differ in their links only. */

@@ -37,6 +37,7 @@ import type {
   NodeListener,
   NodeState,
   ReloadSummary,
+  SharedStoreStatus,
 } from "./types.js";
 import { UpstreamSet } from "./upstream-set.js";
 
@@ -197,6 +198,10 @@ class RunningNode implements Node {
 
   peers(): readonly PeerStatus[] {
     return this.#forwarding?.peers() ?? [];
+  }
+
+  sharedStore(): SharedStoreStatus | undefined {
+    return this.#stored?.sharedStore?.();
   }
 
   damage(): NodeDamage {

@@ -51,6 +51,8 @@ export interface Node {
   peers?(): readonly PeerStatus[];
   /** Damage that was found in stored state at the start; empty: none. */
   damage?(): NodeDamage;
+  /** The store that this RD shares with other instances; undefined: it has its own. */
+  sharedStore?(): SharedStoreStatus | undefined;
   /** Number of entries by table, over all listeners and the RD. Each table is bounded. */
   tableSizes(): TableSizes;
   /** Memory of the registrations, bytes, by source, and its limit. */
@@ -61,6 +63,20 @@ export interface Node {
   onLookup(listener: (sample: LookupSample) => void): () => void;
   /** Serves what is under way for half a second, then closes everything. Idempotent. */
   close(): Promise<void>;
+}
+
+/** How a store of several instances works, as seen from this one. */
+export interface SharedStoreStatus {
+  /** Why it takes no writes, or delivers no changes; undefined: it works. */
+  readonly awayReason?: string;
+  /** Position of the last change that was applied. */
+  readonly position: number;
+  /** Changes that were stored and not applied at the last probe. */
+  readonly lag: number;
+  /** Probes by outcome. Monotonic. */
+  readonly probes: { readonly succeeded: number; readonly failed: number };
+  /** Submissions by outcome, see `StoreOutcome`. Monotonic. */
+  readonly submissions: ReadonlyMap<string, number>;
 }
 
 /** What a reload did, by names of upstreams. */
@@ -100,6 +116,8 @@ export interface NodeState {
     readonly history?: FeedHistory;
     readonly rejected: ReadonlyMap<string, number>;
     readonly damage?: StateDamage;
+    /** Where several instances share the store. */
+    readonly sharedStore?: () => SharedStoreStatus;
   }>;
   /** Opens the store of copies. */
   readonly openCopies?: () => Promise<

@@ -67,6 +67,7 @@ export type NodeView = ReturnType<typeof viewNode>;
 export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
   const peers = node.peers?.() ?? [];
   const damage = node.damage?.() ?? {};
+  const shared = node.sharedStore?.();
   return {
     name: node.name,
     version,
@@ -76,8 +77,14 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
     registrations: node.directory.counts(),
     ...(Object.keys(damage).length === 0 ? {} : { damage }),
     memory: viewMemory({ memory: node.memory(), onDisk: node.onDisk }),
+    ...(shared === undefined ? {} : { store: viewStore(shared) }),
     ...(peers.length === 0 ? {} : { peers: peers.map(({ name, uri, isUp }) => ({ name, uri, up: isUp })) }),
   };
+}
+
+/** A store that several instances share; `away` has the reason while it takes no writes. */
+function viewStore({ awayReason, position, lag }: NonNullable<ReturnType<NonNullable<Node["sharedStore"]>>>) {
+  return { up: awayReason === undefined, ...(awayReason === undefined ? {} : { away: awayReason }), position, lag };
 }
 
 /** Memory use in bytes; `limit` is absent where there is none. `onDisk`: registrations that are only on disk, for lack of memory. */

@@ -51,6 +51,22 @@ describe("metrics are what the node knows when asked", () => {
     metrics.close();
   });
 
+  test("a shared store; nothing where there is none", async () => {
+    const node = new FakeNode();
+    expect((await samples(node, "tributary_store_")).filter((line) => !line.startsWith("#"))).toEqual([]);
+    const submissions = new Map([["stored", 3]]);
+    const status = { position: 42, lag: 1, probes: { succeeded: 5, failed: 2 }, submissions };
+    const shared = Object.assign(node, { sharedStore: () => ({ ...status, awayReason: "it does not respond" }) });
+    expect(await samples(shared, "tributary_store_")).toEqual([
+      "tributary_store_up 0",
+      "tributary_store_position 42",
+      "tributary_store_lag 1",
+      'tributary_store_probes_total{outcome="succeeded"} 5',
+      'tributary_store_probes_total{outcome="failed"} 2',
+      'tributary_store_submissions_total{outcome="stored"} 3',
+    ]);
+  });
+
   test("lookups are counted and timed, and known before the first", async () => {
     const node = new FakeNode();
     const metrics = createMetrics(node, { withProcess: false });

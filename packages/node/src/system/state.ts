@@ -38,7 +38,11 @@ async function openSharedRegistrations(env: Environment, config: NatsConfig) {
     .toString(16)
     .padStart(12, "0");
   const store = await openNatsStore({ env, instance }, config);
-  return { store, rejected: store.rejected };
+  const sharedStore = () => {
+    const { isAway, reason = "it does not respond" } = store.shared.health();
+    return { ...store.figures(), ...(isAway ? { awayReason: reason } : {}) };
+  };
+  return { store, rejected: store.rejected, sharedStore };
 }
 
 /** Returns the message of an error of the stored state; undefined for any other error. */

@@ -107,6 +107,13 @@ export const LONGEST_CLOCK_PAUSE_MS = 60_000;
 export const MAX_KEPT_ASIDE = 1_000_000;
 /** Mean interval at which an RD that is followed without its feed is discovered again, ms. */
 export const REDISCOVERY_MS = 600_000;
+/**
+ * A plain RD whose lookups answer 4.04 counts as empty when none of its registrations was there for so long, ms, and so often; for longer
+ * when it was never seen that its registrations answer anything else. It goes on advertising its lookups all the time.
+ */
+export const EMPTIED_MS = 300_000;
+export const EMPTIED_UNPROVEN_MS = 3_600_000;
+export const EMPTIED_SIGHTINGS = 5;
 /** What was discovered within this time is not asked for again to be confirmed, ms. */
 export const RECENT_DISCOVERY_MS = 2_000;
 /** Criteria of the longest query that is generalised, and families watched at once. */

@@ -3,6 +3,7 @@ import { parseLinkFormatTolerantly } from "@tributary/link-model";
 import type { Environment } from "@tributary/runtime";
 import { RECENT_DISCOVERY_MS } from "../constants.js";
 import { deniesLookup, get } from "./discovery.js";
+import { EmptinessEvidence } from "./emptiness-evidence.js";
 
 /** How to ask an RD. */
 export interface ProbeControl {
@@ -20,6 +21,7 @@ export class NotFoundMeaning {
   readonly #env: Environment;
   #lookups = "";
   #isNothing: boolean | undefined;
+  #emptiness = new EmptinessEvidence();
   /** Lookups that answered lately, and when. */
   readonly #thereMs = new Map<string, number>();
 
@@ -30,7 +32,10 @@ export class NotFoundMeaning {
   /** What was proven holds for the lookups at which it was. */
   forLookups(endpointLookup: string, resourceLookup: string): void {
     const lookups = `${endpointLookup} ${resourceLookup}`;
-    if (lookups !== this.#lookups) this.#isNothing = undefined;
+    if (lookups !== this.#lookups) {
+      this.#isNothing = undefined;
+      this.#emptiness = new EmptinessEvidence();
+    }
     this.#thereMs.clear();
     this.#lookups = lookups;
   }
@@ -38,6 +43,11 @@ export class NotFoundMeaning {
   /** 4.04 was proven to say that nothing matches. */
   get isNothing(): boolean {
     return this.#isNothing === true;
+  }
+
+  /** What speaks for it that an RD that was never caught doing so has become empty. */
+  get emptiness(): EmptinessEvidence {
+    return this.#emptiness;
   }
 
   /** Find out at an endpoint lookup that has just shown registrations, unless it is known. Never rejects. */

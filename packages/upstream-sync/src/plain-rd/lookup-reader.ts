@@ -15,6 +15,7 @@ import { checkDocumentWeight, documentLimit } from "../document-size.js";
 import { UpstreamError } from "../errors.js";
 import type { FollowerDeps } from "../follower.js";
 import { documentLosses, LossCount, NO_LOSSES } from "../left-out.js";
+import { looksEmptied } from "./emptied-check.js";
 import { mapped, replicatedLink } from "./lookup-documents.js";
 
 export interface LookupDocument {
@@ -46,7 +47,8 @@ export class LookupReader {
   }
 
   /**
-   * All registrations. 4.04 is nothing at all only at an RD that is known to answer so where nothing matches.
+   * All registrations. 4.04 is nothing at all only at an RD that is known to answer so where nothing matches, or that was looked at for
+   * long without a sign of its registrations.
    * @throws {UpstreamError} `UPSTREAM_LOOKUP_GONE` when the lookup is not there.
    */
   readEndpoints(): Promise<LookupDocument> {
@@ -61,11 +63,19 @@ export class LookupReader {
     );
     this.#deps.events.contact();
     this.#deps.events.bytes(response.wireBytes);
-    if (response.code === CODE.NOT_FOUND && this.#deps.notFound.isNothing) return { links: [], isWhole: true };
+    if (response.code === CODE.NOT_FOUND && (await this.#isNothing(kind))) return { links: [], isWhole: true };
+    if (response.code !== CODE.NOT_FOUND) this.#deps.notFound.emptiness.noteOther();
     if (deniesLookup(response.code)) throw lookupGone(kind, response.code);
     assertContent(response);
     this.#deps.report({ etag: response.etag === undefined ? "no" : "yes" });
     return this.#parse(kind, response);
+  }
+
+  /** Whether 4.04 of a whole lookup says that there is nothing at all. @throws {UpstreamError} */
+  async #isNothing(kind: LookupInterface): Promise<boolean> {
+    const { notFound } = this.#deps;
+    if (notFound.isNothing || notFound.emptiness.isConclusive) return true;
+    return kind === "ep" && (await looksEmptied(this.#deps, this.#found, this.#signal));
   }
 
   /**

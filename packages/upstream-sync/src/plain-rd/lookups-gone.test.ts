@@ -152,6 +152,106 @@ describe("an RD that answers 4.04 where nothing matches", () => {
   });
 });
 
+describe("an RD that answers 4.04 to a lookup of everything when it is empty, and to no other", () => {
+  const MINUTE_MS = 60_000;
+
+  function emptied(quirks: Quirks = {}, options: Partial<UpstreamOptions> = {}) {
+    const { rd, world, follow } = setUp({}, { pollMs: 2000, ...options });
+    rd.quirks = {
+      ...quirks,
+      answer: (_, query) => (rd.entries.size === 0 && query.length === 0 ? { code: CODE.NOT_FOUND } : undefined),
+    };
+    return { rd, world, follow };
+  }
+
+  test.each([
+    { how: "observed", quirks: {} as Quirks, options: {} },
+    { how: "polled", quirks: { observe: "ignored" } as Quirks, options: {} },
+    { how: "filtered", quirks: {} as Quirks, options: { filters: FILTER } },
+    { how: "registrations cannot be read", quirks: { hasResources: false } as Quirks, options: {} },
+  ])(
+    "$how: the last good state stays for minutes, then it is empty, and may be full again",
+    async ({ quirks, options }) => {
+      const { rd, world, follow } = emptied(quirks, options);
+      const hrefs = [rd.register("n1", { d: "f1" }), rd.register("n2", { d: "f2" })];
+      const lp = follow();
+      await lp.untilLive();
+      await world.clock.advance(10_000);
+      for (const href of hrefs) rd.entries.delete(href);
+      rd.failObservations();
+      await lp.until(() => lp.upstream.status().phase === "stale", 20_000);
+      await world.clock.advance(4 * MINUTE_MS);
+      expect([lp.upstream.status().phase === "live", lp.endpoints()]).toEqual([false, ["n1", "n2"]]);
+      await lp.until(() => lp.endpoints().length === 0, 3 * MINUTE_MS);
+      await lp.untilLive();
+      await world.clock.advance(MINUTE_MS);
+      expect(lp.upstream.status()).toMatchObject({ phase: "live", isComplete: true, registrations: 0 });
+      rd.register("n3", { d: "f3" });
+      await lp.until(() => lp.endpoints().join() === "n3", 30_000);
+    },
+  );
+
+  test("first found empty, by 2.05, it is probed when it has registrations", async () => {
+    const { rd, world, follow } = setUp({ observe: "ignored" }, { pollMs: 2000 });
+    const lp = follow();
+    await lp.untilLive();
+    const href = rd.register("n1");
+    await lp.until(() => lp.endpoints().join() === "n1", 30_000);
+    await world.clock.advance(10_000);
+    rd.quirks = { observe: "ignored", emptyCode: CODE.NOT_FOUND };
+    rd.remove(href);
+    await lp.until(() => lp.endpoints().length === 0, 7 * MINUTE_MS);
+  });
+
+  test("while a registration or the resource lookup is there, it is not empty, however long that takes", async () => {
+    const { rd, world, follow } = emptied();
+    rd.register("n1");
+    const lp = follow();
+    await lp.untilLive();
+    await world.clock.advance(10_000);
+    for (const kind of ["registration", "resource lookup"]) {
+      rd.quirks = {
+        answer: (asked) => (asked === "ep" || kind === "registration" ? { code: CODE.NOT_FOUND } : undefined),
+      };
+      rd.failObservations();
+      await world.clock.advance(90 * MINUTE_MS);
+      expect([kind, lp.upstream.status().phase === "live", lp.endpoints()]).toEqual([kind, false, ["n1"]]);
+    }
+  });
+
+  test("lookups that have moved are found, and are no sign of emptiness", async () => {
+    const { rd, world, follow } = emptied();
+    const href = rd.register("n1");
+    const lp = follow();
+    await lp.untilLive();
+    await world.clock.advance(10_000);
+    const seen = watch(lp);
+    rd.entries.delete(href);
+    rd.failObservations();
+    await world.clock.advance(4 * MINUTE_MS);
+    rd.quirks = { epPath: ["e"], resPath: ["r"], answer: () => ({ code: CODE.NOT_FOUND }) };
+    await world.clock.advance(4 * MINUTE_MS);
+    expect([seen.removed, lp.endpoints()]).toEqual([[], ["n1"]]);
+    rd.quirks = { epPath: ["e"], resPath: ["r"] };
+    rd.register("n1");
+    await lp.untilLive(60_000);
+    expect(lp.endpoints()).toEqual(["n1"]);
+  });
+
+  test("where registrations never answered anything but 4.04, that says less, and takes an hour", async () => {
+    const { rd, world, follow } = emptied({ hidesResources: true });
+    const href = rd.register("n1");
+    const lp = follow();
+    await lp.untilLive();
+    await world.clock.advance(10_000);
+    rd.entries.delete(href);
+    rd.failObservations();
+    await world.clock.advance(55 * MINUTE_MS);
+    expect(lp.endpoints()).toEqual(["n1"]);
+    await lp.until(() => lp.endpoints().length === 0, 10 * MINUTE_MS);
+  });
+});
+
 describe("mode forward", () => {
   test.each(DENIALS)(
     "$name of a lookup that is gone is no result, and a reason to discover it again",

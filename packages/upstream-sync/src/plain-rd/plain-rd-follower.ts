@@ -14,6 +14,7 @@ import { documentLimit } from "../document-size.js";
 import { UpstreamError } from "../errors.js";
 import type { Follower, FollowerDeps } from "../follower.js";
 import { Attribution } from "./attribution.js";
+import { learnWhetherRegistrationsRespond } from "./emptied-check.js";
 import { type LookupDocument, LookupReader } from "./lookup-reader.js";
 import type { PlainRdCopy } from "./plain-rd-copy.js";
 import { Reconciliation } from "./reconciliation.js";
@@ -26,6 +27,7 @@ export class PlainRdFollower implements Follower {
   readonly #deps: FollowerDeps;
   readonly #copy: PlainRdCopy;
   readonly #abort = new AbortController();
+  #found!: Discovered;
   #reader!: LookupReader;
   #check!: Reconciliation;
   readonly #observations = new Map<LookupInterface, Observation>();
@@ -44,6 +46,7 @@ export class PlainRdFollower implements Follower {
   #surprises = 0;
   #isObserved = false;
   #isComplete = false;
+  #wasProbed = false;
 
   constructor(deps: FollowerDeps, copy: PlainRdCopy) {
     this.#deps = deps;
@@ -81,6 +84,7 @@ export class PlainRdFollower implements Follower {
       endpoints: () => this.#copy.endpoints(),
       knownLinks: (href) => this.#copy.linksOf(href),
     });
+    this.#found = found;
     this.#reader = reader;
     this.#check = new Reconciliation(this.#deps, { copy: this.#copy, reader, attribution, signal });
     void this.#reconcile();
@@ -112,6 +116,7 @@ export class PlainRdFollower implements Follower {
       if (this.#isStopped) return;
       if (this.#isComplete) this.#judge(isSurprise);
       else await this.#finishCopy();
+      await this.#probe(this.#copy.size).catch(() => undefined);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -167,7 +172,6 @@ export class PlainRdFollower implements Follower {
     this.#isComplete = true;
     this.#observeAll();
     if (!this.#isStopped) this.#deps.events.complete();
-    await this.#probe(this.#copy.size).catch(() => undefined);
   }
 
   /** An observation that kept silent about changes twice is dead, whatever it promised. */
@@ -303,12 +307,14 @@ export class PlainRdFollower implements Follower {
     return isChanged;
   }
 
-  /** What else operators want to know; nothing depends on it but the push-down of `count`. */
+  /** What is found out once about an RD that has registrations: what 4.04 means, and what the push-down of `count` depends on. */
   async #probe(registrations: number): Promise<void> {
     const { report } = this.#deps;
     const ask = (query: string) => this.#reader.count("ep", query).catch(() => -1);
-    if (registrations === 0) return;
-    await this.#learnNotFound();
+    if (registrations === 0 || this.#wasProbed || this.#isStopped) return;
+    this.#wasProbed = true;
+    if (!(await this.#learnNotFound()))
+      await learnWhetherRegistrationsRespond(this.#deps, this.#found, this.#abort.signal);
     report({ hrefFilter: (await ask(feedSelector("ep", "own"))) === registrations ? "yes" : "no" });
     if (registrations > 1) report({ paging: (await ask("count=1")) === 1 ? "yes" : "no" });
   }

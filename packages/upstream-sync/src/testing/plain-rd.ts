@@ -31,6 +31,8 @@ export interface Quirks {
   readonly hasPrefixes?: boolean;
   /** `false`: registration resources cannot be read. */
   readonly hasResources?: boolean;
+  /** Registration resources answer GET as if they were not there. */
+  readonly hidesResources?: boolean;
   /** Writes full URIs of its registrations under this authority. */
   readonly authority?: string;
   /** Lists endpoints by their base instead of their registration. */
@@ -194,6 +196,7 @@ export class PlainRd {
     const entry = this.entries.get(`/${path}`);
     if (kind === null && entry !== undefined && this.quirks.hasResources === false)
       return { code: CODE.METHOD_NOT_ALLOWED };
+    if (kind === null && this.quirks.hidesResources === true) return { code: CODE.NOT_FOUND };
     if (kind === null && entry !== undefined) return this.#content(entry.links.map((link) => `<${link}`).join(","));
     if (kind === null) return { code: CODE.NOT_FOUND };
     this.requests.push([kind, ...(request.query.length === 0 ? [] : [request.query.join("&")])].join("?"));

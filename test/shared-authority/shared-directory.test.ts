@@ -35,7 +35,7 @@ describeWithPeers(["nats"], "instances that share one directory (draft 4.1)", ()
     expect(other).not.toBe(path);
   });
 
-  test(`${AT_ONCE} registrations of one (ep, d) at once make one registration, and each client is told its path`, async () => {
+  test(`${AT_ONCE} registrations of one (ep, d) at once make one registration, and each client gets its path`, async () => {
     const cluster = await NatsCluster.start();
     const instances = await startInstances(cluster);
     const client = await openTestClient();

@@ -1,5 +1,6 @@
+import { CODE, errorResponse } from "@tributary/coap-transport";
 import { createDirectory, type Registration } from "@tributary/merge-engine";
-import type { LookupSample, Node } from "@tributary/node";
+import type { GatewayLookups, LookupSample, Node } from "@tributary/node";
 import type { Clock } from "@tributary/runtime";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { CommandIo } from "tributary";
@@ -116,6 +117,12 @@ export class FakeNode implements Node {
   tableSizes() {
     return { observers: 3 };
   }
+
+  /** Lookups over HTTP are tested with real nodes. */
+  readonly gatewayLookups: GatewayLookups = {
+    ep: () => errorResponse(CODE.UNAVAILABLE, "a node without lookups"),
+    res: () => errorResponse(CODE.UNAVAILABLE, "a node without lookups"),
+  };
 
   readonly onDisk = 0;
 

@@ -60,6 +60,8 @@ export interface LookupInterfaceOptions {
   readonly resourcePath?: readonly string[];
   /** Content-Format number of application/linkset+json (RFC 9264); absent: not offered. */
   readonly linksetFormat?: number;
+  /** Content-Format number of a JSON array with an object for each link; absent: not offered. */
+  readonly jsonFormat?: number;
 }
 
 /** Creates an endpoint or resource lookup (RFC 9176 section 6), observable, with `provenance` and `lt-age` (draft 5). */
@@ -90,11 +92,11 @@ class LookupResource {
   readonly #cached: CachedLookups;
   readonly #renderer: LookupRenderer;
 
-  constructor(deps: LookupInterfaceDeps, { kind, resourcePath, linksetFormat }: LookupInterfaceOptions) {
+  constructor(deps: LookupInterfaceDeps, { kind, resourcePath, linksetFormat, jsonFormat }: LookupInterfaceOptions) {
     this.#deps = deps;
     this.#kind = kind;
     this.#resourcePath = resourcePath ?? ["reg"];
-    this.#writer = createBodyWriter({ linksetFormat, seed: Math.floor(deps.env.random() * 2 ** 32) });
+    this.#writer = createBodyWriter({ linksetFormat, jsonFormat, seed: Math.floor(deps.env.random() * 2 ** 32) });
     this.#observers = new LookupObservers({ directory: deps.directory, perform: (asked) => this.#perform(asked) });
     this.#cached = new CachedLookups({ directory: deps.directory, clock: deps.env.clock });
     this.#renderer = new LookupRenderer({

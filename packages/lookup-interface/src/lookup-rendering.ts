@@ -1,6 +1,7 @@
 import { CONTENT_FORMAT, GrowingBytes, type UnfinishedBody } from "@tributary/coap-transport";
 import { type Link, LinkModelError, serialiseLink, toLinkset } from "@tributary/link-model";
 import { BodyHash, bodyTag } from "./body-hash.js";
+import { linkToJson } from "./link-json.js";
 
 export interface WrittenBody {
   readonly payload: Uint8Array;
@@ -64,32 +65,37 @@ export class BodyTooLarge extends Error {
   override readonly name = "BodyTooLarge";
 }
 
-/** `seed` makes the entity tags of this writer its own. */
+/** `seed` makes the entity tags of this writer its own. The formats beside link format are offered where they have a number. */
 export function createBodyWriter(options: {
   readonly linksetFormat?: number | undefined;
+  readonly jsonFormat?: number | undefined;
   readonly seed: number;
 }): BodyWriter {
-  const { linksetFormat, seed } = options;
+  const { linksetFormat, jsonFormat, seed } = options;
   const linkset = linksetFormat === undefined ? "" : ` and application/linkset+json (${linksetFormat})`;
+  const json = jsonFormat === undefined ? "" : ` and application/json (${jsonFormat})`;
   return {
     negotiate(accept) {
       if (accept === undefined || accept === CONTENT_FORMAT.LINK_FORMAT) return CONTENT_FORMAT.LINK_FORMAT;
-      return accept === linksetFormat ? accept : null;
+      return accept === linksetFormat || accept === jsonFormat ? accept : null;
     },
-    offer: `application/link-format (40)${linkset} here`,
+    offer: `application/link-format (40)${linkset}${json} here`,
     encode(text, maxBytes) {
       if (text.length > maxBytes) throw new BodyTooLarge();
       const payload = Buffer.from(text, "utf8");
       return { payload, etag: bodyTag(payload, seed), skipped: 0 };
     },
     write(links, format, maxBytes) {
+      if (format === jsonFormat) return writeAll(new JsonInParts(maxBytes, seed), links);
       const write = format === linksetFormat ? writeLinkset : writeLinkFormat;
       const { text, skipped } = write(links, maxBytes);
       const payload = Buffer.from(text, "utf8");
       return { payload, etag: bodyTag(payload, seed), skipped };
     },
-    start: (format, maxBytes) =>
-      format === linksetFormat ? new LinksetInParts(maxBytes, seed) : new LinkFormatInParts(maxBytes, seed),
+    start(format, maxBytes) {
+      if (format === jsonFormat) return new JsonInParts(maxBytes, seed);
+      return format === linksetFormat ? new LinksetInParts(maxBytes, seed) : new LinkFormatInParts(maxBytes, seed);
+    },
     tagOf: (text) => bodyTag(Buffer.from(text, "utf8"), seed),
     begin(links, options) {
       const { headBytes } = options;
@@ -298,6 +304,36 @@ class LinksetInParts implements GrowingBody {
     }
     body.add("]}");
     return body.finish(0);
+  }
+}
+
+/** One array, with an object for each link. */
+class JsonInParts implements GrowingBody {
+  readonly #body: BodyInPieces;
+  #hasLinks = false;
+
+  constructor(maxBytes: number, seed: number) {
+    this.#body = new BodyInPieces(maxBytes, seed);
+  }
+
+  add(link: Link): void {
+    this.#body.add(`${this.#hasLinks ? "," : "["}\n${JSON.stringify(linkToJson(link))}`);
+    this.#hasLinks = true;
+  }
+
+  // biome-ignore lint/correctness/useYield: there is nothing left that takes long
+  *finish(): Generator<null, WrittenBody> {
+    this.#body.add(this.#hasLinks ? "\n]\n" : "[]\n");
+    return this.#body.finish(0);
+  }
+}
+
+function writeAll(body: GrowingBody, links: Iterable<Link>): WrittenBody {
+  for (const link of links) body.add(link);
+  const steps = body.finish();
+  for (;;) {
+    const next = steps.next();
+    if (next.done === true) return next.value;
   }
 }
 

@@ -1,4 +1,7 @@
+export { linkToJson } from "@tributary/lookup-interface";
 export { createNode } from "./composition/create-node.js";
+export type { GatewayLookup, GatewayLookups } from "./composition/gateway-lookups.js";
+export { GATEWAY_FORMAT, GatewayRequest } from "./composition/gateway-lookups.js";
 export type {
   LookupSample,
   Node,
@@ -35,7 +38,6 @@ export type { HttpServer } from "./http/server.js";
 export { startHttpServer } from "./http/server.js";
 export type { UpstreamView } from "./http/upstream-view.js";
 export { viewUpstream } from "./http/upstream-view.js";
-export { linkToJson } from "./link-json.js";
 export { createProcessLogger } from "./observability/logging.js";
 export type { Metrics } from "./observability/metrics.js";
 export { createMetrics } from "./observability/metrics.js";

@@ -124,9 +124,12 @@ function createSystemNode(config: NodeConfig, env: Environment): Promise<Node> {
   return createNode({ env, network, nodeId, heapLimit, state: systemState(env, config) }, config);
 }
 
-async function startHttp({ http, httpNames, name }: NodeConfig, site: HttpSite, env: Environment) {
+async function startHttp({ http, httpNames, httpOrigins, name }: NodeConfig, site: HttpSite, env: Environment) {
   if (http === null) return null;
-  const handler = createRouter(env, createRoutes(site), { names: [name, http.host, ...httpNames] });
+  const handler = createRouter(env, createRoutes(site), {
+    names: [name, http.host, ...httpNames],
+    origins: httpOrigins,
+  });
   return await startHttpServer({ handler, logger: env.logger }, http);
 }
 

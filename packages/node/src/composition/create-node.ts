@@ -1,6 +1,11 @@
 import type { PeerStatus, RequestForwarding } from "@tributary/anycast-forwarding";
 import { type CoapClient, parseCoapUri, type TableSizes } from "@tributary/coap-transport";
-import { createReplicaPolicy, directoryLookupSource, type LookupSource } from "@tributary/lookup-interface";
+import {
+  createReplicaPolicy,
+  directoryLookupSource,
+  type LookupObservation,
+  type LookupSource,
+} from "@tributary/lookup-interface";
 import { createFederatedLookup, ResponseCache } from "@tributary/lookup-server";
 import {
   createDirectory,
@@ -22,6 +27,7 @@ import { addCount, addCounts } from "@tributary/runtime";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
 import { changedSettings } from "./changed-settings.js";
+import { createGatewayLookups, type GatewayLookups } from "./gateway-lookups.js";
 import { defaultMemory, LOCAL_SOURCE, type MemoryPlan, planMemory, shareLimit } from "./memory-plan.js";
 import { NodeFeeds } from "./node-feeds.js";
 import { createNodeForwarding, resourcePathOf } from "./node-forwarding.js";
@@ -72,6 +78,7 @@ class RunningNode implements Node {
   readonly #lookupListeners = new Set<(sample: LookupSample) => void>();
   #config: NodeConfig;
   #wasEveryoneTried = false;
+  #gatewayLookups: GatewayLookups | null = null;
   #client: CoapClient | null = null;
   #upstreams: UpstreamSet | null = null;
   #registrations: ResourceDirectory | null = null;
@@ -132,18 +139,20 @@ class RunningNode implements Node {
     this.#forwarding = createNodeForwarding({ client, env }, this.#config);
     const feeds = new NodeFeeds(this.#ownFeed, this.#config.lookup === undefined ? null : () => this.#openUnionFeed());
     this.#feeds = feeds;
+    const lookups = {
+      directory: this.directory,
+      env,
+      source: this.#lookupSource(),
+      mayReplicate: createReplicaPolicy(replicasOf(this.#config)),
+      replicasSetting: this.#config.registration === undefined ? "lookup.replicas" : "registration.replicas",
+      ...(this.#ownFeed !== null && this.#upstreams !== null ? { ownSource: LOCAL_SOURCE } : {}),
+      onCoverageChange: (listener: () => void) => void this.#coverageListeners.push(listener),
+      onLookup: (...[kind, answer, durationMs]: Parameters<LookupObservation>) =>
+        this.#sample({ interface: kind, answer, durationMs }),
+    };
+    this.#gatewayLookups = createGatewayLookups(lookups, { resourcePath: resourcePathOf(this.#config) });
     const handler = createNodeSite(
-      {
-        directory: this.directory,
-        env,
-        source: this.#lookupSource(),
-        mayReplicate: createReplicaPolicy(replicasOf(this.#config)),
-        replicasSetting: this.#config.registration === undefined ? "lookup.replicas" : "registration.replicas",
-        feed: feeds,
-        ...(this.#ownFeed !== null && this.#upstreams !== null ? { ownSource: LOCAL_SOURCE } : {}),
-        onCoverageChange: (listener) => this.#coverageListeners.push(listener),
-        onLookup: (kind, answer, durationMs) => this.#sample({ interface: kind, answer, durationMs }),
-      },
+      { ...lookups, feed: feeds },
       {
         nodeId,
         advertise: this.#config.advertise,
@@ -162,6 +171,11 @@ class RunningNode implements Node {
 
   get listening(): readonly string[] {
     return this.#listeners.map(({ uri }) => uri);
+  }
+
+  get gatewayLookups(): GatewayLookups {
+    if (this.#gatewayLookups === null) throw new Error("the node has not started");
+    return this.#gatewayLookups;
   }
 
   get counters(): NodeCounters {
@@ -325,7 +339,6 @@ class RunningNode implements Node {
   }
 }
 
-/** Returns the rules for proxies that may replicate from this node. */
 /** Whether the node serves CoAP over UDP and over TCP at the same port number. */
 function hasTcpTwin(listen: readonly string[]): boolean {
   const listeners = listen.map(parseCoapUri);
@@ -334,6 +347,7 @@ function hasTcpTwin(listen: readonly string[]): boolean {
   return listeners.some(({ scheme, port }) => scheme === "coap" && port !== 0 && isServed("coap+tcp", port));
 }
 
+/** Returns the rules for proxies that may replicate from this node. */
 function replicasOf({ registration, lookup }: NodeConfig): readonly string[] {
   return registration?.replicas ?? lookup?.replicas ?? [];
 }

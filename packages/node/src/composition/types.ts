@@ -12,6 +12,7 @@ import type { FeedHistory, RegistrationStore } from "@tributary/resource-directo
 import type { Environment } from "@tributary/runtime";
 import type { CopyStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
+import type { GatewayLookups } from "./gateway-lookups.js";
 
 /** What a listener has to know of the configuration. */
 export interface NodeListenOptions {
@@ -59,6 +60,8 @@ export interface Node {
   memory(): LimitUse;
   /** Valid registrations that are only on disk, because there is no memory for them. */
   readonly onDisk: number;
+  /** Lookups for other protocols; requests are of the class GatewayRequest. */
+  readonly gatewayLookups: GatewayLookups;
   /** Calls `listener` after each lookup; returns the function that stops that. */
   onLookup(listener: (sample: LookupSample) => void): () => void;
   /** Serves what is under way for half a second, then closes everything. Idempotent. */

@@ -76,6 +76,10 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     `2:65: http-names has ""; ${HOST_NAME}`,
     `2:69: http-names has 5; ${HOST_NAME}`,
   ],
+  "bad-http-origins": [
+    '2:16: http-origins has "dashboard.example.com"; write scheme, host and port of a web page, such as "https://dashboard.example.com", or "*" for all',
+    '2:41: http-origins has "https://dashboard.example.com/x"; write it as browsers do: https://dashboard.example.com',
+  ],
   "bad-http-port": ["1:7: http has port 86830; write a port from 0 to 65535"],
   "bad-limits": [
     '3:18: registrations is "many"; write a whole number from 1 to 100000000',

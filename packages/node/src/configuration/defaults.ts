@@ -77,6 +77,7 @@ export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
     listen: file.listen ?? DEFAULT_LISTEN,
     http: file.http === undefined ? DEFAULT_HTTP : file.http,
     httpNames: file["http-names"] ?? [],
+    httpOrigins: file["http-origins"] ?? [],
     ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
     ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration, folder) }),
     ...(file.anycast === undefined ? {} : { anycast: completeAnycast(file) }),

@@ -145,6 +145,16 @@ export const hostName: FieldParser<string> = (value, name) =>
     ? ok(value)
     : wrong(`${name} has ${show(value)}; write a host name without scheme and port, such as "lp.example.com"`);
 
+/** The origin of web pages as browsers send it (RFC 6454 section 6.2), or `*`. */
+export const webOrigin: FieldParser<string> = (value, name) => {
+  const example = '"https://dashboard.example.com", or "*" for all';
+  if (value === "*") return ok(value);
+  if (typeof value !== "string" || !URL.canParse(value) || !/^https?:/.test(value))
+    return wrong(`${name} has ${show(value)}; write scheme, host and port of a web page, such as ${example}`);
+  const { origin } = new URL(value);
+  return origin === value ? ok(value) : wrong(`${name} has ${show(value)}; write it as browsers do: ${origin}`);
+};
+
 /** Scheme and authority that a server uses in its own URIs, in lower case; it need not be reachable under them. */
 export const authority: FieldParser<string> = (value, name) => {
   const example = "coap://rd.example.com";

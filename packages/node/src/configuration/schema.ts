@@ -24,6 +24,7 @@ import {
   streamName,
   upstreamName,
   userName,
+  webOrigin,
   word,
 } from "./field-parsers.js";
 
@@ -215,6 +216,11 @@ const rootShape = {
     .optional(),
   http: optional("http", httpAddress),
   "http-names": list("http-names", required("http-names", hostName), '["lp.example.com"]').optional(),
+  "http-origins": list(
+    "http-origins",
+    required("http-origins", webOrigin),
+    '["https://dashboard.example.com"]',
+  ).optional(),
   lookup: section("lookup", lookupShape).optional(),
   registration: section("registration", registrationShape).optional(),
   anycast: section("anycast", anycastShape).optional(),

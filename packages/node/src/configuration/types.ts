@@ -9,6 +9,8 @@ export interface NodeConfig {
   readonly http: { readonly host: string; readonly port: number } | null;
   /** Further names by which HTTP clients may address this node, in the Host field. */
   readonly httpNames: readonly string[];
+  /** Origins whose scripts may read what HTTP requests return, e.g. `https://dash.example.com`; `*`: all. */
+  readonly httpOrigins: readonly string[];
   /** Present: this node is a lookup proxy. */
   readonly lookup?: LookupConfig;
   /** Present: this node is an RD. */

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { type AttributeValue, attributesToObject } from "@tributary/lookup-interface";
 import type { Directory, RegistrationState, SourcedRegistration } from "@tributary/merge-engine";
 import type { Clock } from "@tributary/runtime";
-import { type AttributeValue, attributesToObject } from "../link-json.js";
 import { type HttpRequest, type Route, sendError } from "./router.js";
 import { toIsoTime, toSeconds } from "./upstream-view.js";
 

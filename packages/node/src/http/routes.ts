@@ -2,6 +2,7 @@ import type { Clock } from "@tributary/runtime";
 import { isAnswerable } from "../composition/readiness.js";
 import type { Node } from "../composition/types.js";
 import type { Metrics } from "../observability/metrics.js";
+import { lookupRoutes } from "./lookups.js";
 import { registrationsRoute } from "./registrations.js";
 import { type Route, send, sendJson } from "./router.js";
 import { viewUpstream } from "./upstream-view.js";
@@ -41,6 +42,7 @@ export function createRoutes(site: HttpSite): Route[] {
     },
     { path: "/api/node", handle: (_request, response) => sendJson(response, 200, viewNode(site, startedMs)) },
     registrationsRoute({ directory: node.directory, clock }),
+    ...lookupRoutes({ lookups: node.gatewayLookups, listening: () => node.listening }),
   ];
 }
 
@@ -119,6 +121,8 @@ function overview({ node, version, roles }: HttpSite): string {
     "/metrics            for Prometheus",
     "/api/node           this node",
     "/api/upstreams      its upstream RDs, with their capabilities",
+    "/rd-lookup/ep       endpoint lookup (RFC 9176 section 6): link format, linkset, linkset+json, json",
+    "/rd-lookup/res      resource lookup, the same",
     "/api/registrations  its records: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
     "",
   ].join("\n");

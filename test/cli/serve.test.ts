@@ -156,6 +156,41 @@ describe("serve", () => {
   });
 });
 
+describe("without a file", () => {
+  test("two RDs and a proxy that follows both, from the command line alone", async () => {
+    const start = async (...args: string[]): Promise<string> => {
+      const io = new ServeIo();
+      const done = runCli(["serve", "--listen", "coap://127.0.0.1:0", "--http", "false", ...args], io);
+      stops.push(() => {
+        io.stop();
+        return done;
+      });
+      return (await io.line(/^ready /)).replace(/^.*listen=/, "");
+    };
+    const [one, two] = await Promise.all([start("--name", "rd-a"), start("--name", "rd-b")]);
+    const proxy = await start("--upstream", one, "--upstream", two);
+    const endpoint = new ServeIo();
+    const registered = runCli(["register", "--at", two, "--ep", "lamp1", "</l>"], endpoint);
+    await endpoint.line(/^registered /);
+    const watch = new ServeIo();
+    const watched = runCli(["lookup", "ep", "--at", proxy, "--watch"], watch);
+    await watch.line(/lamp1/);
+    for (const io of [watch, endpoint]) io.stop();
+    await Promise.all([registered, watched]);
+  });
+
+  test.each([
+    [["--listen", "coap://[::1]:99999"], 'tributary: listen "coap://[::1]:99999": the port is out of range'],
+    [["--upstream", "rd.example.com"], 'tributary: uri "rd.example.com" is not a URI'],
+    [["--name", ""], "tributary: name is"],
+    [["-c", "site.yaml", "--name", "x"], "tributary: --name and --config exclude each other; write it into site.yaml"],
+  ])("%j is status 2", async (args, message) => {
+    const io = new ServeIo();
+    expect(await runCli(["serve", ...args], io)).toBe(2);
+    expect(io.errors.join("\n")).toContain(message);
+  });
+});
+
 describe("what cannot be bound ends with status 1 and a clear message", () => {
   test("CoAP", async () => {
     const taken = createSocket("udp4").bind(0, "127.0.0.1");

@@ -18,8 +18,13 @@ import {
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const README = readFileSync(join(ROOT, "README.md"), "utf8");
 
-/** Commands that go on running. The next one takes the place of the one before. */
-const SERVERS: ReadonlySet<string> = new Set(["npm start", "tributary serve -c lp.yaml"]);
+/** A node, which goes on running. A block with nodes takes the place of those that run. */
+function isServer(command: string): boolean {
+  return command === "npm start" || command.startsWith("tributary serve");
+}
+
+/** Another command that goes on running. */
+const IN_BACKGROUND = / &$/;
 
 interface Step {
   readonly commands: readonly string[];
@@ -94,14 +99,26 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "README.md", () => {
       const cwd = command.startsWith("npm ") ? ROOT : folder;
       return startProcess("sh", ["-c", `exec 2>&1; ${command}`], { cwd, netns, env });
     };
-    let server: RunningProcess | undefined;
+    let running: RunningProcess[] = [];
+    const stopAll = async (): Promise<void> => {
+      await Promise.all(running.map((one) => one.stop()));
+      running = [];
+    };
     for (const { commands, output } of stepsOf(README)) {
       const runAll = async (): Promise<string> => {
         let text = "";
         for (const command of commands) {
-          const started = start(command);
-          if (SERVERS.has(command)) {
-            server = started;
+          const started = start(command.replace(IN_BACKGROUND, ""));
+          if (IN_BACKGROUND.test(command)) {
+            running.push(started);
+            await eventually(() => /^registered /m.test(started.stdout()), {
+              what: `${command}\n${started.stdout()}`,
+            });
+            text += started.stdout();
+            continue;
+          }
+          if (isServer(command)) {
+            running.push(started);
             await eventually(() => / info {2}ready /.test(started.stdout()), {
               what: `${command}\n${started.stdout()}`,
             });
@@ -112,7 +129,7 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "README.md", () => {
         }
         return text;
       };
-      if (commands.some((command) => SERVERS.has(command))) await server?.stop();
+      if (commands.some(isServer)) await stopAll();
       if (output === null) await runAll();
       else if (!commands.some((command) => command.startsWith("tributary status"))) expectShown(await runAll(), output);
       // A state that is reached a moment after the start.
@@ -125,7 +142,7 @@ describeWithPeers(["libcoap", "aiocoap", "netns"], "README.md", () => {
           { intervalMs: 500 },
         );
     }
-    await server?.stop();
+    await stopAll();
   });
 });
 

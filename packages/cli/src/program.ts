@@ -9,7 +9,16 @@ type Finish = (status: number) => void;
 type CommandRegistration = (program: Command, io: CommandIo, finish: Finish) => void;
 
 /** In the order of `--help`. */
-const COMMANDS: readonly CommandRegistration[] = [addServe, addCheck, addLookup, addRegister, addStatus, addDemo];
+const COMMANDS: readonly CommandRegistration[] = [
+  addServe,
+  addCheck,
+  addLookup,
+  addRegister,
+  addStatus,
+  addWhy,
+  addDiff,
+  addDemo,
+];
 
 /** Runs a command line; `args` are without interpreter and script. Resolves with the exit status. */
 export async function runCli(args: readonly string[], io: CommandIo): Promise<number> {
@@ -53,16 +62,29 @@ function addServe(program: Command, io: CommandIo, finish: Finish): void {
     .summary("run a node: RD, lookup proxy, or both")
     .description(
       "Run a node: a Resource Directory, a lookup proxy, or both. Without a configuration file it is both, " +
-        "on coap://localhost:5683, with its status page on http://127.0.0.1:8683.\n\n" +
+        "on coap://localhost:5683, with its status page on http://127.0.0.1:8683; --name, --listen, --upstream and " +
+        "--http change that.\n\n" +
         "Prints `ready name=<name> listen=<uri>[,<uri>…]` once everything is bound. SIGHUP reloads the file and applies " +
         "its upstreams; SIGTERM shuts down cleanly.",
     )
     .option("-c, --config <file>", "configuration (YAML)")
+    .option("--name <name>", "name of the node, instead of a file")
+    .option("--listen <uri>", "CoAP listener, instead of a file; may be repeated", collect, [])
+    .option("--upstream <uri>", "an RD to follow, instead of a file; may be repeated", collect, [])
+    .option("--http <address>", "address and port of the HTTP interface, or false, instead of a file")
     .addOption(traceOption())
-    .action(async (options: { config?: string } & TraceFlag) => {
+    .action(async (options: ServeFlags) => {
       const { serve } = await import("./commands/serve.js");
       finish(await serve(options, io));
     });
+}
+
+interface ServeFlags extends TraceFlag {
+  readonly config?: string;
+  readonly name?: string;
+  readonly listen: string[];
+  readonly upstream: string[];
+  readonly http?: string;
 }
 
 function addCheck(program: Command, io: CommandIo, finish: Finish): void {
@@ -157,6 +179,50 @@ function addStatus(program: Command, io: CommandIo, finish: Finish): void {
       const { status } = await import("./commands/status.js");
       finish(await status({ ...options, json: options.json === true }, { io, fetch: globalThis.fetch }));
     });
+}
+
+function addWhy(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("why")
+    .summary("tell why an endpoint is shown or not")
+    .description(
+      "Tell what a node knows of an endpoint: its registrations, which one lookups show and why, what each upstream has " +
+        "of it, what happened to it, and what the upstreams say themselves when they are asked.",
+    )
+    .argument("<criteria...>", "ep=NAME, and d=SECTOR for one sector only (d= for none)")
+    .option("--at <uri>", "HTTP interface of the node", "http://127.0.0.1:8683")
+    .option("--json", "print JSON")
+    .addOption(timeoutOption("time to wait for each response", 5))
+    .addOption(traceOption())
+    .action(async (criteria: string[], options: { at: string; json?: true; timeout: number } & TraceFlag) => {
+      const { why } = await import("./commands/why.js");
+      const given = { ...options, criteria, json: options.json === true };
+      finish(await traced(io, options, (tracing) => why(given, tracing)));
+    });
+}
+
+function addDiff(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("diff")
+    .summary("compare what two RDs or proxies show")
+    .description(
+      "Compare what two servers show: links of the first one only (<), and of the second one only (>). Registrations are " +
+        "compared by the path that they have at their RD, however each server reaches it. Status 0: no difference, " +
+        "1: there are some, 3: a server does not answer.",
+    )
+    .argument("<one>", "CoAP or HTTP URI of an RD or proxy")
+    .argument("<other>", "the same")
+    .argument("[criteria...]", "compare only what meets them: key=value, key=prefix*")
+    .option("--json", "print JSON")
+    .addOption(timeoutOption("time to wait for each response", 10))
+    .addOption(traceOption())
+    .action(
+      async (one: string, other: string, criteria: string[], options: { json?: true; timeout: number } & TraceFlag) => {
+        const { diff } = await import("./commands/diff.js");
+        const given = { ...options, servers: [one, other] as const, criteria, json: options.json === true };
+        finish(await traced(io, options, (tracing) => diff(given, tracing)));
+      },
+    );
 }
 
 function addDemo(program: Command, io: CommandIo, finish: Finish): void {

@@ -259,6 +259,10 @@ class MergedDirectory implements Directory {
     return sum;
   }
 
+  get digest(): string {
+    return this.#book.digest.toString(16).padStart(12, "0");
+  }
+
   weight(source: string, href: string): number {
     return this.#record(source, href)?.weight ?? 0;
   }

@@ -6,6 +6,7 @@ import { recordWeight } from "./record-weight.js";
 import { ExpiryHeap } from "./records/expiry-heap.js";
 import { KeyTable } from "./records/key-table.js";
 import { isSameAttributes, isSameLinks } from "./records/packed-links.js";
+import { DIGEST_LIMIT } from "./records/registration-digest.js";
 import { type KeyState, type Source, StoredRecord, snapshot } from "./records/stored-record.js";
 import { StringPool } from "./records/string-pool.js";
 import { comparePrecedence, firstLive, insertByPrecedence, removeByPrecedence } from "./records/total-order.js";
@@ -28,6 +29,7 @@ interface Shown {
   readonly registration: SourcedRegistration | undefined;
   /** Its index entries, if the change overwrites them. */
   readonly tokens?: TokenList;
+  readonly digest: number;
 }
 
 /** How a record changed. */
@@ -49,6 +51,8 @@ export class RegistrationBook {
   readonly #limits: DirectoryLimits;
   /** Keys of several records: only they depend on the order. */
   readonly #contested = new Set<KeyState>();
+  /** Sum of the digests of what is shown, see `registrationDigest`. */
+  digest = 0;
   /** Number of records that have expired so far. */
   #expired = 0;
 
@@ -238,8 +242,9 @@ export class RegistrationBook {
   /** Returns what a key shows; `rewritten` is the record whose content is about to be overwritten. */
   #shown({ shown }: KeyState, rewritten?: StoredRecord): Shown {
     const registration = shown !== null && this.events.hasListeners("visible") ? snapshot(shown) : undefined;
-    if (shown === null || shown !== rewritten) return { record: shown, registration };
-    return { record: shown, registration, tokens: tokensOf(shown) };
+    const digest = shown?.digest ?? 0;
+    if (shown === null || shown !== rewritten) return { record: shown, registration, digest };
+    return { record: shown, registration, digest, tokens: tokensOf(shown) };
   }
 
   /** Applies rule 1 to the key of `changed`, and queues events. `written`: the new content of `changed`. */
@@ -262,6 +267,7 @@ export class RegistrationBook {
     if (previous === winner && (before.tokens === undefined || winner !== changed)) return;
     if (previous !== null) previous.source.shown--;
     if (winner !== null) winner.source.shown++;
+    this.digest = (this.digest + DIGEST_LIMIT - before.digest + (winner?.digest ?? 0)) % DIGEST_LIMIT;
     const found = previous === null ? null : (before.tokens ?? tokensOf(previous));
     this.union.reindex(key, found, winner === null ? null : tokensOf(winner));
   }

@@ -245,6 +245,11 @@ export interface Directory {
 
   /** Returns the numbers of records, of one source or of all. */
   counts(source?: string): DirectoryCounts;
+  /**
+   * A digest of everything that is shown, 12 hexadecimal digits, kept up with every change: two directories that show the same
+   * registrations have the same one, whatever they call their sources and however they reach them.
+   */
+  readonly digest: string;
   /** Returns the weight of a registration in the limit of bytes; 0 if there is none. */
   weight(source: string, href: string): number;
 }

@@ -20,6 +20,7 @@ export type { ConfigDocument, ConfigInput } from "./configuration/config-input.j
 export type { ConfigError } from "./configuration/errors.js";
 export { formatConfigError } from "./configuration/errors.js";
 export { loadConfig } from "./configuration/load-configuration.js";
+export { systemHostAddresses } from "./configuration/own-listeners.js";
 export type {
   LimitsConfig,
   LogConfig,
@@ -38,6 +39,7 @@ export type { HttpServer } from "./http/server.js";
 export { startHttpServer } from "./http/server.js";
 export type { UpstreamView } from "./http/upstream-view.js";
 export { viewUpstream } from "./http/upstream-view.js";
+export type { Explanation } from "./http/why.js";
 export { createProcessLogger } from "./observability/logging.js";
 export type { Metrics } from "./observability/metrics.js";
 export { createMetrics } from "./observability/metrics.js";

@@ -12,6 +12,7 @@ import { createRouter } from "./http/router.js";
 import { createRoutes, type HttpSite, type NodeView, viewNode } from "./http/routes.js";
 import { startHttpServer } from "./http/server.js";
 import { type UpstreamView, viewUpstream } from "./http/upstream-view.js";
+import { EventLog } from "./observability/event-log.js";
 import { createProcessLogger } from "./observability/logging.js";
 import { createMetrics } from "./observability/metrics.js";
 import { systemEnvironment } from "./system/environment.js";
@@ -86,17 +87,22 @@ async function run(
   closeLog: () => Promise<void>,
 ): Promise<RunningNode> {
   const node = await createSystemNode(config, env);
-  const metrics = createMetrics(node, { withProcess: processMetrics && config.http !== null, clock: env.clock });
-  const site: HttpSite = { node, metrics, clock: env.clock, version: readVersion(), roles: rolesOf(config) };
+  const { clock } = env;
+  const version = readVersion();
+  const metrics = createMetrics(node, { withProcess: processMetrics && config.http !== null, clock, version });
+  const events = new EventLog({ directory: node.directory, clock });
+  const site: HttpSite = { node, metrics, clock, events, version, roles: rolesOf(config) };
   const startedMs = env.clock.nowMs();
   const http = await startHttp(config, site, env).catch(async (error: unknown) => {
     metrics.close();
+    events.close();
     await node.close();
     throw error;
   });
   const close = async () => {
     await http?.close(HTTP_DRAIN_MS);
     metrics.close();
+    events.close();
     await node.close();
     await closeLog();
   };
@@ -108,7 +114,7 @@ async function run(
     directory: node.directory,
     isReady: () => node.isReady(),
     status: () => viewNode(site, startedMs),
-    upstreams: () => node.upstreams().map((status) => viewUpstream(status, env.clock)),
+    upstreams: () => node.upstreams().map((status) => viewUpstream(status, clock)),
     reload: async (input) => node.reload(checkInput(input, file)),
     close: () => {
       closing ??= close();

@@ -1,19 +1,17 @@
 import {
-  type ClientResponse,
   CODE,
   CONTENT_FORMAT,
   type CoapClient,
-  formatCode,
   METHOD,
   openCoapClient,
   TransportError,
 } from "@tributary/coap-transport";
-import { type Link, originOf, parseLinkFormatTolerantly, serialiseLink } from "@tributary/link-model";
+import { type Link, originOf, serialiseLink } from "@tributary/link-model";
 import { linkToJson, parseCoapOrigin, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
-import { type AdvertisedInterface, findAdvertised } from "../advertised-interface.js";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { LookupFailure, responseFailure } from "../lookup-failure.js";
+import { type Asker, ask, discoverLookup, readLinks } from "../lookup-request.js";
 import { watchLookup } from "../lookup-watch.js";
 import { searchByMulticast } from "../register/directory-search.js";
 import { createEndpointClient } from "../register/endpoint-client.js";
@@ -107,57 +105,6 @@ async function findLookup(
   throw new LookupFailure(
     `nothing answers at ${THIS_MACHINE}, and no RD or lookup proxy to multicast; --at says where to ask`,
   );
-}
-
-/** How requests are sent. */
-interface Asker {
-  readonly client: CoapClient;
-  readonly io: CommandIo;
-  readonly timeoutMs: number;
-  /** Origin of the server that was asked last, for error messages. */
-  server: string;
-}
-
-/**
- * Discovers the lookup interface in `/.well-known/core` (RFC 9176 section 4.3); it may be on any host and path. A server that does
- * not filter, or not by prefix, is asked for everything.
- */
-async function discoverLookup(asker: Asker, origin: string, kind: "ep" | "res"): Promise<string> {
-  const uri = `${origin}/.well-known/core`;
-  const type = `core.rd-lookup-${kind}`;
-  for (const query of [["rt=core.rd-lookup*"], []]) {
-    const response = await ask(asker, uri, query);
-    if (response.code === CODE.CONTENT) {
-      const found = findAdvertised(uri, readLinks(response, asker.io), type);
-      if (found !== null) return assertFollowable(found);
-    } else if (query.length === 0) throw responseFailure(uri, response);
-  }
-  throw new LookupFailure(`${origin} advertises no ${type}: it is not an RD or lookup proxy`);
-}
-
-function assertFollowable({ uri, astray }: AdvertisedInterface): string {
-  if (astray === null) return uri;
-  throw new LookupFailure(`the lookup interface that it advertises is not followed: ${astray}`);
-}
-
-function ask(asker: Asker, uri: string, query: readonly string[]): Promise<ClientResponse> {
-  const { client, io, timeoutMs } = asker;
-  asker.server = originOf(uri) ?? uri;
-  const request = { method: METHOD.GET, uri, query, accept: CONTENT_FORMAT.LINK_FORMAT };
-  return client.request(request, { timeoutMs, signal: io.interrupt });
-}
-
-/** Reads the links of a response; parts that cannot be read are reported on stderr. */
-export function readLinks(response: ClientResponse, io: CommandIo): Link[] {
-  const { contentFormat } = response;
-  if (contentFormat !== undefined && contentFormat !== CONTENT_FORMAT.LINK_FORMAT) {
-    throw new LookupFailure(
-      `the response ${formatCode(response.code)} is not in link format but in format ${contentFormat}`,
-    );
-  }
-  const { links, problems } = parseLinkFormatTolerantly(response.payload);
-  for (const { message } of problems) io.err(`tributary: part of the response cannot be read: ${message}`);
-  return links;
 }
 
 function printLinks(links: readonly Link[], json: boolean, io: CommandIo): void {

@@ -1,5 +1,7 @@
 import { TransportError } from "@tributary/coap-transport";
 import {
+  type ConfigResult,
+  checkConfig,
   createProcessLogger,
   formatConfigError,
   HttpBindError,
@@ -8,21 +10,35 @@ import {
   type RunningNode,
   startNode,
   stateProblem,
+  systemHostAddresses,
 } from "@tributary/node";
 import type { Logger } from "@tributary/runtime";
-import { aborted, type CommandIo, EXIT_FAILURE, EXIT_USAGE } from "../command-io.js";
+import { aborted, type CommandIo, EXIT_FAILURE, EXIT_USAGE, UsageError } from "../command-io.js";
 
 /** Time to write the last log entries when the process fails, ms. */
 const LAST_WORDS_MS = 500;
 
+/** Name of a configuration that is in no file. */
+const COMMAND_LINE = "command line";
+
+/** Arguments of `tributary serve`. */
+export interface ServeOptions {
+  /** Path of the configuration file. */
+  readonly config?: string;
+  readonly trace?: string;
+  readonly name?: string;
+  readonly listen?: readonly string[];
+  /** URIs of RDs to follow. */
+  readonly upstream?: readonly string[];
+  readonly http?: string;
+}
+
 /** `tributary serve`: runs a node until interrupted. Returns the exit status. */
-export async function serve(
-  options: { readonly config?: string; readonly trace?: string },
-  io: CommandIo,
-): Promise<number> {
-  const result = loadConfig(options.config);
+export async function serve(options: ServeOptions, io: CommandIo): Promise<number> {
+  const result = readOptions(options);
   if (!result.ok) {
-    for (const error of result.errors) io.err(formatConfigError(error));
+    for (const error of result.errors)
+      io.err(error.file === COMMAND_LINE ? `tributary: ${error.message}` : formatConfigError(error));
     return EXIT_USAGE;
   }
   const { log } = result.config;
@@ -36,6 +52,27 @@ export async function serve(
     await closeLog();
     forgetFailures();
   }
+}
+
+/** The configuration of a file, or that of a node which is both RD and proxy, with what the command line says. */
+function readOptions({ config, name, listen = [], upstream = [], http }: ServeOptions): ConfigResult {
+  const given = {
+    ...(name === undefined ? {} : { name }),
+    ...(listen.length === 0 ? {} : { listen }),
+    ...(upstream.length === 0 ? {} : { upstream }),
+    ...(http === undefined ? {} : { http }),
+  };
+  const [flag] = Object.keys(given);
+  if (flag === undefined) return loadConfig(config);
+  if (config !== undefined) throw new UsageError(`--${flag} and --config exclude each other; write it into ${config}`);
+  const document = {
+    ...given,
+    ...(http === "false" ? { http: false } : {}),
+    lookup: { upstreams: upstream },
+    registration: {},
+    upstream: undefined,
+  };
+  return checkConfig(JSON.stringify(document), COMMAND_LINE, systemHostAddresses);
 }
 
 async function run(config: NodeConfig, path: string | undefined, logger: Logger, io: CommandIo): Promise<number> {

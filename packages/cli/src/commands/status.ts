@@ -1,5 +1,6 @@
 import type { NodeDamage, UpstreamView } from "@tributary/node";
-import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
+import { type CommandIo, EXIT_FAILURE } from "../command-io.js";
+import { NodeApiFailure, nodeApiUri, readNodeApi } from "../node-api.js";
 import { formatTable } from "../table.js";
 
 /** Arguments of `tributary status`. */
@@ -30,18 +31,13 @@ export async function status(
   { at, json, timeout }: StatusOptions,
   { io, fetch }: { readonly io: CommandIo; readonly fetch: typeof globalThis.fetch },
 ): Promise<number> {
-  const url = URL.canParse(at) ? new URL("/api/upstreams", at) : null;
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new UsageError(`--at ${at} is not an HTTP URI; write one such as http://127.0.0.1:8683`);
-  }
+  const url = nodeApiUri(at);
   let upstreams: readonly UpstreamView[];
   try {
-    const signal = AbortSignal.any([AbortSignal.timeout(timeout * 1000), io.interrupt]);
-    const response = await fetch(url, { signal, redirect: "error" });
-    if (!response.ok) throw new Error(`it answers ${response.status} ${response.statusText}`.trimEnd());
-    upstreams = readUpstreams(await response.json());
+    upstreams = readUpstreams(await readNodeApi(url, "/api/upstreams", { io, fetch, timeout }), url);
   } catch (error) {
-    io.err(`tributary: no status from ${url.origin}: ${explain(error, timeout)}`);
+    if (!(error instanceof NodeApiFailure)) throw error;
+    io.err(`tributary: ${error.message}`);
     return EXIT_FAILURE;
   }
   if (json) io.out(JSON.stringify(upstreams, null, 2));
@@ -65,8 +61,9 @@ async function damageLines(url: URL, timeout: number, fetch: typeof globalThis.f
   }
 }
 
-function readUpstreams(value: unknown): readonly UpstreamView[] {
-  if (!Array.isArray(value) || !value.every(isUpstreamView)) throw new Error("it is not a Tributary node");
+function readUpstreams(value: unknown, { origin }: URL): readonly UpstreamView[] {
+  if (!Array.isArray(value) || !value.every(isUpstreamView))
+    throw new NodeApiFailure(`no status from ${origin}: it is not a Tributary node`);
   return value;
 }
 
@@ -122,12 +119,3 @@ const UNITS: readonly (readonly [size: number, name: string])[] = [
   [60, "m"],
   [1, "s"],
 ];
-
-function explain(error: unknown, timeout: number): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return `no response within ${timeout} s`;
-  if (error.name === "AbortError") return "interrupted";
-  const cause = error.cause as NodeJS.ErrnoException | undefined;
-  if (cause?.code === "ECONNREFUSED") return "nothing listens there; is the node running, with HTTP enabled?";
-  return cause?.message ?? error.message;
-}

@@ -10,6 +10,7 @@ import {
   unpackAttributes,
   unpackLinks,
 } from "./packed-links.js";
+import { registrationDigest } from "./registration-digest.js";
 import { ownText, type StringPool } from "./string-pool.js";
 
 /** One source of the directory. */
@@ -68,6 +69,8 @@ export class StoredRecord {
   heapIndex = -1;
   /** Its weight in the limit of bytes. */
   weight = 0;
+  /** See `registrationDigest`. */
+  digest = 0;
 
   constructor(source: Source, key: KeyState, registration: Registration, pool: StringPool) {
     this.source = source;
@@ -88,6 +91,7 @@ export class StoredRecord {
     this.zone = registration.zone === undefined ? undefined : pool.keep(registration.zone);
     this.via = registration.via;
     this.isExact = registration.expiry === "exact";
+    this.digest = registrationDigest(registration);
   }
 
   get shownHref(): string {

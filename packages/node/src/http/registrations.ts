@@ -134,7 +134,8 @@ function isSelected(
   return selection.state === undefined || selection.state === state || (selection.state === "stale" && stale);
 }
 
-function viewRegistration(
+/** Converts a record to its JSON form. */
+export function viewRegistration(
   registration: SourcedRegistration,
   state: RegistrationState,
   stale: boolean,

@@ -3,6 +3,7 @@ import { duplexPair } from "node:stream";
 import { silentLogger } from "@tributary/runtime";
 import { beforeEach, describe, expect, test } from "vitest";
 import { FakeNode, ManualClock, registration, upstreamStatus } from "../../../../test/cli/fake-node.js";
+import { EventLog } from "../observability/event-log.js";
 import { createMetrics } from "../observability/metrics.js";
 import type { RegistrationView } from "./registrations.js";
 import { createRouter, type HttpHandler } from "./router.js";
@@ -33,15 +34,17 @@ function ask(handler: HttpHandler, path: string, method = "GET", host = "localho
 
 let node: FakeNode;
 let clock: ManualClock;
+let events: EventLog;
 let handler: HttpHandler;
 
 beforeEach(() => {
   node = new FakeNode();
   clock = new ManualClock();
+  events = new EventLog({ directory: node.directory, clock });
   const metrics = createMetrics(node, { withProcess: false });
   handler = createRouter(
     { logger: silentLogger },
-    createRoutes({ node, metrics, clock, version: "1.2.3", roles: ["rd", "lp"] }),
+    createRoutes({ node, metrics, clock, events, version: "1.2.3", roles: ["rd", "lp"] }),
     { names: ["lp.example.com"] },
   );
 });
@@ -163,6 +166,7 @@ describe("/api", () => {
   test("/api/node says what this node is", async () => {
     clock.advance(61_000);
     expect((await json("/api/node")).value).toEqual({
+      digest: "000000000000",
       memory: { used: 0, sources: [], onDisk: 0 },
       name: "lp-z",
       version: "1.2.3",

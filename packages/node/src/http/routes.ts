@@ -1,17 +1,21 @@
 import type { Clock } from "@tributary/runtime";
 import { isAnswerable } from "../composition/readiness.js";
 import type { Node } from "../composition/types.js";
+import type { EventLog } from "../observability/event-log.js";
 import type { Metrics } from "../observability/metrics.js";
+import { eventsRoute } from "./events.js";
 import { lookupRoutes } from "./lookups.js";
 import { registrationsRoute } from "./registrations.js";
 import { type Route, send, sendJson } from "./router.js";
 import { viewUpstream } from "./upstream-view.js";
+import { whyRoute } from "./why.js";
 
 /** Collaborators of the HTTP routes. */
 export interface HttpSite {
   readonly node: Node;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  readonly events: EventLog;
   readonly version: string;
   /** Roles of this node: RD, lookup proxy, or both. */
   readonly roles: readonly ("rd" | "lp")[];
@@ -42,6 +46,8 @@ export function createRoutes(site: HttpSite): Route[] {
     },
     { path: "/api/node", handle: (_request, response) => sendJson(response, 200, viewNode(site, startedMs)) },
     registrationsRoute({ directory: node.directory, clock }),
+    eventsRoute(site),
+    whyRoute({ directory: node.directory, upstreams: () => node.upstreams(), events: site.events, clock }),
     ...lookupRoutes({ lookups: node.gatewayLookups, listening: () => node.listening }),
   ];
 }
@@ -77,6 +83,7 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
     roles,
     uptime: Math.round((clock.nowMs() - startedMs) / 1000),
     registrations: node.directory.counts(),
+    digest: node.directory.digest,
     ...(Object.keys(damage).length === 0 ? {} : { damage }),
     memory: viewMemory({ memory: node.memory(), onDisk: node.onDisk }),
     ...(shared === undefined ? {} : { store: viewStore(shared) }),
@@ -123,6 +130,8 @@ function overview({ node, version, roles }: HttpSite): string {
     "/api/upstreams      its upstream RDs, with their capabilities",
     "/rd-lookup/ep       endpoint lookup (RFC 9176 section 6): link format, linkset, linkset+json, json",
     "/rd-lookup/res      resource lookup, the same",
+    "/api/why            why an endpoint is shown or not: ?ep= &d=",
+    "/api/events         what happened, also as server-sent events: ?ep= &d= &source= &after= &limit=",
     "/api/registrations  its records: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
     "",
   ].join("\n");

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "@tributary/runtime";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { LookupSample, Node, SharedStoreStatus } from "../composition/types.js";
 import { measureEventLoopLag, RARELY_MS } from "./event-loop-lag.js";
+import { addNodeMetrics } from "./node-metrics.js";
 
 /** The metrics of a node in the Prometheus text format. */
 export interface Metrics {
@@ -19,6 +20,8 @@ const ANSWERS: readonly LookupSample["answer"][] = ["local", "cached", "forwarde
 
 /** Settings of `createMetrics`. */
 export interface MetricsOptions {
+  /** Version of the program, for `tributary_build_info`. */
+  readonly version?: string;
   /** Adds the metrics of the process: memory, CPU, event loop. */
   readonly withProcess: boolean;
   /** Times the samples of the event loop; default: the system clock. */
@@ -26,10 +29,14 @@ export interface MetricsOptions {
 }
 
 /** Creates the metrics of `node` (design section 8). */
-export function createMetrics(node: Node, { withProcess, clock = systemClock() }: MetricsOptions): Metrics {
+export function createMetrics(
+  node: Node,
+  { withProcess, version = "unknown", clock = systemClock() }: MetricsOptions,
+): Metrics {
   const registry = new Registry();
   const endSamples = withProcess ? addProcessMetrics(registry, clock) : () => {};
-  addUpstreamMetrics(node, registry);
+  addNodeMetrics(node, registry, version);
+  addUpstreamMetrics(node, registry, clock);
   addDirectoryMetrics(node, registry);
   addForwardingMetrics(node, registry);
   addStoreMetrics(node, registry);
@@ -50,7 +57,7 @@ function addProcessMetrics(registry: Registry, clock: Clock): () => void {
   return measureEventLoopLag(registry, clock);
 }
 
-function addUpstreamMetrics(node: Node, registry: Registry): void {
+function addUpstreamMetrics(node: Node, registry: Registry, clock: Clock): void {
   const registers = [registry];
   const labelNames = ["upstream"] as const;
   new Gauge({
@@ -61,6 +68,28 @@ function addUpstreamMetrics(node: Node, registry: Registry): void {
     collect() {
       this.reset();
       for (const { name, phase } of node.upstreams()) this.set({ upstream: name }, phase === "live" ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: "tributary_upstream_last_contact_seconds",
+    help: "Time since anything was received from the upstream; absent: never",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      const nowMs = clock.nowMs();
+      for (const { name, lastContactMs } of node.upstreams())
+        if (lastContactMs !== undefined) this.set({ upstream: name }, (nowMs - lastContactMs) / 1000);
+    },
+  });
+  new Counter({
+    name: "tributary_upstream_attempts_total",
+    help: "Attempts to follow the upstream",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, attempts } of node.upstreams()) this.inc({ upstream: name }, attempts);
     },
   });
   new Gauge({

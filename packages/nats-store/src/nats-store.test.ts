@@ -129,6 +129,17 @@ describe("several instances on one stream", () => {
     }
   });
 
+  test("a registration whose end nobody reported is in no one's way once it cannot be revived any more", async () => {
+    const world = new World();
+    const [a, b] = [await world.open(), await world.open()];
+    await world.done(world.put(a, "n1", { ltS: 2 }));
+    await world.clock.advance(3000);
+    b.positions.clear();
+    expect(await world.done(world.put(b, "n1"))).toEqual({ kind: "conflict" });
+    await world.clock.advance(2000);
+    expect(await world.done(world.put(b, "n1"))).toMatchObject({ kind: "stored" });
+  });
+
   test("a decision upon an older state is a conflict, reported after the newer one has arrived", async () => {
     const world = new World();
     const [a, b] = [await world.open(), await world.open()];

@@ -147,7 +147,7 @@ export class SharedRegistrations implements RegistrationStore {
         await this.#pause(APPLYING_PAUSE_MS);
         continue;
       }
-      const isOver = last === undefined || last.kind !== "put" || !isReadable(last, operation.registration);
+      const isOver = last === undefined || last.kind !== "put" || this.#isPast(last, operation.registration);
       // Where nothing was expected, what remains of a registration that is over is in no one's way.
       if (expected === null && isOver && sequence !== known && attempt < MAX_MARKER_ATTEMPTS) {
         known = sequence;
@@ -209,6 +209,15 @@ export class SharedRegistrations implements RegistrationStore {
     return new Promise((resolve) => this.#deps.env.clock.setTimer(ms, resolve));
   }
 
+  /** Whether nobody shows a registration any more: its end was not reported yet, or it is damaged or that of another endpoint. */
+  #isPast({ payload, timeMs }: StreamMessage, { id, ep, d }: StoredRegistration): boolean {
+    const hash = endpointHash(d === undefined ? { ep } : { ep, d });
+    const renewedAtWallMs = this.#watch.toLocalMs(timeMs);
+    const registration = decodeRegistration(payload, hash, { id, renewedAtWallMs });
+    if (registration === undefined) return true;
+    return renewedAtWallMs + (timeToLiveS(registration) - GRACE_S) * 1000 <= this.#deps.env.clock.wallMs();
+  }
+
   #reject(cause: string, subject: string): void {
     const count = (this.rejected.get(cause) ?? 0) + 1;
     this.rejected.set(cause, count);
@@ -219,12 +228,6 @@ export class SharedRegistrations implements RegistrationStore {
   #nowMs(): number {
     return this.#deps.env.clock.nowMs();
   }
-}
-
-/** Whether a message is a registration of this endpoint; nobody shows a damaged one. */
-function isReadable({ payload }: StreamMessage, { id, ep, d }: StoredRegistration): boolean {
-  const hash = endpointHash(d === undefined ? { ep } : { ep, d });
-  return decodeRegistration(payload, hash, { id, renewedAtWallMs: 0 }) !== undefined;
 }
 
 /** Ends when `done` is resolved. */

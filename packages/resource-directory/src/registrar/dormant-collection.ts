@@ -51,7 +51,8 @@ export class DormantCollection {
     if (this.#isClosed || this.#timer !== null || this.#deps.registry.dormant === 0) return;
     this.#timer = this.#deps.env.clock.setTimer(COLLECTION_INTERVAL_MS, () => {
       this.#timer = null;
-      for (const stored of this.#deps.registry.overdue(this.#deps.env.clock.nowMs())) this.#giveUp(stored);
+      for (const stored of this.#deps.registry.overdue(this.#deps.env.clock.nowMs()))
+        if (!this.#isToBeReported(stored)) this.#giveUp(stored);
       this.arm();
     });
   }
@@ -60,6 +61,12 @@ export class DormantCollection {
     this.#isClosed = true;
     this.#timer?.cancel();
     this.#timer = null;
+  }
+
+  /** Several writers: the store does not know of the end yet, because it is away, or another instance may be about to report it. */
+  #isToBeReported({ id }: StoredRegistration): boolean {
+    const phase = this.#deps.registry.byId(id, 0)?.phase;
+    return this.#deps.store.shared !== undefined && phase?.kind === "dormant" && !phase.isReported;
   }
 
   #giveUp(stored: StoredRegistration): void {

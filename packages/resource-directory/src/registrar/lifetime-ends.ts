@@ -56,11 +56,12 @@ export class LifetimeEnds {
 
   #submit(id: string): void {
     const { env, queue, registry, store, storeAccess } = this.#deps;
-    const before = registry.byId(id, env.clock.nowMs());
+    // Its time to be revived may be over: the end is told all the same, or nobody could register that name again.
+    const before = registry.byId(id, 0);
     if (before?.phase.kind !== "dormant" || before.phase.isReported) return;
     void queue.run(keyOf(before.stored), () => {
       // It may have been revived, or reported by another instance, while this waited.
-      const entry = registry.byId(id, env.clock.nowMs());
+      const entry = registry.byId(id, 0);
       if (this.#isClosed || entry?.phase.kind !== "dormant" || entry.phase.isReported) return undefined;
       const { stored, position } = entry;
       return andThen(

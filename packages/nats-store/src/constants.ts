@@ -31,3 +31,5 @@ export const DELIVERY_MS = 500;
 export const APPLYING_PAUSE_MS = 10;
 /** Attempts to replace the marker of a removal by a registration. */
 export const MAX_MARKER_ATTEMPTS = 4;
+/** Time in which an instance has to know what the others have registered before it says that something is not, ms. */
+export const CATCH_UP_MS = 5000;

@@ -140,6 +140,19 @@ describe("several instances on one stream", () => {
     expect(await world.done(world.put(b, "n1"))).toMatchObject({ kind: "stored" });
   });
 
+  test("an instance that has caught up knows what another one had stored before", async () => {
+    const world = new World();
+    const [a, b] = [await world.open(), await world.open()];
+    await world.done(world.put(a, "n1"));
+    const id = b.store.shared.locationOf({ ep: "n1" });
+    expect(await world.done(b.store.shared.catchUp())).toBe(true);
+    expect(b.positions.has(id)).toBe(true);
+    b.faults.isCutOff = true;
+    expect(await world.done(b.store.shared.catchUp())).toBe(false);
+    const both = world.done(Promise.all([b.store.shared.catchUp(), b.store.shared.catchUp()]));
+    expect(await both).toEqual([false, false]);
+  });
+
   test("a decision upon an older state is a conflict, reported after the newer one has arrived", async () => {
     const world = new World();
     const [a, b] = [await world.open(), await world.open()];

@@ -10,6 +10,7 @@ import type {
 import type { Environment } from "@tributary/runtime";
 import {
   APPLYING_PAUSE_MS,
+  CATCH_UP_MS,
   DELIVERY_MS,
   END_JITTER_MS,
   GRACE_S,
@@ -60,6 +61,9 @@ export class SharedRegistrations implements RegistrationStore {
   readonly #watch: StreamWatch;
   readonly #submissions = new Map<string, number>();
   #isClosed = false;
+  /** Asks for the end of the stream; whoever comes while it is under way is served by the next one. */
+  #catchingUp: Promise<boolean> | null = null;
+  #nextCatchUp: Promise<boolean> | null = null;
 
   constructor(deps: SharedRegistrationsDeps) {
     const { env, stream, epoch } = deps;
@@ -75,6 +79,7 @@ export class SharedRegistrations implements RegistrationStore {
     this.shared = {
       locationOf: (endpoint) => locationOf(stream.secret, endpointHash(endpoint)),
       endJitterMs: END_JITTER_MS,
+      catchUp: () => this.#catchUp(),
       health: () => this.#watch.health,
       onHealth: (listener) => this.#watch.onChange(listener),
     };
@@ -115,6 +120,39 @@ export class SharedRegistrations implements RegistrationStore {
     const outcome = await this.#submit(operation, expected);
     this.#submissions.set(outcome.kind, (this.#submissions.get(outcome.kind) ?? 0) + 1);
     return outcome;
+  }
+
+  /** At most one request to the servers at a time, however many wait: what is unknown may be asked for by anybody. */
+  #catchUp(): Promise<boolean> {
+    if (this.#catchingUp === null) {
+      this.#catchingUp = this.#readToEnd().finally(() => {
+        this.#catchingUp = null;
+      });
+      return this.#catchingUp;
+    }
+    // The one under way may have asked before the change that matters.
+    this.#nextCatchUp ??= this.#catchingUp.then(() => {
+      this.#nextCatchUp = null;
+      return this.#catchUp();
+    });
+    return this.#nextCatchUp;
+  }
+
+  /** Never rejects. */
+  async #readToEnd(): Promise<boolean> {
+    if (this.#watch.health.isAway) return false;
+    const deadlineMs = this.#nowMs() + CATCH_UP_MS;
+    const sequence = await this.#deps.stream.state().then(
+      ({ lastSequence }) => lastSequence,
+      () => undefined,
+    );
+    if (sequence === undefined) return false;
+    let isDelivered = await this.#reader.until(sequence, DELIVERY_MS);
+    while (!isDelivered && !this.#isClosed && this.#nowMs() < deadlineMs) {
+      await this.#reader.restart();
+      isDelivered = await this.#reader.until(sequence, 2 * DELIVERY_MS);
+    }
+    return isDelivered;
   }
 
   async close(): Promise<void> {

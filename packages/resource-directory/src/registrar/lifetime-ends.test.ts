@@ -21,7 +21,13 @@ function sharedStore() {
       consumer({ kind, position, id: registration.id, registration });
       return { kind: "stored", position };
     },
-    shared: { locationOf: ({ ep }) => ep, endJitterMs: 2000, health: () => state, onHealth: () => {} },
+    shared: {
+      locationOf: ({ ep }) => ep,
+      endJitterMs: 2000,
+      catchUp: async () => true,
+      health: () => state,
+      onHealth: () => {},
+    },
     close: async () => {},
   };
   return { store, operations, state };

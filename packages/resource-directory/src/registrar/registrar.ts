@@ -224,6 +224,14 @@ export class Registrar {
     return this.#deps.store.shared !== undefined && this.#onDisk.has(id);
   }
 
+  /**
+   * Whether an id that is unknown here is really not registered. Another instance may have acknowledged it a moment ago: who shares a
+   * store waits until it knows what the others know. False: nobody can say so now.
+   */
+  isUpToDate(): boolean | Promise<boolean> {
+    return this.#deps.store.shared?.catchUp() ?? true;
+  }
+
   /** A function that says whether a registration still is what it is now. Holds on to none of its content. */
   whileUnchanged({ id }: Pick<StoredRegistration, "id">): () => boolean {
     const revision = this.byId(id)?.revision;

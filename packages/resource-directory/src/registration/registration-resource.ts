@@ -27,12 +27,18 @@ export function createRegistrationResource(
   return (request) => {
     const id = request.path.length === options.resourcePath.length + 1 ? request.path.at(-1) : undefined;
     const entry = id === undefined ? undefined : registrar.byId(id);
-    if (entry === undefined)
-      return refusals.answer((registrar.isOutOfReach(id ?? "") ? OUT_OF_REACH : NOT_FOUND).refusal);
-    return resource.handle(request, entry);
+    if (entry !== undefined) return resource.handle(request, entry);
+    if (id === undefined) return refusals.answer(NOT_FOUND.refusal);
+    if (registrar.isOutOfReach(id)) return refusals.answer(OUT_OF_REACH.refusal);
+    return andThen(registrar.isUpToDate(), (isUpToDate) => {
+      const late = registrar.byId(id);
+      if (late !== undefined) return resource.handle(request, late);
+      return refusals.answer((isUpToDate ? NOT_FOUND : BEHIND).refusal);
+    });
   };
 }
 
+const BEHIND = refused("store-away", "this instance does not know now what the others have registered");
 const OUT_OF_REACH = refused("memory", "this instance has no memory for the registration");
 
 class RegistrationResource {

@@ -81,6 +81,11 @@ export interface SharedStore {
   locationOf(endpoint: Pick<StoredRegistration, "ep" | "d">): string;
   /** Longest delay before an instance reports the end of a lifetime, so that one is usually enough, ms. */
   readonly endJitterMs: number;
+  /**
+   * Resolves when everything has been delivered that any writer had stored when this was called: what is unknown then is not
+   * registered. False: the store does not say so in time.
+   */
+  catchUp(): Promise<boolean>;
   /** How it is now. */
   health(): StoreHealth;
   /** Calls `listener` when `health` changes. */

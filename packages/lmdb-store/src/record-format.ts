@@ -6,7 +6,7 @@ import type { StoredRegistration } from "@tributary/resource-directory";
  * new format version.
  */
 
-/** ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, and stampMs if there is one. */
+/** ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, stampMs or null, and isProxied; the last two may be absent. */
 type RegistrationRecord = readonly [
   string,
   string | null,
@@ -18,7 +18,8 @@ type RegistrationRecord = readonly [
   number,
   string | null,
   boolean,
-  number?,
+  (number | null)?,
+  boolean?,
 ];
 
 /** Encodes a registration. */
@@ -35,14 +36,17 @@ export function packRegistration(registration: StoredRegistration): Registration
     zone = null,
     isSimple,
     stampMs,
+    isProxied,
   } = registration;
   const packed = [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple] as const;
+  if (isProxied === true) return [...packed, stampMs ?? null, true];
   return stampMs === undefined ? packed : [...packed, stampMs];
 }
 
 /** Decodes a registration. */
 export function unpackRegistration(id: string, record: RegistrationRecord): StoredRegistration {
-  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, stampMs] = record;
+  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, ...more] = record;
+  const [stampMs = null, isProxied = false] = more;
   return {
     id,
     ep,
@@ -55,19 +59,21 @@ export function unpackRegistration(id: string, record: RegistrationRecord): Stor
     renewedAtWallMs,
     ...(zone === null ? {} : { zone }),
     isSimple,
-    ...(stampMs === undefined ? {} : { stampMs }),
+    ...(stampMs === null ? {} : { stampMs }),
+    ...(isProxied ? { isProxied } : {}),
   };
 }
 
 /** Whether a decoded value is a registration record. */
 export function isRegistrationRecord(value: unknown): value is RegistrationRecord {
-  if (!Array.isArray(value) || value.length < 10 || value.length > 11) return false;
-  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, stampMs = 0] = value;
+  if (!Array.isArray(value) || value.length < 10 || value.length > 12) return false;
+  const [ep, d, base, isBaseExplicit, ltS, attributes, links, renewedAtWallMs, zone, isSimple, ...more] = value;
+  const [stampMs = null, isProxied = false] = more;
   return (
     [ep, base, links].every((text) => typeof text === "string") &&
     [d, zone].every((text) => text === null || typeof text === "string") &&
-    [isBaseExplicit, isSimple].every((flag) => typeof flag === "boolean") &&
-    [ltS, renewedAtWallMs, stampMs].every((number) => Number.isFinite(number)) &&
+    [isBaseExplicit, isSimple, isProxied].every((flag) => typeof flag === "boolean") &&
+    [ltS, renewedAtWallMs, stampMs ?? 0].every((number) => Number.isFinite(number)) &&
     isAttributes(attributes)
   );
 }

@@ -8,6 +8,8 @@ export const REGISTRATION_ATTRIBUTES: readonly Attribute[] = [
   ["rt", "core.rd"],
   ["ct", "40"],
 ];
+/** The same of an RD that proxies endpoints (draft 6.3). */
+export const PROXY_REGISTRATION_ATTRIBUTES: readonly Attribute[] = [...REGISTRATION_ATTRIBUTES, ["proxy", null]];
 /** Path of simple registration (RFC 9176 section 5.1). */
 export const SIMPLE_REGISTRATION_PATH: readonly string[] = [".well-known", "rd"];
 
@@ -69,6 +71,7 @@ export const REFUSAL_CODE = {
   "too-large": CODE.REQUEST_ENTITY_TOO_LARGE,
   "bad-format": CODE.UNSUPPORTED_CONTENT_FORMAT,
   full: CODE.UNAVAILABLE,
+  "proxy-full": CODE.UNAVAILABLE,
   memory: CODE.UNAVAILABLE,
   conflict: CODE.UNAVAILABLE,
   overload: CODE.UNAVAILABLE,

@@ -11,6 +11,8 @@ export type { FeedPublisher, FeedPublisherDeps, FeedPublisherOptions } from "./f
 export { createFeedPublisher } from "./feed/feed-publisher.js";
 export type { PublishedRegistrations } from "./feed/published-registrations.js";
 export { registrationsOfSource, visibleRegistrations } from "./feed/published-registrations.js";
+export type { ProxyLimits, ProxyListener, ProxyNaming, ProxyOptions, ProxyTransport } from "./proxy-types.js";
+export { DEFAULT_PROXY_LIMITS } from "./proxy-types.js";
 export type { Refusal } from "./refusal.js";
 export { refusalAnswer } from "./refusal.js";
 export type { EndpointDocuments } from "./registration/endpoint-documents.js";
@@ -34,6 +36,7 @@ export type {
   FeedPositions,
   OnDiskChange,
   OnDiskRegistrations,
+  ProxyView,
   RegistrationLimits,
   ResourceDirectory,
   ResourceDirectoryDeps,

@@ -1,5 +1,6 @@
 import { CODE, errorResponse, type ServerResponse } from "@tributary/coap-transport";
 import { RETRY_AFTER_S } from "@tributary/lookup-interface";
+import { addCount } from "@tributary/runtime";
 import { REFUSAL_CODE, type RefusalCause } from "./constants.js";
 
 /** Why a request cannot be served. */
@@ -30,6 +31,8 @@ export function refusalAnswer({ cause, message }: Refusal): ServerResponse {
 export interface RefusalLog {
   readonly counts: ReadonlyMap<string, number>;
   answer(refusal: Refusal): ServerResponse;
+  /** Counts what is refused elsewhere. */
+  count(cause: string): void;
 }
 
 export function createRefusalLog(): RefusalLog {
@@ -37,8 +40,9 @@ export function createRefusalLog(): RefusalLog {
   return {
     counts,
     answer({ cause, message }) {
-      counts.set(cause, (counts.get(cause) ?? 0) + 1);
+      addCount(counts, cause);
       return refusalAnswer({ cause, message });
     },
+    count: (cause) => addCount(counts, cause),
   };
 }

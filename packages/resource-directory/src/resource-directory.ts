@@ -1,7 +1,14 @@
 import type { RequestHandler } from "@tributary/coap-transport";
 import type { SiteResource } from "@tributary/lookup-interface";
-import { DEFAULT_LIMITS, REGISTRATION_ATTRIBUTES, SIMPLE_REGISTRATION_PATH } from "./constants.js";
+import {
+  DEFAULT_LIMITS,
+  PROXY_REGISTRATION_ATTRIBUTES,
+  REGISTRATION_ATTRIBUTES,
+  SIMPLE_REGISTRATION_PATH,
+} from "./constants.js";
 import { ResourceDirectoryError } from "./errors.js";
+import { ProxiedRegistrations } from "./proxy/proxied-registrations.js";
+import { RestoredProxies } from "./proxy/restored-proxies.js";
 import { createRefusalLog } from "./refusal.js";
 import { Registrar } from "./registrar/registrar.js";
 import { createEndpointDocuments } from "./registration/endpoint-documents.js";
@@ -30,23 +37,33 @@ export function createResourceDirectory(
   const limits = checkedLimits(options.limits);
   if (resourcePath.length === 0) throw new ResourceDirectoryError("BAD_OPTIONS", "resourcePath must not be the root");
   const refusals = createRefusalLog();
+  const restored = new RestoredProxies(env);
   const registrar = new Registrar(
     { directory, store, env },
-    { source, resourcePath, limits, onCompleteness: options.onCompleteness },
+    {
+      ...{ source, resourcePath, limits, onCompleteness: options.onCompleteness },
+      onProxied: (stored) => restored.add(stored),
+    },
   );
+  const { proxy } = options;
+  const proxied =
+    proxy === undefined
+      ? undefined
+      : new ProxiedRegistrations({ env, directory, registrar, refusals }, { ...proxy, source });
+  const hasProxy = proxied !== undefined;
   const documents = createEndpointDocuments({ client, clock: env.clock }, { limits });
-  const handlers = { registrar, refusals };
+  const handlers = { registrar, refusals, proxied };
   const nowMs = (): number => env.clock.nowMs();
   const whileOpen = (handle: RequestHandler): RequestHandler => {
     const checked = options.requiresFreshness === true ? requireFreshness(handle, refusals) : handle;
     return (request) =>
       registrar.isClosed ? refusals.answer({ cause: "closed", message: "shutting down" }) : checked(request);
   };
-  const simple = createSimpleRegistration({ ...handlers, documents, nowMs }, { limits });
+  const simple = createSimpleRegistration({ ...handlers, documents, nowMs }, { limits, hasProxy });
   const resources: SiteResource[] = [
     {
       path: registrationPath,
-      attributes: REGISTRATION_ATTRIBUTES,
+      attributes: hasProxy ? PROXY_REGISTRATION_ATTRIBUTES : REGISTRATION_ATTRIBUTES,
       handle: whileOpen(createRegistrationInterface(handlers, { limits })),
     },
     {
@@ -63,10 +80,14 @@ export function createResourceDirectory(
   ];
   return {
     resources,
-    start: () => registrar.load(),
-    close() {
+    async start() {
+      await registrar.load();
+      await restored.handOver(proxied, registrar);
+    },
+    async close() {
       documents.close();
-      return registrar.close();
+      await proxied?.close();
+      await registrar.close();
     },
     rejected: refusals.counts,
     get onDisk() {
@@ -77,7 +98,21 @@ export function createResourceDirectory(
     },
     onDiskRegistrations: registrar.unshown,
     positions: registrar.positions,
-    tableSizes: () => ({ ...registrar.tableSizes(), "simple-fetches": documents.size }),
+    tableSizes: () => ({
+      ...registrar.tableSizes(),
+      "simple-fetches": documents.size,
+      ...proxied?.proxy.tableSizes(),
+    }),
+    ...(proxied === undefined ? {} : { proxy: viewOf(proxied) }),
+  };
+}
+
+function viewOf({ proxy, ends }: ProxiedRegistrations): NonNullable<ResourceDirectory["proxy"]> {
+  return {
+    around: (handler) => proxy.around(handler),
+    outcomes: proxy.relay.outcomes,
+    bytes: proxy.relay.bytes,
+    ends,
   };
 }
 

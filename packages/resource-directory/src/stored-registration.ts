@@ -24,4 +24,6 @@ export interface StoredRegistration {
   readonly zone?: string;
   /** Registered by simple registration (RFC 9176 section 5.1). */
   readonly isSimple: boolean;
+  /** Its base is a place of this RD, which relays requests over the connection of the endpoint (draft 6.3). */
+  readonly isProxied?: true;
 }

@@ -1,8 +1,9 @@
-import type { CoapClient, TableSizes } from "@tributary/coap-transport";
+import type { CoapClient, RequestHandler, TableSizes } from "@tributary/coap-transport";
 import type { SiteResource } from "@tributary/lookup-interface";
 import type { Directory, RecordLimits, Registration } from "@tributary/merge-engine";
 import type { LogPosition, RememberedHistory } from "@tributary/replication";
 import type { Environment } from "@tributary/runtime";
+import type { ProxyOptions } from "./proxy-types.js";
 import type { RegistrationStore } from "./store/types.js";
 
 /** Keeps the history of the feed with the registrations, so that subscribers resume after a restart of the RD. */
@@ -43,6 +44,8 @@ export interface ResourceDirectoryOptions {
    * 5.3.4). Needs a transport that looks at source addresses. Default false.
    */
   readonly requiresFreshness?: boolean;
+  /** Endpoints are proxied that ask for it (draft 6.3). Absent: `proxy` is an attribute like any other. */
+  readonly proxy?: ProxyOptions;
   /** Called when lookups begin, or cease, to miss registrations that are kept on disk only. */
   readonly onCompleteness?: () => void;
 }
@@ -75,6 +78,18 @@ export interface FeedPositions {
   take(): number | null;
 }
 
+/** The reverse proxy for endpoints, as the node sees it. */
+export interface ProxyView {
+  /** Returns `handler` with requests relayed that name a proxied endpoint in Uri-Host. */
+  around(handler: RequestHandler): RequestHandler;
+  /** Requests by outcome: `relayed`, `refused`, `away`, `failed`. Monotonic. */
+  readonly outcomes: ReadonlyMap<string, number>;
+  /** Bytes of relayed bodies by direction: `request`, `response`. Monotonic. */
+  readonly bytes: ReadonlyMap<string, number>;
+  /** Registrations that ended with their connection, by cause: `connection-lost`, `not-restored`. Monotonic. */
+  readonly ends: ReadonlyMap<string, number>;
+}
+
 /** RFC 9176 registration side of an RD. */
 export interface ResourceDirectory {
   /** Registration interface, simple registration and registration resources. */
@@ -95,4 +110,6 @@ export interface ResourceDirectory {
   readonly onDiskRegistrations: OnDiskRegistrations;
   /** Positions of the changes that the feed publishes. */
   readonly positions: FeedPositions;
+  /** Present where endpoints are proxied. */
+  readonly proxy?: ProxyView;
 }

@@ -19,6 +19,7 @@ import { EPOCH_LIMIT } from "@tributary/replication";
 import {
   createFeedPublisher,
   type FeedPublisher,
+  type ProxyView,
   type ResourceDirectory,
   startExpirySweep,
   visibleRegistrations,
@@ -27,6 +28,7 @@ import { addCount, addCounts } from "@tributary/runtime";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
 import { changedSettings } from "./changed-settings.js";
+import { proxyOptions } from "./endpoint-proxy.js";
 import { createGatewayLookups, type GatewayLookups } from "./gateway-lookups.js";
 import { defaultMemory, LOCAL_SOURCE, type MemoryPlan, planMemory, shareLimit } from "./memory-plan.js";
 import { NodeFeeds } from "./node-feeds.js";
@@ -151,7 +153,7 @@ class RunningNode implements Node {
         this.#sample({ interface: kind, answer, durationMs }),
     };
     this.#gatewayLookups = createGatewayLookups(lookups, { resourcePath: resourcePathOf(this.#config) });
-    const handler = createNodeSite(
+    const site = createNodeSite(
       { ...lookups, feed: feeds },
       {
         nodeId,
@@ -164,6 +166,7 @@ class RunningNode implements Node {
         hasTcp: hasTcpTwin(this.#config.listen),
       },
     );
+    const handler = this.#registrations?.proxy?.around(site) ?? site;
     const isConfigured = createReplicaPolicy(replicasOf(this.#config));
     for (const uri of this.#config.listen) this.#listeners.push(await network.listen(uri, handler, { isConfigured }));
     await this.#upstreams?.follow(this.#config.lookup?.upstreams ?? []);
@@ -216,6 +219,10 @@ class RunningNode implements Node {
 
   sharedStore(): SharedStoreStatus | undefined {
     return this.#stored?.sharedStore?.();
+  }
+
+  proxy(): ProxyView | null {
+    return this.#registrations?.proxy ?? null;
   }
 
   damage(): NodeDamage {
@@ -291,7 +298,12 @@ class RunningNode implements Node {
   async #startRegistration(client: CoapClient): Promise<void> {
     const { env, state } = this.#deps;
     const onCompleteness = () => this.#coverageChanged();
-    const deps = { directory: this.directory, client, env, onCompleteness, ...(state === undefined ? {} : { state }) };
+    const proxy = proxyOptions(this.#deps.network, this.#config);
+    const deps = {
+      ...{ directory: this.directory, client, env, onCompleteness },
+      ...(state === undefined ? {} : { state }),
+      ...(proxy === undefined ? {} : { proxy }),
+    };
     const { registrations, feed, stored } = await openOwnDirectory(deps, this.#config);
     this.#stored = stored;
     this.#registrations = registrations;

@@ -6,6 +6,7 @@ import {
   createMemoryStore,
   createResourceDirectory,
   type FeedPublisher,
+  type ProxyOptions,
   type ResourceDirectory,
   registrationsOfSource,
 } from "@tributary/resource-directory";
@@ -23,6 +24,8 @@ export interface OwnDirectoryDeps {
   readonly client: CoapClient;
   readonly env: Environment;
   readonly state?: NodeState;
+  /** Present where endpoints are proxied. */
+  readonly proxy?: ProxyOptions;
   /** Called when registrations that were only on disk are in memory, or the other way round. */
   readonly onCompleteness: () => void;
 }
@@ -49,6 +52,7 @@ export async function openOwnDirectory(deps: OwnDirectoryDeps, config: NodeConfi
       resourcePath: resourcePathOf(config),
       limits: { registrations: limits.registrations, registrationBytes: limits.registrationBytes },
       requiresFreshness: config.registration?.freshness === "echo",
+      ...(deps.proxy === undefined ? {} : { proxy: deps.proxy }),
       onCompleteness,
     },
   );

@@ -8,7 +8,7 @@ import type {
   TransportCounters,
 } from "@tributary/coap-transport";
 import type { Directory, LimitUse } from "@tributary/merge-engine";
-import type { FeedHistory, RegistrationStore } from "@tributary/resource-directory";
+import type { FeedHistory, ProxyView, RegistrationStore } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
 import type { CopyStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
@@ -18,6 +18,8 @@ import type { GatewayLookups } from "./gateway-lookups.js";
 export interface NodeListenOptions {
   /** Peers that may replicate: feeds are sent to them under congestion control, to others one message at a time (RFC 7252 section 4.7). */
   readonly isConfigured: (peer: Peer) => boolean;
+  /** Most TCP connections; absent: the configured limit. */
+  readonly maxConnections?: number;
 }
 
 /** A listener with its counters and the sizes of its tables. */
@@ -50,6 +52,8 @@ export interface Node {
   readonly counters: NodeCounters;
   /** The anycast peers of this node (draft 6.2.2). */
   peers?(): readonly PeerStatus[];
+  /** The reverse proxy for endpoints (draft 6.3); null: this node has none. */
+  proxy?(): Pick<ProxyView, "outcomes" | "bytes" | "ends"> | null;
   /** Damage that was found in stored state at the start; empty: none. */
   damage?(): NodeDamage;
   /** The store that this RD shares with other instances; undefined: it has its own. */

@@ -139,7 +139,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     `3:1: http is nothing; ${HTTP}`,
     "5:3: listen is nothing; write a URI such as coap://[2001:db8::1]",
   ],
-  "foreign-key": ['2:3: unknown key "colour" in registration; valid keys are store, replicas, freshness'],
+  "foreign-key": ['2:3: unknown key "colour" in registration; valid keys are store, replicas, freshness, proxy'],
   "forward-with-filters": [
     "5:16: mode forward replicates nothing that filters could narrow; remove filters, or write mode: replicate",
   ],

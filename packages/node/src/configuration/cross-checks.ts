@@ -1,4 +1,5 @@
 import { normalize } from "node:path";
+import { parseCoapUri } from "@tributary/coap-transport";
 import { parseCoapOrigin } from "./coap-origin.js";
 import { DEFAULT_LISTEN, type HostAddresses, OwnListeners } from "./own-listeners.js";
 import type { ValuePath } from "./source-position.js";
@@ -28,6 +29,7 @@ export function crossCheck(root: unknown, hostAddresses: HostAddresses): CrossIs
     ...checkReplicas(root),
     ...checkReady(root),
     ...checkPeers(root, own),
+    ...checkProxy(root, listen),
   ];
 }
 
@@ -155,6 +157,39 @@ function checkPeers({ name: ownName, anycast }: Mapping, own: OwnListeners): Cro
     if (uri !== undefined) uris.set(uri, `peer ${index + 1}`);
   }
   return issues;
+}
+
+/** Endpoints are proxied over connections that they make, by one instance, under ports or names. */
+function checkProxy({ registration }: Mapping, listen: readonly unknown[]): CrossIssue[] {
+  if (!isMapping(registration) || !("proxy" in registration)) return [];
+  const path = ["registration", "proxy"];
+  const proxy = isMapping(registration.proxy) ? registration.proxy : {};
+  const issues: CrossIssue[] = [];
+  const uris = listen.map(canonical);
+  if (!uris.some((uri) => uri?.startsWith("coap+tcp:") === true))
+    issues.push({ path, message: "endpoints are proxied over TCP connections; add a coap+tcp URI to listen" });
+  if (isShared(registration.store)) {
+    const message =
+      "the other instances of a shared store do not have the connections; remove proxy, or use another store";
+    issues.push({ path, message });
+  }
+  for (const key of ["ports", "host"])
+    if (proxy.names !== undefined && proxy[key] !== undefined)
+      issues.push({
+        path: [...path, key],
+        message: `endpoints have ports or names, not both; remove ${key}, or names`,
+      });
+  const match = /^([0-9]{1,5})(?:-([0-9]{1,5}))?$/.exec(String(proxy.ports ?? ""));
+  const own = uris.flatMap((uri) => (uri === undefined ? [] : [parseCoapUri(uri).port]));
+  const from = Number(match?.[1]);
+  const taken = match === null ? undefined : own.find((port) => port >= from && port <= Number(match[2] ?? from));
+  if (taken !== undefined)
+    issues.push({ path: [...path, "ports"], message: `port ${taken} is in listen; write a range without it` });
+  return issues;
+}
+
+function isShared(store: unknown): boolean {
+  return isMapping(store) ? "nats" in store : typeof store === "string" && /^(nats|tls):/.test(store);
 }
 
 function checkReady({ lookup, registration }: Mapping): CrossIssue[] {

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { DEFAULT_STREAM_LIMITS } from "@tributary/coap-transport";
+import { DEFAULT_PROXY_LIMITS } from "@tributary/resource-directory";
 import { derivedName } from "./cross-checks.js";
 import { DEFAULT_LISTEN } from "./own-listeners.js";
 import type { CheckedFile } from "./schema.js";
@@ -11,6 +12,7 @@ import type {
   LimitsConfig,
   LookupConfig,
   NodeConfig,
+  ProxyConfig,
   RegistrationConfig,
   StoreConfig,
   UpstreamConfig,
@@ -23,6 +25,12 @@ const DEFAULT_POLL_MS = 30_000;
 /** Default `lt` (RFC 9176 section 5), ms. */
 const DEFAULT_LIFETIME_MS = 90_000_000;
 const DEFAULT_REPLICAS = ["loopback", "private"] as const;
+/** Ports of proxied endpoints, below those that systems give to clients. */
+const DEFAULT_PROXY_PORTS = { from: 10_000, to: 10_999 } as const;
+const DEFAULT_PROXY_GRACE_MS = 60_000;
+/** Below MAX_TRANSMIT_WAIT of the client (RFC 7252 section 4.8.2). */
+const DEFAULT_PROXY_TIMEOUT_MS = 60_000;
+const DEFAULT_ENDPOINT_CONNECTIONS = 8;
 const DEFAULT_STREAM = "tributary";
 /** Servers that keep each registration: one of them may fail. */
 const DEFAULT_STREAM_REPLICAS = 3;
@@ -158,6 +166,29 @@ function completeRegistration(
     store: completeStore(store, folder),
     replicas: registration.replicas ?? DEFAULT_REPLICAS,
     freshness: registration.freshness ?? "none",
+    ...(registration.proxy === undefined ? {} : { proxy: completeProxy(registration.proxy) }),
+  };
+}
+
+function completeProxy(proxy: NonNullable<NonNullable<CheckedFile["registration"]>["proxy"]>): ProxyConfig {
+  const { ports = DEFAULT_PROXY_PORTS, host, names } = proxy;
+  return {
+    naming:
+      names === undefined
+        ? { kind: "ports", ...ports, ...(host === undefined ? {} : { host }) }
+        : { kind: "names", domain: names.toLowerCase().replace(/\.$/, "") },
+    graceMs: proxy.grace ?? DEFAULT_PROXY_GRACE_MS,
+    timeoutMs: proxy.timeout ?? DEFAULT_PROXY_TIMEOUT_MS,
+    connections: proxy["endpoint-connections"] ?? DEFAULT_ENDPOINT_CONNECTIONS,
+    limits: {
+      endpoints: proxy.endpoints ?? DEFAULT_PROXY_LIMITS.endpoints,
+      requests: proxy.requests ?? DEFAULT_PROXY_LIMITS.requests,
+      requestsPerEndpoint: proxy["endpoint-requests"] ?? DEFAULT_PROXY_LIMITS.requestsPerEndpoint,
+      bytes: proxy.bytes ?? DEFAULT_PROXY_LIMITS.bytes,
+      bodyBytes: proxy["body-bytes"] ?? DEFAULT_PROXY_LIMITS.bodyBytes,
+      observations: proxy.observations ?? DEFAULT_PROXY_LIMITS.observations,
+      observationsPerEndpoint: proxy["endpoint-observations"] ?? DEFAULT_PROXY_LIMITS.observationsPerEndpoint,
+    },
   };
 }
 

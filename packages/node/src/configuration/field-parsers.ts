@@ -155,6 +155,24 @@ export const webOrigin: FieldParser<string> = (value, name) => {
   return origin === value ? ok(value) : wrong(`${name} has ${show(value)}; write it as browsers do: ${origin}`);
 };
 
+/** A range of ports, such as 10000-10999; one port is a range as well. */
+export const portRange: FieldParser<{ readonly from: number; readonly to: number }> = (value, name) => {
+  const match = typeof value === "string" || typeof value === "number" ? PORT_RANGE.exec(String(value)) : null;
+  const from = Number(match?.[1]);
+  const to = Number(match?.[2] ?? match?.[1]);
+  return match !== null && from >= 1 && from <= to && to <= 65_535
+    ? ok({ from, to })
+    : wrong(`${name} is ${show(value)}; write a range of ports such as 10000-10999`);
+};
+
+const PORT_RANGE = /^([0-9]{1,5})(?:-([0-9]{1,5}))?$/;
+
+/** The host of announced addresses: a name, or an IP literal without brackets and zone. */
+export const proxyHost: FieldParser<string> = (value, name) =>
+  typeof value === "string" && (isIP(value) !== 0 || HOST_NAME.test(value)) && !value.includes("%")
+    ? ok(value)
+    : wrong(`${name} is ${show(value)}; write an address or a name, such as 2001:db8::1 or rd.example.com`);
+
 /** Scheme and authority that a server uses in its own URIs, in lower case; it need not be reachable under them. */
 export const authority: FieldParser<string> = (value, name) => {
   const example = "coap://rd.example.com";

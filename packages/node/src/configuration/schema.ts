@@ -15,6 +15,8 @@ import {
   natsServer,
   nodeName,
   peerName,
+  portRange,
+  proxyHost,
   readyPolicy,
   replicaRule,
   sector,
@@ -153,10 +155,27 @@ const anyStore = z.transform((value: unknown, context) => {
   return z.NEVER;
 });
 
+const proxyShape = {
+  ports: optional("ports", portRange),
+  host: optional("host", proxyHost),
+  names: optional("names", hostName),
+  grace: optional("grace", duration(0, DAY_MS)),
+  timeout: optional("timeout", timeout),
+  endpoints: optional("endpoints", integer(1, 100_000)),
+  requests: optional("requests", integer(1, 1_000_000)),
+  "endpoint-requests": optional("endpoint-requests", integer(1, 65_536)),
+  bytes: optional("bytes", integer(65_536, 68_719_476_736)),
+  "body-bytes": optional("body-bytes", integer(1024, 67_108_864)),
+  observations: optional("observations", integer(0, 1_000_000)),
+  "endpoint-observations": optional("endpoint-observations", integer(0, 65_536)),
+  "endpoint-connections": optional("endpoint-connections", integer(1, 65_536)),
+};
+
 const registrationShape = {
   store: anyStore.optional(),
   replicas: list("replicas", required("replicas", replicaRule), '["loopback", "private"]').optional(),
   freshness: optional("freshness", word(["none", "echo"])),
+  proxy: section("proxy", proxyShape).optional(),
 };
 
 const peerShape = {
@@ -255,6 +274,7 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     "lookup.cache": cacheShape,
     "lookup.auto": autoShape,
     registration: registrationShape,
+    "registration.proxy": proxyShape,
     "registration.store": storeShape,
     "registration.store.nats": natsShape,
     "registration.store.nats.tls": tlsShape,

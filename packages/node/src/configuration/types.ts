@@ -1,4 +1,5 @@
 import type { Criterion, Link } from "@tributary/link-model";
+import type { ProxyLimits } from "@tributary/resource-directory";
 
 /** A checked configuration: every default filled in, times in milliseconds, URIs and criteria parsed. */
 export interface NodeConfig {
@@ -91,6 +92,21 @@ export interface RegistrationConfig {
   readonly replicas: readonly string[];
   /** `echo`: changes need a fresh Echo value (RFC 9176 section 5.3.4). */
   readonly freshness: "none" | "echo";
+  /** Present: endpoints are proxied that ask for it (draft 6.3). */
+  readonly proxy?: ProxyConfig;
+}
+
+/** The reverse proxy for endpoints, key `registration.proxy` in the file. */
+export interface ProxyConfig {
+  /** A port for each endpoint, or a name for each in a domain; one of the two. */
+  readonly naming:
+    | { readonly kind: "ports"; readonly from: number; readonly to: number; readonly host?: string }
+    | { readonly kind: "names"; readonly domain: string };
+  readonly graceMs: number;
+  readonly timeoutMs: number;
+  /** TCP connections of clients on the port of one endpoint. */
+  readonly connections: number;
+  readonly limits: ProxyLimits;
 }
 
 /** The anycast peers, and how requests are forwarded to them (draft 6.2.2). */

@@ -76,6 +76,7 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
   const peers = node.peers?.() ?? [];
   const damage = node.damage?.() ?? {};
   const shared = node.sharedStore?.();
+  const proxied = viewProxied(node);
   return {
     name: node.name,
     version,
@@ -85,6 +86,7 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
     registrations: node.directory.counts(),
     digest: node.directory.digest,
     ...(Object.keys(damage).length === 0 ? {} : { damage }),
+    ...(proxied === null ? {} : { proxied }),
     memory: viewMemory({ memory: node.memory(), onDisk: node.onDisk }),
     ...(shared === undefined ? {} : { store: viewStore(shared) }),
     ...(peers.length === 0 ? {} : { peers: peers.map(({ name, uri, isUp }) => ({ name, uri, up: isUp })) }),
@@ -94,6 +96,13 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
 /** A store that several instances share; `away` has the reason while it takes no writes. */
 function viewStore({ awayReason, position, lag }: NonNullable<ReturnType<NonNullable<Node["sharedStore"]>>>) {
   return { up: awayReason === undefined, ...(awayReason === undefined ? {} : { away: awayReason }), position, lag };
+}
+
+/** The endpoints that are proxied, and those of them whose connection is gone; null: this node proxies none. */
+function viewProxied(node: Node) {
+  if (node.proxy?.() == null) return null;
+  const sizes = node.tableSizes();
+  return { endpoints: sizes["proxied-endpoints"] ?? 0, away: sizes["proxied-away"] ?? 0 };
 }
 
 /** Memory use in bytes; `limit` is absent where there is none. `onDisk`: registrations that are only on disk, for lack of memory. */

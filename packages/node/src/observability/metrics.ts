@@ -1,8 +1,9 @@
 import { type Clock, systemClock } from "@tributary/runtime";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { LookupSample, Node, SharedStoreStatus } from "../composition/types.js";
+import type { LookupSample, Node } from "../composition/types.js";
 import { measureEventLoopLag, RARELY_MS } from "./event-loop-lag.js";
 import { addNodeMetrics } from "./node-metrics.js";
+import { addProxyMetrics, addStoreMetrics } from "./role-metrics.js";
 
 /** The metrics of a node in the Prometheus text format. */
 export interface Metrics {
@@ -40,6 +41,7 @@ export function createMetrics(
   addDirectoryMetrics(node, registry);
   addForwardingMetrics(node, registry);
   addStoreMetrics(node, registry);
+  addProxyMetrics(node, registry);
   const unsubscribe = addLookupMetrics(node, registry);
   return {
     contentType: registry.contentType,
@@ -227,48 +229,6 @@ function addForwardingMetrics(node: Node, registry: Registry): void {
       for (const { name, isUp } of node.peers?.() ?? []) this.set({ peer: name }, isUp ? 1 : 0);
     },
   });
-}
-
-/** Metrics of the store that several instances share (draft 4.1); empty for other nodes. */
-function addStoreMetrics(node: Node, registry: Registry): void {
-  const registers = [registry];
-  const gauge = (name: string, help: string, read: (status: SharedStoreStatus) => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        const status = node.sharedStore?.();
-        if (status === undefined) this.remove();
-        else this.set(read(status));
-      },
-    });
-  gauge("tributary_store_up", "1 while the shared store takes writes and delivers changes, else 0", ({ awayReason }) =>
-    awayReason === undefined ? 1 : 0,
-  );
-  gauge("tributary_store_position", "Position of the last change applied", ({ position }) => position);
-  gauge("tributary_store_lag", "Changes stored and not applied at the last probe", ({ lag }) => lag);
-  const counter = (name: string, help: string, read: (status: SharedStoreStatus) => Iterable<[string, number]>) =>
-    new Counter({
-      name,
-      help,
-      labelNames: ["outcome"] as const,
-      registers,
-      collect() {
-        this.reset();
-        const status = node.sharedStore?.();
-        if (status !== undefined) for (const [outcome, count] of read(status)) this.inc({ outcome }, count);
-      },
-    });
-  counter("tributary_store_probes_total", "Probes of the shared store, by outcome", ({ probes }) =>
-    Object.entries(probes),
-  );
-  counter(
-    "tributary_store_submissions_total",
-    "Writes to the shared store, by outcome",
-    ({ submissions }) => submissions,
-  );
 }
 
 /** Returns the function that stops counting. */

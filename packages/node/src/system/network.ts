@@ -47,8 +47,14 @@ export function systemNetwork(
     maxRequestBytesPerConnection: config.connectionRequestBytes,
   };
   return {
-    listen: (uri, handler, { isConfigured }) =>
-      listenCoap({ env, handler }, { uri, limits, multicast: isDiscoverable(uri), guard, streamLimits, isConfigured }),
+    listen: (uri, handler, { isConfigured, maxConnections = streamLimits.maxConnections }) =>
+      listenCoap(
+        { env, handler },
+        {
+          ...{ uri, limits, multicast: isDiscoverable(uri), guard, isConfigured },
+          streamLimits: { ...streamLimits, maxConnections },
+        },
+      ),
     openClient: () => openCoapClient({ env }, { streamLimits: clientLimits(streamLimits) }),
   };
 }

@@ -35,6 +35,8 @@ export interface RegistrarOptions {
   readonly limits: RegistrationLimits;
   /** Lookups begin or cease to miss registrations. */
   readonly onCompleteness?: (() => void) | undefined;
+  /** Called for each proxied registration that is taken over from the store. */
+  readonly onProxied?: ((stored: StoredRegistration) => void) | undefined;
 }
 
 /** What an endpoint asks to be registered with. */
@@ -177,6 +179,7 @@ export class Registrar {
       show: (stored: StoredRegistration, renewedAtMs: number, stampMs?: number): number => {
         const registration = this.#shown.build(stored, null, renewedAtMs);
         this.#shown.put(stampMs === undefined ? registration : { ...registration, stampMs });
+        if (stored.isProxied === true) this.#options.onProxied?.(stored);
         return this.#shown.weight(stored.id);
       },
       forget: (stored: StoredRegistration): Pending<undefined> => this.remove(stored),

@@ -167,6 +167,7 @@ export function isSameContent(before: StoredRegistration, after: StoredRegistrat
     before.ltS === after.ltS &&
     before.links === after.links &&
     before.zone === after.zone &&
+    before.isProxied === after.isProxied &&
     before.attributes.length === after.attributes.length &&
     before.attributes.every(
       ([name, value], at) => after.attributes[at]?.[0] === name && after.attributes[at]?.[1] === value,

@@ -1,4 +1,6 @@
 import { CODE, type RequestHandler } from "@tributary/coap-transport";
+import { type AnnouncedUris, withAnnounced } from "../proxy/endpoint-names.js";
+import type { ProxiedRegistrations } from "../proxy/proxied-registrations.js";
 import type { RefusalLog } from "../refusal.js";
 import { registrantOf } from "../registrar/own-memory.js";
 import type { Registrar } from "../registrar/registrar.js";
@@ -11,32 +13,40 @@ import { endpointOf, readRegistrationRequest, registrationContent } from "./regi
 export interface RegistrationHandlerDeps {
   readonly registrar: Registrar;
   readonly refusals: RefusalLog;
+  /** Present in an RD that proxies endpoints. */
+  readonly proxied?: ProxiedRegistrations | undefined;
 }
 
 /** The registration interface (RFC 9176 section 5): POST {rd}?ep=… answers 2.01 with the location. */
 export function createRegistrationInterface(
-  { registrar, refusals }: RegistrationHandlerDeps,
+  { registrar, refusals, proxied }: RegistrationHandlerDeps,
   options: { readonly limits: RegistrationLimits },
 ): RequestHandler {
   return (request) => {
-    const asked = readRegistrationRequest(request, options.limits);
+    const asked = readRegistrationRequest(request, options.limits, proxied !== undefined);
     if (!asked.ok) return refusals.answer(asked.refusal);
     const registrant = registrantOf(request.peer.address);
     const endpoint = endpointOf(asked.value);
     const lack = registrar.refusalOf(endpoint, request.payload, registrant);
     if (lack !== undefined) return refusals.answer(lack);
     const { payload } = request;
-    const register = (): ReturnType<Registrar["register"]> => {
+    const key = keyOf(endpoint);
+    const register = (announced?: AnnouncedUris): ReturnType<Registrar["register"]> => {
       // Others may have taken the room while it waited.
       const lack = registrar.refusalOf(endpoint, payload, registrant);
       if (lack !== undefined) return { ok: false, refusal: lack };
       const read = readDocument(payload, options.limits);
       if (!read.ok) return read;
-      return registrar.register(registrationContent(asked.value, read.value.text, false), read.value.links, {
-        registrant,
-      });
+      const content = withAnnounced(registrationContent(asked.value, read.value.text, false), announced);
+      return registrar.register(content, read.value.links, { registrant });
     };
-    return andThen(registrar.runReading(keyOf(endpoint), registrant, payload.length, register), (outcome) =>
+    const task =
+      proxied === undefined
+        ? register
+        : asked.value.parameters.isProxied === true
+          ? () => proxied.register(key, request, register)
+          : () => proxied.unproxied(key, register());
+    return andThen(registrar.runReading(key, registrant, payload.length, task), (outcome) =>
       outcome.ok
         ? {
             code: CODE.CREATED,

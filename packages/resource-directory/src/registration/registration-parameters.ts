@@ -13,6 +13,8 @@ export interface RegistrationParameters {
   readonly base?: string;
   /** Where a forwarded request came from; counts where there is no `base`. */
   readonly forwardedBase?: string;
+  /** `proxy`: the RD relays requests over the connection that this one came by (draft 6.3). */
+  readonly isProxied?: true;
   /** `et` and extension parameters, in order. */
   readonly attributes: readonly Attribute[];
 }
@@ -36,24 +38,36 @@ const REFUSED_NAMES: ReadonlySet<string> = new Set([
 
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
-/** Read the query items of a registration or update. `maxAttributes` bounds `et` and extensions together. Pure. */
+/**
+ * Read the query items of a registration or update. `maxAttributes` bounds `et` and extensions together; `hasProxy`: this RD understands
+ * `proxy`, which is an extension like others elsewhere. Pure.
+ */
 export function parseRegistrationParameters(
   items: readonly string[],
   maxAttributes: number,
+  hasProxy = false,
 ): Result<RegistrationParameters> {
   const found: OwnParameters = {};
+  let isProxied = false;
   const attributes: Attribute[] = [];
   for (const item of items) {
     if (item === "") continue;
     const equals = item.indexOf("=");
     const name = equals < 0 ? item : item.slice(0, equals);
     const value = equals < 0 ? null : item.slice(equals + 1);
+    if (hasProxy && name === "proxy") {
+      if (value !== null && value !== "yes") return refused("bad-request", "proxy takes no value but yes");
+      isProxied = true;
+      continue;
+    }
     const problem = isOwnName(name)
       ? readOwn(found, name, value)
       : readAttribute(attributes, name, value, maxAttributes);
     if (problem !== undefined) return refused("bad-request", problem);
   }
-  return accepted({ ...found, attributes });
+  if (isProxied && (found.base !== undefined || found.forwardedBase !== undefined))
+    return refused("bad-request", "a directory that proxies gives a base of its own; leave out base, or proxy");
+  return accepted({ ...found, ...(isProxied ? { isProxied } : {}), attributes });
 }
 
 type OwnParameters = { ep?: string; d?: string; ltS?: number; base?: string; forwardedBase?: string };

@@ -13,10 +13,11 @@ export interface RegistrationRequest {
   readonly base: RegistrationBase;
 }
 
-/** What registration interface and simple registration have in common (RFC 9176 sections 5 and 5.1). Pure. */
+/** What registration interface and simple registration have in common (RFC 9176 sections 5 and 5.1). `hasProxy`: see draft 6.3. Pure. */
 export function readRegistrationRequest(
   request: ServerRequest,
   limits: RegistrationLimits,
+  hasProxy = false,
 ): Result<RegistrationRequest> {
   if (request.method !== METHOD.POST) return refused("bad-method", "registrations are made by POST");
   const { contentFormat } = request;
@@ -24,7 +25,7 @@ export function readRegistrationRequest(
   if (contentFormat !== undefined && contentFormat !== CONTENT_FORMAT.LINK_FORMAT) {
     return refused("bad-format", "the links of a registration are application/link-format (40)");
   }
-  const parsed = parseRegistrationParameters(request.query, limits.attributes);
+  const parsed = parseRegistrationParameters(request.query, limits.attributes, hasProxy);
   if (!parsed.ok) return parsed;
   const parameters = parsed.value;
   if (parameters.ep === undefined) return refused("bad-request", "ep is missing");

@@ -6,9 +6,10 @@ import {
   type ServerRequest,
   type ServerResponse,
 } from "@tributary/coap-transport";
+import { type AnnouncedUris, withAnnounced } from "../proxy/endpoint-names.js";
 import { accepted, type Result, refused } from "../refusal.js";
 import { registrantOf } from "../registrar/own-memory.js";
-import { NOT_FOUND, type SaveContext } from "../registrar/registrar.js";
+import { NOT_FOUND, type RegistrationContent, type SaveContext } from "../registrar/registrar.js";
 import { keyOf, type RegistryEntry } from "../registrar/registry.js";
 import type { StoredRegistration } from "../stored-registration.js";
 import { andThen } from "../turns/keyed-queue.js";
@@ -85,13 +86,20 @@ class RegistrationResource {
     const { registrar, refusals } = this.#deps;
     const parameters = this.#readUpdate(request);
     if (!parameters.ok) return refusals.answer(parameters.refusal);
-    const outcome = registrar.run(keyOf(stored), () =>
+    const update = (announced?: AnnouncedUris) =>
       registrar.update(
         stored.id,
-        (entry) => updated(entry.stored, parameters.value, request, this.#limits),
+        (entry) => updated(entry.stored, parameters.value, request, { limits: this.#limits, announced }),
         (entry) => contextOf(entry, request),
-      ),
-    );
+      );
+    const key = keyOf(stored);
+    const outcome = registrar.run(key, () => {
+      const { proxied } = this.#deps;
+      if (proxied === undefined) return update();
+      return parameters.value.base === undefined && (parameters.value.isProxied === true || stored.isProxied === true)
+        ? proxied.update(key, request, { isAsked: parameters.value.isProxied === true, update })
+        : proxied.unproxied(key, update());
+    });
     return andThen(outcome, (result) =>
       result.ok
         ? { code: CODE.CHANGED, isStillTrue: registrar.whileUnchanged(result.value) }
@@ -102,7 +110,11 @@ class RegistrationResource {
   #readUpdate(request: ServerRequest): Result<RegistrationParameters> {
     if (request.payload.length > 0)
       return refused("bad-request", "an update has no payload; register again to change links");
-    const parsed = parseRegistrationParameters(request.query, this.#limits.attributes);
+    const parsed = parseRegistrationParameters(
+      request.query,
+      this.#limits.attributes,
+      this.#deps.proxied !== undefined,
+    );
     if (!parsed.ok) return parsed;
     const { ep, d } = parsed.value;
     return ep === undefined && d === undefined ? parsed : refused("bad-request", "ep and d cannot be changed");
@@ -133,17 +145,29 @@ function updated(
   stored: StoredRegistration,
   parameters: RegistrationParameters,
   request: ServerRequest,
-  limits: RegistrationLimits,
-): Result<StoredRegistration> {
+  { limits, announced }: { readonly limits: RegistrationLimits; readonly announced: AnnouncedUris | undefined },
+): Result<RegistrationContent & Pick<StoredRegistration, "id">> {
   const given = new Set(parameters.attributes.map(([name]) => name));
   const kept = given.size === 0 ? stored.attributes : stored.attributes.filter(([name]) => !given.has(name));
   const attributes = given.size === 0 ? kept : [...kept, ...parameters.attributes];
   if (attributes.length > limits.attributes)
     return refused("bad-request", `more than ${limits.attributes} endpoint attributes`);
+  const ltS = parameters.ltS ?? stored.ltS;
+  if (announced !== undefined)
+    return accepted({ ...withAnnounced({ ...stored, attributes, ltS }, announced), id: stored.id });
   const base = updatedBase(stored, parameters, request);
   if (!base.ok) return base;
-  const { zone: _, ...rest } = stored;
-  return accepted({ ...rest, ...base.value, attributes, ltS: parameters.ltS ?? stored.ltS });
+  const { zone: _, isProxied = false, ...rest } = stored;
+  const isStillProxied = isProxied && parameters.base === undefined;
+  return accepted({
+    ...rest,
+    ...base.value,
+    // What the RD announced for the endpoint goes with the proxy.
+    attributes:
+      isProxied && !isStillProxied && !given.has("at") ? attributes.filter(([name]) => name !== "at") : attributes,
+    ltS,
+    ...(isStillProxied ? { isProxied: true } : {}),
+  });
 }
 
 function updatedBase(
@@ -152,6 +176,7 @@ function updatedBase(
   request: ServerRequest,
 ): Result<RegistrationBase> {
   if (given.base !== undefined) return explicitBase(given.base, request.peer);
+  if (stored.isProxied === true) return accepted({ base: stored.base, isBaseExplicit: false });
   if (!stored.isBaseExplicit) return addressBase(request, given.forwardedBase);
   const { base, zone } = stored;
   return accepted({ base, isBaseExplicit: true, ...(zone === undefined ? {} : { zone }) });

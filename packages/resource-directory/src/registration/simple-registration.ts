@@ -22,18 +22,23 @@ export interface SimpleRegistrationDeps extends RegistrationHandlerDeps {
 /** Simple registration (RFC 9176 section 5.1): the RD fetches the links itself, and answers 2.04 when it has them. */
 export function createSimpleRegistration(
   deps: SimpleRegistrationDeps,
-  options: { readonly limits: RegistrationLimits },
+  options: { readonly limits: RegistrationLimits; readonly hasProxy: boolean },
 ): RequestHandler {
   const simple = new SimpleRegistration(deps);
   return (request) => {
-    const asked = readSimpleRequest(request, options.limits);
+    const asked = readSimpleRequest(request, options);
     return asked.ok ? simple.handle(request, asked.value) : deps.refusals.answer(asked.refusal);
   };
 }
 
-function readSimpleRequest(request: ServerRequest, limits: RegistrationLimits): Result<RegistrationRequest> {
+function readSimpleRequest(
+  request: ServerRequest,
+  { limits, hasProxy }: { readonly limits: RegistrationLimits; readonly hasProxy: boolean },
+): Result<RegistrationRequest> {
   if (request.payload.length > 0) return refused("bad-request", "a simple registration has no payload");
-  const asked = readRegistrationRequest(request, limits);
+  const asked = readRegistrationRequest(request, limits, hasProxy);
+  if (asked.ok && asked.value.parameters.isProxied === true)
+    return refused("bad-request", "proxy is a parameter of the registration interface, not of simple registration");
   // Its links are read from where it came from, and from nowhere else.
   if (asked.ok && (asked.value.parameters.base ?? asked.value.parameters.forwardedBase) !== undefined)
     return refused("bad-request", "a simple registration has no base");

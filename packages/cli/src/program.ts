@@ -147,6 +147,8 @@ function addRegister(program: Command, io: CommandIo, finish: Finish): void {
     .option("--d <sector>", "sector, at most 63 bytes")
     .option("--lt <seconds>", "lifetime, 1 to 4294967295 (default: 90000)", parseLifetime)
     .option("--base <uri>", "base URI of the endpoint (default: the source address of this command)")
+    .option("--proxy", "ask the RD to be its reverse proxy over the connection that is kept (coap+tcp)")
+    .option("--serve <folder>", "with --proxy: serve the files of a folder (GET, PUT, Observe)")
     .addOption(timeoutOption("time to wait for a response", 5))
     .addOption(traceOption())
     .action(async (links: string | undefined, options: RegisterFlags) => {
@@ -162,6 +164,8 @@ interface RegisterFlags extends TraceFlag {
   readonly d?: string;
   readonly lt?: number;
   readonly base?: string;
+  readonly proxy?: true;
+  readonly serve?: string;
   readonly timeout: number;
 }
 

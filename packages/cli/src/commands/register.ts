@@ -1,9 +1,11 @@
 import { readFile } from "node:fs/promises";
+import type { RequestHandler } from "@tributary/coap-transport";
 import { checkBase, checkLimitedLinkFormat, parseLinkFormat } from "@tributary/link-model";
 import { parseCoapOrigin, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { createEndpointClient } from "../register/endpoint-client.js";
+import { createFileTree } from "../register/file-tree.js";
 import { keepRegistered } from "../register/keep-registered.js";
 
 /** Arguments of `tributary register`. */
@@ -14,6 +16,10 @@ export interface RegisterCommandOptions {
   /** Seconds. */
   readonly lt?: number;
   readonly base?: string;
+  /** The RD is to be its reverse proxy. */
+  readonly proxy?: boolean;
+  /** Folder whose files are served to clients of the endpoint. */
+  readonly serve?: string;
   /** Link format, `-` for stdin, `@file`. */
   readonly links?: string;
   /** Seconds. */
@@ -34,7 +40,9 @@ export async function register(options: RegisterCommandOptions, io: CommandIo): 
   if (baseProblem !== undefined) throw new UsageError(`--base ${base}: ${baseProblem}`);
   const origins = options.at.map(parseOrigin);
   const links = checkLinks(await readLinkDocument(options.links ?? "", io));
-  const client = createEndpointClient(io.packets);
+  const isProxied = checkProxy(options, origins);
+  const handler = options.serve === undefined ? undefined : await openFolder(options.serve);
+  const client = createEndpointClient(io.packets, handler);
   try {
     const registration = {
       ep,
@@ -42,12 +50,37 @@ export async function register(options: RegisterCommandOptions, io: CommandIo): 
       ...(d === undefined ? {} : { d }),
       ...(lt === undefined ? {} : { ltS: lt }),
       ...(base === undefined ? {} : { base }),
+      isProxied,
     };
     const deps = { client, env: systemEnvironment(silentLogger), io };
     const isKept = await keepRegistered(deps, { registration, origins, timeoutMs: options.timeout * 1000 });
     return isKept ? 0 : EXIT_FAILURE;
   } finally {
     client.close();
+  }
+}
+
+/** A proxied endpoint is reached over the connection that it makes, so that has to be one. */
+function checkProxy({ proxy = false, base, serve }: RegisterCommandOptions, origins: readonly string[]): boolean {
+  if (!proxy) {
+    if (serve === undefined) return false;
+    throw new UsageError("--serve is for what comes over the connection of a proxied endpoint; add --proxy");
+  }
+  if (base !== undefined) throw new UsageError("with --proxy the RD gives a base of its own; leave out --base");
+  const datagram = origins.find((origin) => !origin.startsWith("coap+tcp:"));
+  if (datagram === undefined && origins.length > 0) return true;
+  throw new UsageError(
+    datagram === undefined
+      ? "--proxy needs an RD over TCP: write --at coap+tcp://HOST"
+      : `--proxy keeps a connection, and ${datagram} has none; write --at ${datagram.replace(/^coap:/, "coap+tcp:")}`,
+  );
+}
+
+async function openFolder(folder: string): Promise<RequestHandler> {
+  try {
+    return await createFileTree(folder);
+  } catch {
+    throw new UsageError(`--serve ${folder} is no folder`);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
-import { type ParsedCoapUri, parseCoapUri, TransportError } from "@tributary/coap-transport";
+import { type ParsedCoapUri, parseCoapUri, type RequestHandler, TransportError } from "@tributary/coap-transport";
 import { type Logger, silentLogger } from "@tributary/runtime";
 import { Agent, type CoapRequestParams, type IncomingMessage, type OutgoingMessage } from "coap";
 import { AddressesInUse } from "./addresses-in-use.js";
@@ -59,8 +59,11 @@ const MAX_ADDRESSES = 16;
 /** Responses to one multicast request that are returned. */
 const MAX_GROUP_RESPONSES = 32;
 
-/** Creates a client; sockets are opened when they are needed. `logger` is for packets. */
-export function createEndpointClient(logger: Logger = silentLogger): EndpointClient {
+/**
+ * Creates a client; sockets are opened when they are needed. `logger` is for packets; `handler` has the requests that come over
+ * the connections of `coap+tcp`.
+ */
+export function createEndpointClient(logger: Logger = silentLogger, handler?: RequestHandler): EndpointClient {
   const channels = new Map<number, Promise<Channel>>();
   const inUse = new AddressesInUse(addressesOf);
   let streams: StreamRequests | null = null;
@@ -74,7 +77,7 @@ export function createEndpointClient(logger: Logger = silentLogger): EndpointCli
       const uri = parseUri(request.uri);
       const ask = async (address: Address, each: Control): Promise<EndpointResponse> => {
         if (uri.scheme === "coap+tcp") {
-          streams ??= createStreamRequests(logger);
+          streams ??= createStreamRequests(logger, handler);
           return await streams.request(request, address, each);
         }
         const channel = await channelFor(address.family);

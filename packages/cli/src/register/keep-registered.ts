@@ -38,6 +38,11 @@ export interface KeepRegisteredOptions {
 
 /** Lifetime when none is given (RFC 9176 section 5), seconds. */
 const DEFAULT_LIFETIME_S = 90_000;
+/**
+ * What is registered with `proxy` ends soon after its connection, whatever its lifetime: it is renewed often, so that a connection that
+ * was lost is noticed and replaced, and one behind a NAT stays open. Seconds.
+ */
+const PROXIED_LIFETIME_S = 25;
 /** Longest time-out as a part of the lifetime, so that there is time left for the next RD. */
 const TIMEOUT_SHARE = 0.2;
 const MIN_TIMEOUT_MS = 250;
@@ -74,7 +79,8 @@ class RegistrationKeeper {
     this.#options = options;
     this.#settle = settle;
     this.#origins = options.origins;
-    const ltMs = (options.registration.ltS ?? DEFAULT_LIFETIME_S) * 1000;
+    const { ltS = DEFAULT_LIFETIME_S, isProxied = false } = options.registration;
+    const ltMs = (isProxied ? Math.min(ltS, PROXIED_LIFETIME_S) : ltS) * 1000;
     this.#machine = { ltMs, candidates: options.origins.length };
     this.#timeoutMs = Math.min(options.timeoutMs, Math.max(MIN_TIMEOUT_MS, ltMs * TIMEOUT_SHARE));
   }
@@ -129,7 +135,7 @@ class RegistrationKeeper {
         break;
       case "renew":
         this.#ask(
-          (control) => sendRenewal(client, effect.location, control),
+          (control) => sendRenewal(client, effect.location, this.#options.registration, control),
           () => ({ kind: "renewed" }),
         );
         break;

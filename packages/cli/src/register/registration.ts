@@ -13,6 +13,8 @@ export interface EndpointRegistration {
   /** Lifetime, seconds; absent: the default of the RD, 90000 (RFC 9176 section 5). */
   readonly ltS?: number;
   readonly base?: string;
+  /** The RD is asked to be its reverse proxy (draft 6.3). Default false. */
+  readonly isProxied?: boolean;
   /** Link format. */
   readonly links: string;
 }
@@ -61,7 +63,7 @@ function findRegistration(uri: string, response: EndpointResponse): { readonly v
 export async function sendRegistration(
   client: EndpointClient,
   interfaceUri: string,
-  { ep, d, ltS, base, links }: EndpointRegistration,
+  { ep, d, ltS, base, isProxied = false, links }: EndpointRegistration,
   control: Control,
 ): Promise<Attempt<string>> {
   const query = [
@@ -69,6 +71,7 @@ export async function sendRegistration(
     ...(d === undefined ? [] : [`d=${d}`]),
     ...(ltS === undefined ? [] : [`lt=${ltS}`]),
     ...(base === undefined ? [] : [`base=${base}`]),
+    ...(isProxied ? ["proxy"] : []),
   ];
   const request = client.request({ method: "POST", uri: interfaceUri, query, payload: links }, control);
   return await attempt(request, (response) => {
@@ -77,9 +80,14 @@ export async function sendRegistration(
   });
 }
 
-/** Renews a registration without changes (RFC 9176 section 5.3.1). */
-export async function sendRenewal(client: EndpointClient, location: string, control: Control): Promise<Attempt<null>> {
-  const request = client.request({ method: "POST", uri: location }, control);
+/** Renews a registration without changes (RFC 9176 section 5.3.1); one that is proxied moves to the connection that is used. */
+export async function sendRenewal(
+  client: EndpointClient,
+  location: string,
+  { isProxied = false }: Pick<EndpointRegistration, "isProxied">,
+  control: Control,
+): Promise<Attempt<null>> {
+  const request = client.request({ method: "POST", uri: location, query: isProxied ? ["proxy"] : [] }, control);
   return await attempt(request, (response) => (response.code === "2.04" ? { value: null } : refusal(response)));
 }
 

@@ -4,6 +4,7 @@ import {
   formatCode,
   METHOD,
   openCoapClient,
+  type RequestHandler,
   TransportError,
 } from "@tributary/coap-transport";
 import { systemEnvironment } from "@tributary/node";
@@ -27,12 +28,14 @@ const CODES: Readonly<Partial<Record<TransportError["code"], EndpointErrorCode>>
   BAD_URI: "BAD_URI",
 };
 
-export function createStreamRequests(logger: Logger): StreamRequests {
+/** Requests of the other side, over the same connections, go to `handler`; without it they get no useful response. */
+export function createStreamRequests(logger: Logger, handler?: RequestHandler): StreamRequests {
   const env = systemEnvironment(logger);
+  const service = handler === undefined ? {} : { handler };
   /** One client per address: the caller has resolved the name. */
   const clients = new Map<string, Promise<CoapClient>>();
   const clientAt = (address: string): Promise<CoapClient> => {
-    const known = clients.get(address) ?? openCoapClient({ env, resolve: async () => [address] });
+    const known = clients.get(address) ?? openCoapClient({ env, resolve: async () => [address], ...service });
     clients.set(address, known);
     return known;
   };

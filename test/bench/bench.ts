@@ -8,6 +8,7 @@ import { measurePeers } from "./peers.ts";
 import { measureRegistrations } from "./registrations.ts";
 import { measureReplication } from "./replication.ts";
 import { thisMachine, writeReport } from "./report.ts";
+import { measureSharedAuthority } from "./shared-authority.ts";
 import { measureStart } from "./start.ts";
 
 const PARTS: Readonly<Record<string, (tell: Tell) => Promise<Findings>>> = {
@@ -18,6 +19,7 @@ const PARTS: Readonly<Record<string, (tell: Tell) => Promise<Findings>>> = {
   "fan-out": measureFanOut,
   observers: measureObservers,
   start: measureStart,
+  "shared-authority": measureSharedAuthority,
 };
 
 const names = process.argv.slice(2).filter((word) => word !== "--");

@@ -9,13 +9,18 @@ export interface Instance extends TributaryNode {
 }
 
 /** Starts an instance over the servers of a cluster; `first` is the server that it prefers. */
-export async function startInstance(cluster: NatsCluster, name: string, first = 0): Promise<Instance> {
+export async function startInstance(
+  cluster: NatsCluster,
+  name: string,
+  first = 0,
+  listen = "coap://[::1]:0",
+): Promise<Instance> {
   const servers = [...cluster.uris.slice(first), ...cluster.uris.slice(0, first)];
   const replicas = cluster.servers.length;
   const node = await startTributary({
     config: {
       name,
-      listen: ["coap://[::1]:0"],
+      listen: [listen],
       http: false,
       registration: { store: { nats: { servers, replicas } } },
     },

@@ -47,9 +47,8 @@ export async function measureSharedAuthority(tell: Tell): Promise<Findings> {
     const three = await startInstance(servers, "rd-3");
     const startedMs = performance.now() - startMs;
     const held = await messagesOf(servers.uris);
-    tell(
-      `  start with ${held}: ${ms(startedMs)} ms; memory: instance ${megabytes(three.residentBytes())}, server ${megabytes(servers.residentBytes())} MB`,
-    );
+    const memory = [three.residentBytes(), servers.residentBytes()].map(megabytes).join(", ");
+    tell(`  start with ${held}: ${ms(startedMs)} ms; memory of an instance, of a server: ${memory} MB`);
     await Promise.all([one, two, three].map((instance) => instance.stop()));
     return {
       tables: [
@@ -64,10 +63,7 @@ export async function measureSharedAuthority(tell: Tell): Promise<Findings> {
             ["change visible at another instance, p50 and p99, ms", `${ms(p50)}, ${ms(p99)}`],
             [`catching up after ${AWAY_MS / 1000} s and ${AWAY_CHANGES} changes, ms`, ms(back)],
             [`start with ${held} registrations, ms`, ms(startedMs)],
-            [
-              "memory of an instance, of a server, MB",
-              `${megabytes(three.residentBytes())}, ${megabytes(servers.residentBytes())}`,
-            ],
+            ["memory of an instance, of a server, MB", memory],
           ],
         },
       ],

@@ -125,5 +125,12 @@ test("register and lookup find an RD by multicast (RFC 9176 section 4.1)", async
   expect(registered).not.toContain("fe80");
   const { stdout } = await runTributary(["lookup", "ep"], { netns: link.client });
   expect(stdout).toContain('ep="found"');
+  const found = await runTributary(["discover", "--json"], { netns: link.client });
+  const servers = JSON.parse(found.stdout) as { uri: string; roles: string[] }[];
+  expect(servers.find(({ uri }) => !uri.includes("fe80"))?.roles).toEqual([
+    "registration",
+    "endpoint lookup",
+    "resource lookup",
+  ]);
   await endpoint.stop();
 });

@@ -1,12 +1,16 @@
 import { readVersion } from "@tributary/node";
-import { silentLogger } from "@tributary/runtime";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { type CommandIo, EXIT_FAILURE, EXIT_USAGE, UsageError } from "./command-io.js";
-
-/** Receives the exit status of a command. */
-type Finish = (status: number) => void;
-/** Adds one command to the program. Heavy modules are imported when the command runs. */
-type CommandRegistration = (program: Command, io: CommandIo, finish: Finish) => void;
+import {
+  type CommandRegistration,
+  type Finish,
+  secondsOption,
+  type TraceFlag,
+  timeoutOption,
+  traced,
+  traceOption,
+} from "./command-options.js";
+import { addDiff, addDiscover, addProbe, addStatus, addWhy } from "./question-commands.js";
 
 /** In the order of `--help`. */
 const COMMANDS: readonly CommandRegistration[] = [
@@ -17,6 +21,8 @@ const COMMANDS: readonly CommandRegistration[] = [
   addStatus,
   addWhy,
   addDiff,
+  addProbe,
+  addDiscover,
   addDemo,
 ];
 
@@ -169,66 +175,6 @@ interface RegisterFlags extends TraceFlag {
   readonly timeout: number;
 }
 
-function addStatus(program: Command, io: CommandIo, finish: Finish): void {
-  program
-    .command("status")
-    .summary("show the upstreams of a node")
-    .description(
-      "Show the upstreams of a running lookup proxy: state, coverage, registrations, last change, lag, error.",
-    )
-    .option("--at <uri>", "HTTP interface of the node", "http://127.0.0.1:8683")
-    .option("--json", "print the JSON of /api/upstreams")
-    .addOption(timeoutOption("time to wait for a response", 5))
-    .action(async (options: { at: string; json?: true; timeout: number }) => {
-      const { status } = await import("./commands/status.js");
-      finish(await status({ ...options, json: options.json === true }, { io, fetch: globalThis.fetch }));
-    });
-}
-
-function addWhy(program: Command, io: CommandIo, finish: Finish): void {
-  program
-    .command("why")
-    .summary("tell why an endpoint is shown or not")
-    .description(
-      "Tell what a node knows of an endpoint: its registrations, which one lookups show and why, what each upstream has " +
-        "of it, what happened to it, and what the upstreams say themselves when they are asked.",
-    )
-    .argument("<criteria...>", "ep=NAME, and d=SECTOR for one sector only (d= for none)")
-    .option("--at <uri>", "HTTP interface of the node", "http://127.0.0.1:8683")
-    .option("--json", "print JSON")
-    .addOption(timeoutOption("time to wait for each response", 5))
-    .addOption(traceOption())
-    .action(async (criteria: string[], options: { at: string; json?: true; timeout: number } & TraceFlag) => {
-      const { why } = await import("./commands/why.js");
-      const given = { ...options, criteria, json: options.json === true };
-      finish(await traced(io, options, (tracing) => why(given, tracing)));
-    });
-}
-
-function addDiff(program: Command, io: CommandIo, finish: Finish): void {
-  program
-    .command("diff")
-    .summary("compare what two RDs or proxies show")
-    .description(
-      "Compare what two servers show: links of the first one only (<), and of the second one only (>). Registrations are " +
-        "compared by the path that they have at their RD, however each server reaches it. Status 0: no difference, " +
-        "1: there are some, 3: a server does not answer.",
-    )
-    .argument("<one>", "CoAP or HTTP URI of an RD or proxy")
-    .argument("<other>", "the same")
-    .argument("[criteria...]", "compare only what meets them: key=value, key=prefix*")
-    .option("--json", "print JSON")
-    .addOption(timeoutOption("time to wait for each response", 10))
-    .addOption(traceOption())
-    .action(
-      async (one: string, other: string, criteria: string[], options: { json?: true; timeout: number } & TraceFlag) => {
-        const { diff } = await import("./commands/diff.js");
-        const given = { ...options, servers: [one, other] as const, criteria, json: options.json === true };
-        finish(await traced(io, options, (tracing) => diff(given, tracing)));
-      },
-    );
-}
-
 function addDemo(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("demo")
@@ -251,46 +197,6 @@ function addDemo(program: Command, io: CommandIo, finish: Finish): void {
         finish(list === true ? listScenarios(io) : await traced(io, flags, play));
       },
     );
-}
-
-/** Of the commands that open sockets. */
-function traceOption(): Option {
-  return new Option("--trace <what>", "log each message to stderr: coap").choices(["coap"]);
-}
-
-interface TraceFlag {
-  readonly trace?: "coap";
-}
-
-/** Runs a command that logs its messages when that is wanted. */
-async function traced(io: CommandIo, { trace }: TraceFlag, run: (io: CommandIo) => Promise<number>): Promise<number> {
-  if (trace === undefined) return await run(io);
-  const { createProcessLogger } = await import("@tributary/node");
-  const { logger, close } = createProcessLogger(
-    { stream: io.stderr, nowMs: Date.now },
-    { level: "trace", format: "text" },
-  );
-  try {
-    const { trace: logPacket } = logger;
-    const packets = { ...silentLogger, ...(logPacket === undefined ? {} : { trace: logPacket }) };
-    return await run(Object.assign(Object.create(io) as CommandIo, { packets }));
-  } finally {
-    await close();
-  }
-}
-
-function timeoutOption(description: string, seconds: number): Option {
-  return secondsOption("--timeout <seconds>", description, seconds, 0.01);
-}
-
-function secondsOption(flags: string, description: string, seconds: number, least: number): Option {
-  return new Option(flags, description).default(seconds).argParser((text) => {
-    const value = Number(text);
-    if (!/^\d+(\.\d+)?$/.test(text) || value < least || value > 3600) {
-      throw new InvalidArgumentError(`It is a number of seconds from ${least} to 3600.`);
-    }
-    return value;
-  });
 }
 
 function parseInterface(text: string): "ep" | "res" {

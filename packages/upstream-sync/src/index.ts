@@ -5,6 +5,7 @@ export type { CopyStore, StoredCopy, StoredRegistration, StoredTimes } from "./c
 export type { Discovered, DiscoveryResult } from "./discovery/discovery.js";
 export type { UpstreamErrorCode } from "./errors.js";
 export { UpstreamError } from "./errors.js";
+export { failoverClient } from "./failover-client.js";
 export type { LeftOutCause, Losses } from "./left-out.js";
 export { createMemoryCopyStore } from "./persistence/memory-copy-store.js";
 export type {

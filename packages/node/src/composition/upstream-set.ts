@@ -6,6 +6,7 @@ import {
   type CopyStore,
   createAutoUpstream,
   createUpstream,
+  failoverClient,
   type Handover,
   type Upstream,
   type UpstreamDeps,
@@ -84,7 +85,7 @@ export class UpstreamSet {
    */
   async follow(configs: readonly UpstreamConfig[]): Promise<UpstreamChanges> {
     const changes: UpstreamChanges = { added: [], removed: [], changed: [], kept: [] };
-    this.#origins = new Set(configs.flatMap(({ uri, authorities }) => [uri, ...authorities.map(canonicalOrigin)]));
+    this.#origins = new Set(configs.flatMap(({ uris, authorities }) => [...uris, ...authorities.map(canonicalOrigin)]));
     const wanted = new Map(configs.map((config) => [config.name, config]));
     const closing: Promise<void>[] = [];
     const handovers = new Map<string, Handover>();
@@ -115,6 +116,13 @@ export class UpstreamSet {
     return changes;
   }
 
+  #failoverClient({ name, uris }: UpstreamConfig): CoapClient {
+    const { client, env } = this.#deps;
+    return failoverClient(client, uris, (move) =>
+      env.logger.warn("an address of an upstream fails, the next one is used", { upstream: name, ...move }),
+    );
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#followed.values()].map(({ upstream }) => upstream.close({ keepCopy: true })));
     this.#followed.clear();
@@ -122,14 +130,20 @@ export class UpstreamSet {
   }
 
   #start(config: UpstreamConfig, handover: Handover | undefined): void {
-    const { mode, ...settings } = config;
+    const { mode, uris, ...settings } = config;
     const isAuto = mode === "auto";
     const options: UpstreamOptions = {
       ...settings,
+      // Instances may name themselves in their own URIs.
+      authorities: config.isTier ? [] : [...config.authorities, ...uris.slice(1)],
       mode: isAuto ? "forward" : mode,
       concurrency: ATTRIBUTION_CONCURRENCY,
     };
-    const deps = handover === undefined ? this.#upstreamDeps : { ...this.#upstreamDeps, handover };
+    const deps = {
+      ...this.#upstreamDeps,
+      ...(uris.length === 1 ? {} : { client: this.#failoverClient(config) }),
+      ...(handover === undefined ? {} : { handover }),
+    };
     const upstream = isAuto ? createAutoUpstream(deps, options, this.#deps.auto) : createUpstream(deps, options);
     this.#followed.set(config.name, { config, upstream });
     upstream.onStatus(() => this.#deps.onCoverageChange());

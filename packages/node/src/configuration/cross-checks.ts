@@ -72,15 +72,23 @@ function checkUpstreams(root: Mapping, own: OwnListeners): CrossIssue[] {
   const names = new Map<string, number>();
   return upstreams.flatMap((value, index) => {
     const path = ["lookup", "upstreams", index] as const;
-    const uri = canonical(typeof value === "string" ? value : isMapping(value) ? value.uri : undefined);
     const issues: CrossIssue[] = [];
-    const twin = uri === undefined ? undefined : uris.get(uri);
-    if (uri !== undefined) {
-      if (own.has(uri)) issues.push({ path: [...path, "uri"], message: `${uri} is this node itself; remove it` });
-      if (twin === undefined) uris.set(uri, index);
-      else
-        issues.push({ path: [...path, "uri"], message: `${uri} is upstream ${twin + 1} already; remove one of them` });
+    let twin: number | undefined;
+    for (const { uri, at } of urisOf(value)) {
+      const other = uris.get(uri);
+      const place = [...path, ...at];
+      if (own.has(uri)) issues.push({ path: place, message: `${uri} is this node itself; remove it` });
+      if (other === undefined) uris.set(uri, index);
+      else {
+        const message =
+          other === index
+            ? `${uri} is listed twice; remove one of them`
+            : `${uri} is upstream ${other + 1} already; remove one of them`;
+        issues.push({ path: place, message });
+        if (other !== index) twin ??= other;
+      }
     }
+    const uri = urisOf(value)[0]?.uri;
     // Two upstreams with the same URI and no names are one error, not two.
     const name =
       twin === undefined || explicitName(value) !== undefined ? (explicitName(value) ?? derivedName(uri)) : undefined;
@@ -93,7 +101,12 @@ function checkUpstreams(root: Mapping, own: OwnListeners): CrossIssue[] {
       });
     }
     if (isMapping(value))
-      issues.push(...checkFilters(value, path), ...checkTier(value, path), ...checkTransport(value, path));
+      issues.push(
+        ...checkFilters(value, path),
+        ...checkTier(value, path),
+        ...checkTransport(value, path),
+        ...checkUris(value, path),
+      );
     issues.push(...checkAuthorities(value, { path, index, upstreams, own }));
     return issues;
   });
@@ -105,7 +118,7 @@ function checkAuthorities(
   { path, index, upstreams, own }: { path: ValuePath; index: number; upstreams: readonly unknown[]; own: OwnListeners },
 ): CrossIssue[] {
   if (!isMapping(upstream)) return [];
-  const others = new Map(upstreams.map((one, place) => [canonical(isMapping(one) ? one.uri : one), place]));
+  const others = new Map(upstreams.flatMap((one, place) => urisOf(one).map(({ uri }) => [uri, place] as const)));
   const authorities = listOf(upstream.authorities);
   const issues: CrossIssue[] = authorities.flatMap((value, place) => {
     const uri = canonical(value);
@@ -211,6 +224,36 @@ function checkTransport({ transport, uri }: Mapping, path: ValuePath): CrossIssu
   if (transport !== "udp" || canonical(uri)?.startsWith("coap+tcp:") !== true) return [];
   const message = "transport: udp contradicts the scheme of uri; write coap:// there, or remove transport";
   return [{ path: [...path, "transport"], message }];
+}
+
+/** The instances of one RD are reached alike: its feed moves from one to another. */
+function checkUris({ uri, uris }: Mapping, path: ValuePath): CrossIssue[] {
+  if (uris === undefined) return [];
+  const issues: CrossIssue[] = [];
+  if (uri !== undefined)
+    issues.push({ path: [...path, "uri"], message: "uri and uris exclude each other; write it first in uris" });
+  const schemes = listOf(uris).map((one) => canonical(one)?.replace(/:.*$/s, ""));
+  const other = schemes.findIndex((scheme) => scheme !== undefined && scheme !== schemes[0]);
+  if (other > 0 && schemes[0] !== undefined)
+    issues.push({
+      path: [...path, "uris", other],
+      message: `the first of uris has ${schemes[0]}; write the same scheme`,
+    });
+  return issues;
+}
+
+/** The URIs of an upstream in canonical form, with their places in it. */
+function urisOf(upstream: unknown): { readonly uri: string; readonly at: ValuePath }[] {
+  if (!isMapping(upstream)) return placed([upstream], () => ["uri"]);
+  if (upstream.uri !== undefined) return placed([upstream.uri], () => ["uri"]);
+  return placed(listOf(upstream.uris), (index) => ["uris", index]);
+}
+
+function placed(values: readonly unknown[], at: (index: number) => ValuePath): { uri: string; at: ValuePath }[] {
+  return values.flatMap((value, index) => {
+    const uri = canonical(value);
+    return uri === undefined ? [] : [{ uri, at: at(index) }];
+  });
 }
 
 /** For an RD, `registration.replicas` also applies to what it has from upstreams. */

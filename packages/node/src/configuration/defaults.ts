@@ -144,6 +144,7 @@ function completeUpstream(
   return {
     name: upstream.name ?? derivedName(upstream.uri) ?? upstream.uri,
     uri: upstream.uri,
+    uris: [upstream.uri, ...(upstream.uris ?? []).slice(1)],
     mode: upstream.mode ?? "replicate",
     transport: upstream.transport ?? "auto",
     isTier: upstream.tier ?? false,

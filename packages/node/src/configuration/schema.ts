@@ -68,6 +68,10 @@ function section<S extends z.core.$ZodLooseShape>(name: string, shape: S) {
 const upstreamShape = {
   name: optional("name", upstreamName),
   uri: required("uri", askedUri),
+  uris: list("uris", required("uris", askedUri), '["coap://[2001:db8::1]", "coap://[2001:db8::2]"]')
+    .min(1, { error: "uris is an empty list; write the URIs of the instances of one RD" })
+    .max(64, { error: "uris has more than 64 URIs; write a name with several addresses" })
+    .optional(),
   mode: optional("mode", word(["replicate", "forward", "auto"])),
   transport: optional("transport", word(["auto", "udp", "tcp"])),
   tier: optional("tier", flag),
@@ -80,9 +84,19 @@ const upstreamShape = {
   "assumed-lifetime": optional("assumed-lifetime", lifetime),
 };
 
+/** The first of several URIs is the one by which an upstream is known. */
+function withFirstUri(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || "uri" in value || !("uris" in value)) return value;
+  const [uri] = Array.isArray(value.uris) ? value.uris : [];
+  return uri === undefined ? { uri: DEFAULT_URI, ...value } : { uri, ...value };
+}
+
+/** Stands in for the first of no URIs, which is reported by itself. */
+const DEFAULT_URI = "coap://localhost";
+
 /** An upstream as a mapping, or only its URI. */
 const upstream = z.preprocess(
-  (value) => (typeof value === "string" ? { uri: value } : value),
+  (value) => (typeof value === "string" ? { uri: value } : withFirstUri(value)),
   z.strictObject(upstreamShape, {
     error: ({ code, input }) =>
       code === "invalid_type"

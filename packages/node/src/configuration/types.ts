@@ -29,7 +29,10 @@ export interface NodeConfig {
 /** One upstream, an item of `lookup.upstreams` in the file. */
 export interface UpstreamConfig {
   readonly name: string;
+  /** By which it is known. */
   readonly uri: string;
+  /** All of its URIs, that one first; one of them is in use. */
+  readonly uris: readonly [string, ...string[]];
   readonly mode: "replicate" | "forward" | "auto";
   /** How its feed is read, see `UpstreamOptions`. */
   readonly transport: "auto" | "udp" | "tcp";

@@ -97,11 +97,15 @@ function addCheck(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("check")
     .summary("check a configuration")
-    .description("Check a configuration: prints OK, or every error as file:line:column with a correction (status 2).")
+    .description(
+      "Check a configuration: prints OK, or every error as file:line:column with a correction (status 2). With --connect, " +
+        "also whether what it refers to is there and as it has to be: upstreams, servers of a shared store (status 1).",
+    )
     .requiredOption("-c, --config <file>", "configuration (YAML)")
-    .action(async (options: { config: string }) => {
+    .option("--connect", "ask the servers that it refers to; nothing is changed there")
+    .action(async (options: { config: string; connect?: true }) => {
       const { check } = await import("./commands/check.js");
-      finish(check(options, io));
+      finish(await check(options, io));
     });
 }
 

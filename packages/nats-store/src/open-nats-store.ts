@@ -76,7 +76,18 @@ export function epochOf(name: string, created: string): number {
   return createHash("sha256").update(`${created} ${name}`).digest().readUIntBE(0, 3) % EPOCHS;
 }
 
-async function connectTo(options: NatsStoreOptions, instance: string): Promise<NatsConnection> {
+/** How a connection is made. */
+export interface ConnectSettings {
+  /** Whether lost connections are made again, for as long as it takes. Default true. */
+  readonly isPatient?: boolean;
+}
+
+/** Connects to one of the servers. @throws {NatsStoreError} */
+export async function connectTo(
+  options: NatsStoreOptions,
+  instance: string,
+  { isPatient = true }: ConnectSettings = {},
+): Promise<NatsConnection> {
   const { servers, tls, user, passwordFile, setting = "registration.store" } = options;
   try {
     const authenticator =
@@ -84,7 +95,7 @@ async function connectTo(options: NatsStoreOptions, instance: string): Promise<N
     const settings: ConnectionOptions = {
       servers: [...servers],
       name: `tributary ${instance}`,
-      maxReconnectAttempts: -1,
+      maxReconnectAttempts: isPatient ? -1 : 0,
       reconnectTimeWait: 500,
       reconnectJitter: 250,
       timeout: 3000,
@@ -128,7 +139,8 @@ function checkServer({ info }: NatsConnection, { setting = "registration.store" 
     );
 }
 
-function isRecent(version: string): boolean {
+/** Whether a server has everything the store needs, by its version. Pure. */
+export function isRecent(version: string): boolean {
   const parts = version.split(/[.-]/).map(Number);
   for (const [index, least] of OLDEST_SERVER.entries()) {
     const part = parts[index] ?? 0;
@@ -168,14 +180,27 @@ async function ensureStream(
     throw error;
   });
   if (info === null) return await jsm.streams.add(wanted);
-  const config = info.config as unknown as Record<string, unknown>;
-  for (const [key, value] of Object.entries(wanted)) {
-    const has = JSON.stringify(config[key]);
-    if (has === JSON.stringify(value)) continue;
-    const message = `${setting}: stream ${wanted.name} has ${key} ${has ?? "unset"}; it has to be ${JSON.stringify(value)}`;
-    throw new NatsStoreError("STATE_UNSUITABLE", message);
-  }
-  return info;
+  const [difference] = differences(info.config, wanted);
+  if (difference === undefined) return info;
+  const { key, has, wants } = difference;
+  const message = `${setting}: stream ${wanted.name} has ${key} ${has}; it has to be ${wants}`;
+  throw new NatsStoreError("STATE_UNSUITABLE", message);
+}
+
+/** A setting of a stream that is not as it has to be, as JSON. */
+export interface StreamDifference {
+  readonly key: string;
+  readonly has: string;
+  readonly wants: string;
+}
+
+/** Returns what differs in a stream from the settings that it has to have. Pure. */
+export function differences(config: StreamConfig, wanted: Partial<StreamConfig>): StreamDifference[] {
+  const found = new Map(Object.entries(config).map(([key, value]) => [key, JSON.stringify(value)]));
+  return Object.entries(wanted).flatMap(([key, value]) => {
+    const wants = JSON.stringify(value);
+    return found.get(key) === wants ? [] : [{ key, has: found.get(key) ?? "unset", wants }];
+  });
 }
 
 /**

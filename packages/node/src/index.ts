@@ -45,6 +45,7 @@ export type { Metrics } from "./observability/metrics.js";
 export { createMetrics } from "./observability/metrics.js";
 export type { RunningNode, StartOptions } from "./start-node.js";
 export { startNode } from "./start-node.js";
+export { type ConnectionFinding, checkConnections, unverified } from "./system/check-connections.js";
 export { secureRandom, systemEnvironment } from "./system/environment.js";
 export { systemNetwork } from "./system/network.js";
 export { stateProblem, systemState } from "./system/state.js";

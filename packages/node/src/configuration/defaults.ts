@@ -201,7 +201,7 @@ function completeStore(
   if (store.kind === "lmdb") return { ...store, path: resolve(folder, store.path) };
   const { kind, servers, ...settings } = store;
   const { stream = DEFAULT_STREAM, replicas = DEFAULT_STREAM_REPLICAS, ...more }: NatsSettings = settings;
-  const { credentials, user, tls } = more;
+  const { credentials, user, monitoring, tls } = more;
   const passwordFile = more["password-file"];
   const at = (path: string) => resolve(folder, path);
   return {
@@ -209,6 +209,7 @@ function completeStore(
     ...(credentials === undefined ? {} : { credentials: at(credentials) }),
     ...(user === undefined ? {} : { user }),
     ...(passwordFile === undefined ? {} : { passwordFile: at(passwordFile) }),
+    ...(monitoring === undefined ? {} : { monitoring }),
     ...(tls === undefined
       ? {}
       : {
@@ -227,6 +228,7 @@ interface NatsSettings {
   readonly credentials?: string | undefined;
   readonly user?: string | undefined;
   readonly "password-file"?: string | undefined;
+  readonly monitoring?: readonly string[] | undefined;
   readonly tls?: { readonly [key in "ca" | "cert" | "key"]?: string | undefined } | undefined;
 }
 

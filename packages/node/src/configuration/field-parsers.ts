@@ -284,6 +284,14 @@ function natsServers(text: string, name: string): FieldResult<ShortStore> {
 
 const NATS_SERVER = /^(?:nats|tls):\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([0-9]{1,5}))?$/i;
 
+/** URL of the monitoring port of a server of NATS. */
+export const monitoringUri: FieldParser<string> = (value, name) => {
+  const isOrigin = typeof value === "string" && URL.canParse(value) && /^https?:\/\/[^/?#]+\/?$/.test(value);
+  return isOrigin
+    ? ok(value)
+    : wrong(`${name} has ${show(value)}; write scheme, host and port, such as http://[2001:db8::1]:8222`);
+};
+
 /** URL of a server of NATS. */
 export const natsServer: FieldParser<string> = (value, name) => {
   const match = typeof value === "string" ? NATS_SERVER.exec(value) : null;

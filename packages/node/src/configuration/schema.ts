@@ -12,6 +12,7 @@ import {
   hostName,
   httpAddress,
   integer,
+  monitoringUri,
   natsServer,
   nodeName,
   peerName,
@@ -148,6 +149,7 @@ const natsShape = {
   credentials: optional("credentials", filePath),
   user: optional("user", userName),
   "password-file": optional("password-file", filePath),
+  monitoring: list("monitoring", required("monitoring", monitoringUri), '["http://[2001:db8::1]:8222"]').optional(),
   tls: section("tls", tlsShape).optional(),
 };
 

@@ -150,6 +150,8 @@ export interface NatsConfig {
   readonly credentials?: string;
   readonly user?: string;
   readonly passwordFile?: string;
+  /** URLs of the monitoring ports, for `check --connect`. */
+  readonly monitoring?: readonly string[];
   /** Files in PEM. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }

@@ -134,7 +134,8 @@ describe("serve", () => {
     await expect.poll(async () => (await fetch(`${lp.http}/readyz`)).status).toBe(200);
     const status = new FakeIo();
     expect(await runCli(["status", "--at", lp.http], status)).toBe(0);
-    expect(status.lines[1]).toMatch(/^rd-a +live +feed +all +1 /);
+    expect(status.lines[0]).toMatch(/^lp-z \(lookup proxy, version [\d.]+\) up for \d+s, at coap:/);
+    expect(status.lines.find((line) => line.startsWith("rd-a"))).toMatch(/^rd-a +live +feed +all +1 /);
     endpoint.stop();
     await registered;
   });

@@ -59,6 +59,8 @@ const VARYING: readonly (readonly [RegExp, string])[] = [
   [/(?<=\/reg\/)[a-z0-9]+/g, "<id>"],
   [/(?<=127\.0\.0\.1:)\d{5}/g, "<port>"],
   [/\b\d+ ms\b/g, "<ms>"],
+  [/\b\d+ MB\b/g, "<MB>"],
+  [/ up for \d+[smh]/g, " up for <time>"],
   // Columns of a table are as wide as what is in them.
   [/ \d+[smh] ago/g, " <ago>"],
   [/(?<=<ago> +)(?:-|\d+m?s)/g, "<lag>"],

@@ -6,10 +6,8 @@ import { type Finish, type TraceFlag, timeoutOption, traced, traceOption } from 
 export function addStatus(program: Command, io: CommandIo, finish: Finish): void {
   program
     .command("status")
-    .summary("show the upstreams of a node")
-    .description(
-      "Show the upstreams of a running lookup proxy: state, coverage, registrations, last change, lag, error.",
-    )
+    .summary("show a node and its upstreams")
+    .description("Show a running node, and its upstreams: state, coverage, registrations, last change, lag, error.")
     .option("--at <uri>", "HTTP interface of the node", "http://127.0.0.1:8683")
     .option("--json", "print the JSON of /api/upstreams")
     .addOption(timeoutOption("time to wait for a response", 5))

@@ -66,6 +66,30 @@ describe("status", () => {
     ]);
   });
 
+  test("begins with the node itself, where that says what it is", async () => {
+    const io = new FakeIo();
+    const node = {
+      name: "lp-z",
+      version: "1.2.3",
+      roles: ["rd", "lp"],
+      uptime: 7300,
+      listen: ["coap://[::1]:5683"],
+      registrations: { visible: 4, superseded: 1, stale: 2, total: 5 },
+      memory: { used: 5_242_880, limit: 104_857_600, sources: [], onDisk: 0 },
+      store: { up: false, away: "no majority", position: 7, lag: 0 },
+    };
+    const fetch = (url: URL) => Promise.resolve(Response.json(url.pathname === "/api/node" ? node : []));
+    const flags = { at: "http://127.0.0.1:8683", json: false, timeout: 5 };
+    expect(await status(flags, { io, fetch: fetch as typeof globalThis.fetch })).toBe(0);
+    expect(io.lines).toEqual([
+      "lp-z (RD and lookup proxy, version 1.2.3) up for 2h, at coap://[::1]:5683",
+      "4 registrations shown, 1 superseded, 2 stale; 5 MB of 100 MB of memory",
+      "shared store: away: no majority, position 7",
+      "",
+      "no upstreams",
+    ]);
+  });
+
   test("--json prints what the node says", async () => {
     const { io } = await run(() => Promise.resolve(Response.json(UPSTREAMS)), { json: true });
     expect(JSON.parse(io.lines.join("\n"))).toEqual(JSON.parse(JSON.stringify(UPSTREAMS)));

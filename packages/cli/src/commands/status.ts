@@ -1,6 +1,6 @@
-import type { NodeDamage, UpstreamView } from "@tributary/node";
+import type { NodeView, UpstreamView } from "@tributary/node";
 import { type CommandIo, EXIT_FAILURE } from "../command-io.js";
-import { NodeApiFailure, nodeApiUri, readNodeApi } from "../node-api.js";
+import { type NodeApiDeps, NodeApiFailure, nodeApiUri, readNodeApi } from "../node-api.js";
 import { formatTable } from "../table.js";
 
 /** Arguments of `tributary status`. */
@@ -26,7 +26,7 @@ const HEADINGS = [
 const NUMERIC: ReadonlySet<number> = new Set([4]);
 const MAX_COVERAGE_LENGTH = 40;
 
-/** `tributary status`: prints the upstreams of a running node as a table. Returns the exit status. */
+/** `tributary status`: prints what a running node says of itself, and its upstreams as a table. Returns the exit status. */
 export async function status(
   { at, json, timeout }: StatusOptions,
   { io, fetch }: { readonly io: CommandIo; readonly fetch: typeof globalThis.fetch },
@@ -40,25 +40,62 @@ export async function status(
     io.err(`tributary: ${error.message}`);
     return EXIT_FAILURE;
   }
-  if (json) io.out(JSON.stringify(upstreams, null, 2));
-  else if (upstreams.length === 0) io.out("no upstreams");
+  if (json) {
+    io.out(JSON.stringify(upstreams, null, 2));
+    return 0;
+  }
+  const node = await readNode(url, { io, fetch, timeout });
+  for (const line of nodeLines(node)) io.out(line);
+  if (upstreams.length === 0) io.out("no upstreams");
   else for (const line of formatTable(HEADINGS, upstreams.map(row), NUMERIC)) io.out(line);
-  if (!json) for (const line of await damageLines(new URL("/api/node", at), timeout, fetch)) io.out(line);
+  for (const line of damageLines(node)) io.out(line);
   return 0;
 }
 
-/** Describes damage of the stored state; no lines where the node does not report any. */
-async function damageLines(url: URL, timeout: number, fetch: typeof globalThis.fetch): Promise<string[]> {
+/** The node itself; nothing where it does not say, as older versions do not. */
+async function readNode(at: URL, deps: NodeApiDeps): Promise<Partial<NodeView>> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(timeout * 1000), redirect: "error" });
-    const { damage } = (await response.json()) as { readonly damage?: NodeDamage };
-    return Object.entries(damage ?? {}).map(
-      ([setting, { leftOut, setAside }]) =>
-        `${setting} was damaged: ${leftOut ?? "an unknown number of"} records left out; what is left of it: ${setAside}`,
-    );
-  } catch {
-    return [];
+    const value = await readNodeApi(at, "/api/node", deps);
+    return typeof value === "object" && value !== null ? (value as Partial<NodeView>) : {};
+  } catch (error) {
+    if (error instanceof NodeApiFailure) return {};
+    throw error;
   }
+}
+
+function nodeLines({
+  name,
+  version,
+  roles = [],
+  uptime = 0,
+  listen = [],
+  registrations,
+  memory,
+  store,
+}: Partial<NodeView>): string[] {
+  if (name === undefined) return [];
+  const role = roles.map((one) => (one === "rd" ? "RD" : "lookup proxy")).join(" and ");
+  const { visible = 0, superseded = 0, stale = 0 } = registrations ?? {};
+  const limit = memory?.limit === undefined ? "" : ` of ${megabytes(memory.limit)}`;
+  return [
+    `${name} (${role}, version ${version}) up for ${ageText(uptime)}, at ${listen.join(", ")}`,
+    `${visible} registrations shown, ${superseded} superseded, ${stale} stale; ${megabytes(memory?.used ?? 0)}${limit} of memory`,
+    ...(store === undefined
+      ? []
+      : [`shared store: ${store.away === undefined ? "up" : `away: ${store.away}`}, position ${store.position}`]),
+    "",
+  ];
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1_048_576)} MB`;
+}
+
+function damageLines({ damage }: Partial<NodeView>): string[] {
+  return Object.entries(damage ?? {}).map(
+    ([setting, { leftOut, setAside }]) =>
+      `${setting} was damaged: ${leftOut ?? "an unknown number of"} records left out; what is left of it: ${setAside}`,
+  );
 }
 
 function readUpstreams(value: unknown, { origin }: URL): readonly UpstreamView[] {

@@ -129,6 +129,15 @@ describe("health", () => {
   });
 });
 
+test("/readyz shows a shared store that is away, while lookups go on", async () => {
+  const shared = { position: 7, lag: 2, probes: { succeeded: 1, failed: 4 }, submissions: new Map() };
+  Object.assign(node, { sharedStore: () => ({ ...shared, awayReason: "no majority" }) });
+  expect(await json("/readyz")).toMatchObject({
+    status: 200,
+    value: { ready: true, store: { up: false, away: "no majority", position: 7, lag: 2 } },
+  });
+});
+
 test.each(["/readyz", "/api/upstreams"])(
   "%s: an upstream of which something is left out is not complete",
   async (path) => {

@@ -65,7 +65,9 @@ function sendReadiness(node: Node, response: Parameters<Route["handle"]>[1]): vo
     ...(leftOut.size === 0 ? {} : { leftOut: Object.fromEntries(leftOut) }),
     ...(lastError === undefined ? {} : { error: lastError }),
   }));
-  sendJson(response, isReady ? 200 : 503, { ready: isReady, upstreams });
+  const shared = node.sharedStore?.();
+  const store = shared === undefined ? {} : { store: viewStore(shared) };
+  sendJson(response, isReady ? 200 : 503, { ready: isReady, upstreams, ...store });
 }
 
 /** A node in `/api/node`. */

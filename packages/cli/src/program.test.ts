@@ -68,6 +68,20 @@ describe("wrong command lines have status 2", () => {
 });
 
 describe("check", () => {
+  test("--json has each error with its place", async () => {
+    const right = await run("check", "-c", `${CONFIGS}good/everything.yaml`, "--json");
+    expect([right.code, JSON.parse(right.out)]).toEqual([0, { ok: true, errors: [] }]);
+    const { code, out, err } = await run("check", "-c", `${CONFIGS}broken/several.yaml`, "--json");
+    const { ok, errors } = JSON.parse(out) as { ok: boolean; errors: object[] };
+    expect([code, ok, err]).toEqual([2, false, ""]);
+    expect(errors[0]).toEqual({
+      file: expect.stringContaining("several.yaml"),
+      line: expect.any(Number),
+      column: expect.any(Number),
+      message: expect.any(String),
+    });
+  });
+
   test("OK", async () => {
     expect(await run("check", "-c", `${CONFIGS}good/everything.yaml`)).toEqual({ code: 0, out: "OK", err: "" });
   });

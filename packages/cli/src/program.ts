@@ -103,7 +103,8 @@ function addCheck(program: Command, io: CommandIo, finish: Finish): void {
     )
     .requiredOption("-c, --config <file>", "configuration (YAML)")
     .option("--connect", "ask the servers that it refers to; nothing is changed there")
-    .action(async (options: { config: string; connect?: true }) => {
+    .option("--json", "print JSON: ok, errors, and findings with --connect")
+    .action(async (options: { config: string; connect?: true; json?: true }) => {
       const { check } = await import("./commands/check.js");
       finish(await check(options, io));
     });

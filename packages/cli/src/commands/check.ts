@@ -1,4 +1,11 @@
-import { checkConnections, formatConfigError, loadConfig, unverified } from "@tributary/node";
+import {
+  type ConnectionFinding,
+  checkConnections,
+  formatConfigError,
+  loadConfig,
+  type NodeConfig,
+  unverified,
+} from "@tributary/node";
 import { type CommandIo, EXIT_FAILURE, EXIT_USAGE } from "../command-io.js";
 import { formatTable } from "../table.js";
 
@@ -7,31 +14,38 @@ export interface CheckOptions {
   readonly config: string;
   /** Whether to look at what the configuration refers to. */
   readonly connect?: boolean;
+  /** Whether to print JSON: `ok`, `errors` with file, line, column and message, and `findings` with `connect`. */
+  readonly json?: boolean;
 }
 
 /** `tributary check`: prints OK, or every error. Returns the exit status: 2 for errors in the file, 1 where something it refers to is not as it should be. */
-export async function check({ config: file, connect = false }: CheckOptions, io: CommandIo): Promise<number> {
+export async function check(options: CheckOptions, io: CommandIo): Promise<number> {
+  const { config: file, connect = false, json = false } = options;
   const result = loadConfig(file);
-  if (!result.ok) {
+  const findings = result.ok && connect ? await checkConnections(result.config) : null;
+  if (json) {
+    const errors = result.ok ? [] : result.errors;
+    io.out(JSON.stringify({ ok: result.ok, errors, ...(findings === null ? {} : { findings }) }, null, 2));
+  } else if (!result.ok) {
     for (const error of result.errors) io.err(formatConfigError(error));
-    return EXIT_USAGE;
+  } else {
+    io.out("OK");
+    if (findings === null) noteUnverified(result.config, io);
+    else for (const line of findingLines(findings)) io.out(line);
   }
-  io.out("OK");
-  if (!connect) {
-    const [first, ...others] = unverified(result.config);
-    if (first !== undefined)
-      io.err(`tributary: not verified: ${[first, ...others].join(", ")}; check --connect asks them`);
-    return 0;
-  }
-  const findings = await checkConnections(result.config);
-  if (findings.length === 0) io.out("it refers to no other server");
-  else
-    for (const line of formatTable(
-      ["", "WHAT", "FOUND"],
-      findings.map(({ subject, state, detail }) => [MARKS[state], subject, detail]),
-    ))
-      io.out(line);
-  return findings.some(({ state }) => state === "wrong") ? EXIT_FAILURE : 0;
+  if (!result.ok) return EXIT_USAGE;
+  return findings?.some(({ state }) => state === "wrong") === true ? EXIT_FAILURE : 0;
+}
+
+function noteUnverified(config: NodeConfig, io: CommandIo): void {
+  const subjects = unverified(config);
+  if (subjects.length > 0) io.err(`tributary: not verified: ${subjects.join(", ")}; check --connect asks them`);
+}
+
+function findingLines(findings: readonly ConnectionFinding[]): string[] {
+  if (findings.length === 0) return ["it refers to no other server"];
+  const rows = findings.map(({ subject, state, detail }) => [MARKS[state], subject, detail]);
+  return formatTable(["", "WHAT", "FOUND"], rows);
 }
 
 const MARKS = { right: "ok", wrong: "WRONG", unknown: "?" } as const;

@@ -61,7 +61,7 @@ export class SharedRegistrations implements RegistrationStore {
   readonly #watch: StreamWatch;
   readonly #submissions = new Map<string, number>();
   #isClosed = false;
-  /** Asks for the end of the stream; whoever comes while it is under way is served by the next one. */
+  /** Asks for the end of the stream; requests that come while it is under way wait for the next one. */
   #catchingUp: Promise<boolean> | null = null;
   #nextCatchUp: Promise<boolean> | null = null;
 

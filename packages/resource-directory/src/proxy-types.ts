@@ -29,7 +29,7 @@ export interface ProxyTransport {
   readonly port: number;
 }
 
-/** How endpoints are told apart: by a port for each, or by Uri-Host (RFC 7252 section 5.7.3). */
+/** How endpoints are distinguished: by a port for each, or by Uri-Host (RFC 7252 section 5.7.3). */
 export type ProxyNaming =
   | {
       readonly kind: "ports";

@@ -51,7 +51,7 @@ export class GatewayRequest implements ServerRequest {
   }
 }
 
-/** The lookups of a node for other protocols: the same results, of which a gateway is told more. */
+/** The lookups of a node for other protocols: the same results, and what was noted of them. */
 export type GatewayLookups = Readonly<Record<"ep" | "res", RequestHandler>>;
 
 /** Creates the lookups for gateways. Requests are instances of GatewayRequest. */

@@ -56,7 +56,7 @@ export class LifetimeEnds {
 
   #submit(id: string): void {
     const { env, queue, registry, store, storeAccess } = this.#deps;
-    // Its time to be revived may be over: the end is told all the same, or nobody could register that name again.
+    // Its time to be revived may be over: the end is reported all the same, or nobody could register that name again.
     const before = registry.byId(id, 0);
     if (before?.phase.kind !== "dormant" || before.phase.isReported) return;
     void queue.run(keyOf(before.stored), () => {

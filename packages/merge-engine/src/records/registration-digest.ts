@@ -1,10 +1,9 @@
-import { type Attribute, isPathAbsolute, type Link } from "@tributary/link-model";
+import type { Attribute, Link } from "@tributary/link-model";
 import type { Registration } from "../types.js";
+import { pathOf } from "./registration-path.js";
 
 /** Digests are whole numbers below this: their sums are exact, and fit one number of a record. */
 export const DIGEST_LIMIT = 2 ** 48;
-
-const AUTHORITY = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
 
 /**
  * A digest of what a lookup shows of a registration: endpoint, sector, path of its registration resource, base, attributes and
@@ -17,7 +16,7 @@ export function registrationDigest(registration: Registration): number {
   head.add(ep);
   head.add(d ?? "\u0000");
   const whole = head.copy();
-  whole.add(isPathAbsolute(href) ? href : href.replace(AUTHORITY, ""));
+  whole.add(pathOf(href));
   whole.add(base);
   let digest = whole.value();
   for (const attribute of attributes) digest += attributeDigest(head, attribute);

@@ -1,4 +1,5 @@
 import { LOST_PENALTY_MS } from "../constants.js";
+import { pathOf } from "./registration-path.js";
 import type { KeyState, StoredRecord } from "./stored-record.js";
 
 /** Compares by code units, which is the same on every machine. */
@@ -40,12 +41,6 @@ function comparePlaces(a: Pick<Renewal, "href" | "base">, b: Pick<Renewal, "href
 
 function effectiveMs({ renewedAtMs, isLost }: Renewal): number {
   return isLost ? renewedAtMs - LOST_PENALTY_MS : renewedAtMs;
-}
-
-const AUTHORITY = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
-
-function pathOf(href: string): string {
-  return href.replace(AUTHORITY, "");
 }
 
 /**

@@ -142,6 +142,23 @@ describe("checkConfig", () => {
     });
   });
 
+  test("keys that begin with x- are the operator's own, in every mapping, and may hold what others refer to", () => {
+    const text = [
+      "x-owner: { team: [lights, 7], since: 2026-01-01 }",
+      "x-timeouts: &patient 5s",
+      "registration: { x-note: [] }",
+      "lookup: { timeout: *patient, upstreams: [{ uri: 'coap://h', x-rack: 4 }] }",
+    ].join("\n");
+    const result = checkConfig(text, "site.yaml");
+    expect(result).toMatchObject({
+      ok: true,
+      config: { lookup: { timeoutMs: 5000, upstreams: [{ uri: "coap://h" }] } },
+    });
+    expect(JSON.stringify(result)).not.toMatch(/x-|lights/);
+    expect(checkConfig("x-a: 1", "site.yaml").ok).toBe(false);
+    expect(checkConfig("registration: { xnote: 1 }", "site.yaml").ok).toBe(false);
+  });
+
   test("anchors repeat values", () => {
     const { lookup } = load("test/config/good/anchors.yaml");
     expect(lookup?.upstreams.map(({ timeoutMs }) => timeoutMs)).toEqual([3000, 3000]);

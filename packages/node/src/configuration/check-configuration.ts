@@ -32,7 +32,7 @@ export function checkConfig(text: string, file: string, hostAddresses: HostAddre
   const findings: Finding[] = [...problems];
   let checked: CheckedFile | undefined;
   if (root !== null) {
-    const plain = toPlain(root);
+    const plain = toPlain(root, isOperatorsOwn);
     const result = configSchema.safeParse(plain);
     checked = result.data;
     const issues = (result.error?.issues ?? []).flatMap((issue) => describe(issue, root, source));
@@ -53,6 +53,11 @@ export function checkConfig(text: string, file: string, hostAddresses: HostAddre
     ok: false,
     errors: sorted(findings).map(({ offset, message }) => ({ file, ...positionAt(source, offset), message })),
   };
+}
+
+/** Keys that begin with `x-` mean nothing to this program: notes of the operator, and values that are used elsewhere by an alias. */
+function isOperatorsOwn(key: string): boolean {
+  return key.startsWith("x-");
 }
 
 function describe(issue: z.core.$ZodIssue, root: YamlNode, source: string): Finding[] {

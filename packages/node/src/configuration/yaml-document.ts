@@ -245,15 +245,17 @@ function resolveImplicitly(source: string): string | number | boolean | null {
   return source;
 }
 
-/** Converts a node to its plain value. Pure. */
-export function toPlain(node: YamlNode): unknown {
+/** Converts a node to its plain value, without the entries whose keys are left out. Pure. */
+export function toPlain(node: YamlNode, isLeftOut: (key: string) => boolean = () => false): unknown {
   switch (node.kind) {
     case "scalar":
       return node.value;
     case "sequence":
-      return node.items.map(toPlain);
+      return node.items.map((item) => toPlain(item, isLeftOut));
     case "mapping":
-      return Object.fromEntries(node.entries.map(({ key, value }) => [key, toPlain(value)]));
+      return Object.fromEntries(
+        node.entries.flatMap(({ key, value }) => (isLeftOut(key) ? [] : [[key, toPlain(value, isLeftOut)]])),
+      );
     default:
       return node satisfies never;
   }

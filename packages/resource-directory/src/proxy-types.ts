@@ -20,6 +20,7 @@ export interface ProxyLimits {
 
 /** A listener for the requests to one endpoint. */
 export interface ProxyListener {
+  /** Stops listening; what is under way ends. */
   close(): Promise<void>;
 }
 

@@ -107,7 +107,7 @@ async function inspectStream(
       wrong.push({ subject, state: "wrong", detail: `server ${name} does not have all of it` });
     return wrong.length > 0
       ? wrong
-      : [{ subject, state: "right", detail: `as it has to be, ${state.messages} messages` }];
+      : [{ subject, state: "right", detail: `as it has to be; messages: ${state.messages}` }];
   } catch (error) {
     const isMissing = error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
     return isMissing

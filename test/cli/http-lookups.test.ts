@@ -2,6 +2,7 @@ import { coap, createServer as createCoapServer } from "@tributary/coap-transpor
 import { type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MODES } from "../modes/promises.js";
 
 const ANYWHERE = { listen: ["coap://127.0.0.1:0"], http: "127.0.0.1:0" };
 const nodes: RunningNode[] = [];
@@ -160,14 +161,16 @@ test("http-origins lets scripts of those pages read", async () => {
   expect((await allowed("https://evil.example.com", "OPTIONS"))[0]).toBe(405);
 });
 
-test.each(["replicate", "auto", "forward", "filters"])(
-  "at a proxy in mode %s: the same registrations",
-  async (mode) => {
+const CASES = MODES.flatMap((mode) => [false, true].map((isCoHosted) => ({ mode, isCoHosted })));
+
+test.each(CASES)(
+  "at a proxy in mode $mode, co-hosted $isCoHosted: the same registrations",
+  async ({ mode, isCoHosted }) => {
     const rd = await start({ name: "rd-a", registration: {} });
     await register(rd, "ep=lamp1&d=hall&base=coap://[2001:db8::1]", '</l>;rt="light"');
     const settings = mode === "filters" ? { filters: ["d=hall"] } : { mode };
     const upstreams = [{ name: "rd-a", uri: rd.uris[0], ...settings }];
-    const lp = await start({ name: "lp", lookup: { upstreams } });
+    const lp = await start({ name: "lp", lookup: { upstreams }, ...(isCoHosted ? { registration: {} } : {}) });
     const read = async (path: string) => (await ask(lp, path, { accept: "application/json" })).json();
     const found = (await until(
       () => read("ep?d=hall"),

@@ -1,9 +1,11 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { coap, createServer } from "@tributary/coap-transport";
 import { type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { runCli } from "tributary";
 import { afterEach, describe, expect, test } from "vitest";
-import { describeWithPeers, freePort, startAiocoapRd } from "../peers/peers.js";
+import { describeWithPeers, freePort, startAiocoapRd, temporaryFolder } from "../peers/peers.js";
 import { FakeIo } from "./fake-node.js";
 
 const ends: (() => unknown)[] = [];
@@ -67,6 +69,33 @@ describe("tributary probe", () => {
   test.each([["http://127.0.0.1"], ["coap://127.0.0.1/rd"]])("%s is status 2", async (uri) => {
     expect((await run("probe", uri)).status).toBe(2);
   });
+});
+
+test("check --connect says which upstreams answer with lookups", async () => {
+  const rd = await startRd();
+  const other = await createServer()
+    .get("/t", () => "20")
+    .listen("coap://127.0.0.1:0");
+  const gone = await createServer().listen("coap://127.0.0.1:0");
+  await gone.close();
+  ends.push(() => other.close());
+  const file = join(temporaryFolder(), "lp.yaml");
+  const upstreams = [
+    { name: "rd", uris: [rd.uris[0], gone.uri] },
+    { name: "other", uri: other.uri },
+  ];
+  writeFileSync(file, JSON.stringify({ lookup: { upstreams } }));
+  const { status, text } = await run("check", "-c", file, "--connect");
+  expect(status).toBe(1);
+  expect(text).toMatch(new RegExp(`^ok +upstream rd at ${rd.uris[0]} +it answers, and advertises lookups$`, "m"));
+  expect(text).toMatch(new RegExp(`^WRONG +upstream rd at ${gone.uri} +the peer cannot be reached`, "m"));
+  expect(text).toMatch(
+    new RegExp(`^WRONG +upstream other at ${other.uri} +it answers, and advertises no lookup$`, "m"),
+  );
+  const json = await run("check", "-c", file, "--connect", "--json");
+  expect((JSON.parse(json.text) as { findings: object[] }).findings).toHaveLength(3);
+  // Without it nothing is asked, and the file is right.
+  expect((await run("check", "-c", file)).status).toBe(0);
 });
 
 describeWithPeers(["aiocoap"], "tributary probe of aiocoap-rd", () => {

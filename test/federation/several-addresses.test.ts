@@ -3,6 +3,7 @@ import { type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { afterEach, expect, test } from "vitest";
 import { MODES } from "../modes/promises.js";
+import { describeWithPeers, freePort, startAiocoapRd } from "../peers/peers.js";
 
 const nodes: RunningNode[] = [];
 
@@ -28,15 +29,22 @@ async function startTwins(scheme: "coap" | "coap+tcp"): Promise<[RunningNode, Ru
   return twins as [RunningNode, RunningNode];
 }
 
-test.each(MODES.flatMap((mode) => (["coap", "coap+tcp"] as const).map((scheme) => ({ mode, scheme }))))(
-  "mode $mode over $scheme: when one address fails the other is used, and lookups go on",
-  async ({ mode, scheme }) => {
+const CASES = MODES.flatMap((mode) =>
+  (["coap", "coap+tcp"] as const).flatMap((scheme) =>
+    [false, true].map((isCoHosted) => ({ mode, scheme, isCoHosted })),
+  ),
+);
+
+test.each(CASES)(
+  "mode $mode over $scheme, co-hosted $isCoHosted: when one address fails the other is used, and lookups go on",
+  async ({ mode, scheme, isCoHosted }) => {
     const [one, two] = await startTwins(scheme);
     const settings = mode === "filters" ? { filters: ["d=hall"] } : { mode };
     const uris = [one.uris[0], two.uris[0]];
     const lp = await start({
       name: "lp",
       listen: ["coap://127.0.0.1:0"],
+      ...(isCoHosted ? { registration: {} } : {}),
       lookup: { timeout: "500ms", upstreams: [{ name: "rd", uris, ...settings }], cache: { entries: 0 } },
     });
     const targets = async () => (await coap.get(`${lp.uris[0]}/rd-lookup/res?d=hall`)).text();
@@ -55,3 +63,42 @@ test.each(MODES.flatMap((mode) => (["coap", "coap+tcp"] as const).map((scheme) =
   },
   30_000,
 );
+
+describeWithPeers(["aiocoap"], "an RD without the feed", () => {
+  test.each(["replicate", "forward"])(
+    "mode %s: when one address of it is gone, the other is used",
+    async (mode) => {
+      const rds = await Promise.all(
+        [await freePort("127.0.0.1"), await freePort("127.0.0.1")].map((port) =>
+          startAiocoapRd({ bind: `127.0.0.1:${port}` }),
+        ),
+      );
+      const [one, two] = rds;
+      if (one === undefined || two === undefined) throw new Error("there are two RDs");
+      const register = (uri: string, ep: string) =>
+        coap.post(`${uri}/resourcedirectory/?ep=${ep}&base=coap://${ep}.example`, "</l>;rt=light", {
+          contentFormat: 40,
+        });
+      for (const { uri } of rds) await register(uri, "lamp1");
+      const lp = await start({
+        name: "lp",
+        listen: ["coap://127.0.0.1:0"],
+        lookup: {
+          timeout: "500ms",
+          upstreams: [{ name: "rd", uris: [one.uri, two.uri], mode, poll: "1s" }],
+          cache: { entries: 0 },
+        },
+      });
+      const shows = async (text: string) => (await coap.get(`${lp.uris[0]}/rd-lookup/res`)).text().includes(text);
+      const until = async (text: string) => {
+        while (!(await shows(text))) await new Promise((resolve) => setImmediate(resolve));
+      };
+      await until("coap://lamp1.example/l");
+      await one.stop();
+      await register(two.uri, "lamp2");
+      await until("coap://lamp2.example/l");
+      expect(await shows("coap://lamp1.example/l")).toBe(true);
+    },
+    60_000,
+  );
+});

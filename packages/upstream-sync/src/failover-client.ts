@@ -19,8 +19,8 @@ export type MoveListener = (move: { readonly from: string; readonly to: string; 
 
 /**
  * A client for one RD that has several addresses, e.g. instances over one store (draft 4.1). Requests name it by the first of `uris`;
- * all of them, and all observations, go to the address in use, until one fails there: then the next address is in use. What
- * is refused at once and changes nothing is repeated there. The RD keeps one name that way, whichever instance answers.
+ * all of them, and all observations, go to the address in use, until one fails there: then the next address is in use. A GET
+ * that fails because nothing listens is repeated there. The RD keeps one name that way, whichever instance answers.
  */
 export function failoverClient(
   client: CoapClient,

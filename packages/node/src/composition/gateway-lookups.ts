@@ -8,7 +8,7 @@ import {
   type LookupSource,
 } from "@tributary/lookup-interface";
 
-/** Formats of lookups for other protocols than CoAP. The two that have no registered number have one of the experimental range. */
+/** Formats of lookups for other protocols than CoAP. linkset+json has no registered number; it has one of the experimental range. */
 export const GATEWAY_FORMAT = { LINK_FORMAT: 40, JSON: 50, LINKSET_JSON: 65_000 } as const;
 
 /** A lookup that came by another protocol. */

@@ -29,6 +29,7 @@ interface Selection {
 /** `/api/events`: the latest events as JSON, or as they happen for clients that accept server-sent events (HTML Standard section 9.2). */
 export function eventsRoute({ events }: { readonly events: EventLog }): Route {
   let streams = 0;
+  const textOf = rememberingLast(serverSentText);
   return {
     path: "/api/events",
     handle(request, response) {
@@ -39,7 +40,7 @@ export function eventsRoute({ events }: { readonly events: EventLog }): Route {
       else {
         streams++;
         response.once("close", () => streams--);
-        stream(events, selection, response);
+        stream(events, { selection, textOf }, response);
       }
     },
   };
@@ -79,11 +80,30 @@ function sendLatest(events: EventLog, selection: Selection, response: ServerResp
   sendJson(response, 200, { events: found.slice(-selection.limit).map(viewEvent), last: events.lastId });
 }
 
-function stream(events: EventLog, selection: Selection, response: ServerResponse): void {
+/** An event in the format of server-sent events. */
+function serverSentText(event: NodeEvent): string {
+  return `id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(viewEvent(event))}\n\n`;
+}
+
+/** Each event goes to all streams at once, so it is written as text once. */
+function rememberingLast(textOf: (event: NodeEvent) => string): (event: NodeEvent) => string {
+  let last: { readonly event: NodeEvent; readonly text: string } | null = null;
+  return (event) => {
+    if (last?.event !== event) last = { event, text: textOf(event) };
+    return last.text;
+  };
+}
+
+interface StreamOptions {
+  readonly selection: Selection;
+  readonly textOf: (event: NodeEvent) => string;
+}
+
+function stream(events: EventLog, { selection, textOf }: StreamOptions, response: ServerResponse): void {
   response.writeHead(200, { "Content-Type": STREAM_TYPE });
   const write = (event: NodeEvent): void => {
     if (!isSelected(event, selection)) return;
-    response.write(`id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(viewEvent(event))}\n\n`);
+    response.write(textOf(event));
     if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
   };
   // A client without a last event wants to know what happens from now on.

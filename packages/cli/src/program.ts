@@ -11,6 +11,7 @@ import {
   traceOption,
 } from "./command-options.js";
 import { addDiff, addDiscover, addProbe, addStatus, addWhy } from "./question-commands.js";
+import { addStore } from "./store-commands.js";
 
 /** In the order of `--help`. */
 const COMMANDS: readonly CommandRegistration[] = [
@@ -23,6 +24,7 @@ const COMMANDS: readonly CommandRegistration[] = [
   addDiff,
   addProbe,
   addDiscover,
+  addStore,
   addDemo,
 ];
 

@@ -104,6 +104,19 @@ describe("several instances on one stream", () => {
     expect(renewedAtWallMs).toBeLessThanOrEqual(world.clock.wallMs());
   });
 
+  test("a renewal that is written later says how long ago it was", async () => {
+    const world = new World();
+    const [a, b] = [await world.open(), await world.open()];
+    const registration = registrationOf(a.store, "n1");
+    await world.done(a.store.submit({ kind: "put", registration, ageMs: 40_000 }, null));
+    await world.clock.advance(100);
+    for (const { changes } of [a, b]) {
+      const ageMs = world.clock.wallMs() - (changes[0]?.registration?.renewedAtWallMs ?? 0);
+      expect(ageMs).toBeGreaterThanOrEqual(40_000);
+      expect(ageMs).toBeLessThan(40_200);
+    }
+  });
+
   test("of 100 who register the same at once, one is first, and the others see it", async () => {
     const world = new World();
     const instances = [await world.open(), await world.open(), await world.open()];

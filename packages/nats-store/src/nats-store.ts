@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { type KeyObject, randomUUID } from "node:crypto";
 import type {
   RegistrationStore,
   SharedStore,
@@ -89,6 +89,11 @@ export class SharedRegistrations implements RegistrationStore {
   figures(): SharedStoreFigures {
     const { delivered } = this.#reader;
     return { position: delivered, lag: this.#watch.lag, probes: this.#watch.probes, submissions: this.#submissions };
+  }
+
+  /** What paths follow from: a stream that is made with it gives the same ones. */
+  get secret(): KeyObject {
+    return this.#deps.stream.secret;
   }
 
   follow(consumer: (change: StoreChange) => void): void {
@@ -228,19 +233,17 @@ export class SharedRegistrations implements RegistrationStore {
     return { kind: "unknown", message: "it is stored, and does not arrive here" };
   }
 
-  #submission({ kind, registration }: StoreOperation, expected: number, messageId: string): Submission {
-    const { stream } = this.#deps;
-    return {
-      subject: subjectOf(stream.prefix, registration),
-      kind,
-      payload: kind === "delete" ? new Uint8Array() : encodeRegistration(registration),
-      ttlS:
-        kind === "delete"
-          ? REMOVAL_MEMORY_S
-          : timeToLiveS(registration) - (kind === "end" ? registration.ltS - GRACE_S : 0),
-      expected,
-      messageId,
-    };
+  #submission({ kind, registration, ageMs = 0 }: StoreOperation, expected: number, messageId: string): Submission {
+    const subject = subjectOf(this.#deps.stream.prefix, registration);
+    const common = { subject, kind, expected, messageId };
+    if (kind === "delete") return { ...common, payload: new Uint8Array(), ttlS: REMOVAL_MEMORY_S };
+    if (kind === "end") {
+      const ttlS = timeToLiveS(registration) - registration.ltS + GRACE_S;
+      return { ...common, payload: encodeRegistration(registration), ttlS };
+    }
+    // What was renewed a while ago, and is written only now, ends no later for that.
+    const ttlS = Math.max(GRACE_S, timeToLiveS(registration) - Math.floor(ageMs / 1000));
+    return { ...common, payload: encodeRegistration(registration, ageMs), ttlS };
   }
 
   #pause(ms = RETRY_PAUSE_MS): Promise<void> {
@@ -250,10 +253,9 @@ export class SharedRegistrations implements RegistrationStore {
   /** Whether nobody shows a registration any more: its end was not reported yet, or it is damaged or that of another endpoint. */
   #isPast({ payload, timeMs }: StreamMessage, { id, ep, d }: StoredRegistration): boolean {
     const hash = endpointHash(d === undefined ? { ep } : { ep, d });
-    const renewedAtWallMs = this.#watch.toLocalMs(timeMs);
-    const registration = decodeRegistration(payload, hash, { id, renewedAtWallMs });
+    const registration = decodeRegistration(payload, hash, { id, storedAtWallMs: this.#watch.toLocalMs(timeMs) });
     if (registration === undefined) return true;
-    return renewedAtWallMs + (timeToLiveS(registration) - GRACE_S) * 1000 <= this.#deps.env.clock.wallMs();
+    return registration.renewedAtWallMs + (timeToLiveS(registration) - GRACE_S) * 1000 <= this.#deps.env.clock.wallMs();
   }
 
   #reject(cause: string, subject: string): void {

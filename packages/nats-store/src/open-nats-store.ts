@@ -33,6 +33,15 @@ export interface NatsStoreOptions {
   readonly setting?: string;
 }
 
+/** What is done where the stream is missing. */
+export type MissingStream =
+  /** It is made, with a new secret. */
+  | { readonly kind: "make" }
+  /** It is made with the secret of an earlier one, so that paths are the same. */
+  | { readonly kind: "make"; readonly secret: Uint8Array }
+  /** That is an error. */
+  | { readonly kind: "refuse" };
+
 /** Collaborators of `openNatsStore`. */
 export interface NatsStoreDeps {
   readonly env: Environment;
@@ -47,7 +56,11 @@ const SECRET_BYTES = 32;
  * Opens the store that RD instances share by way of a stream of NATS JetStream. Resolves when the servers are ready and the stream is as it
  * has to be. @throws {NatsStoreError}
  */
-export async function openNatsStore(deps: NatsStoreDeps, options: NatsStoreOptions): Promise<SharedRegistrations> {
+export async function openNatsStore(
+  deps: NatsStoreDeps,
+  options: NatsStoreOptions,
+  missing: MissingStream = { kind: "make" },
+): Promise<SharedRegistrations> {
   const { env, instance } = deps;
   const connection = await connectTo(options, instance);
   try {
@@ -55,13 +68,17 @@ export async function openNatsStore(deps: NatsStoreDeps, options: NatsStoreOptio
     const jsm = await untilReady(env, () => jetstreamManager(connection, { timeout: REQUEST_TIMEOUT_MS }), options);
     const info = await untilReady(
       env,
-      () => ensureStream(jsm, streamConfig(options.stream, options.replicas), options),
+      () => ensureStream(jsm, streamConfig(options.stream, options.replicas), options, missing.kind === "make"),
       options,
     );
     await untilReady(env, () => ensureStream(jsm, probeConfig(options.stream, options.replicas), options), options);
     const created = String(info.created);
     const js = jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
-    const secret = await untilReady(env, () => readSecret(jsm, js, options), options);
+    const secret = await untilReady(
+      env,
+      () => readSecret({ jsm, js, proposed: proposedSecret(missing) }, options),
+      options,
+    );
     const parts = { clock: env.clock, connection, js, jsm, name: options.stream, instance: instance };
     const stream = new NatsStream(parts, { created, secret });
     return new SharedRegistrations({ env, stream, epoch: epochOf(options.stream, created) });
@@ -174,11 +191,14 @@ async function ensureStream(
   jsm: JetStreamManager,
   wanted: Partial<StreamConfig> & { name: string },
   { setting = "registration.store" }: NatsStoreOptions,
+  mayMake = true,
 ): Promise<StreamInfo> {
   const info = await jsm.streams.info(wanted.name).catch((error: unknown) => {
     if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return null;
     throw error;
   });
+  if (info === null && !mayMake)
+    throw new NatsStoreError("STATE_UNSUITABLE", `${setting}: there is no stream ${wanted.name}`);
   if (info === null) return await jsm.streams.add(wanted);
   const [difference] = differences(info.config, wanted);
   if (difference === undefined) return info;
@@ -203,18 +223,31 @@ export function differences(config: StreamConfig, wanted: Partial<StreamConfig>)
   });
 }
 
+interface SecretParts {
+  readonly jsm: JetStreamManager;
+  readonly js: ReturnType<typeof jetstream>;
+  /** Taken where the stream has none yet. */
+  readonly proposed: Uint8Array;
+}
+
+/** @throws {NatsStoreError} when the given one cannot be a secret. */
+function proposedSecret(missing: MissingStream): Uint8Array {
+  const given = "secret" in missing ? missing.secret : randomBytes(SECRET_BYTES);
+  if (given.length === SECRET_BYTES) return given;
+  throw new NatsStoreError("STATE_UNSUITABLE", `a secret has ${SECRET_BYTES} bytes, not ${given.length}`);
+}
+
 /**
  * The secret that the first instance put into the stream, as its first message. A stream that begins with another one was emptied,
  * and says nothing about what is registered.
  */
 async function readSecret(
-  jsm: JetStreamManager,
-  js: ReturnType<typeof jetstream>,
+  { jsm, js, proposed }: SecretParts,
   { stream, setting = "registration.store" }: NatsStoreOptions,
 ): Promise<KeyObject> {
   const subject = `${stream}.meta.secret`;
   try {
-    await js.publish(subject, randomBytes(SECRET_BYTES), { expect: { lastSequence: 0 } });
+    await js.publish(subject, proposed, { expect: { lastSequence: 0 } });
   } catch (error) {
     if (!(error instanceof JetStreamApiError)) throw error;
   }

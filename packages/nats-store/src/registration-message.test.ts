@@ -17,7 +17,8 @@ const REGISTRATION: StoredRegistration = {
   ...{ links: "</t>;rt=temp", renewedAtWallMs: 7, stampMs: 8.5, isSimple: false },
 };
 const hash = endpointHash(REGISTRATION);
-const times = { id: "y", renewedAtWallMs: 9 };
+const times = { id: "y", storedAtWallMs: 9 };
+const read = { id: "y", renewedAtWallMs: 9 };
 
 describe("the subject of a registration", () => {
   test("is one for each (ep, d), whatever characters these have", () => {
@@ -57,10 +58,15 @@ test.each([
 
 describe("the message of a registration", () => {
   test("has everything but its path and the time of its renewal", () => {
-    expect(decodeRegistration(encodeRegistration(REGISTRATION), hash, times)).toEqual({ ...REGISTRATION, ...times });
+    expect(decodeRegistration(encodeRegistration(REGISTRATION), hash, times)).toEqual({ ...REGISTRATION, ...read });
     const { stampMs: _, ...rest } = REGISTRATION;
     const more = { ...rest, d: "s", zone: "eth0", isSimple: true };
-    expect(decodeRegistration(encodeRegistration(more), endpointHash(more), times)).toEqual({ ...more, ...times });
+    expect(decodeRegistration(encodeRegistration(more), endpointHash(more), times)).toEqual({ ...more, ...read });
+  });
+
+  test("says how old it was when it was stored", () => {
+    const decoded = decodeRegistration(encodeRegistration(REGISTRATION, 5), hash, { id: "y", storedAtWallMs: 9 });
+    expect(decoded).toMatchObject({ renewedAtWallMs: 4 });
   });
 
   const fields = JSON.parse(new TextDecoder().decode(encodeRegistration(REGISTRATION)));
@@ -78,6 +84,8 @@ describe("the message of a registration", () => {
     ["links that are no text", { ...fields, links: null }],
     ["a stamp that is no number", { ...fields, stampMs: "x" }],
     ["no base", { ...fields, base: undefined }],
+    ["a renewal after it was stored", { ...fields, ageMs: -1 }],
+    ["an age that is no number", { ...fields, ageMs: "1" }],
   ])("with %s is left out", (_what, value) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     expect(decodeRegistration(new TextEncoder().encode(text), hash, times)).toBeUndefined();
@@ -93,7 +101,7 @@ describe("the message of a registration", () => {
 
   test("names of the prototype are names like others", () => {
     const odd = { ...REGISTRATION, ep: "__proto__", attributes: [["constructor", "x"]] as const };
-    const read = decodeRegistration(encodeRegistration(odd), endpointHash(odd), times);
-    expect(read).toMatchObject({ ep: "__proto__", attributes: [["constructor", "x"]] });
+    const decoded = decodeRegistration(encodeRegistration(odd), endpointHash(odd), times);
+    expect(decoded).toMatchObject({ ep: "__proto__", attributes: [["constructor", "x"]] });
   });
 });

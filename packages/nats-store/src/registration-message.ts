@@ -1,6 +1,5 @@
 import { createHmac, type KeyObject, hash as oneHash } from "node:crypto";
-import type { Attribute } from "@tributary/link-model";
-import { MAX_DORMANT_MS, type StoredRegistration } from "@tributary/resource-directory";
+import { MAX_DORMANT_MS, readStoredRegistration, type StoredRegistration } from "@tributary/resource-directory";
 import { GRACE_S } from "./constants.js";
 
 /** Format of the payload; another one is left out. */
@@ -40,20 +39,23 @@ export function timeToLiveS({ ltS }: Pick<StoredRegistration, "ltS">): number {
   return Math.min(MAX_LIFETIME_S, Math.ceil(ltS + Math.min(ltS, MAX_DORMANT_MS / 1000) + GRACE_S));
 }
 
-/** Writes a registration. Its id follows from its name, and the stream says when it was renewed. Pure. */
-export function encodeRegistration(registration: StoredRegistration): Uint8Array {
+/**
+ * Writes a registration. Its id follows from its name, and the stream says when it was renewed, unless that was `ageMs` before the stream
+ * takes it. Pure.
+ */
+export function encodeRegistration(registration: StoredRegistration, ageMs = 0): Uint8Array {
   const { id: _, renewedAtWallMs: __, ...content } = registration;
-  return new TextEncoder().encode(JSON.stringify({ v: FORMAT, ...content }));
+  return new TextEncoder().encode(JSON.stringify({ v: FORMAT, ...content, ...(ageMs > 0 ? { ageMs } : {}) }));
 }
 
 /**
- * Reads a registration that is written under `hash`; undefined: it is damaged, or not one. `times`: where it is and when it was
- * renewed. Pure.
+ * Reads a registration that is written under `hash`; undefined: it is damaged, or not one. `times`: where it is and when the stream
+ * took it. Pure.
  */
 export function decodeRegistration(
   payload: Uint8Array,
   hash: string,
-  times: Pick<StoredRegistration, "id" | "renewedAtWallMs">,
+  times: { readonly id: string; readonly storedAtWallMs: number },
 ): StoredRegistration | undefined {
   let value: unknown;
   try {
@@ -61,47 +63,15 @@ export function decodeRegistration(
   } catch {
     return undefined;
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const { v, ep, d, base, isBaseExplicit, ltS, attributes, links, stampMs, zone, isSimple } = value as Fields;
-  const isValid =
-    v === FORMAT &&
-    isText(ep) &&
-    isOptional(d, isText) &&
-    isText(base) &&
-    typeof isBaseExplicit === "boolean" &&
-    isWhole(ltS, 1, MAX_LIFETIME_S) &&
-    isAttributes(attributes) &&
-    isText(links) &&
-    isOptional(stampMs, (stamp) => typeof stamp === "number" && Number.isFinite(stamp)) &&
-    isOptional(zone, isText) &&
-    typeof isSimple === "boolean";
-  if (!isValid) return undefined;
-  const registration = {
-    ...times,
-    ...{ ep, base, isBaseExplicit, ltS, attributes, links, isSimple },
-    ...(d === undefined ? {} : { d }),
-    ...(stampMs === undefined ? {} : { stampMs }),
-    ...(zone === undefined ? {} : { zone }),
-  } as StoredRegistration;
-  return endpointHash(registration) === hash ? registration : undefined;
+  if (typeof value !== "object" || value === null || (value as Fields).v !== FORMAT) return undefined;
+  const { ageMs = 0 } = value as Fields;
+  if (typeof ageMs !== "number" || !(ageMs >= 0 && Number.isFinite(ageMs))) return undefined;
+  const { id, storedAtWallMs } = times;
+  const registration = readStoredRegistration({ ...value, id, renewedAtWallMs: storedAtWallMs - ageMs });
+  return registration !== undefined && endpointHash(registration) === hash ? registration : undefined;
 }
 
-type Fields = Readonly<Record<keyof StoredRegistration | "v", unknown>>;
-
-function isText(value: unknown): value is string {
-  return typeof value === "string";
-}
-
-function isOptional(value: unknown, isRight: (value: unknown) => boolean): boolean {
-  return value === undefined || isRight(value);
-}
-
-function isWhole(value: unknown, least: number, most: number): boolean {
-  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
-}
-
-function isAttributes(value: unknown): value is readonly Attribute[] {
-  const isOne = (one: unknown): boolean =>
-    Array.isArray(one) && one.length === 2 && isText(one[0]) && (one[1] === null || isText(one[1]));
-  return Array.isArray(value) && value.every(isOne);
+interface Fields {
+  readonly v?: unknown;
+  readonly ageMs?: unknown;
 }

@@ -103,7 +103,7 @@ export class StreamReader {
     const id = locationOf(stream.secret, hash);
     if (kind === "delete" || kind === "marker") return { kind: "delete", position, id };
     const registration =
-      kind === "other" ? undefined : decodeRegistration(payload, hash, { id, renewedAtWallMs: toLocalMs(timeMs) });
+      kind === "other" ? undefined : decodeRegistration(payload, hash, { id, storedAtWallMs: toLocalMs(timeMs) });
     if (registration === undefined || kind === "other") {
       onRejected("store-record", subject);
       // Whatever was there before is replaced by something that nobody can read.

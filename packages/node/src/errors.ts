@@ -1,13 +1,15 @@
 import { type ConfigError, formatConfigError } from "./configuration/errors.js";
 
 /**
- * Why a node could not be started. Codes are API: callers match them, never the text.
+ * Why a node could not be started, or its store not be exported or imported. Codes are API: callers match them, never the text.
  *
- * `CONFIG_INVALID` the configuration is wrong, see `errors` · `BAD_ARGUMENT` an option has a value that it cannot have.
+ * `CONFIG_INVALID` the configuration is wrong, see `errors` · `BAD_ARGUMENT` an option has a value that it cannot have ·
+ * `BACKUP_DAMAGED` a file of registrations is not as it was written · `BACKUP_REFUSED` the store and the file do not go together, or the
+ * store does not take it.
  */
-export type NodeErrorCode = "CONFIG_INVALID" | "BAD_ARGUMENT";
+export type NodeErrorCode = "CONFIG_INVALID" | "BAD_ARGUMENT" | "BACKUP_DAMAGED" | "BACKUP_REFUSED";
 
-/** A mistake of the caller, found before anything was opened. */
+/** A mistake of the caller, or a file of registrations that cannot be used. */
 export class NodeError extends Error {
   override readonly name = "NodeError";
   readonly code: NodeErrorCode;

@@ -1,4 +1,6 @@
 export { linkToJson } from "@tributary/lookup-interface";
+export type { ImportOptions, ImportSummary } from "./backup/registration-backup.js";
+export { exportRegistrations, importRegistrations } from "./backup/registration-backup.js";
 export { createNode } from "./composition/create-node.js";
 export type { GatewayLookup, GatewayLookups } from "./composition/gateway-lookups.js";
 export { GATEWAY_FORMAT, GatewayRequest } from "./composition/gateway-lookups.js";

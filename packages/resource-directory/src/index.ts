@@ -13,6 +13,7 @@ export type { PublishedRegistrations } from "./feed/published-registrations.js";
 export { registrationsOfSource, visibleRegistrations } from "./feed/published-registrations.js";
 export type { ProxyLimits, ProxyListener, ProxyNaming, ProxyOptions, ProxyTransport } from "./proxy-types.js";
 export { DEFAULT_PROXY_LIMITS } from "./proxy-types.js";
+export { readStoredRegistration } from "./read-registration.js";
 export type { Refusal } from "./refusal.js";
 export { refusalAnswer } from "./refusal.js";
 export type { EndpointDocuments } from "./registration/endpoint-documents.js";

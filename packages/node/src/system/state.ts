@@ -7,7 +7,7 @@ import type { NatsConfig, NodeConfig } from "../configuration/types.js";
 /** Returns the stores that the configuration asks for. The database module is loaded only when it is needed. */
 export function systemState(env: Environment, config: NodeConfig): NodeState {
   const { registration, snapshot } = config;
-  const hrefPrefix = `${pathReference(resourcePathOf(config))}/`;
+  const hrefPrefix = registrationHrefPrefix(config);
   const deps = { logger: env.logger, clock: env.clock, random: env.random };
   const store = registration?.store;
   return {
@@ -29,6 +29,11 @@ export function systemState(env: Environment, config: NodeConfig): NodeState {
           },
         }),
   };
+}
+
+/** Path of the registration resources of a node, with a slash at its end. */
+export function registrationHrefPrefix(config: NodeConfig): string {
+  return `${pathReference(resourcePathOf(config))}/`;
 }
 
 /** Opens the store that this instance shares with others. The module is loaded only when it is needed. */

@@ -9,6 +9,8 @@ export interface StoreOperation {
   readonly kind: "put" | "end" | "delete";
   /** As it is now; for `end` and `delete`, as it was. */
   readonly registration: StoredRegistration;
+  /** With `put`: how long ago it was renewed, ms; default: now. Stores that keep `renewedAtWallMs` need not be told. */
+  readonly ageMs?: number;
   /**
    * Runs the application of the change when there is time for it. A store with one writer applies its changes through it; where
    * there are several writers, the order of the stream decides.

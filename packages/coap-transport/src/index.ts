@@ -40,7 +40,7 @@ export type { ListenCoapDeps, ListenCoapOptions, MulticastOptions } from "./node
 export { listenCoap } from "./node/coap-listener.js";
 export type { ListInterfaces } from "./node/host-interfaces.js";
 export { HostInterfaces } from "./node/host-interfaces.js";
-export type { OpenCoapClientDeps, OpenCoapClientOptions } from "./node/open-client.js";
+export type { OpenCoapClientDeps, OpenCoapClientOptions, TlsServerName } from "./node/open-client.js";
 export { openCoapClient } from "./node/open-client.js";
 export { openUdpSocket } from "./node/udp-socket.js";
 export type { OpenUdpSocketOptions } from "./node/udp-socket-options.js";
@@ -87,6 +87,9 @@ export type {
   ServerResponse,
   SourceProof,
   TableSizes,
+  TlsCertificate,
+  TlsClientCredentials,
+  TlsServerCredentials,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,

@@ -230,7 +230,7 @@ export interface RequestHandler {
 /** A request to send. */
 export interface ClientRequest {
   readonly method: number;
-  /** Absolute URI with scheme `coap` or `coap+tcp`; the host is an IP literal or a name. */
+  /** Absolute URI with scheme `coap`, `coap+tcp` or `coaps+tcp`; the host is an IP literal or a name. */
   readonly uri: string;
   /** Further Uri-Query items, decoded, after those in `uri`. */
   readonly query?: readonly string[];
@@ -358,6 +358,41 @@ export interface CoapListenerHandle extends CoapListener {
   readonly counters: TransportCounters;
   /** Number of entries in each table, summed over the addresses; verified peers are those of the guard. */
   tableSizes(): TableSizes;
+  /**
+   * Listeners of `coaps+tcp`: uses other credentials for connections that are made from now on; others continue.
+   * @throws {TransportError} BAD_ARGUMENT when they cannot be used; then nothing changes.
+   */
+  readonly replaceTls?: (credentials: TlsServerCredentials) => void;
+}
+
+/** A certificate and its private key, both PEM. */
+export interface TlsCertificate {
+  /** The certificate, followed by those of the authorities between it and a root. */
+  readonly chain: string;
+  readonly key: string;
+}
+
+/** What a server proves with, and asks of its clients, over TLS. It has a certificate, pre-shared keys, or both. */
+export interface TlsServerCredentials {
+  readonly certificate?: TlsCertificate;
+  /** Certificates, in PEM, of the authorities that sign those of clients. Absent: clients are asked for none. */
+  readonly clientAuthorities?: string;
+  /** Whether a client without pre-shared key has to show a certificate. Default `required` where there are authorities. */
+  readonly clientCertificates?: "required" | "optional";
+  /** Pre-shared keys by identity. Default: none. */
+  readonly preSharedKeys?: ReadonlyMap<string, Uint8Array>;
+}
+
+/** What a client proves with, and whom it trusts, over TLS. */
+export interface TlsClientCredentials {
+  /** Certificates, in PEM, of the authorities that sign those of servers. Default: the public ones that Node knows. */
+  readonly authorities?: string;
+  /** Shown to servers that ask for one. Default: none. */
+  readonly certificate?: TlsCertificate;
+  /** Proves both sides, instead of certificates. */
+  readonly preSharedKey?: { readonly identity: string; readonly key: Uint8Array };
+  /** The name that the certificate of the server has to be for. Default: the host of the URI. */
+  readonly serverName?: string;
 }
 
 /** The remote endpoint of a datagram. `local` is the local address that it was sent to, or is to be sent from, if known. */

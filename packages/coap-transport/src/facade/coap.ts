@@ -24,7 +24,7 @@ const OPTION_NAMES = ["query", "accept", "contentFormat", "timeoutMs", "signal"]
 
 /**
  * Requests with a client that is opened when it is needed and closed when nothing is under way, so that a program ends by itself.
- * URIs have the scheme `coap` or `coap+tcp`. Error codes (4.xx, 5.xx) are responses, with `ok` false.
+ * URIs have the scheme `coap`, `coap+tcp` or `coaps+tcp`. Error codes (4.xx, 5.xx) are responses, with `ok` false.
  */
 class Coap {
   #client: Promise<CoapClient> | null = null;

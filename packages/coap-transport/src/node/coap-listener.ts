@@ -12,6 +12,7 @@ import type {
   Peer,
   RequestHandler,
   TableSizes,
+  TlsServerCredentials,
   TransmissionParameters,
   TransportLimits,
 } from "../types.js";
@@ -36,7 +37,7 @@ export interface MulticastOptions {
 
 /** Settings of `listenCoap`. */
 export interface ListenCoapOptions {
-  /** What to bind, e.g. `coap://[::]:5683`, `coap+tcp://localhost`; port 0 for any. A name stands for all its addresses. */
+  /** What to bind, e.g. `coap://[::]:5683`, `coap+tcp://localhost`, `coaps+tcp://[::]`; port 0 for any. A name stands for all its addresses. */
   readonly uri: string;
   readonly parameters?: Partial<TransmissionParameters>;
   /** Per bound address. */
@@ -49,17 +50,20 @@ export interface ListenCoapOptions {
   readonly protection?: ServerProtection | undefined;
   /** See `CoapEndpointOptions`. */
   readonly isConfigured?: (peer: Peer) => boolean;
-  /** Bounds and times of `coap+tcp`. */
+  /** Bounds and times of `coap+tcp` and `coaps+tcp`. */
   readonly streamLimits?: Partial<StreamLimits>;
+  /** Credentials of `coaps+tcp`, which cannot be served without. */
+  readonly tls?: TlsServerCredentials | undefined;
 }
 
 /**
  * Serve CoAP on every address that the URI stands for, all on one port.
- * @throws {TransportError} BIND_FAILED, BAD_URI.
+ * @throws {TransportError} BIND_FAILED, BAD_URI, BAD_ARGUMENT.
  */
 export async function listenCoap(deps: ListenCoapDeps, options: ListenCoapOptions): Promise<CoapListenerHandle> {
   const uri = parseCoapUri(options.uri);
-  if (uri.scheme === "coap+tcp") return await listenCoapTcp(deps, uri, await addressesOf(uri), options);
+  if (uri.scheme === "coap+tcp" || uri.scheme === "coaps+tcp")
+    return await listenCoapTcp(deps, uri, await addressesOf(uri), options);
   if (uri.scheme !== "coap")
     throw new TransportError("BAD_URI", `scheme ${uri.scheme} cannot be served yet: ${options.uri}`);
   const interfaces = new HostInterfaces(deps.env.clock, deps.listInterfaces);

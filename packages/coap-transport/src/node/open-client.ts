@@ -8,18 +8,21 @@ import { TransportError } from "../errors.js";
 import type { ParsedCoapUri } from "../message/coap-uri.js";
 import { DEFAULT_LIMITS, DEFAULT_PARAMETERS } from "../message/codes.js";
 import { createCounters } from "../message/counters.js";
-import { type ConnectStream, TcpPeers } from "../tcp/client.js";
+import { parseIpAddress } from "../message/ip-address.js";
+import { connectTcp } from "../streams/tcp-socket.js";
+import { connectTls } from "../streams/tls-client.js";
+import { type ConnectStream, type SecuredConnect, TcpPeers } from "../tcp/client.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
 import type {
   CoapClient,
   Peer,
   RequestHandler,
+  TlsClientCredentials,
   TransmissionParameters,
   TransportCounters,
   TransportLimits,
 } from "../types.js";
 import { UdpCore } from "../udp/core.js";
-import { connectTcp } from "./tcp-socket.js";
 import { canonicalAddress, openUdpSocket } from "./udp-socket.js";
 
 /** Collaborators of `openCoapClient`. */
@@ -49,12 +52,21 @@ export interface OpenCoapClientOptions {
    * the caller chooses whom to send requests to.
    */
   readonly isConfigured?: (peer: Peer) => boolean;
-  /** Bounds and times of `coap+tcp`. */
+  /** Bounds and times of `coap+tcp` and `coaps+tcp`. */
   readonly streamLimits?: Partial<StreamLimits>;
+  /**
+   * Credentials for the servers of `coaps+tcp`, called for each request, so that new connections use new ones. A context is made once
+   * for each object that is returned. Default: servers are verified by the public authorities that Node knows, and shown nothing.
+   */
+  readonly tls?: (server: TlsServerName) => TlsClientCredentials;
 }
 
+/** A server as a URI names it. */
+export type TlsServerName = Pick<ParsedCoapUri, "host" | "hostIsLiteral" | "port">;
+
 /** Schemes of the URIs that can be requested. */
-const SCHEMES = ["coap", "coap+tcp"];
+const SCHEMES = ["coap", "coap+tcp", "coaps+tcp"];
+const DEFAULT_TLS: TlsClientCredentials = {};
 /** Time after which a socket without requests is closed, ms. */
 const IDLE_MS = 300_000;
 /** Beyond this number of sockets a shorter time is enough. */
@@ -78,8 +90,12 @@ export async function openCoapClient(
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const service = deps.handler === undefined ? {} : { service: { handler: deps.handler, limits } };
   const connections = new TcpPeers({ env, counters, connectStream, ...service }, streamLimits);
-  const channelTo = ({ scheme, port }: NamedTarget, address: string): Promise<RequestChannel> =>
-    (scheme === "coap" ? sockets : connections).channelTo(canonicalAddress(address), port);
+  const { tls = () => DEFAULT_TLS } = options;
+  const channelTo = (target: NamedTarget, address: string): Promise<RequestChannel> => {
+    const to = canonicalAddress(address);
+    if (target.scheme === "coap") return sockets.channelTo(to, target.port);
+    return connections.channelTo(to, target.port, target.scheme === "coaps+tcp" ? securedBy(tls, target) : undefined);
+  };
   const probe = async (target: NamedTarget, address: string, signal: AbortSignal): Promise<void> => {
     const channel = await channelTo(target, address);
     // With a connection the peer has responded.
@@ -100,6 +116,15 @@ export async function openCoapClient(
     { env, connect: withProtection(connect, options.protect), onClose, counters, schemes: SCHEMES },
     limits,
   );
+}
+
+function securedBy(choose: (server: TlsServerName) => TlsClientCredentials, target: NamedTarget): SecuredConnect {
+  const { host, port } = target;
+  const server = { host, port, hostIsLiteral: parseIpAddress(host) !== null };
+  return {
+    name: host,
+    connect: (address, port, signal) => connectTls(address, port, server, { credentials: choose(server), signal }),
+  };
 }
 
 async function resolveByHost(host: string): Promise<string[]> {

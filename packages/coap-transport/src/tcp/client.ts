@@ -7,13 +7,21 @@ import { errorMessage } from "../server/response.js";
 import type { Peer, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
 import { type ConnectionOwner, TcpConnection } from "./connection.js";
 import type { StreamLimits } from "./limits.js";
-import { streamPeer } from "./peer.js";
+import { streamPeer, streamScheme } from "./peer.js";
 import { TcpRequests } from "./requests.js";
 import { StreamService } from "./stream-service.js";
 import type { StreamSocket } from "./stream-socket.js";
 
 /** Connects to an address and port. Rejects with a TransportError UNREACHABLE. */
 export type ConnectStream = (address: string, port: number) => Promise<StreamSocket>;
+
+/** How to secure the connections to one server. */
+export interface SecuredConnect {
+  /** The name that the server has to prove. Connections to servers with other names are others, at the same address too. */
+  readonly name: string;
+  /** Connects, and verifies who is there, until `signal`. Rejects with a TransportError UNREACHABLE or BAD_ARGUMENT. */
+  readonly connect: (address: string, port: number, signal: AbortSignal) => Promise<StreamSocket>;
+}
 
 export interface TcpPeersDeps {
   readonly env: Environment;
@@ -29,6 +37,12 @@ export interface TcpPeersDeps {
 /** A client releases idle connections before servers do, so that its next request does not cross a Release. */
 const IDLE_SHARE = 0.75;
 
+interface Destination {
+  readonly address: string;
+  readonly port: number;
+  readonly secured: SecuredConnect | undefined;
+}
+
 interface Entry {
   readonly ready: Promise<RequestChannel>;
   connection: TcpConnection | null;
@@ -42,6 +56,7 @@ export class TcpPeers {
   readonly #connections = new Map<string, TcpConnection>();
   readonly #channels = new Map<string, RequestChannel>();
   readonly #service: StreamService | null;
+  readonly #stop = new AbortController();
   #isClosed = false;
 
   constructor(deps: TcpPeersDeps, options: StreamLimits) {
@@ -65,16 +80,16 @@ export class TcpPeers {
   }
 
   /** @throws {TransportError} UNREACHABLE, TIMEOUT, OVERLOADED, CLOSED. */
-  channelTo(address: string, port: number): Promise<RequestChannel> {
+  channelTo(address: string, port: number, secured?: SecuredConnect): Promise<RequestChannel> {
     if (this.#isClosed) return Promise.reject(closedError());
-    const key = `${address} ${port}`;
+    const key = secured === undefined ? `${address} ${port}` : `${address} ${port} ${secured.name}`;
     const known = this.#entries.get(key);
     if (known !== undefined) return known.ready;
     if (this.#entries.size >= this.#limits.maxConnections) {
       return Promise.reject(new TransportError("OVERLOADED", "too many connections"));
     }
     // `#open` uses the entry only after its first `await`.
-    const entry: Entry = { ready: this.#open(key, () => entry, { address, port }), connection: null };
+    const entry: Entry = { ready: this.#open(key, () => entry, { address, port, secured }), connection: null };
     this.#entries.set(key, entry);
     entry.ready.catch(() => this.#forget(key, entry));
     return entry.ready;
@@ -82,14 +97,15 @@ export class TcpPeers {
 
   close(): void {
     this.#isClosed = true;
+    this.#stop.abort();
     this.#service?.close();
     for (const { connection } of [...this.#entries.values()]) connection?.release();
     this.#entries.clear();
   }
 
-  async #open(key: string, entry: () => Entry, to: { address: string; port: number }): Promise<RequestChannel> {
+  async #open(key: string, entry: () => Entry, to: Destination): Promise<RequestChannel> {
     const { env, counters } = this.#deps;
-    const socket = await connectInTime(this.#deps, to, this.#limits.handshakeMs);
+    const socket = await connectInTime(this.#deps, { ...to, closing: this.#stop.signal }, this.#limits.handshakeMs);
     if (this.#isClosed) {
       socket.destroy();
       throw closedError();
@@ -120,7 +136,8 @@ export class TcpPeers {
 
   /** RFC 8323 section 3: both sides may send requests. */
   #handleRequest(connection: TcpConnection, message: Message, { local }: StreamSocket): void | Promise<void> {
-    if (this.#service !== null) return this.#service.handle(connection, message, { scheme: "coap+tcp", local });
+    const scheme = streamScheme(connection.peer);
+    if (this.#service !== null) return this.#service.handle(connection, message, { scheme, local });
     connection.send(message.token, errorMessage(CODE.NOT_IMPLEMENTED, "not a server"));
   }
 
@@ -132,14 +149,19 @@ export class TcpPeers {
 /** Connects, and gives up long before the system would. */
 async function connectInTime(
   { env, connectStream }: TcpPeersDeps,
-  { address, port }: { address: string; port: number },
+  { address, port, secured, closing }: Destination & { readonly closing: AbortSignal },
   limitMs: number,
 ): Promise<StreamSocket> {
-  const connecting = connectStream(address, port);
+  const stop = new AbortController();
+  const connecting =
+    secured === undefined
+      ? connectStream(address, port)
+      : secured.connect(address, port, AbortSignal.any([closing, stop.signal]));
   return await new Promise((resolve, reject) => {
     let isLate = false;
     const timer = env.clock.setTimer(limitMs, () => {
       isLate = true;
+      stop.abort();
       reject(new TransportError("UNREACHABLE", `no connection in ${limitMs} ms`));
     });
     connecting.then(

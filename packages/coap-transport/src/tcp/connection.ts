@@ -9,6 +9,7 @@ import type { Peer, TransportCounters } from "../types.js";
 import { ConnectionWatch, type WatchedConnection } from "./connection-watch.js";
 import { encodeFrame, StreamParser } from "./framing.js";
 import { capacityFor, type StreamLimits } from "./limits.js";
+import { streamScheme } from "./peer.js";
 import * as signals from "./signals.js";
 import type { StreamSocket } from "./stream-socket.js";
 
@@ -372,7 +373,11 @@ export class TcpConnection {
   #trace(dir: "in" | "out", message: Omit<Message, "wireBytes">): void {
     const { logger } = this.#deps.env;
     if (logger.trace === undefined) return;
-    logger.trace("coap+tcp", { dir, peer: peerText(this.#deps.socket.remote), ...summariseMessage(message) });
+    logger.trace(streamScheme(this.peer), {
+      dir,
+      peer: peerText(this.#deps.socket.remote),
+      ...summariseMessage(message),
+    });
   }
 
   /** Aborts the connection of a peer that violates the protocol (RFC 8323 section 5.6). */

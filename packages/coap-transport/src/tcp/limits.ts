@@ -14,7 +14,11 @@ export interface StreamLimits {
   readonly maxRequestsPerConnection: number;
   /** Payload bytes of the requests of one connection handled concurrently; beyond that no more are read. Default 65 536. */
   readonly maxRequestBytesPerConnection: number;
-  /** Longest time until a connection is made and the CSM received, ms. Default 10 000. */
+  /** TLS handshakes of clients under way at once. Default 256. */
+  readonly maxHandshakes: number;
+  /** Of these, from one IPv4 address or one IPv6 /64. Default 64. */
+  readonly maxHandshakesPerAddress: number;
+  /** Longest time of a TLS handshake, and of a connection until the CSM is received, ms. Default 10 000. */
   readonly handshakeMs: number;
   /** Silence after which a peer that observes or is observed is pinged, ms; after as much again it is given up. Default 30 000. */
   readonly keepAliveMs: number;
@@ -30,6 +34,8 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   maxQueuedBytes: 1_048_576,
   maxRequestsPerConnection: 64,
   maxRequestBytesPerConnection: 65_536,
+  maxHandshakes: 256,
+  maxHandshakesPerAddress: 64,
   handshakeMs: 10_000,
   keepAliveMs: 30_000,
   idleMs: 300_000,

@@ -1,8 +1,14 @@
-/** A byte stream to one peer as CoAP over TCP needs it; real ones are made in `node-tcp.ts`, simulated ones by tests. */
+import type { PeerIdentity } from "../types.js";
+
+/** A byte stream to one peer as CoAP over TCP needs it; real ones are made in `streams`, simulated ones by tests. */
 export interface StreamSocket {
   readonly local: { readonly address: string; readonly port: number };
   /** Zone included, IPv4-mapped addresses as IPv4. */
   readonly remote: { readonly address: string; readonly port: number };
+  /** Default `tcp`. */
+  readonly transport?: "tcp" | "tls";
+  /** Who is at the other end, as TLS has proved. */
+  readonly identity?: PeerIdentity;
   /** Sends, or buffers until the peer reads. Does nothing after the end. */
   write(bytes: Uint8Array): void;
   /** Bytes that the system has not taken yet. */

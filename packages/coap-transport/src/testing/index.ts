@@ -1,3 +1,5 @@
+export type { CertificateSubject, TestAuthority } from "./certificates.js";
+export { createTestAuthority } from "./certificates.js";
 export type { RawMessage, RawPeer } from "./raw-peer.js";
 export { createRawPeer, fromHex } from "./raw-peer.js";
 export type { StreamEndpointDeps, StreamEndpointOptions } from "./stream-endpoints.js";

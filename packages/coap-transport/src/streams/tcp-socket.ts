@@ -1,10 +1,7 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { TransportError } from "../errors.js";
-import { parseIpAddress } from "../message/ip-address.js";
 import type { StreamListener, StreamSocket } from "../tcp/stream-socket.js";
-
-/** Bytes that the runtime buffers before it reports that the peer is slow. */
-const HIGH_WATER_BYTES = 65_536;
+import { HIGH_WATER_BYTES, NodeStreamSocket } from "./node-stream-socket.js";
 
 /**
  * Take connections on an IP literal (zone included) and port, 0 for any. `::` takes IPv4 as well.
@@ -20,6 +17,14 @@ export async function listenTcp(
     if (socket.remoteAddress === undefined) socket.destroy();
     else accept(new NodeStreamSocket(socket));
   });
+  return await bindServer(server, address, port);
+}
+
+/**
+ * Binds a server to an IP literal (zone included) and port, 0 for any.
+ * @throws {TransportError} BIND_FAILED
+ */
+export async function bindServer(server: Server, address: string, port: number): Promise<StreamListener> {
   await bind(server, address, port);
   const bound = server.address();
   const boundPort = bound !== null && typeof bound === "object" ? bound.port : port;
@@ -65,70 +70,4 @@ export async function connectTcp(address: string, port: number): Promise<StreamS
     throw new TransportError("UNREACHABLE", `the peer cannot be reached: ${why}`, { cause });
   }
   return new NodeStreamSocket(socket);
-}
-
-class NodeStreamSocket implements StreamSocket {
-  readonly local: { readonly address: string; readonly port: number };
-  readonly remote: { readonly address: string; readonly port: number };
-  onBytes: ((bytes: Uint8Array) => void) | null = null;
-  onDrained: (() => void) | null = null;
-  onClosed: ((error: Error | null) => void) | null = null;
-  readonly #socket: Socket;
-  #error: Error | null = null;
-  #isCorked = false;
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    this.local = { address: canonical(socket.localAddress), port: socket.localPort ?? 0 };
-    this.remote = { address: canonical(socket.remoteAddress), port: socket.remotePort ?? 0 };
-    socket.on("data", (bytes: Buffer) => this.onBytes?.(bytes));
-    socket.on("drain", () => this.onDrained?.());
-    socket.on("error", (error) => {
-      this.#error = error;
-    });
-    socket.on("close", () => this.onClosed?.(this.#error));
-    socket.resume();
-  }
-
-  get queuedBytes(): number {
-    return this.#socket.writableLength;
-  }
-
-  write(bytes: Uint8Array): void {
-    if (this.#socket.destroyed || this.#socket.writableEnded) return;
-    if (!this.#isCorked) {
-      // Everything written in one turn is sent by one system call.
-      this.#isCorked = true;
-      this.#socket.cork();
-      process.nextTick(() => {
-        this.#isCorked = false;
-        this.#socket.uncork();
-      });
-    }
-    this.#socket.write(bytes);
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  end(): void {
-    if (this.#socket.writableEnded) return;
-    this.#socket.end();
-  }
-
-  destroy(): void {
-    this.#socket.destroy();
-  }
-}
-
-/** IPv4-mapped addresses as IPv4, the rest in the spelling of RFC 5952. */
-function canonical(address: string | undefined): string {
-  const literal = parseIpAddress(address ?? "");
-  if (literal === null) return address ?? "";
-  return literal.zone === undefined ? literal.address : `${literal.address}%${literal.zone}`;
 }

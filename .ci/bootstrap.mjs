@@ -86,11 +86,13 @@ async function installPackages() {
   return result;
 }
 
-/** Compile, and leave a `tributary` command that runs on the pinned Node from any directory. */
+/** Compile, build the status page, and leave a `tributary` command that runs on the pinned Node from any directory. */
 async function build() {
-  const result = await run(process.execPath, [".ci/run-pinned.mjs", "tsc", "-b"]);
-  if (result.status === 0) writeLauncher();
-  return result;
+  const compiled = await run(process.execPath, [".ci/run-pinned.mjs", "tsc", "-b"]);
+  if (compiled.status !== 0) return compiled;
+  const page = await run(process.execPath, [".ci/run-pinned.mjs", "node", "packages/status-page/build.mjs"]);
+  if (page.status === 0) writeLauncher();
+  return page;
 }
 
 /** In place of pnpm's link, which leads to whatever Node comes first on PATH. Renamed into place: it may be in use. */

@@ -91,7 +91,7 @@ async function run(
   const version = readVersion();
   const metrics = createMetrics(node, { withProcess: processMetrics && config.http !== null, clock, version });
   const events = new EventLog({ directory: node.directory, clock });
-  const site: HttpSite = { node, metrics, clock, events, version, roles: rolesOf(config) };
+  const site: HttpSite = { node, metrics, clock, events, logger: env.logger, version, roles: rolesOf(config) };
   const startedMs = env.clock.nowMs();
   const http = await startHttp(config, site, env).catch(async (error: unknown) => {
     metrics.close();

@@ -3,6 +3,7 @@ import { CODE, type ServerResponse } from "@tributary/coap-transport";
 import Negotiator from "negotiator";
 import pLimit from "p-limit";
 import { GATEWAY_FORMAT, type GatewayLookups, GatewayRequest } from "../composition/gateway-lookups.js";
+import { isHeld } from "./entity-tags.js";
 import { ownAuthority } from "./own-authority.js";
 import { type HttpRequest, type Route, sendError } from "./router.js";
 
@@ -122,11 +123,6 @@ function sendResult(request: HttpRequest, response: HttpResponse, { asked, type,
   }
   response.writeHead(200, { "Content-Type": type, "Content-Length": payload.length });
   response.end(payload);
-}
-
-/** RFC 9110 section 13.1.2, with weak comparison. */
-function isHeld(field = "", tag: string): boolean {
-  return field.split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === tag);
 }
 
 /** A string of a structured field (RFC 9651 section 3.3.3). Other characters than ASCII do not fit and are written as "?". */

@@ -44,7 +44,7 @@ beforeEach(() => {
   const metrics = createMetrics(node, { withProcess: false });
   handler = createRouter(
     { logger: silentLogger },
-    createRoutes({ node, metrics, clock, events, version: "1.2.3", roles: ["rd", "lp"] }),
+    createRoutes({ node, metrics, clock, events, logger: silentLogger, version: "1.2.3", roles: ["rd", "lp"] }),
     { names: ["lp.example.com"] },
   );
 });

@@ -1,4 +1,4 @@
-import type { Clock } from "@tributary/runtime";
+import type { Clock, Logger } from "@tributary/runtime";
 import { isAnswerable } from "../composition/readiness.js";
 import type { Node } from "../composition/types.js";
 import type { EventLog } from "../observability/event-log.js";
@@ -7,6 +7,8 @@ import { eventsRoute } from "./events.js";
 import { lookupRoutes } from "./lookups.js";
 import { registrationsRoute } from "./registrations.js";
 import { type Route, send, sendJson } from "./router.js";
+import { staleRoute } from "./stale.js";
+import { statusPageRoutes } from "./status-page.js";
 import { viewUpstream } from "./upstream-view.js";
 import { whyRoute } from "./why.js";
 
@@ -16,6 +18,7 @@ export interface HttpSite {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly events: EventLog;
+  readonly logger: Logger;
   readonly version: string;
   /** Roles of this node: RD, lookup proxy, or both. */
   readonly roles: readonly ("rd" | "lp")[];
@@ -28,7 +31,7 @@ export function createRoutes(site: HttpSite): Route[] {
   const { node, metrics, clock } = site;
   const startedMs = clock.nowMs();
   return [
-    { path: "/", handle: (_request, response) => send(response, 200, TEXT, overview(site)) },
+    ...statusPageRoutes({ overview: () => overview(site), logger: site.logger }),
     { path: "/healthz", handle: (_request, response) => send(response, 200, TEXT, "ok\n") },
     { path: "/readyz", handle: (_request, response) => sendReadiness(node, response) },
     {
@@ -46,6 +49,7 @@ export function createRoutes(site: HttpSite): Route[] {
     },
     { path: "/api/node", handle: (_request, response) => sendJson(response, 200, viewNode(site, startedMs)) },
     registrationsRoute({ directory: node.directory, clock }),
+    staleRoute({ directory: node.directory, clock }),
     eventsRoute(site),
     whyRoute({ directory: node.directory, upstreams: () => node.upstreams(), events: site.events, clock }),
     ...lookupRoutes({ lookups: node.gatewayLookups, listening: () => node.listening }),
@@ -134,6 +138,8 @@ function overview({ node, version, roles }: HttpSite): string {
     ...damageLines(node),
     ...(upstreams.length === 0 ? [] : ["", "upstreams:", ...upstreams]),
     "",
+    "in a browser, this is a page",
+    "",
     "/healthz            the process is alive",
     "/readyz             lookups are served",
     "/metrics            for Prometheus",
@@ -143,6 +149,7 @@ function overview({ node, version, roles }: HttpSite): string {
     "/rd-lookup/res      resource lookup, the same",
     "/api/why            why an endpoint is shown or not: ?ep= &d=",
     "/api/events         what happened, also as server-sent events: ?ep= &d= &source= &after= &limit=",
+    "/api/stale          how long what is stale is still shown",
     "/api/registrations  its records: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
     "",
   ].join("\n");

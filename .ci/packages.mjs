@@ -38,6 +38,19 @@ export const PACKAGES = [
       "nats-store",
     ],
   },
+  {
+    name: "global-lookup",
+    except: [
+      "merge-engine",
+      "resource-directory",
+      "upstream-sync",
+      "lookup-server",
+      "anycast-forwarding",
+      "lmdb-store",
+      "nats-store",
+      "status-page",
+    ],
+  },
   { name: "node" },
   { name: "cli" },
 ];

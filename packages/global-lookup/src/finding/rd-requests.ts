@@ -1,0 +1,84 @@
+import { addressHolder, type CoapClient, METHOD, parseCoapUri, TransportError } from "@tributary/coap-transport";
+import { HERE_ONLY_HOP_LIMIT } from "@tributary/replication";
+import { addCount, type Environment } from "@tributary/runtime";
+import { MAX_RESPONSE_BYTES } from "../constants.js";
+import { type RdResult, readRdResponse } from "./rd-response.js";
+import { RequestBudget, type RequestRate } from "./request-budget.js";
+
+/** Collaborators of `RdRequests`. */
+export interface RdRequestsDeps {
+  readonly client: Pick<CoapClient, "request">;
+  readonly env: Environment;
+}
+
+/** What came of asking an RD. `limited`: it was not asked, because its host was asked too often. */
+export type RdOutcome =
+  | { readonly kind: "found"; readonly result: RdResult }
+  | { readonly kind: "empty" | "nonsense" | "silent" | "limited" };
+
+/** Hosts of which nobody knows whether there is an RD get few requests: their addresses may be those of somebody else. */
+const UNPROVEN_RATE: RequestRate = { burst: 5, perSecond: 1 };
+const PROVEN_RATE: RequestRate = { burst: 100, perSecond: 100 };
+/** Addresses of one RD that are tried. */
+const MAX_TRIED = 3;
+
+/** Asks RDs whose addresses stood in records for what is registered there. */
+export class RdRequests {
+  /** Requests by outcome, see `RdOutcome`. Monotonic. */
+  readonly outcomes = new Map<string, number>();
+  readonly #deps: RdRequestsDeps;
+  readonly #budget: RequestBudget;
+
+  constructor(deps: RdRequestsDeps) {
+    this.#deps = deps;
+    this.#budget = new RequestBudget(deps.env.clock);
+  }
+
+  /**
+   * Asks one RD for the registrations of a name, at the first of its addresses that this host can send to. `isProven`: it gave good responses
+   * lately.
+   */
+  async ask(
+    uris: readonly string[],
+    { name, timeoutMs, isProven }: { readonly name: string; readonly timeoutMs: number; readonly isProven: boolean },
+  ): Promise<RdOutcome> {
+    let outcome: RdOutcome = { kind: "silent" };
+    for (const uri of uris.slice(0, MAX_TRIED)) {
+      const { host } = parseCoapUri(uri);
+      const isFree = this.#budget.take(addressHolder({ address: host }), isProven ? PROVEN_RATE : UNPROVEN_RATE);
+      const asked = isFree ? await this.#askAt(uri, name, timeoutMs) : { kind: "limited" as const };
+      if (asked === "unreachable") continue;
+      outcome = asked;
+      break;
+    }
+    addCount(this.outcomes, outcome.kind);
+    return outcome;
+  }
+
+  /** Forgets which hosts were asked. */
+  clear(): void {
+    this.#budget.clear();
+  }
+
+  async #askAt(uri: string, name: string, timeoutMs: number): Promise<RdOutcome | "unreachable"> {
+    const { client, env } = this.#deps;
+    const request = {
+      method: METHOD.GET,
+      uri: `${uri}/rd-lookup/ep`,
+      query: [`ep=${name}`],
+      // Its own registrations: it must not search the pool in turn.
+      hopLimit: HERE_ONLY_HOP_LIMIT,
+    };
+    try {
+      const response = await client.request(request, { timeoutMs, maxBodyBytes: MAX_RESPONSE_BYTES });
+      const result = readRdResponse(response, { uri, name });
+      if (result === null) return { kind: "nonsense" };
+      return result.links.length === 0 ? { kind: "empty" } : { kind: "found", result };
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      env.logger.debug("an RD of the pool did not respond", { uri, error: error.message });
+      if (error.code === "UNREACHABLE") return "unreachable";
+      return { kind: error.code === "TOO_LARGE" || error.code === "MALFORMED" ? "nonsense" : "silent" };
+    }
+  }
+}

@@ -35,7 +35,7 @@ export default defineConfig({
         // Only a test that hangs takes so long: how fast it runs depends on what else the machine does.
         test: {
           name: "unit",
-          include: ["packages/*/src/**/*.test.ts"],
+          include: ["packages/*/src/**/*.test.ts", "packages/status-page/page/**/*.test.ts"],
           exclude: [...configDefaults.exclude, ...(isFast ? EXHAUSTIVE_UNIT_TESTS : [])],
           isolate: !isFast,
           testTimeout: 120_000,

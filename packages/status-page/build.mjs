@@ -41,7 +41,8 @@ function isCurrent() {
 
 function stamp() {
   const hash = createHash("sha256");
-  const sources = globSync("page/**", { cwd: folder }).filter((path) => statSync(join(folder, path)).isFile());
+  const isSource = (path) => statSync(join(folder, path)).isFile() && !path.endsWith(".test.ts");
+  const sources = globSync("page/**", { cwd: folder }).filter(isSource);
   for (const path of ["build.mjs", "package.json", ...sources.sort()])
     hash.update(`${path}\n`).update(readFileSync(join(folder, path)));
   return hash.digest("hex");

@@ -117,6 +117,32 @@ describe.each(PACKAGES.map((entry, index) => ({ ...entry, index })))("$name", ({
   });
 });
 
+describe("the status page in the browser", () => {
+  const folder = join(packages, "status-page/page");
+  const files = globSync("**/*.{ts,tsx}", { cwd: folder }).filter((path) => !path.endsWith(".test.ts"));
+  const textOf = (path: string): string => readFileSync(join(folder, path), "utf8");
+
+  test("folders import each other in one direction, and nothing else of the project", () => {
+    const edges = files.flatMap((path) =>
+      [...textOf(path).matchAll(/^import\b[^;]*?"([^"]+)";/gm)].map(([, specifier = ""]): [string, string] => [
+        path,
+        specifier.startsWith(".") ? normalize(join(dirname(path), specifier)) : specifier,
+      ]),
+    );
+    expect(edges.filter(([, to]) => /^(?:@tributary|tributary|node:|[.][.])/.test(to))).toEqual([]);
+    expect(circle(edges)).toBeNull();
+    const rooms = edges.map(([from, to]): [string, string] => [room(from), room(to)]);
+    expect(circle(rooms.filter(([from, to]) => from !== to))).toBeNull();
+  });
+
+  test("nothing becomes HTML but by Preact, and files are short", () => {
+    const risky =
+      /dangerouslySetInnerHTML|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/;
+    expect(files.filter((path) => risky.test(textOf(path)))).toEqual([]);
+    expect(files.filter((path) => textOf(path).split("\n").length > 300)).toEqual([]);
+  });
+});
+
 test("every package is in the list", () => {
   const found = globSync("*/package.json", { cwd: packages }).map((path) => relative(".", dirname(path)));
   expect(found.sort()).toEqual(PACKAGES.map(({ name }) => name).sort());

@@ -6,7 +6,11 @@ import { formatRoute, type Route, useRoute, VIEWS, type ViewId } from "./data/ro
 import { Announcer } from "./parts/announcer.tsx";
 import { Name } from "./parts/name.tsx";
 import { Status } from "./parts/status.tsx";
+import { Charts } from "./views/charts.tsx";
+import { Console } from "./views/console.tsx";
+import { Events } from "./views/events.tsx";
 import { Overview } from "./views/overview.tsx";
+import { Search } from "./views/search.tsx";
 
 /** The page: header, navigation, and the view that the fragment of the address names. */
 export function App({ live }: { readonly live: Live }): JSX.Element {
@@ -45,8 +49,16 @@ function View({ route, state }: { readonly route: Route; readonly state: LiveSta
   switch (route.view) {
     case "overview":
       return <Overview state={state} />;
+    case "search":
+      return <Search state={state} query={route.query} />;
+    case "events":
+      return <Events state={state} />;
+    case "console":
+      return <Console state={state} query={route.query} />;
+    case "charts":
+      return <Charts state={state} />;
     default:
-      return null;
+      return route.view satisfies never;
   }
 }
 

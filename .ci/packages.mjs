@@ -18,7 +18,7 @@ export const PACKAGES = [
   { name: "lmdb-store", except: ["lookup-server", "anycast-forwarding"] },
   {
     name: "nats-store",
-    except: ["merge-engine", "upstream-sync", "lookup-server", "anycast-forwarding", "lmdb-store"],
+    except: ["upstream-sync", "lookup-server", "anycast-forwarding", "lmdb-store"],
   },
   {
     name: "status-page",

@@ -42,22 +42,4 @@ describeWithPeers(["nats"], "what was acknowledged (draft 6.1)", () => {
     const [path = ""] = acknowledged.values();
     expect((await renew(client.coap, three.uri, path)).code).toBe(CODE.CHANGED);
   });
-
-  test("is still answered by an instance whose servers are in a minority, which refuses writes until they are back", async () => {
-    const cluster = await NatsCluster.start();
-    const [one, , three] = (await startInstances(cluster)) as [Instance, Instance, Instance];
-    const client = await openTestClient();
-    const path = pathOf(await register(client.coap, one.uri, ["ep=node1", "lt=6000"])) ?? "";
-    await eventually(async () => (await client.targets(`${three.uri}/rd-lookup/ep`)).length === 1);
-    for (const at of [0, 1]) cluster.server(at).freeze();
-    await eventually(async () => {
-      const { code, maxAgeS } = await renew(client.coap, three.uri, path);
-      return code === CODE.UNAVAILABLE && maxAgeS > 0;
-    });
-    expect(await client.targets(`${three.uri}/rd-lookup/ep`)).toEqual([path]);
-    for (const at of [0, 1]) cluster.server(at).thaw();
-    await eventually(async () => (await renew(client.coap, three.uri, path)).code === CODE.CHANGED);
-    await register(client.coap, three.uri, ["ep=node2", "lt=6000"]);
-    await eventually(async () => (await client.targets(`${one.uri}/rd-lookup/ep`)).length === 2);
-  });
 });

@@ -7,3 +7,5 @@ export type { RegistrationState, RegistrationStateDeps, RegistrationStateOptions
 export { openRegistrationState } from "./registration-state.js";
 export { hostUptime } from "./time/host-uptime.js";
 export type { HostUptime } from "./time/state-clock.js";
+export type { OpenJournal, WriteJournalOptions } from "./write-journal.js";
+export { openWriteJournal } from "./write-journal.js";

@@ -12,6 +12,8 @@ export const SUBMISSION_DEADLINE_MS = 15_000;
 export const RETRY_PAUSE_MS = 250;
 /** Interval of probes, ms. */
 export const PROBE_MS = 2500;
+/** Pause between probes while the store is away, ms: what was taken meanwhile waits for its return. */
+export const AWAY_PROBE_MS = 500;
 /** Without a successful probe for so long, the store is away, ms. */
 export const AWAY_MS = 7500;
 /** Longest random delay before an instance ends a lifetime, ms. */
@@ -33,3 +35,10 @@ export const APPLYING_PAUSE_MS = 10;
 export const MAX_MARKER_ATTEMPTS = 4;
 /** Time in which an instance has to know what the others have registered before it says that something is not, ms. */
 export const CATCH_UP_MS = 5000;
+/** Writes that are taken while the store is away; beyond them they are refused. */
+export const MAX_PENDING_WRITES = 100_000;
+/** Pending writes that are submitted at once, and attempts for each before the others take their turn. */
+export const RECONCILE_AT_ONCE = 64;
+export const RECONCILE_ATTEMPTS = 8;
+/** Pause before what could not be submitted is submitted again, ms. */
+export const RECONCILE_PAUSE_MS = 1000;

@@ -10,3 +10,4 @@ export {
   openNatsStore,
 } from "./open-nats-store.js";
 export type { SharedStream, StreamMessage, StreamState, Submission, SubmissionOutcome } from "./shared-stream.js";
+export { type DiscardedWrite, SplitStore, type SplitStoreDeps } from "./split-store.js";

@@ -121,6 +121,18 @@ export class SharedRegistrations implements RegistrationStore {
   /** What is not in the memory of this instance is not read from the stream: an old answer would be no better than none. */
   get(): undefined {}
 
+  /** The last change of the registration of an endpoint; undefined: there is none. Rejects without a response. */
+  async current(endpoint: Pick<StoredRegistration, "ep" | "d">): Promise<StoreChange | undefined> {
+    const { stream } = this.#deps;
+    const last = await stream.last(subjectOf(stream.prefix, endpoint));
+    return last === undefined ? undefined : this.#reader.changeOf(last);
+  }
+
+  /** Whether the servers would not take a registration, for its size. */
+  isTooLarge(registration: StoredRegistration): boolean {
+    return encodeRegistration(registration).length > this.#deps.stream.largestPayload();
+  }
+
   async submit(operation: StoreOperation, expected: number | null): Promise<StoreOutcome> {
     const outcome = await this.#submit(operation, expected);
     this.#submissions.set(outcome.kind, (this.#submissions.get(outcome.kind) ?? 0) + 1);

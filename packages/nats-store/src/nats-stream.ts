@@ -82,10 +82,13 @@ export class NatsStream implements SharedStream {
     this.secret = stream.secret;
   }
 
+  largestPayload(): number {
+    return (this.#deps.connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_ROOM;
+  }
+
   async submit({ subject, kind, payload, ttlS, expected, messageId }: Submission): Promise<SubmissionOutcome> {
-    const { connection, js } = this.#deps;
-    if (payload.length + HEADER_ROOM > (connection.info?.max_payload ?? Number.POSITIVE_INFINITY))
-      return { kind: "too-large" };
+    const { js } = this.#deps;
+    if (payload.length > this.largestPayload()) return { kind: "too-large" };
     await this.#endOfTurn();
     const fields = headers();
     fields.set(KIND, kind);

@@ -55,6 +55,8 @@ export interface SharedStream {
   readonly created: string;
   /** Secret of the instances, for paths that cannot be guessed. */
   readonly secret: KeyObject;
+  /** Largest payload that the servers take, bytes. */
+  largestPayload(): number;
   /** Adds a message, if the last one of its subject is the expected one. Never rejects. */
   submit(submission: Submission): Promise<SubmissionOutcome>;
   /** The last message of a subject, possibly an old one; undefined: there is none. Rejects without a response. */

@@ -87,13 +87,14 @@ export class StreamReader {
   /** What is delivered twice, after a reconnection, is taken once. */
   #take(message: StreamMessage): void {
     if (message.sequence <= this.#delivered) return;
-    const change = this.#changeOf(message);
+    const change = this.changeOf(message);
     this.#delivered = message.sequence;
     if (change !== undefined) this.#consumer(change);
     this.#wake();
   }
 
-  #changeOf({ subject, sequence: position, kind, payload, timeMs }: StreamMessage): StoreChange | undefined {
+  /** What a message says; undefined: nothing about a registration. */
+  changeOf({ subject, sequence: position, kind, payload, timeMs }: StreamMessage): StoreChange | undefined {
     const { stream, toLocalMs, onRejected } = this.#deps;
     const hash = hashOfSubject(stream.prefix, subject);
     if (hash === undefined) {
@@ -101,7 +102,9 @@ export class StreamReader {
       return undefined;
     }
     const id = locationOf(stream.secret, hash);
-    if (kind === "delete" || kind === "marker") return { kind: "delete", position, id };
+    // Markers are the servers' own: nobody removed anything at that time.
+    if (kind === "marker") return { kind: "delete", position, id };
+    if (kind === "delete") return { kind, position, id, atWallMs: toLocalMs(timeMs) };
     const registration =
       kind === "other" ? undefined : decodeRegistration(payload, hash, { id, storedAtWallMs: toLocalMs(timeMs) });
     if (registration === undefined || kind === "other") {

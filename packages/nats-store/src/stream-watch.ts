@@ -1,6 +1,6 @@
 import type { StoreHealth } from "@tributary/resource-directory";
 import type { Environment, Timer } from "@tributary/runtime";
-import { AWAY_MS, PROBE_MS } from "./constants.js";
+import { AWAY_MS, AWAY_PROBE_MS, PROBE_MS } from "./constants.js";
 import type { SharedStream, StreamState } from "./shared-stream.js";
 import type { StreamReader } from "./stream-reader.js";
 
@@ -94,7 +94,9 @@ export class StreamWatch {
       this.#judge(error instanceof Error ? error.message : String(error));
     } finally {
       late.cancel();
-      this.#schedule(PROBE_MS);
+      // A doubt is looked at again no sooner: a leader that was just elected needs its time.
+      const isSilent = this.#health.isAway && this.#health.isDoubtful !== true;
+      this.#schedule(isSilent ? AWAY_PROBE_MS : PROBE_MS);
     }
   }
 
@@ -146,7 +148,9 @@ export class StreamWatch {
   #report(problem: string | undefined): void {
     if (this.#isClosed) return;
     const reason = this.#alarm ?? problem;
-    const health: StoreHealth = reason === undefined ? { isAway: false } : { isAway: true, reason };
+    const isDoubtful = this.#alarm !== null || this.#doubt !== undefined;
+    const health: StoreHealth =
+      reason === undefined ? { isAway: false } : { isAway: true, reason, ...(isDoubtful ? { isDoubtful } : {}) };
     if (health.isAway === this.#health.isAway && health.reason === this.#health.reason) return;
     const wasAway = this.#health.isAway;
     this.#health = health;

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { getHeapStatistics } from "node:v8";
 import type { Directory } from "@tributary/merge-engine";
 import type { Environment, Logger } from "@tributary/runtime";
-import { createNode } from "./composition/create-node.js";
+import { createNode, LOCAL_SOURCE } from "./composition/create-node.js";
 import type { Node, ReloadSummary } from "./composition/types.js";
 import { type ConfigInput, readConfigInput } from "./configuration/config-input.js";
 import { systemHostAddresses } from "./configuration/own-listeners.js";
@@ -17,7 +17,7 @@ import { createProcessLogger } from "./observability/logging.js";
 import { createMetrics } from "./observability/metrics.js";
 import { systemEnvironment } from "./system/environment.js";
 import { systemNetwork } from "./system/network.js";
-import { systemState } from "./system/state.js";
+import { registrationHrefPrefix, systemState } from "./system/state.js";
 import { readVersion } from "./version.js";
 
 /** Settings of `startNode` that are not part of the configuration. */
@@ -91,6 +91,10 @@ async function run(
   const version = readVersion();
   const metrics = createMetrics(node, { withProcess: processMetrics && config.http !== null, clock, version });
   const events = new EventLog({ directory: node.directory, clock });
+  node.onDiscarded?.(({ registration: { id, ep, d }, what, takenBy }) => {
+    const place = { source: LOCAL_SOURCE, href: `${registrationHrefPrefix(config)}${id}` };
+    events.add({ kind: "discarded", ep, ...(d === undefined ? {} : { d }), ...place, what, takenBy });
+  });
   const site: HttpSite = { node, metrics, clock, events, logger: env.logger, version, roles: rolesOf(config) };
   const startedMs = env.clock.nowMs();
   const http = await startHttp(config, site, env).catch(async (error: unknown) => {

@@ -23,6 +23,7 @@ export { requireFreshness } from "./registration/request-freshness.js";
 export { createResourceDirectory } from "./resource-directory.js";
 export { createMemoryStore } from "./store/memory-store.js";
 export { type OneWriterOptions, oneWriter, type RegistrationTable } from "./store/one-writer.js";
+export type { PendingWrite, WriteJournal } from "./store/pending-write.js";
 export type {
   RegistrationStore,
   SharedStore,

@@ -49,6 +49,7 @@ export class StreamModel {
       prefix: "rd",
       created,
       secret: createSecretKey(new Uint8Array(32)),
+      largestPayload: () => 1_000_000,
       submit: async (submission) => {
         await this.#pass(REQUEST_MS);
         if (faults.isCutOff) {

@@ -37,6 +37,7 @@ import { createNodeSite } from "./node-site.js";
 import { openOwnDirectory } from "./own-directory.js";
 import { readiness } from "./readiness.js";
 import type {
+  DiscardedRegistration,
   LookupSample,
   Node,
   NodeCounters,
@@ -219,6 +220,10 @@ class RunningNode implements Node {
 
   sharedStore(): SharedStoreStatus | undefined {
     return this.#stored?.sharedStore?.();
+  }
+
+  onDiscarded(listener: (discarded: DiscardedRegistration) => void): void {
+    this.#stored?.onDiscarded?.(listener);
   }
 
   proxy(): ProxyView | null {

@@ -8,7 +8,7 @@ import type {
   TransportCounters,
 } from "@tributary/coap-transport";
 import type { Directory, LimitUse } from "@tributary/merge-engine";
-import type { FeedHistory, ProxyView, RegistrationStore } from "@tributary/resource-directory";
+import type { FeedHistory, ProxyView, RegistrationStore, StoredRegistration } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
 import type { CopyStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
@@ -58,6 +58,8 @@ export interface Node {
   damage?(): NodeDamage;
   /** The store that this RD shares with other instances; undefined: it has its own. */
   sharedStore?(): SharedStoreStatus | undefined;
+  /** Calls `listener` for each registration that loses after a split of a shared store. */
+  onDiscarded?(listener: (discarded: DiscardedRegistration) => void): void;
   /** Number of entries by table, over all listeners and the RD. Each table is bounded. */
   tableSizes(): TableSizes;
   /** Memory of the registrations, bytes, by source, and its limit. */
@@ -84,6 +86,17 @@ export interface SharedStoreStatus {
   readonly probes: { readonly succeeded: number; readonly failed: number };
   /** Submissions by outcome, see `StoreOutcome`. Monotonic. */
   readonly submissions: ReadonlyMap<string, number>;
+  /** Where registrations are taken while it is away: those that it does not have yet, and what became of the others, by outcome. */
+  readonly pending?: number;
+  readonly settled?: ReadonlyMap<string, number>;
+}
+
+/** A registration, or a removal, that was acknowledged during a split of a shared store and lost against a later one. */
+export interface DiscardedRegistration {
+  readonly registration: Pick<StoredRegistration, "id" | "ep" | "d">;
+  readonly what: "registration" | "removal";
+  /** Whether this instance had taken it, or another one. */
+  readonly takenBy: "here" | "elsewhere";
 }
 
 /** What a reload did, by names of upstreams. */
@@ -125,6 +138,8 @@ export interface NodeState {
     readonly damage?: StateDamage;
     /** Where several instances share the store. */
     readonly sharedStore?: () => SharedStoreStatus;
+    /** Calls `listener` for each registration that loses after a split. */
+    readonly onDiscarded?: (listener: (discarded: DiscardedRegistration) => void) => void;
   }>;
   /** Opens the store of copies. */
   readonly openCopies?: () => Promise<

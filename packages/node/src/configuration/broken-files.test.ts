@@ -119,10 +119,18 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '4:58: servers has "nats://h:99999"; write nats:// or tls:// with host and port, such as nats://[2001:db8::1]:4222',
     '5:15: stream is "a b"; write 1 to 64 letters, digits, - or _',
     "6:17: replicas is 9; write a whole number from 1 to 5",
-    '7:7: unknown key "passwort" in registration.store.nats; valid keys are servers, stream, replicas, credentials, user, password-file, monitoring, tls',
+    '7:7: unknown key "passwort" in registration.store.nats; valid keys are servers, stream, replicas, partition, journal, credentials, user, password-file, monitoring, tls',
     '8:18: ca is ""; write the path of a file',
     '9:20: monitoring has "127.0.0.1:8222"; write scheme, host and port, such as http://[2001:db8::1]:8222',
     '9:38: monitoring has "http://h/varz"; write scheme, host and port, such as http://[2001:db8::1]:8222',
+  ],
+  "bad-partition": ["4:18: accept keeps what it takes in a folder; add journal, such as journal: ./state/split"],
+  "bad-partition-journal": [
+    "5:16: nothing is written to a journal while registrations are refused; add partition: accept, or remove it",
+  ],
+  "bad-partition-word": [
+    '4:18: partition is "allow"; write refuse or accept',
+    '5:16: journal is ""; write the path of a folder',
   ],
   "bad-nats-short": [
     '1:24: store has "h2"; write nats:// or tls:// with host and port, such as nats://[2001:db8::1]:4222',

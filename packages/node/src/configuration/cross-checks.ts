@@ -26,6 +26,7 @@ export function crossCheck(root: unknown, hostAddresses: HostAddresses): CrossIs
     ...checkListeners(root),
     ...checkUpstreams(root, own),
     ...checkFolders(root),
+    ...checkPartition(root),
     ...checkReplicas(root),
     ...checkReady(root),
     ...checkPeers(root, own),
@@ -203,6 +204,27 @@ function checkProxy({ registration }: Mapping, listen: readonly unknown[]): Cros
 
 function isShared(store: unknown): boolean {
   return isMapping(store) ? "nats" in store : typeof store === "string" && /^(nats|tls):/.test(store);
+}
+
+/** What is taken during a split has to outlive the process. */
+function checkPartition({ registration, snapshot }: Mapping): CrossIssue[] {
+  const store = isMapping(registration) ? registration.store : undefined;
+  const nats = isMapping(store) ? store.nats : undefined;
+  if (!isMapping(nats)) return [];
+  const { partition, journal } = nats;
+  const path = ["registration", "store", "nats"] as const;
+  if (partition === "accept" && journal === undefined) {
+    const message = "accept keeps what it takes in a folder; add journal, such as journal: ./state/split";
+    return [{ path: [...path, "partition"], message }];
+  }
+  if (typeof journal !== "string") return [];
+  if (partition === undefined || partition === "refuse") {
+    const message =
+      "nothing is written to a journal while registrations are refused; add partition: accept, or remove it";
+    return [{ path: [...path, "journal"], message }];
+  }
+  if (typeof snapshot !== "string" || normalize(snapshot) !== normalize(journal)) return [];
+  return [{ path: [...path, "journal"], message: `${journal} is the folder of the snapshot; choose another` }];
 }
 
 function checkReady({ lookup, registration }: Mapping): CrossIssue[] {

@@ -201,11 +201,12 @@ function completeStore(
   if (store.kind === "lmdb") return { ...store, path: resolve(folder, store.path) };
   const { kind, servers, ...settings } = store;
   const { stream = DEFAULT_STREAM, replicas = DEFAULT_STREAM_REPLICAS, ...more }: NatsSettings = settings;
-  const { credentials, user, monitoring, tls } = more;
+  const { credentials, user, monitoring, tls, journal } = more;
   const passwordFile = more["password-file"];
   const at = (path: string) => resolve(folder, path);
   return {
     ...{ kind, servers, stream, replicas },
+    ...(journal === undefined ? {} : { journal: at(journal) }),
     ...(credentials === undefined ? {} : { credentials: at(credentials) }),
     ...(user === undefined ? {} : { user }),
     ...(passwordFile === undefined ? {} : { passwordFile: at(passwordFile) }),
@@ -225,6 +226,7 @@ function completeStore(
 interface NatsSettings {
   readonly stream?: string | undefined;
   readonly replicas?: number | undefined;
+  readonly journal?: string | undefined;
   readonly credentials?: string | undefined;
   readonly user?: string | undefined;
   readonly "password-file"?: string | undefined;

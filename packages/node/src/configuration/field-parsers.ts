@@ -314,6 +314,12 @@ export const streamName: FieldParser<string> = (value, name) =>
 export const filePath: FieldParser<string> = (value, name) =>
   typeof value === "string" && isPath(value) ? ok(value) : wrong(`${name} is ${show(value)}; write the path of a file`);
 
+/** The folder of a journal, as written. */
+export const journalFolder: FieldParser<string> = (value, name) =>
+  typeof value === "string" && isPath(value)
+    ? ok(value)
+    : wrong(`${name} is ${show(value)}; write the path of a folder`);
+
 /** A word without spaces. */
 export const userName: FieldParser<string> = (value, name) =>
   typeof value === "string" && /^[^\s\p{Cc}]{1,255}$/u.test(value)

@@ -150,6 +150,8 @@ export interface NatsConfig {
   readonly credentials?: string;
   readonly user?: string;
   readonly passwordFile?: string;
+  /** Folder of the writes that are taken while the servers are away (`partition: accept`); absent: they are refused. */
+  readonly journal?: string;
   /** URLs of the monitoring ports, for `check --connect`. */
   readonly monitoring?: readonly string[];
   /** Files in PEM. */

@@ -100,8 +100,13 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
 }
 
 /** A store that several instances share; `away` has the reason while it takes no writes. */
-function viewStore({ awayReason, position, lag }: NonNullable<ReturnType<NonNullable<Node["sharedStore"]>>>) {
-  return { up: awayReason === undefined, ...(awayReason === undefined ? {} : { away: awayReason }), position, lag };
+function viewStore(status: NonNullable<ReturnType<NonNullable<Node["sharedStore"]>>>) {
+  const { awayReason, position, lag, pending, settled } = status;
+  return {
+    ...{ up: awayReason === undefined, ...(awayReason === undefined ? {} : { away: awayReason }), position, lag },
+    // What was taken here while it was away, and is not in it yet; and what became of the rest.
+    ...(pending === undefined ? {} : { pending, settled: Object.fromEntries(settled ?? []) }),
+  };
 }
 
 /** The endpoints that are proxied, and those of them whose connection is gone; null: this node proxies none. */

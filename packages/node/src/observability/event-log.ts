@@ -12,6 +12,7 @@ export type NodeEventKind =
   | "expired"
   | "superseded"
   | "returned"
+  | "discarded"
   | "connected"
   | "lost";
 
@@ -29,6 +30,9 @@ export interface NodeEvent {
   readonly href?: string;
   /** `superseded`, `returned`: the registration that was shown before. */
   readonly before?: { readonly source: string; readonly href: string };
+  /** `discarded`: what was, and whether this node had acknowledged it. */
+  readonly what?: "registration" | "removal";
+  readonly takenBy?: "here" | "elsewhere";
 }
 
 /** Bounds of an event log. */
@@ -82,6 +86,11 @@ export class EventLog {
   onEvent(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Adds an event that the directory does not tell of. */
+  add(event: NewEvent): void {
+    this.#add(event);
   }
 
   /** Stops following the directory. */

@@ -61,6 +61,7 @@ describe("metrics are what the node knows when asked", () => {
       "tributary_store_up 0",
       "tributary_store_position 42",
       "tributary_store_lag 1",
+      "tributary_store_pending 0",
       'tributary_store_probes_total{outcome="succeeded"} 5',
       'tributary_store_probes_total{outcome="failed"} 2',
       'tributary_store_submissions_total{outcome="stored"} 3',

@@ -21,6 +21,11 @@ export function addStoreMetrics(node: Node, registry: Registry): void {
   );
   gauge("tributary_store_position", "Position of the last change applied", ({ position }) => position);
   gauge("tributary_store_lag", "Changes stored and not applied at the last probe", ({ lag }) => lag);
+  gauge(
+    "tributary_store_pending",
+    "Writes taken while the shared store was away that it does not have yet",
+    ({ pending = 0 }) => pending,
+  );
   const counter = (name: string, help: string, read: (status: SharedStoreStatus) => Iterable<[string, number]>) =>
     new Counter({
       name,
@@ -35,6 +40,11 @@ export function addStoreMetrics(node: Node, registry: Registry): void {
     });
   counter("tributary_store_probes_total", "Probes of the shared store, by outcome", ({ probes }) =>
     Object.entries(probes),
+  );
+  counter(
+    "tributary_store_settled_total",
+    "Writes taken while the shared store was away that were settled, by outcome",
+    ({ settled = [] }) => settled,
   );
   counter(
     "tributary_store_submissions_total",

@@ -1,7 +1,7 @@
 import { pathReference } from "@tributary/lookup-interface";
 import type { Environment } from "@tributary/runtime";
 import { resourcePathOf } from "../composition/node-forwarding.js";
-import type { NodeState } from "../composition/types.js";
+import type { DiscardedRegistration, NodeState } from "../composition/types.js";
 import type { NatsConfig, NodeConfig } from "../configuration/types.js";
 
 /** Returns the stores that the configuration asks for. The database module is loaded only when it is needed. */
@@ -38,16 +38,48 @@ export function registrationHrefPrefix(config: NodeConfig): string {
 
 /** Opens the store that this instance shares with others. The module is loaded only when it is needed. */
 async function openSharedRegistrations(env: Environment, config: NatsConfig) {
-  const { openNatsStore } = await import("@tributary/nats-store");
+  const { openNatsStore, SplitStore } = await import("@tributary/nats-store");
   const instance = Math.floor(env.random() * 2 ** 48)
     .toString(16)
     .padStart(12, "0");
-  const store = await openNatsStore({ env, instance }, config);
-  const sharedStore = () => {
-    const { isAway, reason = "it does not respond" } = store.shared.health();
-    return { ...store.figures(), ...(isAway ? { awayReason: reason } : {}) };
+  const shared = await openNatsStore({ env, instance }, config);
+  const status = () => {
+    const { isAway, reason = "it does not respond" } = shared.shared.health();
+    return { ...shared.figures(), ...(isAway ? { awayReason: reason } : {}) };
   };
-  return { store, rejected: store.rejected, sharedStore };
+  if (config.journal === undefined) return { store: shared, rejected: shared.rejected, sharedStore: status };
+  const { journal, rejected } = await openJournal(env, config.journal).catch(async (error: unknown) => {
+    await shared.close();
+    throw error;
+  });
+  let listener: ((discarded: DiscardedRegistration) => void) | undefined;
+  const early: DiscardedRegistration[] = [];
+  const store = new SplitStore({
+    ...{ env, shared, journal },
+    onDiscarded: (discarded) => {
+      if (listener !== undefined) listener(discarded);
+      else if (early.length < MAX_EARLY) early.push(discarded);
+    },
+  });
+  return {
+    store,
+    get rejected() {
+      return new Map([...shared.rejected, ...rejected]);
+    },
+    sharedStore: () => ({ ...status(), pending: store.pending, settled: store.settled }),
+    onDiscarded: (next: (discarded: DiscardedRegistration) => void) => {
+      listener = next;
+      early.splice(0).forEach(next);
+    },
+  };
+}
+
+/** What is reported while a node starts, and waits for its event log. */
+const MAX_EARLY = 1000;
+
+async function openJournal({ logger, clock }: Environment, path: string) {
+  const { openWriteJournal } = await import("@tributary/lmdb-store");
+  return await openWriteJournal({ logger, clock }, { path, setting: "registration.store.nats.journal" });
 }
 
 /** Returns the message of an error of the stored state; undefined for any other error. */

@@ -89,6 +89,8 @@ class Publisher implements FeedPublisher, PatchSource {
   #isResuming: boolean;
   /** Registrations that mean something on one link only: never replicated. */
   readonly #hidden = new Set<string>();
+  /** Registrations whose content changed without a place in the history yet. */
+  readonly #unplaced = new Set<string>();
   readonly #stopListening: () => void;
 
   constructor(deps: FeedPublisherDeps, options: FeedPublisherOptions) {
@@ -246,9 +248,14 @@ class Publisher implements FeedPublisher, PatchSource {
   #record(change: LoggedChange): void {
     const { positions } = this.#published;
     const position = positions === undefined ? undefined : (positions.current() ?? positions.take());
+    const isContent = change.endpointChanged || change.linksChanged;
     // Several instances publish the same history: what the store does not know has no place in it.
-    if (position === null) return;
-    this.#log.record(change, position);
+    if (position === null) {
+      if (isContent) this.#unplaced.add(change.href);
+      return;
+    }
+    const isLate = this.#unplaced.delete(change.href) && !isContent;
+    this.#log.record(isLate ? { ...change, endpointChanged: true, linksChanged: true } : change, position);
     const kept = this.#log.position(change.href);
     if (kept !== undefined) this.#history?.keep(kept);
   }

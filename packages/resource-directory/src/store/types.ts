@@ -28,6 +28,10 @@ export interface StoreChange {
   readonly id: string;
   /** Absent only for a `delete` of which the content is not known any more. */
   readonly registration?: StoredRegistration;
+  /** With `delete`: when somebody removed it, wall clock, ms since the Unix epoch; absent: nobody says. */
+  readonly atWallMs?: number;
+  /** Taken here while the store is away: it has no place in the history yet, and `position` is that of what it changes. */
+  readonly isPending?: true;
 }
 
 /** What became of a submission. */
@@ -49,6 +53,8 @@ export interface StoreHealth {
   readonly isAway: boolean;
   /** Why it is away. */
   readonly reason?: string;
+  /** What it has may not be what it had: nothing is to be written for it anywhere. */
+  readonly isDoubtful?: true;
 }
 
 /**

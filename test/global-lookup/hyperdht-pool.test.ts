@@ -7,7 +7,9 @@ import {
   writeRecord,
 } from "@tributary/global-lookup";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ENV, freePort, type Member, memberAddress, openPools } from "./pools.js";
+import { freeUdpPort, memberAddress } from "./addresses.js";
+import { ENV } from "./environment.js";
+import { type Member, openPools } from "./pools.js";
 
 const NOW_S = Math.floor(Date.now() / 1000);
 
@@ -27,7 +29,7 @@ describe.each([{ count: 2 }, { count: 8 }])("a pool of $count members", ({ count
   let port: number;
 
   beforeAll(async () => {
-    port = await freePort();
+    port = await freeUdpPort();
     members = await openPools(count, port);
   });
   afterAll(() => Promise.all(members.map(({ pool }) => pool.close())));
@@ -83,7 +85,7 @@ describe.each([{ count: 2 }, { count: 8 }])("a pool of $count members", ({ count
 });
 
 test("a member without others says that the pool is away", async () => {
-  const port = await freePort();
+  const port = await freeUdpPort();
   const listen = { host: memberAddress(0), port };
   const pool = await openHyperdhtPool({ env: ENV, key: generateAnnouncerKey() }, { listen, bootstrap: [listen] });
   await expect(pool.announce(nameKey("node1"))).rejects.toMatchObject({ code: "POOL_AWAY" });
@@ -94,7 +96,7 @@ test("a member without others says that the pool is away", async () => {
 });
 
 test("an address that is taken is refused", async () => {
-  const port = await freePort();
+  const port = await freeUdpPort();
   const [member] = (await openPools(1, port)) as [Member];
   const again = openHyperdhtPool(
     { env: ENV, key: generateAnnouncerKey() },

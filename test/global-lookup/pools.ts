@@ -1,29 +1,12 @@
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
 import { type AnnouncerKey, generateAnnouncerKey, openHyperdhtPool, type Pool } from "@tributary/global-lookup";
-import { type Environment, silentLogger, systemClock } from "@tributary/runtime";
 import { expect, vi } from "vitest";
+import { memberAddress } from "./addresses.js";
+import { ENV } from "./environment.js";
 
 /** A member of a pool in this process. */
 export interface Member {
   readonly pool: Pool;
   readonly key: AnnouncerKey;
-}
-
-export const ENV: Environment = { clock: systemClock(), random: Math.random, logger: silentLogger };
-
-/** Returns the loopback address of the member with this number: limits count by address. */
-export function memberAddress(index: number): string {
-  return `127.0.1.${index + 1}`;
-}
-
-/** Returns a UDP port that is free at the moment. */
-export async function freePort(): Promise<number> {
-  const socket = createSocket("udp4").bind(0, "127.0.1.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
 }
 
 /** Opens a pool of members that join by the first one. */

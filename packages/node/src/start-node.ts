@@ -16,6 +16,7 @@ import { EventLog } from "./observability/event-log.js";
 import { createProcessLogger } from "./observability/logging.js";
 import { createMetrics } from "./observability/metrics.js";
 import { systemEnvironment } from "./system/environment.js";
+import { systemGlobal } from "./system/global.js";
 import { systemNetwork } from "./system/network.js";
 import { registrationHrefPrefix, systemState } from "./system/state.js";
 import { readVersion } from "./version.js";
@@ -131,7 +132,9 @@ function createSystemNode(config: NodeConfig, env: Environment): Promise<Node> {
   const nodeId = randomBytes(NODE_ID_BYTES).toString("hex");
   const network = systemNetwork(env, config.limits, config.amplification);
   const heapLimit = getHeapStatistics().heap_size_limit;
-  return createNode({ env, network, nodeId, heapLimit, state: systemState(env, config) }, config);
+  const openGlobal = systemGlobal(env, config.global);
+  const deps = { env, network, nodeId, heapLimit, state: systemState(env, config) };
+  return createNode(openGlobal === undefined ? deps : { ...deps, openGlobal }, config);
 }
 
 async function startHttp({ http, httpNames, httpOrigins, name }: NodeConfig, site: HttpSite, env: Environment) {

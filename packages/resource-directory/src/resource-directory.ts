@@ -11,6 +11,7 @@ import { ProxiedRegistrations } from "./proxy/proxied-registrations.js";
 import { RestoredProxies } from "./proxy/restored-proxies.js";
 import { createRefusalLog } from "./refusal.js";
 import { Registrar } from "./registrar/registrar.js";
+import { keyOf } from "./registrar/registry.js";
 import { createEndpointDocuments } from "./registration/endpoint-documents.js";
 import { createRegistrationInterface } from "./registration/registration-interface.js";
 import { createRegistrationResource } from "./registration/registration-resource.js";
@@ -109,6 +110,7 @@ export function createResourceDirectory(
 
 function viewOf({ proxy, ends }: ProxiedRegistrations): NonNullable<ResourceDirectory["proxy"]> {
   return {
+    isProxied: (endpoint) => proxy.has(keyOf(endpoint)),
     around: (handler) => proxy.around(handler),
     outcomes: proxy.relay.outcomes,
     bytes: proxy.relay.bytes,

@@ -80,6 +80,8 @@ export interface FeedPositions {
 
 /** The reverse proxy for endpoints, as the node sees it. */
 export interface ProxyView {
+  /** Whether the endpoint with this name and sector is proxied. */
+  isProxied(endpoint: { readonly ep: string; readonly d?: string }): boolean;
   /** Returns `handler` with requests relayed that name a proxied endpoint in Uri-Host. */
   around(handler: RequestHandler): RequestHandler;
   /** Requests by outcome: `relayed`, `refused`, `away`, `failed`. Monotonic. */

@@ -14,6 +14,9 @@ export interface RecordPublisherDeps {
 /** Time after which the first attempts are repeated: a member that has just started knows nobody, ms. */
 const FIRST_RETRY_MS = 500;
 
+/** Time to declare the record void, ms: a dead member of the pool must not hold up the end of this node. */
+const LEAVING_MS = 2000;
+
 /** Keeps the record of this node in the pool: publishes it again before it ends, and declares it void at the end. */
 export class RecordPublisher {
   readonly #deps: RecordPublisherDeps;
@@ -42,19 +45,30 @@ export class RecordPublisher {
 
   /** Publishes the record now, and from now on. Settles after the first attempt, whatever came of it. */
   async start(): Promise<void> {
-    await this.#publish(this.#uris());
+    const uris = this.#uris();
+    if (uris.length > 0) await this.#publish(uris);
     if (this.#isClosed) return;
     this.#retryMs = this.#isPublished ? FIRST_RETRY_MS : Math.min(RETRY_MS, 2 * this.#retryMs);
     const delayMs = this.#isPublished ? RECORD_REFRESH_MS : this.#retryMs;
     this.#timer = this.#deps.env.clock.setTimer(delayMs, () => void this.start());
   }
 
-  /** Declares the record void: everything that this node announced is then void as well. Idempotent. */
+  /**
+   * Declares the record void: everything that this node announced is then void as well. Resolves within a few seconds, whatever
+   * the pool does. Idempotent.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#timer?.cancel();
-    if (this.#isPublished) await this.#publish([]);
+    if (!this.#isPublished) return;
+    const { clock } = this.#deps.env;
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = clock.setTimer(LEAVING_MS, resolve);
+    });
+    await Promise.race([this.#publish([]), late]);
+    timer?.cancel();
   }
 
   async #publish(uris: readonly string[]): Promise<void> {

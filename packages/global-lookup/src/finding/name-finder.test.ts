@@ -180,6 +180,17 @@ describe("finding an endpoint by name", () => {
     expect(world.asked.length).toBeLessThanOrEqual(7);
   });
 
+  test("an RD that responds well is asked as often as there is something to ask", async () => {
+    const world = new World().add("serves");
+    const kinds = new Set<string>();
+    for (let index = 0; index < 50; index++) {
+      const found = world.finder.find(`n${index}`);
+      await world.clock.advance(6);
+      kinds.add((await found).kind);
+    }
+    expect([...kinds]).toEqual(["found"]);
+  });
+
   test("searches at the same time are bounded", async () => {
     const world = new World().add("silent");
     const found = Array.from({ length: 300 }, (_, index) => world.finder.find(`n${index}`));

@@ -45,7 +45,7 @@ export class RdRequests {
     let outcome: RdOutcome = { kind: "silent" };
     for (const uri of uris.slice(0, MAX_TRIED)) {
       const { host } = parseCoapUri(uri);
-      const isFree = this.#budget.take(addressHolder({ address: host }), isProven ? PROVEN_RATE : UNPROVEN_RATE);
+      const isFree = this.#takeToken(addressHolder({ address: host }), isProven);
       const asked = isFree ? await this.#askAt(uri, name, timeoutMs) : { kind: "limited" as const };
       if (asked === "unreachable") continue;
       outcome = asked;
@@ -58,6 +58,13 @@ export class RdRequests {
   /** Forgets which hosts were asked. */
   clear(): void {
     this.#budget.clear();
+  }
+
+  /** An RD that has proved itself begins with a full budget. */
+  #takeToken(host: string, isProven: boolean): boolean {
+    return isProven
+      ? this.#budget.take(`proven ${host}`, PROVEN_RATE)
+      : this.#budget.take(`unproven ${host}`, UNPROVEN_RATE);
   }
 
   async #askAt(uri: string, name: string, timeoutMs: number): Promise<RdOutcome | "unreachable"> {

@@ -1,5 +1,6 @@
 import type { PeerStatus, RequestForwarding } from "@tributary/anycast-forwarding";
 import { type CoapClient, parseCoapUri, type TableSizes } from "@tributary/coap-transport";
+import type { GlobalLookup, GlobalLookupStatus } from "@tributary/global-lookup";
 import {
   createReplicaPolicy,
   directoryLookupSource,
@@ -14,6 +15,7 @@ import {
   LARGEST_MAX_REGISTRATIONS,
   type LimitUse,
   SharedLimit,
+  type SourcedRegistration,
 } from "@tributary/merge-engine";
 import { EPOCH_LIMIT } from "@tributary/replication";
 import {
@@ -27,6 +29,7 @@ import {
 import { addCount, addCounts } from "@tributary/runtime";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
+import { announceNames } from "./announced-names.js";
 import { changedSettings } from "./changed-settings.js";
 import { proxyOptions } from "./endpoint-proxy.js";
 import { createGatewayLookups, type GatewayLookups } from "./gateway-lookups.js";
@@ -92,6 +95,8 @@ class RunningNode implements Node {
   #cache: ResponseCache | null = null;
   #listeners: NodeListener[] = [];
   #sweep: { close(): void } | null = null;
+  #global: GlobalLookup | null = null;
+  #stopAnnouncing: () => void = () => {};
   #stored: Opened<"openRegistrations"> | null = null;
   #copies: Opened<"openCopies"> | null = null;
   #closing: Promise<void> | null = null;
@@ -140,6 +145,7 @@ class RunningNode implements Node {
       this.#upstreams = new UpstreamSet(upstreamDeps);
     }
     this.#forwarding = createNodeForwarding({ client, env }, this.#config);
+    if (this.#config.global !== undefined) this.#global = (await this.#deps.openGlobal?.({ client })) ?? null;
     const feeds = new NodeFeeds(this.#ownFeed, this.#config.lookup === undefined ? null : () => this.#openUnionFeed());
     this.#feeds = feeds;
     const lookups = {
@@ -153,9 +159,12 @@ class RunningNode implements Node {
       onLookup: (...[kind, answer, durationMs]: Parameters<LookupObservation>) =>
         this.#sample({ interface: kind, answer, durationMs }),
     };
-    this.#gatewayLookups = createGatewayLookups(lookups, { resourcePath: resourcePathOf(this.#config) });
+    const isDirectoryOnly = this.#config.lookup === undefined;
+    // Operators see everything that is registered here.
+    const forGateways = { ...lookups, source: this.#withPool(lookups.source, { needsName: false }) };
+    this.#gatewayLookups = createGatewayLookups(forGateways, { resourcePath: resourcePathOf(this.#config) });
     const site = createNodeSite(
-      { ...lookups, feed: feeds },
+      { ...lookups, source: this.#withPool(lookups.source, { needsName: isDirectoryOnly }), feed: feeds },
       {
         nodeId,
         advertise: this.#config.advertise,
@@ -170,6 +179,7 @@ class RunningNode implements Node {
     const handler = this.#registrations?.proxy?.around(site) ?? site;
     const isConfigured = createReplicaPolicy(replicasOf(this.#config));
     for (const uri of this.#config.listen) this.#listeners.push(await network.listen(uri, handler, { isConfigured }));
+    this.#startAnnouncing();
     await this.#upstreams?.follow(this.#config.lookup?.upstreams ?? []);
   }
 
@@ -196,6 +206,7 @@ class RunningNode implements Node {
       ...this.#registrations?.tableSizes(),
       ...this.#cache?.tableSizes(),
       ...this.#forwarding?.tableSizes(),
+      ...this.#global?.tableSizes(),
     };
     for (const listener of this.#listeners) {
       for (const [table, size] of Object.entries(listener.tableSizes())) {
@@ -228,6 +239,10 @@ class RunningNode implements Node {
 
   proxy(): ProxyView | null {
     return this.#registrations?.proxy ?? null;
+  }
+
+  global(): GlobalLookupStatus | undefined {
+    return this.#global?.status();
   }
 
   damage(): NodeDamage {
@@ -276,6 +291,8 @@ class RunningNode implements Node {
   }
 
   async #close(): Promise<void> {
+    this.#stopAnnouncing();
+    await this.#global?.leave();
     // Stop listening first, so that nothing is acknowledged that would not be stored.
     await Promise.all(this.#listeners.map((listener) => listener.close(DRAIN_MS)));
     this.#sweep?.close();
@@ -285,6 +302,7 @@ class RunningNode implements Node {
     await this.#copies?.close();
     this.#feeds?.close();
     await this.#registrations?.close();
+    await this.#global?.close();
     await this.#client?.close();
   }
 
@@ -340,6 +358,25 @@ class RunningNode implements Node {
         ...(registration === undefined ? {} : { ownSource: LOCAL_SOURCE }),
       },
     );
+  }
+
+  #withPool(local: LookupSource, { needsName }: { readonly needsName: boolean }): LookupSource {
+    if (this.#global === null) return local;
+    const isLocal = (name: string) => {
+      const query = { criteria: [{ name: "ep", value: name, isPrefix: false }], showProvenance: false };
+      return this.directory.select(query, this.#deps.env.clock.nowMs()).next().done !== true;
+    };
+    return this.#global.source(local, { isLocal, needsName });
+  }
+
+  #startAnnouncing(): void {
+    const global = this.#global;
+    if (global === null || this.#registrations === null) return;
+    const { proxy } = this.#registrations;
+    const isWanted = (one: SourcedRegistration) =>
+      this.#config.global?.names === "all" || proxy?.isProxied(one) === true;
+    this.#stopAnnouncing = announceNames({ directory: this.directory, global, isWanted });
+    global.start(() => this.listening);
   }
 
   #sample(sample: LookupSample): void {

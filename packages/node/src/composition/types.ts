@@ -7,6 +7,7 @@ import type {
   TableSizes,
   TransportCounters,
 } from "@tributary/coap-transport";
+import type { GlobalLookup, GlobalLookupStatus } from "@tributary/global-lookup";
 import type { Directory, LimitUse } from "@tributary/merge-engine";
 import type { FeedHistory, ProxyView, RegistrationStore, StoredRegistration } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
@@ -54,6 +55,8 @@ export interface Node {
   peers?(): readonly PeerStatus[];
   /** The reverse proxy for endpoints (draft 6.3); null: this node has none. */
   proxy?(): Pick<ProxyView, "outcomes" | "bytes" | "ends"> | null;
+  /** The pool of RDs that this node is in (draft 6.3); undefined: it is in none. */
+  global?(): GlobalLookupStatus | undefined;
   /** Damage that was found in stored state at the start; empty: none. */
   damage?(): NodeDamage;
   /** The store that this RD shares with other instances; undefined: it has its own. */
@@ -165,6 +168,8 @@ export interface NodeDeps {
   /** Heap limit of the process, bytes. Absent: `limits.memory` has no default, and without it memory is not limited. */
   readonly heapLimit?: number;
   readonly state?: NodeState;
+  /** Joins the pool that is configured as `global`; absent: the node joins none. */
+  readonly openGlobal?: (deps: { readonly client: CoapClient }) => Promise<GlobalLookup>;
   readonly env: Environment;
   readonly network: NodeNetwork;
   /** Random identity of this process, 16 hexadecimal digits. */

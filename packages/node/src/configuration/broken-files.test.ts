@@ -15,6 +15,7 @@ const HOST_NAME = 'write a host name without scheme and port, such as "lp.exampl
 const HTTP = 'write "host:port" such as "127.0.0.1:8683" or "[::1]:8683", or false';
 const DEFICIENT =
   "not YAML: deficient indentation; close the bracket or quote before, and indent entries of one mapping alike";
+const MEMBER = "write an IPv4 address and a port, such as 192.0.2.1:49737";
 const URI = "write coap://[2001:db8::1]:5683";
 
 /** Every broken file with all of its errors, `line:column: what is wrong; what would be right`. */
@@ -70,6 +71,22 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '6:16: filters is "d=x"; write a list: ["d=facility23"]',
   ],
   "bad-http": [`1:7: http is 8683; ${HTTP}`],
+  "bad-global": [
+    '4:13: listen has "0.0.0.0:49737"; write the address at which the others reach one member',
+    `5:17: bootstrap has "192.0.2.2"; ${MEMBER}`,
+    `5:30: bootstrap has "rd.example.com:49737"; ${MEMBER}`,
+    `5:54: bootstrap has "192.0.2.3:0"; ${MEMBER}`,
+    `5:69: bootstrap has 7; ${MEMBER}`,
+    "6:14: records is 10; write a whole number from 1000 to 10000000",
+    '7:8: key is ""; write the path of a file',
+    "8:10: no endpoint is proxied without registration.proxy; write names: all, or add it",
+    '9:15: addresses "http://192.0.2.1": http is not CoAP; write coap://',
+    '9:35: addresses "coap://[2001:db8::1]/rd" has a path or query; write scheme, host and port alone: paths are found by discovery',
+    '10:11: allow has "everywhere"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
+    "11:9: rate is 0; write a whole number from 1 to 1000",
+    '12:12: timeout is out of range: "1ms"; write 100ms to 1m',
+    '13:3: unknown key "peers" in global; it belongs under anycast',
+  ],
   "bad-http-names": [
     `2:14: http-names has "https://lp.example.com"; ${HOST_NAME}`,
     `2:56: http-names has "lp:80"; ${HOST_NAME}`,
@@ -161,6 +178,11 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   "foreign-key": ['2:3: unknown key "colour" in registration; valid keys are store, replicas, freshness, proxy'],
   "forward-with-filters": [
     "5:16: mode forward replicates nothing that filters could narrow; remove filters, or write mode: replicate",
+  ],
+  "global-bootstrap": ["3:49: bootstrap is an empty list; write members of the pool, such as 192.0.2.2:49737"],
+  "global-without-pool": [
+    "3:3: pool is nothing; write its settings below it",
+    "3:10: names are those of registrations, and without registration there are none; remove it",
   ],
   "key-is-a-list": ["1:3: a key that is not text; write a name, without brackets"],
   "listen-bad-uri": [

@@ -71,6 +71,22 @@ describe("checkConfig", () => {
         replicas: ["loopback", "private", "2001:db8::/32", "192.0.2.0/24"],
         freshness: "echo",
       },
+      global: {
+        pool: {
+          listen: { host: "192.0.2.4", port: 49_737 },
+          bootstrap: [
+            { host: "192.0.2.1", port: 49_737 },
+            { host: "192.0.2.2", port: 49_737 },
+          ],
+          records: 50_000,
+        },
+        key: resolve("test/config/global.pem"),
+        names: "all",
+        addresses: ["coap://[2001:db8::4]", "coap+tcp://192.0.2.4"],
+        allow: ["private"],
+        rate: 50,
+        timeoutMs: 1000,
+      },
       anycast: {
         peers: [
           { name: "rd-b", uri: "coap://[2001:db8:23::2]", registration: true, lookup: true },
@@ -227,6 +243,24 @@ describe("checkConfig", () => {
       [2, 'unknown key "__proto__"'],
       [3, 'unknown key "constructor"'],
     ]);
+  });
+
+  test("of a pool only the place is required; names are those of proxied endpoints where there are any", () => {
+    const pool = '{ listen: "192.0.2.1:49737", bootstrap: ["192.0.2.2:49737"] }';
+    const all = configOf(`registration: {}\nglobal: { pool: ${pool} }`).global;
+    expect(all).toEqual({
+      pool: {
+        listen: { host: "192.0.2.1", port: 49_737 },
+        bootstrap: [{ host: "192.0.2.2", port: 49_737 }],
+        records: 200_000,
+      },
+      names: "all",
+      allow: [],
+      rate: 20,
+      timeoutMs: 2000,
+    });
+    const proxied = `listen: ["coap+tcp://[::1]"]\nregistration: { proxy: {} }\nglobal: { pool: ${pool} }`;
+    expect(configOf(proxied).global?.names).toBe("proxied");
   });
 
   test("any damage to a right file gives errors within it, never an exception", () => {

@@ -31,6 +31,7 @@ export function crossCheck(root: unknown, hostAddresses: HostAddresses): CrossIs
     ...checkReady(root),
     ...checkPeers(root, own),
     ...checkProxy(root, listen),
+    ...checkGlobal(root),
   ];
 }
 
@@ -199,6 +200,21 @@ function checkProxy({ registration }: Mapping, listen: readonly unknown[]): Cros
   const taken = match === null ? undefined : own.find((port) => port >= from && port <= Number(match[2] ?? from));
   if (taken !== undefined)
     issues.push({ path: [...path, "ports"], message: `port ${taken} is in listen; write a range without it` });
+  return issues;
+}
+
+/** What is announced are registrations of this node, by a member that is not its own way into the pool. */
+function checkGlobal({ global, registration }: Mapping): CrossIssue[] {
+  if (!isMapping(global)) return [];
+  const issues: CrossIssue[] = [];
+  const isProxy = isMapping(registration) && "proxy" in registration;
+  if (global.names !== undefined && registration === undefined) {
+    const message = "names are those of registrations, and without registration there are none; remove it";
+    issues.push({ path: ["global", "names"], message });
+  } else if (global.names === "proxied" && !isProxy) {
+    const message = "no endpoint is proxied without registration.proxy; write names: all, or add it";
+    issues.push({ path: ["global", "names"], message });
+  }
   return issues;
 }
 

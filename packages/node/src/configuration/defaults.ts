@@ -9,6 +9,7 @@ import type {
   AnycastConfig,
   AutoConfig,
   CacheConfig,
+  GlobalConfig,
   LimitsConfig,
   LookupConfig,
   NodeConfig,
@@ -57,6 +58,9 @@ const DEFAULT_LIMITS: LimitsConfig = {
 const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
 const DEFAULT_FAILOVER_MS = 1000;
 const DEFAULT_FORWARDING_CONCURRENCY = 256;
+const DEFAULT_POOL_RECORDS = 200_000;
+/** Keeps 60 000 names announced. */
+const DEFAULT_ANNOUNCING_RATE = 20;
 const DEFAULT_CACHE: CacheConfig = {
   entries: 10_000,
   bytes: 67_108_864,
@@ -89,6 +93,7 @@ export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
     ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
     ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration, folder) }),
     ...(file.anycast === undefined ? {} : { anycast: completeAnycast(file) }),
+    ...(file.global === undefined ? {} : { global: completeGlobal(file, file.global, folder) }),
     advertise: (file.advertise ?? []).flat(),
     ...(file.snapshot === undefined ? {} : { snapshot: resolve(folder, file.snapshot) }),
     amplification: {
@@ -246,6 +251,23 @@ function completeAnycast({ anycast, registration }: CheckedFile): AnycastConfig 
     failoverMs: anycast?.failover ?? DEFAULT_FAILOVER_MS,
     freshness: anycast?.freshness ?? registration?.freshness ?? "none",
     concurrency: anycast?.concurrency ?? DEFAULT_FORWARDING_CONCURRENCY,
+  };
+}
+
+function completeGlobal(
+  { registration }: CheckedFile,
+  global: NonNullable<CheckedFile["global"]>,
+  folder: string,
+): GlobalConfig {
+  const { pool, key, names, addresses, allow, rate, timeout } = global;
+  return {
+    pool: { listen: pool.listen, bootstrap: pool.bootstrap, records: pool.records ?? DEFAULT_POOL_RECORDS },
+    ...(key === undefined ? {} : { key: resolve(folder, key) }),
+    names: names ?? (registration?.proxy === undefined ? "all" : "proxied"),
+    ...(addresses === undefined ? {} : { addresses }),
+    allow: allow ?? [],
+    rate: rate ?? DEFAULT_ANNOUNCING_RATE,
+    timeoutMs: timeout ?? DEFAULT_TIMEOUT_MS,
   };
 }
 

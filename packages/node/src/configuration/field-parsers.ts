@@ -198,6 +198,18 @@ export const httpAddress: FieldParser<{ readonly host: string; readonly port: nu
   return port <= 65_535 ? ok({ host, port }) : wrong(`${name} has port ${port}; write a port from 0 to 65535`);
 };
 
+/** IPv4 address and port of a member of a pool. */
+export const poolAddress: FieldParser<{ readonly host: string; readonly port: number }> = (value, name) => {
+  const match = typeof value === "string" ? /^([0-9.]+):([0-9]{1,5})$/.exec(value) : null;
+  const [, host = "", digits] = match ?? [];
+  const port = Number(digits);
+  if (isIP(host) !== 4 || !(port >= 1 && port <= 65_535))
+    return wrong(`${name} has ${show(value)}; write an IPv4 address and a port, such as 192.0.2.1:49737`);
+  if (/^(?:0|22[4-9]|23\d|24\d|25\d)\./.test(host))
+    return wrong(`${name} has ${show(value)}; write the address at which the others reach one member`);
+  return ok({ host, port });
+};
+
 /** A rule for who may replicate: `loopback`, `private`, `any`, or a CIDR block. */
 export const replicaRule: FieldParser<string> = (value, name) => {
   if (typeof value !== "string")

@@ -17,6 +17,7 @@ import {
   natsServer,
   nodeName,
   peerName,
+  poolAddress,
   portRange,
   proxyHost,
   readyPolicy,
@@ -219,6 +220,24 @@ const anycastShape = {
   concurrency: optional("concurrency", integer(1, 65_536)),
 };
 
+const poolShape = {
+  listen: required("listen", poolAddress),
+  bootstrap: list("bootstrap", required("bootstrap", poolAddress), '["192.0.2.2:49737"]')
+    .min(1, { error: "bootstrap is an empty list; write members of the pool, such as 192.0.2.2:49737" })
+    .max(64, { error: "bootstrap has more than 64 members; write a few that are always there" }),
+  records: optional("records", integer(1000, 10_000_000)),
+};
+
+const globalShape = {
+  pool: section("pool", poolShape),
+  key: optional("key", filePath),
+  names: optional("names", word(["all", "proxied"])),
+  addresses: list("addresses", required("addresses", askedUri), '["coap://[2001:db8::1]"]').optional(),
+  allow: list("allow", required("allow", replicaRule), '["loopback", "private"]').optional(),
+  rate: optional("rate", integer(1, 1000)),
+  timeout: optional("timeout", duration(100, 60_000)),
+};
+
 const amplificationShape = {
   "free-bytes": optional("free-bytes", integer(0, 65_507)),
   trusted: list("trusted", required("trusted", replicaRule), '["loopback", "private"]').optional(),
@@ -262,6 +281,7 @@ const rootShape = {
   lookup: section("lookup", lookupShape).optional(),
   registration: section("registration", registrationShape).optional(),
   anycast: section("anycast", anycastShape).optional(),
+  global: section("global", globalShape).optional(),
   advertise: list(
     "advertise",
     required("advertise", advertisedLinks),
@@ -299,6 +319,8 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     "registration.store.nats.tls": tlsShape,
     anycast: anycastShape,
     "anycast.peers": peerShape,
+    global: globalShape,
+    "global.pool": poolShape,
     amplification: amplificationShape,
     limits: limitsShape,
     log: logShape,

@@ -18,6 +18,8 @@ export interface NodeConfig {
   readonly registration?: RegistrationConfig;
   /** Present: this node shares an address with others (draft 6.2.2). */
   readonly anycast?: AnycastConfig;
+  /** Present: this node is in a pool of RDs (draft 6.3). */
+  readonly global?: GlobalConfig;
   readonly advertise: readonly Link[];
   /** Absolute path of the folder for copies of upstreams; absent: copies are not stored. */
   readonly snapshot?: string;
@@ -110,6 +112,34 @@ export interface ProxyConfig {
   /** TCP connections of clients on the port of one endpoint. */
   readonly connections: number;
   readonly limits: ProxyLimits;
+}
+
+/** The pool of RDs that do not trust each other, key `global` in the file (draft 6.3). */
+export interface GlobalConfig {
+  readonly pool: {
+    /** IPv4 address and port, by which the others know this node. */
+    readonly listen: HostAndPort;
+    readonly bootstrap: readonly HostAndPort[];
+    /** Announcements kept for others. */
+    readonly records: number;
+  };
+  /** Absolute path of the file with the key of this node; absent: another key after each start. */
+  readonly key?: string;
+  /** Which registrations are announced. */
+  readonly names: "all" | "proxied";
+  /** CoAP URIs by which this node is reached; absent: those of its listeners. */
+  readonly addresses?: readonly string[];
+  /** Addresses that may be asked besides those of the Internet: `loopback`, `private`, `any`, or CIDR blocks. */
+  readonly allow: readonly string[];
+  /** Announcements per second. */
+  readonly rate: number;
+  readonly timeoutMs: number;
+}
+
+/** An IPv4 address and a port. */
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** The anycast peers, and how requests are forwarded to them (draft 6.2.2). */

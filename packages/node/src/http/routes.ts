@@ -83,6 +83,7 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
   const damage = node.damage?.() ?? {};
   const shared = node.sharedStore?.();
   const proxied = viewProxied(node);
+  const global = viewGlobal(node);
   return {
     name: node.name,
     version,
@@ -93,6 +94,7 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
     digest: node.directory.digest,
     ...(Object.keys(damage).length === 0 ? {} : { damage }),
     ...(proxied === null ? {} : { proxied }),
+    ...(global === null ? {} : { global }),
     memory: viewMemory({ memory: node.memory(), onDisk: node.onDisk }),
     ...(shared === undefined ? {} : { store: viewStore(shared) }),
     ...(peers.length === 0 ? {} : { peers: peers.map(({ name, uri, isUp }) => ({ name, uri, up: isUp })) }),
@@ -114,6 +116,20 @@ function viewProxied(node: Node) {
   if (node.proxy?.() == null) return null;
   const sizes = node.tableSizes();
   return { endpoints: sizes["proxied-endpoints"] ?? 0, away: sizes["proxied-away"] ?? 0 };
+}
+
+/** The pool of RDs that a node is in; null: it is in none. `away` has the reason while names cannot be found there. */
+function viewGlobal(node: Node) {
+  const status = node.global?.();
+  if (status === undefined) return null;
+  const { pool, names, isPublished } = status;
+  return {
+    members: pool.members,
+    ...(pool.awayReason === undefined ? {} : { away: pool.awayReason }),
+    published: isPublished,
+    names: names.wanted,
+    announced: names.announced,
+  };
 }
 
 /** Memory use in bytes; `limit` is absent where there is none. `onDisk`: registrations that are only on disk, for lack of memory. */

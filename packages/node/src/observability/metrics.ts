@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "@tributary/runtime";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { LookupSample, Node } from "../composition/types.js";
 import { measureEventLoopLag, RARELY_MS } from "./event-loop-lag.js";
+import { addGlobalMetrics } from "./global-metrics.js";
 import { addNodeMetrics } from "./node-metrics.js";
 import { addProxyMetrics, addStoreMetrics } from "./role-metrics.js";
 
@@ -42,6 +43,7 @@ export function createMetrics(
   addForwardingMetrics(node, registry);
   addStoreMetrics(node, registry);
   addProxyMetrics(node, registry);
+  addGlobalMetrics(node, registry);
   const unsubscribe = addLookupMetrics(node, registry);
   return {
     contentType: registry.contentType,

@@ -82,10 +82,16 @@ async function openJournal({ logger, clock }: Environment, path: string) {
   return await openWriteJournal({ logger, clock }, { path, setting: "registration.store.nats.journal" });
 }
 
-/** Returns the message of an error of the stored state; undefined for any other error. */
+/** Returns the message of an error of the stored state, or of the pool; undefined for any other error. */
 export function stateProblem(error: unknown): string | undefined {
   const { code, message } = error as { readonly code?: unknown; readonly message?: string };
   return STATE_ERRORS.has(code) ? message : undefined;
 }
 
-const STATE_ERRORS: ReadonlySet<unknown> = new Set(["STATE_IN_USE", "STATE_UNAVAILABLE", "STATE_UNSUITABLE"]);
+const STATE_ERRORS: ReadonlySet<unknown> = new Set([
+  "STATE_IN_USE",
+  "STATE_UNAVAILABLE",
+  "STATE_UNSUITABLE",
+  "POOL_BIND_FAILED",
+  "KEY_UNSUITABLE",
+]);

@@ -1,0 +1,166 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { coap, createServer } from "@tributary/coap-transport";
+import { generateAnnouncerKey, nameKey, openHyperdhtPool, type Pool, writeRecord } from "@tributary/global-lookup";
+import { parseLinkFormat } from "@tributary/link-model";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { PINNED_NODE, startProcess, TRIBUTARY, temporaryFolder } from "../peers/peers.js";
+import { ENV } from "./environment.js";
+import { type GlobalNode, type PoolPorts, poolPorts, startGlobalNode } from "./global-nodes.js";
+
+const COUNT = 6;
+const NAME = "VGhhdCdzIHRoZSBLZXlJZENvbnRleHQgdXNlZA";
+
+let ports: PoolPorts;
+let nodes: GlobalNode[];
+const ends: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  ports = await poolPorts();
+  nodes = await Promise.all(Array.from({ length: COUNT }, (_, index) => startGlobalNode(index, ports)));
+  ends.push(() => Promise.all(nodes.map((node) => node.kill("SIGKILL"))));
+  await vi.waitFor(async () => {
+    for (const node of nodes) {
+      const { global } = await node.status();
+      expect(global).toMatchObject({ members: COUNT - 1, published: true });
+    }
+  }, WAIT);
+});
+
+afterAll(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+const WAIT = { timeout: 60_000, interval: 50 };
+
+/** The links that a node finds for a name, or its error with the diagnostic. */
+async function find(at: number, query: string, kind = "ep") {
+  const startMs = performance.now();
+  const response = await coap.get(`${node(at).uri}/rd-lookup/${kind}?${query}`);
+  const tookMs = performance.now() - startMs;
+  const parsed = parseLinkFormat(response.code === "2.05" ? response.text() : "");
+  const links = parsed.ok ? parsed.links : [];
+  return { code: response.code, text: response.text(), links, tookMs, maxAgeS: response.maxAgeS };
+}
+
+function node(at: number): GlobalNode {
+  return nodes[at] as GlobalNode;
+}
+
+/** Registers an endpoint that is not proxied, and waits until it is announced. */
+async function register(at: number, names: readonly string[]): Promise<void> {
+  const before = (await node(at).status()).global.announced;
+  for (const name of names) {
+    const { code } = await coap.post(`${node(at).uri}/rd?ep=${name}`);
+    expect(code).toBe("2.01");
+  }
+  await vi.waitFor(async () => expect((await node(at).status()).global.announced).toBe(before + names.length), WAIT);
+}
+
+function attribute(links: Awaited<ReturnType<typeof find>>["links"], name: string): string {
+  return links[0]?.attributes.find(([one]) => one === name)?.[1] ?? "";
+}
+
+test("an endpoint that registers at one node is found at another by its name, and reached through the proxy", async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "state.txt"), "closed");
+  const args = ["register", "--proxy", "--at", node(1).tcpUri, "--ep", NAME, "--serve", folder];
+  const endpoint = startProcess(PINNED_NODE, [TRIBUTARY, ...args]);
+  ends.push(() => endpoint.stop());
+  await vi.waitFor(async () => expect((await node(1).status()).global).toMatchObject({ names: 1, announced: 1 }), WAIT);
+
+  const found = await find(4, `ep=${NAME}`);
+  expect(found).toMatchObject({ code: "2.05" });
+  expect(found.links[0]?.target).toMatch(/^coap:\/\/127\.0\.1\.2:\d+\/reg\//);
+  const base = attribute(found.links, "base");
+  expect((await coap.get(`${base}/state.txt`)).text()).toBe("closed");
+  expect((await coap.put(`${base}/state.txt`, "open")).code).toBe("2.04");
+  const long = "0123456789".repeat(1024);
+  expect((await coap.put(`${base}/long.txt`, long)).code).toBe("2.01");
+  expect((await coap.get(`${base}/long.txt`)).text()).toBe(long);
+
+  // The registration is its RD's, which every node finds; a node that looks again has it.
+  expect((await find(1, `ep=${NAME}`)).links).toHaveLength(1);
+  expect((await find(4, `ep=${NAME}`)).maxAgeS).toBeLessThanOrEqual(60);
+  expect(await node(4).metrics()).toMatch(/^tributary_global_searches_total\{outcome="cached"\} 1$/m);
+});
+
+test("lookups without a whole name are refused, and names that nobody has are found nowhere", async () => {
+  for (const [query, kind] of [
+    ["", "ep"],
+    ["ep=VG*", "ep"],
+    ["rt=x", "res"],
+  ] as const)
+    expect(await find(3, query, kind)).toMatchObject({
+      code: "4.00",
+      text: "this node finds endpoints by name only: add ep= with the whole name",
+    });
+  expect(await find(3, "ep=nobody")).toMatchObject({ code: "2.05", links: [] });
+});
+
+test("one who announces every name and answers nonsense is asked last from then on", async () => {
+  const names = Array.from({ length: 30 }, (_, index) => `honest${index}`);
+  await register(3, names);
+  const poisoner = await startPoisoner(names);
+  const asked: number[] = [];
+  for (const name of names) {
+    expect(await find(5, `ep=${name}`)).toMatchObject({ code: "2.05", links: [{}] });
+    asked.push(poisoner.requests());
+  }
+  expect(asked.at(-1)).toBeGreaterThan(0);
+  // Of 30 lookups, the first ones are its only chance.
+  expect(asked.at(-1)).toBeLessThanOrEqual(3);
+});
+
+test("a node that leaves says that its names are void; those of one that is killed are not found within 2 s", async () => {
+  await register(0, ["here"]);
+  await register(2, ["leaves"]);
+  expect((await find(5, "ep=leaves")).links).toHaveLength(1);
+  await node(2).stop();
+  const left = await find(0, "ep=leaves");
+  expect(left).toMatchObject({ code: "5.04" });
+  expect(left.tookMs).toBeLessThan(3000);
+  await node(1).kill("SIGKILL");
+  const killed = await find(0, `ep=${NAME}`);
+  expect(killed).toMatchObject({ code: "5.04", text: "none of 1 that announced the name gave its registration" });
+  expect(killed.tookMs).toBeLessThan(3000);
+  // What was found before is still told, for as long as the RD said.
+  expect((await find(4, `ep=${NAME}`)).links).toHaveLength(1);
+});
+
+test("without the pool, names that are registered here are found, and others are not", async () => {
+  await Promise.all(nodes.slice(1).map((one) => one.kill("SIGKILL")));
+  expect((await find(0, "ep=here")).links).toHaveLength(1);
+  expect(await find(0, "ep=elsewhere")).toMatchObject({ code: "5.04" });
+});
+
+/** A member of the pool that announces names as an RD which is none. */
+async function startPoisoner(names: readonly string[]) {
+  const address = "127.0.1.100";
+  const key = generateAnnouncerKey();
+  const pool = await openHyperdhtPool(
+    { env: ENV, key },
+    { listen: { host: address, port: ports.pool }, bootstrap: [{ host: "127.0.1.1", port: ports.pool }] },
+  );
+  ends.push(() => pool.close());
+  let requests = 0;
+  const uri = await listen(address, () => requests++);
+  await publish(pool, key, uri);
+  for (const name of names) await pool.announce(nameKey(name));
+  return { requests: () => requests };
+}
+
+async function listen(address: string, onRequest: () => void): Promise<string> {
+  const server = createServer().get("/rd-lookup/ep", () => {
+    onRequest();
+    return "nonsense";
+  });
+  const { uri, close } = await server.listen(`coap://${address}:${ports.coap}`);
+  ends.push(() => close());
+  return uri;
+}
+
+async function publish(pool: Pool, key: ReturnType<typeof generateAnnouncerKey>, uri: string): Promise<void> {
+  const record = writeRecord(key, { sequence: 1, expiresAtS: Math.floor(Date.now() / 1000) + 600, uris: [uri] });
+  await vi.waitFor(() => pool.publish(record, 1), WAIT);
+}

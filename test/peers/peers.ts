@@ -37,7 +37,7 @@ interface PeersFile {
   readonly folder: string;
   readonly aiocoap: { readonly requirement: string };
   readonly nats: { readonly requirement: string };
-  readonly debian: Readonly<Record<"libcoap" | "iproute2" | "nftables" | "tshark", DebianPeer>>;
+  readonly debian: Readonly<Record<"libcoap" | "chromium" | "iproute2" | "nftables" | "tshark", DebianPeer>>;
 }
 
 interface DebianPeer {
@@ -119,6 +119,11 @@ function existing(path: string | undefined, peer: Peer): string {
 /** libcoap's client. Debian adds the name of its TLS library to the command. */
 export function coapClientPath(): string {
   return existing(find(PEERS.debian.libcoap.commands), "libcoap");
+}
+
+/** The browser for tests of the status page. */
+export function chromiumPath(): string {
+  return existing(find(PEERS.debian.chromium.commands), "chromium");
 }
 
 /** aiocoap's client, of the version that peers.json pins. */

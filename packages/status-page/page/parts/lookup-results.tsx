@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useFetched } from "../data/fetched.ts";
 import { attributeOf, lookUp, otherAttributes } from "../data/lookup.ts";
+import { formatRoute } from "../data/route.ts";
 import type { LinkView } from "../data/types.ts";
 import { EndpointName, Name, Uri } from "./name.tsx";
 import { type Column, Table } from "./table.tsx";
@@ -98,7 +99,7 @@ function WhyButton({ title, link, opened, setOpened }: WhyButtonProps): JSX.Elem
       onClick={() => setOpened(isOpen ? null : link.target)}
     >
       {title}
-      <span class="unseen">, why it is shown</span>
+      <span class="unseen"> – why it is shown</span>
     </button>
   );
 }
@@ -120,17 +121,29 @@ function Owner({ target }: { readonly target: string }): JSX.Element {
   if (error !== null) return <p class="warn-text">{error}</p>;
   if (value === null) return <p class="muted">Looking for its endpoint …</p>;
   const owners = value.links.map((link) => ({ ep: attributeOf(link, "ep") ?? "", d: attributeOf(link, "d") }));
-  if (owners.length === 0) return <p class="muted">No endpoint that is shown has this resource any more.</p>;
+  const [owner] = owners;
+  if (owner === undefined) return <p class="muted">No endpoint that is shown has this resource any more.</p>;
+  if (owners.length === 1)
+    return (
+      <>
+        <p>
+          Registered by <EndpointName {...owner} />
+        </p>
+        <WhyPanel ep={owner.ep} d={owner.d ?? ""} />
+      </>
+    );
   return (
     <>
-      {owners.map(({ ep, d }) => (
-        <section key={`${ep} ${d ?? ""}`}>
-          <p>
-            Registered by <EndpointName ep={ep} d={d} />
-          </p>
-          <WhyPanel ep={ep} d={d ?? ""} />
-        </section>
-      ))}
+      <p>Registered by {value.hasNext ? "many endpoints, for example" : "several endpoints"}</p>
+      <ul class="owners">
+        {owners.map(({ ep, d }) => (
+          <li key={`${ep} ${d ?? ""}`}>
+            <a href={formatRoute("search", { why: ep, d: d ?? "" })}>
+              <EndpointName ep={ep} d={d} />
+            </a>
+          </li>
+        ))}
+      </ul>
     </>
   );
 }

@@ -20,11 +20,7 @@ export function Pager({ first, previous, next, children }: PagerProps): JSX.Elem
         {children}
       </span>
       {entries.map(([title, href]) =>
-        href === null ? (
-          <span key={title} class="button" aria-hidden="true">
-            {title}
-          </span>
-        ) : (
+        href === null ? null : (
           <a key={title} class="button" href={href}>
             {title}
           </a>

@@ -37,7 +37,7 @@ export function RecordResults({ records, atMs }: RecordResultsProps): JSX.Elemen
                 onClick={() => setOpened(isOpen ? null : keyOf(record))}
               >
                 <EndpointName ep={record.ep} d={record.d} />
-                <span class="unseen">, why it is {record.state === "superseded" ? "hidden" : "shown"}</span>
+                <span class="unseen"> – why it is {record.state === "superseded" ? "hidden" : "shown"}</span>
               </button>
             );
           },

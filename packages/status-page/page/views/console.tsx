@@ -67,7 +67,7 @@ export function Console({ state, query }: ConsoleProps): JSX.Element {
 
   return (
     <>
-      <Card title="Request">
+      <Card title="Ask the node">
         <form
           onSubmit={(event) => {
             event.preventDefault();

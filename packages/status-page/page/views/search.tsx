@@ -139,12 +139,17 @@ function Records({ state, query, items }: ResultsProps): JSX.Element {
             previous={null}
             next={value.next === null ? null : at(value.next)}
           >
-            {value.registrations.length === 0 ? "no results" : `${formatNumber(value.registrations.length)} records`}
+            {said(value.registrations.length)}
           </Pager>
         </>
       )}
     </Card>
   );
+}
+
+function said(count: number): string {
+  if (count === 0) return "no results";
+  return count === 1 ? "1 record" : `${count} records`;
 }
 
 function pageOf(query: URLSearchParams): number {

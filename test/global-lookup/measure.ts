@@ -1,8 +1,11 @@
 // npm run global-lookup -- --members 4,64: what lookups and announcements cost one member of pools of these sizes.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { generateAnnouncerKey, nameKey, openHyperdhtPool, type Pool } from "@tributary/global-lookup";
+import type { Plot } from "../bench/figures.ts";
+import { drawPlot } from "../bench/plots.ts";
 import { freeUdpPort, memberAddress } from "./addresses.ts";
 import { ENV } from "./environment.ts";
 
@@ -20,6 +23,8 @@ interface Figures {
 const NAMES = 300;
 const { values } = parseArgs({
   options: {
+    /** File for a plot, SVG. */
+    plot: { type: "string" },
     members: { type: "string", default: "4,8,16,32,64" },
     /** The part of the child: as many members, at this port. */
     host: { type: "string" },
@@ -30,6 +35,7 @@ const { values } = parseArgs({
 /** Measures one member of pools of several sizes; the other members are in another process. Prints a table. */
 async function main(): Promise<void> {
   process.stdout.write("members  msg/announce  cpu ms/announce  msg/lookup  p50 ms  p99 ms  msg/absent\n");
+  const rows: Figures[] = [];
   for (const members of values.members.split(",").map(Number)) {
     const one = await measure(members);
     const cells = [
@@ -44,7 +50,27 @@ async function main(): Promise<void> {
     const widths = [7, 14, 17, 12, 8, 8, 12];
     const row = cells.map((cell, index) => String(Math.round(cell * 10) / 10).padStart(widths[index] ?? 8));
     process.stdout.write(`${row.join("")}\n`);
+    rows.push(one);
   }
+  if (values.plot !== undefined) writeFileSync(values.plot, await drawPlot(plotOf(rows)));
+}
+
+function plotOf(rows: readonly Figures[]): Plot {
+  const series = (name: string, read: (figures: Figures) => number) =>
+    rows.map((figures) => ({ x: figures.members, y: read(figures), series: name }));
+  return {
+    file: "global-lookup.svg",
+    title: "Messages of one member of the pool",
+    x: "members",
+    y: "requests to other members",
+    isLogX: true,
+    isLogY: false,
+    points: [
+      ...series("announcement of a name", ({ announceMessages }) => announceMessages),
+      ...series("search for a name that nobody has", ({ absentMessages }) => absentMessages),
+      ...series("search for a name", ({ lookupMessages }) => lookupMessages),
+    ],
+  };
 }
 
 async function measure(members: number): Promise<Figures> {

@@ -1,12 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { coap, createServer } from "@tributary/coap-transport";
-import { generateAnnouncerKey, nameKey, openHyperdhtPool, type Pool, writeRecord } from "@tributary/global-lookup";
+import { coap } from "@tributary/coap-transport";
 import { parseLinkFormat } from "@tributary/link-model";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { PINNED_NODE, startProcess, TRIBUTARY, temporaryFolder } from "../peers/peers.js";
-import { ENV } from "./environment.js";
 import { type GlobalNode, type PoolPorts, poolPorts, startGlobalNode } from "./global-nodes.js";
+import { startPoisoner } from "./poisoner.js";
 
 const COUNT = 6;
 const NAME = "VGhhdCdzIHRoZSBLZXlJZENvbnRleHQgdXNlZA";
@@ -101,7 +100,7 @@ test("lookups without a whole name are refused, and names that nobody has are fo
 test("one who announces every name and answers nonsense is asked last from then on", async () => {
   const names = Array.from({ length: 30 }, (_, index) => `honest${index}`);
   await register(3, names);
-  const poisoner = await startPoisoner(names);
+  const poisoner = await startPoisoner(names, { ports, ends });
   const asked: number[] = [];
   for (const name of names) {
     expect(await find(5, `ep=${name}`)).toMatchObject({ code: "2.05", links: [{}] });
@@ -133,34 +132,3 @@ test("without the pool, names that are registered here are found, and others are
   expect((await find(0, "ep=here")).links).toHaveLength(1);
   expect(await find(0, "ep=elsewhere")).toMatchObject({ code: "5.04" });
 });
-
-/** A member of the pool that announces names as an RD which is none. */
-async function startPoisoner(names: readonly string[]) {
-  const address = "127.0.1.100";
-  const key = generateAnnouncerKey();
-  const pool = await openHyperdhtPool(
-    { env: ENV, key },
-    { listen: { host: address, port: ports.pool }, bootstrap: [{ host: "127.0.1.1", port: ports.pool }] },
-  );
-  ends.push(() => pool.close());
-  let requests = 0;
-  const uri = await listen(address, () => requests++);
-  await publish(pool, key, uri);
-  for (const name of names) await pool.announce(nameKey(name));
-  return { requests: () => requests };
-}
-
-async function listen(address: string, onRequest: () => void): Promise<string> {
-  const server = createServer().get("/rd-lookup/ep", () => {
-    onRequest();
-    return "nonsense";
-  });
-  const { uri, close } = await server.listen(`coap://${address}:${ports.coap}`);
-  ends.push(() => close());
-  return uri;
-}
-
-async function publish(pool: Pool, key: ReturnType<typeof generateAnnouncerKey>, uri: string): Promise<void> {
-  const record = writeRecord(key, { sequence: 1, expiresAtS: Math.floor(Date.now() / 1000) + 600, uris: [uri] });
-  await vi.waitFor(() => pool.publish(record, 1), WAIT);
-}

@@ -15,10 +15,8 @@ export const MAX_RECORD_LIFETIME_S = 86_400;
 export const RECORD_LIFETIME_S = 1800;
 /** Time after which the own record is published again, ms. */
 export const RECORD_REFRESH_MS = 600_000;
-/** Time for which members keep announcements, ms. */
-export const ANNOUNCEMENT_LIFETIME_MS = 7_200_000;
-/** Time after which names are announced again, ms: two attempts fit into their lifetime. */
-export const ANNOUNCEMENT_REFRESH_MS = 3_000_000;
+/** Time for which members keep announcements, ms; they may drop them after two thirds of it. */
+export const ANNOUNCEMENT_LIFETIME_MS = 43_200_000;
 /** Time after which something is tried again that failed, ms. */
 export const RETRY_MS = 30_000;
 /** Announcements under way at once. */

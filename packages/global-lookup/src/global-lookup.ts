@@ -30,6 +30,8 @@ export interface GlobalLookupOptions {
   readonly addresses?: readonly string[];
   /** Announcements per second. */
   readonly rate: number;
+  /** Time after which names are announced again, ms; at most 6 hours. */
+  readonly refreshMs: number;
   /** Time of one search, ms. */
   readonly timeoutMs: number;
 }
@@ -43,7 +45,7 @@ export interface GlobalLookupStatus {
   readonly isPublished: boolean;
   /** Announcements by outcome: `announced`, `withdrawn`, `failed`, `refused`. Monotonic, as all that follow. */
   readonly announcements: ReadonlyMap<string, number>;
-  /** Searches by outcome: `found`, `cached`, `none`, `failed`, `busy`. */
+  /** Searches by outcome: `found`, `cached`, `none`, `failed`, `busy`, `limited`. */
   readonly searches: ReadonlyMap<string, number>;
   /** Requests to RDs by outcome: `found`, `empty`, `nonsense`, `silent`, `limited`. */
   readonly requests: ReadonlyMap<string, number>;
@@ -70,12 +72,12 @@ export class GlobalLookup {
     this.#deps = deps;
     this.#options = options;
     this.#isUsable = createAddressPolicy(options.allow);
-    const { timeoutMs, rate } = options;
+    const { timeoutMs, rate, refreshMs } = options;
     this.#finder = new NameFinder(
       { pool, env, client, isUsable: this.#isUsable },
       { timeoutMs, ownKey: key.publicKey },
     );
-    this.#announcer = new NameAnnouncer({ pool, env }, { perSecond: rate });
+    this.#announcer = new NameAnnouncer({ pool, env }, { perSecond: rate, refreshMs });
   }
 
   /** Returns `local` with searches of the pool for endpoints that it does not have. */
@@ -84,7 +86,10 @@ export class GlobalLookup {
     options: { readonly isLocal: (name: string) => boolean; readonly needsName: boolean },
   ): LookupSource {
     const { isLocal, needsName } = options;
-    return createGlobalSource({ local, isLocal, find: (name) => this.#finder.find(name) }, { needsName });
+    return createGlobalSource(
+      { local, isLocal, find: (name, client) => this.#finder.find(name, client) },
+      { needsName },
+    );
   }
 
   /** Begins to announce; `listening` returns the URIs of the listeners of this node. */

@@ -2,7 +2,6 @@ export type { NameAnnouncerDeps, NameAnnouncerOptions } from "./announcing/name-
 export { NameAnnouncer } from "./announcing/name-announcer.js";
 export type { RecordPublisherDeps } from "./announcing/record-publisher.js";
 export { RecordPublisher } from "./announcing/record-publisher.js";
-export { ANNOUNCEMENT_REFRESH_MS } from "./constants.js";
 export type { GlobalLookupErrorCode } from "./errors.js";
 export { GlobalLookupError } from "./errors.js";
 export type { AnnouncerRecordsDeps, KnownAnnouncer } from "./finding/announcer-records.js";

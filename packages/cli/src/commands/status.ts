@@ -72,6 +72,7 @@ function nodeLines({
   registrations,
   memory,
   store,
+  global,
 }: Partial<NodeView>): string[] {
   if (name === undefined) return [];
   const role = roles.map((one) => (one === "rd" ? "RD" : "lookup proxy")).join(" and ");
@@ -83,8 +84,15 @@ function nodeLines({
     ...(store === undefined
       ? []
       : [`shared store: ${store.away === undefined ? "up" : `away: ${store.away}`}, position ${store.position}`]),
+    ...(global === undefined ? [] : [poolLine(global)]),
     "",
   ];
+}
+
+function poolLine({ members, away, published, names, announced }: NonNullable<NodeView["global"]>): string {
+  const state = away === undefined ? `${members} other members` : `away: ${away}`;
+  const reach = published ? "" : ", this node is not to be found there";
+  return `pool: ${state}, ${announced} of ${names} names announced${reach}`;
 }
 
 function megabytes(bytes: number): string {

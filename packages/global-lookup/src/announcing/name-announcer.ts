@@ -1,5 +1,5 @@
 import { addCount, type Environment, type Timer } from "@tributary/runtime";
-import { ANNOUNCEMENT_REFRESH_MS, ANNOUNCING_CONCURRENCY, RETRY_MS } from "../constants.js";
+import { ANNOUNCING_CONCURRENCY, RETRY_MS } from "../constants.js";
 import { nameKey } from "../record/name-key.js";
 import type { Pool } from "../types.js";
 
@@ -13,8 +13,8 @@ export interface NameAnnouncerDeps {
 export interface NameAnnouncerOptions {
   /** Announcements and withdrawals per second. */
   readonly perSecond: number;
-  /** Time after which a name is announced again, ms. Default 50 min. */
-  readonly refreshMs?: number;
+  /** Time after which a name is announced again, ms. */
+  readonly refreshMs: number;
 }
 
 /** Where a name waits, and since when. */
@@ -54,7 +54,7 @@ export class NameAnnouncer {
   #isClosed = false;
   #wasFull = false;
 
-  constructor(deps: NameAnnouncerDeps, { perSecond, refreshMs = ANNOUNCEMENT_REFRESH_MS }: NameAnnouncerOptions) {
+  constructor(deps: NameAnnouncerDeps, { perSecond, refreshMs }: NameAnnouncerOptions) {
     this.#deps = deps;
     this.#pauseMs = 1000 / perSecond;
     this.#capacity = Math.max(1, Math.floor((perSecond * refreshMs) / 1000));
@@ -106,7 +106,7 @@ export class NameAnnouncer {
     addCount(this.outcomes, "refused");
     if (this.#wasFull) return;
     this.#wasFull = true;
-    const fields = { names: this.#capacity, remedy: "raise global.rate" };
+    const fields = { names: this.#capacity, remedy: "raise global.rate, or global.refresh" };
     this.#deps.env.logger.warn("more names than can be announced at the configured rate", fields);
   }
 

@@ -37,7 +37,13 @@ async function look(
   const items = query.split("&");
   const parsed = parseLookupQuery(items);
   if (!parsed.ok) throw new Error(parsed.message);
-  const result = await source({ kind, scope, query: parsed.query, items, request: {} } as unknown as LookupContext);
+  const result = await source({
+    kind,
+    scope,
+    query: parsed.query,
+    items,
+    request: { peer: { address: "192.0.2.9" } },
+  } as unknown as LookupContext);
   return { searched, result, links: "links" in result ? [...(result as LookupResult).links].length : result.code };
 }
 
@@ -77,6 +83,7 @@ describe("lookups at a node in a pool", () => {
     { found: { kind: "none", maxAgeS: 5 } as const, want: 0 },
     { found: { kind: "failed", reason: "away" } as const, want: 164 },
     { found: { kind: "busy" } as const, want: 163 },
+    { found: { kind: "limited" } as const, want: 157 },
   ])("$found.kind", async ({ found, want }) => {
     expect((await look("ep=far", { found })).links).toBe(want);
   });

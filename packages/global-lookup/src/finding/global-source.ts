@@ -1,4 +1,4 @@
-import { CODE } from "@tributary/coap-transport";
+import { addressHolder, CODE } from "@tributary/coap-transport";
 import { type Criterion, criterionMatchesLink, type Link, type LookupQuery } from "@tributary/link-model";
 import type { LookupContext, LookupRefusal, LookupResult, LookupSource } from "@tributary/lookup-interface";
 import { isEndpointName } from "../record/name-key.js";
@@ -11,7 +11,7 @@ export interface GlobalSourceDeps {
   /** Whether an endpoint of this name is registered here. */
   readonly isLocal: (name: string) => boolean;
   /** Searches the pool. */
-  readonly find: (name: string) => Promise<FoundName>;
+  readonly find: (name: string, client: string) => Promise<FoundName>;
 }
 
 /** Settings of `createGlobalSource`. */
@@ -59,7 +59,7 @@ async function findElsewhere(
   if (!("links" in known)) return known;
   const links = [...known.links];
   if (links.length > 0) return { ...withoutLinks(known), links };
-  const found = await find(name);
+  const found = await find(name, addressHolder(context.request.peer));
   switch (found.kind) {
     case "found":
       return {
@@ -71,6 +71,8 @@ async function findElsewhere(
       return { links: [], maxAgeS: found.maxAgeS, origin: "forwarded" };
     case "failed":
       return { code: CODE.GATEWAY_TIMEOUT, message: found.reason };
+    case "limited":
+      return { code: CODE.TOO_MANY_REQUESTS, message: "you asked for too many names" };
     case "busy":
       return { code: CODE.UNAVAILABLE, message: "too many searches are under way" };
     default:

@@ -45,7 +45,7 @@ class World {
   async find(name = "n") {
     const startMs = this.clock.nowMs();
     let tookMs = 0;
-    const found = this.finder.find(name).finally(() => {
+    const found = this.finder.find(name, "c").finally(() => {
       tookMs = this.clock.nowMs() - startMs;
     });
     await this.clock.advance(5000);
@@ -174,7 +174,7 @@ describe("finding an endpoint by name", () => {
   test("somebody else is not flooded by records that point to him", async () => {
     const world = new World();
     for (let index = 0; index < 20; index++) world.add("silent", "coap://198.51.100.7");
-    for (let index = 0; index < 50; index++) void world.finder.find(`n${index}`);
+    for (let index = 0; index < 50; index++) void world.finder.find(`n${index}`, `c${index}`);
     await world.clock.advance(2000);
     // 5 at once, and one a second.
     expect(world.asked.length).toBeLessThanOrEqual(7);
@@ -184,16 +184,30 @@ describe("finding an endpoint by name", () => {
     const world = new World().add("serves");
     const kinds = new Set<string>();
     for (let index = 0; index < 50; index++) {
-      const found = world.finder.find(`n${index}`);
+      const found = world.finder.find(`n${index}`, `c${index}`);
       await world.clock.advance(6);
       kinds.add((await found).kind);
     }
     expect([...kinds]).toEqual(["found"]);
   });
 
+  test("a client gets no more searches than its share, and what is known all the same", async () => {
+    const world = new World().add("serves");
+    const kinds: string[] = [];
+    for (let index = 0; index < 400; index++) {
+      const found = world.finder.find(`n${index}`, "greedy");
+      await world.clock.advance(5);
+      kinds.push((await found).kind);
+    }
+    expect(kinds.filter((kind) => kind === "limited").length).toBeGreaterThan(0);
+    const [known, other] = [world.finder.find("n0", "greedy"), world.finder.find("n400", "other")];
+    await world.clock.advance(5);
+    expect([(await known).kind, (await other).kind]).toEqual(["found", "found"]);
+  });
+
   test("searches at the same time are bounded", async () => {
     const world = new World().add("silent");
-    const found = Array.from({ length: 300 }, (_, index) => world.finder.find(`n${index}`));
+    const found = Array.from({ length: 300 }, (_, index) => world.finder.find(`n${index}`, `c${index}`));
     await world.clock.advance(5000);
     const kinds = (await Promise.all(found)).map(({ kind }) => kind);
     expect(kinds.filter((kind) => kind === "busy")).toHaveLength(44);

@@ -7,6 +7,7 @@ import type { Pool } from "../types.js";
 import { AnnouncerRecords } from "./announcer-records.js";
 import { AnnouncerTrust } from "./announcer-trust.js";
 import { RdRequests } from "./rd-requests.js";
+import { RequestBudget, type RequestRate } from "./request-budget.js";
 import { Search, type SearchOutcome } from "./search.js";
 
 /** Collaborators of a `NameFinder`. */
@@ -26,12 +27,15 @@ export interface NameFinderOptions {
   readonly ownKey: Uint8Array;
 }
 
-/** What is known of a name. `none`: nobody has it. `failed`: nobody could say. `busy`: too many searches are under way. */
+/** What is known of a name. `none`: nobody has it. `failed`: nobody could say. `busy`: too many searches are under way. `limited`: this client had too many. */
 export type FoundName =
   | { readonly kind: "found"; readonly links: readonly Link[]; readonly maxAgeS: number; readonly isCached: boolean }
   | { readonly kind: "none"; readonly maxAgeS: number }
   | { readonly kind: "failed"; readonly reason: string }
-  | { readonly kind: "busy" };
+  | { readonly kind: "busy" | "limited" };
+
+/** Searches for one client: each costs more messages than the request that causes it. */
+const CLIENT_RATE: RequestRate = { burst: 200, perSecond: 50 };
 
 interface Kept {
   readonly outcome: SearchOutcome;
@@ -50,6 +54,7 @@ export class NameFinder {
   readonly #ownId: string;
   readonly #kept: ExpiringMap<Kept>;
   readonly #underWay = new Map<string, Promise<FoundName>>();
+  readonly #clients: RequestBudget;
 
   constructor(deps: NameFinderDeps, options: NameFinderOptions) {
     const { env, pool, isUsable, client } = deps;
@@ -59,6 +64,7 @@ export class NameFinder {
     this.requests = new RdRequests({ client, env });
     this.records = new AnnouncerRecords({ pool, env, isUsable });
     this.trust = new AnnouncerTrust(env.clock);
+    this.#clients = new RequestBudget(env.clock);
     const bounds = { lifetimeMs: MAX_CACHED_S * 1000, maxEntries: CACHE_ENTRIES, maxWeight: CACHE_BYTES };
     this.#kept = new ExpiringMap({ clock: env.clock }, bounds);
   }
@@ -73,8 +79,8 @@ export class NameFinder {
     };
   }
 
-  /** Finds an endpoint. Resolves within the time of one search. */
-  async find(name: string): Promise<FoundName> {
+  /** Finds an endpoint. Resolves within the time of one search. `client`: whom a search counts for, see `addressHolder`. */
+  async find(name: string, client: string): Promise<FoundName> {
     const kept = this.#kept.get(name);
     const nowMs = this.#deps.env.clock.nowMs();
     if (kept !== undefined && kept.untilMs > nowMs) {
@@ -83,10 +89,8 @@ export class NameFinder {
     }
     const underWay = this.#underWay.get(name);
     if (underWay !== undefined) return await underWay;
-    if (this.#underWay.size >= MAX_SEARCHES) {
-      addCount(this.outcomes, "busy");
-      return { kind: "busy" };
-    }
+    if (this.#underWay.size >= MAX_SEARCHES) return this.#refuse("busy");
+    if (!this.#clients.take(client, CLIENT_RATE)) return this.#refuse("limited");
     const search = this.#search(name).finally(() => this.#underWay.delete(name));
     this.#underWay.set(name, search);
     return await search;
@@ -98,6 +102,12 @@ export class NameFinder {
     this.records.clear();
     this.trust.clear();
     this.requests.clear();
+    this.#clients.clear();
+  }
+
+  #refuse(kind: "busy" | "limited"): FoundName {
+    addCount(this.outcomes, kind);
+    return { kind };
   }
 
   async #search(name: string): Promise<FoundName> {

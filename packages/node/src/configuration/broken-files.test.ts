@@ -84,8 +84,9 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     '9:35: addresses "coap://[2001:db8::1]/rd" has a path or query; write scheme, host and port alone: paths are found by discovery',
     '10:11: allow has "everywhere"; write loopback, private, any or a CIDR block such as 2001:db8::/32',
     "11:9: rate is 0; write a whole number from 1 to 1000",
-    '12:12: timeout is out of range: "1ms"; write 100ms to 1m',
-    '13:3: unknown key "peers" in global; it belongs under anycast',
+    '12:12: refresh is out of range: "7h"; write 1m to 6h',
+    '13:12: timeout is out of range: "1ms"; write 100ms to 1m',
+    '14:3: unknown key "peers" in global; it belongs under anycast',
   ],
   "bad-http-names": [
     `2:14: http-names has "https://lp.example.com"; ${HOST_NAME}`,

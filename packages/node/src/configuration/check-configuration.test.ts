@@ -85,6 +85,7 @@ describe("checkConfig", () => {
         addresses: ["coap://[2001:db8::4]", "coap+tcp://192.0.2.4"],
         allow: ["private"],
         rate: 50,
+        refreshMs: 18_000_000,
         timeoutMs: 1000,
       },
       anycast: {
@@ -257,6 +258,7 @@ describe("checkConfig", () => {
       names: "all",
       allow: [],
       rate: 20,
+      refreshMs: 3_000_000,
       timeoutMs: 2000,
     });
     const proxied = `listen: ["coap+tcp://[::1]"]\nregistration: { proxy: {} }\nglobal: { pool: ${pool} }`;

@@ -59,8 +59,9 @@ const DEFAULT_FORWARDING_TIMEOUT_MS = 10_000;
 const DEFAULT_FAILOVER_MS = 1000;
 const DEFAULT_FORWARDING_CONCURRENCY = 256;
 const DEFAULT_POOL_RECORDS = 200_000;
-/** Keeps 60 000 names announced. */
+/** Together they keep 60 000 names announced. */
 const DEFAULT_ANNOUNCING_RATE = 20;
+const DEFAULT_REFRESH_MS = 3_000_000;
 const DEFAULT_CACHE: CacheConfig = {
   entries: 10_000,
   bytes: 67_108_864,
@@ -259,7 +260,7 @@ function completeGlobal(
   global: NonNullable<CheckedFile["global"]>,
   folder: string,
 ): GlobalConfig {
-  const { pool, key, names, addresses, allow, rate, timeout } = global;
+  const { pool, key, names, addresses, allow, rate, refresh, timeout } = global;
   return {
     pool: { listen: pool.listen, bootstrap: pool.bootstrap, records: pool.records ?? DEFAULT_POOL_RECORDS },
     ...(key === undefined ? {} : { key: resolve(folder, key) }),
@@ -267,6 +268,7 @@ function completeGlobal(
     ...(addresses === undefined ? {} : { addresses }),
     allow: allow ?? [],
     rate: rate ?? DEFAULT_ANNOUNCING_RATE,
+    refreshMs: refresh ?? DEFAULT_REFRESH_MS,
     timeoutMs: timeout ?? DEFAULT_TIMEOUT_MS,
   };
 }

@@ -235,6 +235,7 @@ const globalShape = {
   addresses: list("addresses", required("addresses", askedUri), '["coap://[2001:db8::1]"]').optional(),
   allow: list("allow", required("allow", replicaRule), '["loopback", "private"]').optional(),
   rate: optional("rate", integer(1, 1000)),
+  refresh: optional("refresh", duration(60_000, 21_600_000)),
   timeout: optional("timeout", duration(100, 60_000)),
 };
 

@@ -133,6 +133,8 @@ export interface GlobalConfig {
   readonly allow: readonly string[];
   /** Announcements per second. */
   readonly rate: number;
+  /** Time after which names are announced again. */
+  readonly refreshMs: number;
   readonly timeoutMs: number;
 }
 

@@ -4,9 +4,10 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, test } from "vitest";
+import { findProgram } from "./find-program.js";
 import {
   type Finished,
   freePort,
@@ -48,7 +49,6 @@ interface DebianPeer {
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PEERS = JSON.parse(readFileSync(new URL("peers.json", import.meta.url), "utf8")) as PeersFile;
 const VENV_BIN = join(ROOT, PEERS.folder, "venv/bin");
-const SYSTEM_PATHS = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 
 /** The pinned Node itself, not the shell script of that name in `.bin`. */
 export const PINNED_NODE = join(ROOT, "node_modules/node/bin/node");
@@ -59,11 +59,6 @@ export const TRIBUTARY = join(ROOT, "packages/cli/bin/tributary.js");
 export type Peer = keyof PeersFile["debian"] | "aiocoap" | "nats" | "netns";
 
 // What is there and what is not
-
-function find(commands: readonly string[]): string | undefined {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), ...SYSTEM_PATHS];
-  return commands.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path));
-}
 
 function canMakeNamespaces(): boolean {
   const name = `tributary-probe-${process.pid}`;
@@ -83,7 +78,7 @@ function whyMissing(peer: Peer): string | null {
   if (peer === "nats")
     return existsSync(join(VENV_BIN, "nats-server")) ? null : `no ${PEERS.nats.requirement} in ${PEERS.folder}`;
   const { commands, package: name } = PEERS.debian[peer];
-  return find(commands) === undefined ? `no ${commands[0]} (Debian: ${name})` : null;
+  return findProgram(commands) === undefined ? `no ${commands[0]} (Debian: ${name})` : null;
 }
 
 /** Why these peers cannot be used, or `null` when all of them can. */
@@ -118,12 +113,12 @@ function existing(path: string | undefined, peer: Peer): string {
 
 /** libcoap's client. Debian adds the name of its TLS library to the command. */
 export function coapClientPath(): string {
-  return existing(find(PEERS.debian.libcoap.commands), "libcoap");
+  return existing(findProgram(PEERS.debian.libcoap.commands), "libcoap");
 }
 
 /** The browser for tests of the status page. */
 export function chromiumPath(): string {
-  return existing(find(PEERS.debian.chromium.commands), "chromium");
+  return existing(findProgram(PEERS.debian.chromium.commands), "chromium");
 }
 
 /** aiocoap's client, of the version that peers.json pins. */
@@ -234,7 +229,7 @@ export function startAiocoapServer(port: number): RunningProcess {
 
 /** libcoap's example server on `[::1]`, over UDP and TCP: `/time` is observable. */
 export function startCoapServer(port: number): RunningProcess {
-  const server = find(["coap-server", "coap-server-notls", "coap-server-openssl", "coap-server-gnutls"]);
+  const server = findProgram(["coap-server", "coap-server-notls", "coap-server-openssl", "coap-server-gnutls"]);
   return startProcess(existing(server, "libcoap"), ["-A", "::1", "-p", String(port)], {});
 }
 

@@ -31,7 +31,8 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
     if (["error", "warning"].includes(message.type()) && !isExpected) complaints.push(message.text());
   });
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin) complaints.push(`request to ${request.url()}`);
+    if (new URL(request.url()).origin !== new URL(page.url()).origin && !request.isNavigationRequest())
+      complaints.push(`request to ${request.url()}`);
   });
   onTestFinished(async () => {
     await context.close();

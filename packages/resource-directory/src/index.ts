@@ -7,7 +7,7 @@ export {
 export type { ResourceDirectoryErrorCode } from "./errors.js";
 export { ResourceDirectoryError } from "./errors.js";
 export { startExpirySweep } from "./expiry-sweep.js";
-export type { FeedPublisher, FeedPublisherDeps, FeedPublisherOptions } from "./feed/feed-publisher.js";
+export type { FeedPublisher, FeedPublisherDeps, FeedPublisherOptions, Follower } from "./feed/feed-publisher.js";
 export { createFeedPublisher } from "./feed/feed-publisher.js";
 export type { PublishedRegistrations } from "./feed/published-registrations.js";
 export { registrationsOfSource, visibleRegistrations } from "./feed/published-registrations.js";

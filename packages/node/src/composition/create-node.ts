@@ -229,6 +229,10 @@ class RunningNode implements Node {
     return this.#forwarding?.peers() ?? [];
   }
 
+  followers() {
+    return this.#feeds?.followers() ?? [];
+  }
+
   sharedStore(): SharedStoreStatus | undefined {
     return this.#stored?.sharedStore?.();
   }

@@ -3,7 +3,7 @@ import type { Criterion } from "@tributary/link-model";
 import { lookupScope } from "@tributary/lookup-interface";
 import type { LookupInterface } from "@tributary/merge-engine";
 import { feedSelector, isFeedSelector } from "@tributary/replication";
-import type { FeedPublisher } from "@tributary/resource-directory";
+import type { FeedPublisher, Follower } from "@tributary/resource-directory";
 
 /**
  * The feeds of a node behind one interface: its own registrations (of an RD), and everything that its lookups show (of a lookup proxy,
@@ -30,6 +30,10 @@ export class NodeFeeds implements FeedPublisher {
       CODE.NOT_ACCEPTABLE,
       `this node is no RD and has no registrations of its own; to follow its lookups, ask with ${feedSelector(kind, "all")}`,
     );
+  }
+
+  followers(): readonly Follower[] {
+    return [...(this.#own?.followers() ?? []), ...(this.#union?.followers() ?? [])];
   }
 
   resume(): void {

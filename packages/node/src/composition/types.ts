@@ -9,7 +9,13 @@ import type {
 } from "@tributary/coap-transport";
 import type { GlobalLookup, GlobalLookupStatus } from "@tributary/global-lookup";
 import type { Directory, LimitUse } from "@tributary/merge-engine";
-import type { FeedHistory, ProxyView, RegistrationStore, StoredRegistration } from "@tributary/resource-directory";
+import type {
+  FeedHistory,
+  Follower,
+  ProxyView,
+  RegistrationStore,
+  StoredRegistration,
+} from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
 import type { CopyStore, UpstreamStatus } from "@tributary/upstream-sync";
 import type { NodeConfig } from "../configuration/types.js";
@@ -53,6 +59,8 @@ export interface Node {
   readonly counters: NodeCounters;
   /** The anycast peers of this node (draft 6.2.2). */
   peers?(): readonly PeerStatus[];
+  /** Those who follow the feeds of this node. */
+  followers?(): readonly Follower[];
   /** The reverse proxy for endpoints (draft 6.3); null: this node has none. */
   proxy?(): Pick<ProxyView, "outcomes" | "bytes" | "ends"> | null;
   /** The pool of RDs that this node is in (draft 6.3); undefined: it is in none. */

@@ -24,6 +24,7 @@ export interface HttpSite {
   readonly roles: readonly ("rd" | "lp")[];
 }
 
+const MAX_FOLLOWERS = 100;
 const TEXT = "text/plain; charset=utf-8";
 
 /** Creates the routes of the HTTP interface (design section 8). */
@@ -80,6 +81,7 @@ export type NodeView = ReturnType<typeof viewNode>;
 /** Converts the state of a node to its JSON form. `startedMs` is monotonic. */
 export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: number) {
   const peers = node.peers?.() ?? [];
+  const followers = node.followers?.() ?? [];
   const damage = node.damage?.() ?? {};
   const shared = node.sharedStore?.();
   const proxied = viewProxied(node);
@@ -97,8 +99,20 @@ export function viewNode({ node, clock, version, roles }: HttpSite, startedMs: n
     ...(global === null ? {} : { global }),
     memory: viewMemory({ memory: node.memory(), onDisk: node.onDisk }),
     ...(shared === undefined ? {} : { store: viewStore(shared) }),
+    ...(followers.length === 0 ? {} : { followers: viewFollowers(followers) }),
     ...(peers.length === 0 ? {} : { peers: peers.map(({ name, uri, isUp }) => ({ name, uri, up: isUp })) }),
   };
+}
+
+/** Those who follow the feeds of this node, at most MAX_FOLLOWERS of them; `current`: everything that has changed was sent. */
+function viewFollowers(followers: ReturnType<NonNullable<Node["followers"]>>) {
+  const list = followers.slice(0, MAX_FOLLOWERS).map(({ address, port, transport, name, isCurrent }) => ({
+    peer: `${address.includes(":") ? `[${address}]` : address}:${port}`,
+    transport,
+    ...(name === undefined ? {} : { name }),
+    current: isCurrent,
+  }));
+  return { count: followers.length, list };
 }
 
 /** A store that several instances share; `away` has the reason while it takes no writes. */

@@ -116,6 +116,26 @@ describe("design section 3: the replication feed", () => {
     expect(early.records.size).toBe(29);
   });
 
+  test("each follower is named once, and whether everything was sent to it", async () => {
+    const { world, clock, register, feed } = serve();
+    expect(feed?.followers()).toEqual([]);
+    for (let at = 0; at < 200; at++) register(`ep=e${at}`);
+    const subscribers = [new Subscriber(world), new Subscriber(world)];
+    for (const subscriber of subscribers) subscriber.follow();
+    await clock.advance(5);
+    const followers = feed?.followers() ?? [];
+    expect(followers.map(({ transport, isCurrent }) => [transport, isCurrent])).toEqual([
+      ["udp", false],
+      ["udp", false],
+    ]);
+    expect(new Set(followers.map(({ address, port }) => `${address} ${port}`)).size).toBe(2);
+    await clock.advance(5000);
+    expect(subscribers.map(({ isComplete }) => isComplete)).toEqual([true, true]);
+    expect(feed?.followers().map(({ isCurrent }) => isCurrent)).toEqual([true, true]);
+    feed?.close();
+    expect(feed?.followers()).toEqual([]);
+  });
+
   test("every patch over UDP fits one block, a first copy arrives as a series of them", async () => {
     const served = serve();
     for (let at = 0; at < 200; at++)

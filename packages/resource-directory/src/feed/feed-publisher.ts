@@ -57,10 +57,23 @@ export interface FeedPublisherOptions {
   readonly maxTombstones?: number;
 }
 
+/** Who follows a feed. */
+export interface Follower {
+  readonly address: string;
+  readonly port: number;
+  readonly transport: Peer["transport"];
+  /** The name that it has proved to have; absent: none. */
+  readonly name?: string;
+  /** Everything that has changed was sent to it. */
+  readonly isCurrent: boolean;
+}
+
 /** The replication feed of an RD (design section 3). */
 export interface FeedPublisher {
   /** Answer a GET with Accept 51, and accept its observation. `criteria` are those of the query. */
   answer(kind: LookupInterface, criteria: readonly Criterion[], request: ServerRequest): ServerResponse;
+  /** Returns who follows the feed now, each one once. */
+  followers(): readonly Follower[];
   /** What the kept history is about has been loaded: whatever is not there any more was removed meanwhile. */
   resume(): void;
   /** End all observations with 5.03 and stop listening. Idempotent. */
@@ -154,6 +167,23 @@ class Publisher implements FeedPublisher, PatchSource {
       if (!this.#published.has(href) || this.#hidden.has(href))
         this.#record({ href, kind: "removed", endpointChanged: true, linksChanged: true });
     }
+  }
+
+  /** A follower observes endpoints and resources, and may do so with several filters. */
+  followers(): readonly Follower[] {
+    const followers = new Map<string, Follower>();
+    for (const { observer, sent } of this.#subscribers) {
+      const { key, address, port, transport, identity } = observer.peer;
+      const isCurrent = !this.#log.hasNews(sent) && followers.get(key)?.isCurrent !== false;
+      followers.set(key, {
+        address,
+        port,
+        transport,
+        ...(identity === undefined ? {} : { name: identity.name }),
+        isCurrent,
+      });
+    }
+    return [...followers.values()];
   }
 
   close(): void {

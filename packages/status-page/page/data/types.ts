@@ -26,6 +26,15 @@ export interface NodeView {
     readonly onDisk: number;
   };
   readonly store?: { readonly up: boolean; readonly away?: string; readonly position: number; readonly lag: number };
+  readonly followers?: {
+    readonly count: number;
+    readonly list: readonly {
+      readonly peer: string;
+      readonly transport: string;
+      readonly name?: string;
+      readonly current: boolean;
+    }[];
+  };
   readonly peers?: readonly { readonly name: string; readonly uri: string; readonly up: boolean }[];
 }
 

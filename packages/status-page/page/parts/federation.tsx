@@ -2,12 +2,14 @@ import type { JSX } from "preact";
 import { formatNumber } from "../data/format.ts";
 import type { NodeView, UpstreamView } from "../data/types.ts";
 import { Name } from "./name.tsx";
-import { kindOfPhase, Status } from "./status.tsx";
+import { kindOfPhase, Status, type StatusKind } from "./status.tsx";
 
 const ROW_PX = 64;
-const WIDTH_PX = 120;
+const WIDTH_PX = 80;
 
-/** Who follows whom: upstreams on the left, this node on the right, its peers below. */
+const SHOWN_FOLLOWERS = 8;
+
+/** Who follows whom: upstreams on the left, then this node, then those who follow it; its peers below. */
 export function Federation({
   node,
   upstreams,
@@ -15,9 +17,9 @@ export function Federation({
   readonly node: NodeView;
   readonly upstreams: readonly UpstreamView[];
 }): JSX.Element {
-  const { peers = [] } = node;
+  const { peers = [], followers } = node;
   return (
-    <div class="federation">
+    <div class={`federation${followers === undefined ? "" : " followed"}${upstreams.length === 0 ? " leading" : ""}`}>
       {upstreams.length === 0 ? null : (
         <>
           <ul class="upstreams" aria-label={`Upstreams of ${node.name}`}>
@@ -36,16 +38,17 @@ export function Federation({
               </li>
             ))}
           </ul>
-          <Streams upstreams={upstreams} />
+          <Streams kinds={upstreams.map(({ phase }) => kindOfPhase(phase))} />
         </>
       )}
       <div class="pill self">
         <strong>
           <Name text={node.name} />
         </strong>
-        <span class="small muted">{upstreams.length === 0 ? "follows no other RD" : "this node"}</span>
+        <span class="small muted">this node</span>
         <span class="small">{formatNumber(node.registrations.visible)} shown</span>
       </div>
+      {followers === undefined ? null : <Followers followers={followers} of={node.name} />}
       {peers.length === 0 ? null : (
         <ul class="peers" aria-label="Peers with the same address">
           {peers.map(({ name, uri, up }) => (
@@ -64,17 +67,63 @@ export function Federation({
   );
 }
 
-/** One stream for each upstream; they flow while it is live. */
-function Streams({ upstreams }: { readonly upstreams: readonly UpstreamView[] }): JSX.Element {
-  const height = upstreams.length * ROW_PX;
+/** Who follows the feeds of this node. Addresses are those of sockets: only who proves a name has one here. */
+function Followers({
+  followers,
+  of,
+}: {
+  readonly followers: NonNullable<NodeView["followers"]>;
+  readonly of: string;
+}): JSX.Element {
+  const shown = followers.list.slice(0, SHOWN_FOLLOWERS);
+  const more = followers.count - shown.length;
+  const kinds = shown.map(({ current }): StatusKind => (current ? "good" : "idle"));
+  return (
+    <>
+      <Streams kinds={more > 0 ? [...kinds, "idle"] : kinds} isFanning />
+      <ul class="upstreams" aria-label={`Followers of ${of}`}>
+        {shown.map(({ peer, transport, name, current }) => (
+          <li key={`${transport} ${peer}`} class={`pill ${current ? "good" : ""}`}>
+            <strong>
+              <Name text={name ?? peer} />
+            </strong>
+            <span class="small">
+              <Status kind={current ? "good" : "idle"}>{current ? "has everything" : "is catching up"}</Status>{" "}
+              <span class="muted">{transport.toUpperCase()}</span>
+            </span>
+          </li>
+        ))}
+        {more > 0 ? <li class="pill">and {formatNumber(more)} more</li> : null}
+      </ul>
+    </>
+  );
+}
+
+interface StreamsProps {
+  readonly kinds: readonly StatusKind[];
+  /** From one to many instead of from many to one. */
+  readonly isFanning?: boolean;
+}
+
+/** One stream for each entry of a list; they flow while it is live. */
+function Streams({ kinds, isFanning = false }: StreamsProps): JSX.Element {
+  const height = kinds.length * ROW_PX;
   const middle = height / 2;
   return (
-    <svg class="streams" viewBox={`0 0 ${WIDTH_PX} ${height}`} width={WIDTH_PX} height={height} aria-hidden="true">
-      {upstreams.map(({ name, phase }, at) => {
+    <svg
+      class="streams"
+      viewBox={`0 0 ${WIDTH_PX} ${height}`}
+      width={WIDTH_PX}
+      height={height}
+      preserveAspectRatio="none"
+      aria-hidden="true"
+    >
+      {kinds.map((kind, at) => {
         const y = at * ROW_PX + ROW_PX / 2;
-        const path = `M0 ${y}C${WIDTH_PX / 2} ${y} ${WIDTH_PX / 2} ${middle} ${WIDTH_PX} ${middle}`;
+        const [from, to] = isFanning ? [middle, y] : [y, middle];
+        const path = `M0 ${from}C${WIDTH_PX / 2} ${from} ${WIDTH_PX / 2} ${to} ${WIDTH_PX} ${to}`;
         return (
-          <g key={name} class={kindOfPhase(phase)}>
+          <g key={path} class={kind}>
             <path class="bed" d={path} />
             <path class="water" d={path} />
           </g>

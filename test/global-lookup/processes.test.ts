@@ -60,7 +60,7 @@ function attribute(links: Awaited<ReturnType<typeof find>>["links"], name: strin
   return links[0]?.attributes.find(([one]) => one === name)?.[1] ?? "";
 }
 
-test("an endpoint that registers at one node is found at another by its name, and reached through the proxy", async () => {
+test("DHT-01 an endpoint that registers at one node is found at another by its name, and reached through the proxy", async () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, "state.txt"), "closed");
   const args = ["register", "--proxy", "--at", node(1).tcpUri, "--ep", NAME, "--serve", folder];
@@ -84,7 +84,7 @@ test("an endpoint that registers at one node is found at another by its name, an
   expect(await node(4).metrics()).toMatch(/^tributary_global_searches_total\{outcome="cached"\} 1$/m);
 });
 
-test("lookups without a whole name are refused, and names that nobody has are found nowhere", async () => {
+test("DHT-02 lookups without a whole name are refused, and names that nobody has are found nowhere", async () => {
   for (const [query, kind] of [
     ["", "ep"],
     ["ep=VG*", "ep"],
@@ -111,7 +111,7 @@ test("one who announces every name and answers nonsense is asked last from then 
   expect(asked.at(-1)).toBeLessThanOrEqual(3);
 });
 
-test("a node that leaves says that its names are void; those of one that is killed are not found within 2 s", async () => {
+test("DHT-03 a node that leaves says that its names are void; those of one that is killed are not found within 2 s", async () => {
   await register(0, ["here"]);
   await register(2, ["leaves"]);
   expect((await find(5, "ep=leaves")).links).toHaveLength(1);

@@ -157,6 +157,15 @@ describe("finding an endpoint by name", () => {
     expect(tookMs).toBeLessThanOrEqual(50);
   });
 
+  test("DHT-03 when the holders asked first are gone, the next ones are", async () => {
+    const world = new World();
+    for (let index = 0; index < 4; index++) world.add("silent");
+    const { kind, tookMs } = await world.add("serves").find();
+    expect(kind).toBe("found");
+    expect(tookMs).toBeLessThan(2000);
+    expect(world.asked).toHaveLength(5);
+  });
+
   test("those that failed are asked last", async () => {
     const world = new World().add("nonsense").add("empty").add("serves").add("leads-astray");
     for (let index = 0; index < 100; index++) expect((await world.find(`n${index}`)).kind).toBe("found");

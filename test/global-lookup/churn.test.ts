@@ -16,7 +16,7 @@ afterAll(async () => {
 });
 
 test.runIf(COUNT > 0)(
-  "a third of the members is killed during lookups, others join, and a quarter of the pool lies",
+  "with GLOBAL_LOOKUP_MEMBERS=20: a third of the members is killed during lookups, others join, and a quarter of the pool lies",
   async () => {
     const ports = await poolPorts();
     const nodes = await startNodes(ports);

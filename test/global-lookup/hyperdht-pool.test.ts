@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import {
   generateAnnouncerKey,
   nameKey,
@@ -6,6 +7,7 @@ import {
   readRecord,
   writeRecord,
 } from "@tributary/global-lookup";
+import { seededRandom } from "@tributary/runtime/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freeUdpPort, memberAddress } from "./addresses.js";
 import { ENV } from "./environment.js";
@@ -93,6 +95,37 @@ test("a member without others says that the pool is away", async () => {
   expect(pool.status()).toMatchObject({ members: 0, awayReason: "nobody of the pool responds" });
   await pool.close();
   await expect(pool.announce(nameKey("node1"))).rejects.toMatchObject({ code: "POOL_AWAY" });
+});
+
+test("no datagrams end a member, or what it knows", async () => {
+  const port = await freeUdpPort();
+  const rate = { burst: 1e9, perSecond: 1e9 };
+  const bootstrap = [{ host: memberAddress(0), port }];
+  const members = await Promise.all(
+    [0, 1].map(async (index) => {
+      const options = { listen: { host: memberAddress(index), port }, bootstrap, rate };
+      return await openHyperdhtPool({ env: ENV, key: generateAnnouncerKey() }, options);
+    }),
+  );
+  const [one, two] = members as [Pool, Pool];
+  await expect.poll(() => two.status().members).toBe(1);
+  await two.announce(nameKey("node1"));
+  const socket = createSocket("udp4");
+  const send = (bytes: Uint8Array) =>
+    new Promise<void>((resolve, reject) =>
+      socket.send(bytes, port, memberAddress(0), (error) => (error === null ? resolve() : reject(error))),
+    );
+  const random = seededRandom(1);
+  for (let index = 0; index < 5000; index++) {
+    const bytes = Uint8Array.from({ length: Math.floor(random() * 150) }, () => Math.floor(random() * 256));
+    // Requests and responses of the right version, with all members that a header may have.
+    if (index % 4 !== 0 && bytes.length > 2)
+      bytes.set([index % 2 === 0 ? 3 : 19, index % 3 === 0 ? 255 : Math.floor(random() * 256)]);
+    await send(bytes);
+  }
+  socket.close();
+  expect(await found(one, "node1")).toHaveLength(1);
+  await Promise.all(members.map((pool) => pool.close()));
 });
 
 test("an address that is taken is refused", async () => {

@@ -74,6 +74,13 @@ test("DHT-01 an endpoint that registers at one node is found at another by its n
   const base = attribute(found.links, "base");
   expect((await coap.get(`${base}/state.txt`)).text()).toBe("closed");
   expect((await coap.put(`${base}/state.txt`, "open")).code).toBe("2.04");
+  const states: string[] = [];
+  for await (const response of coap.observe(`${base}/state.txt`)) {
+    states.push(response.text());
+    if (response.text() === "ajar") break;
+    if (states.length === 1) await coap.put(`${base}/state.txt`, "ajar");
+  }
+  expect([states[0], states.at(-1)]).toEqual(["open", "ajar"]);
   const long = "0123456789".repeat(1024);
   expect((await coap.put(`${base}/long.txt`, long)).code).toBe("2.01");
   expect((await coap.get(`${base}/long.txt`)).text()).toBe(long);

@@ -5,12 +5,13 @@
  *     npm run simulate -- --seeds 200 --from 5000 --full
  *     npm run simulate -- --seed 17                # one seed, with everything that happened
  *
- * `--full`: 3 to 5 RDs, 2 to 4 LPs, up to 200 endpoints. `--tcp`: CoAP over TCP. `--plant NAME`: with a mistake of `planted-bugs.ts` in the sources.
+ * `--full`: 3 to 5 RDs, 2 to 4 LPs, up to 200 endpoints. `--tcp`: CoAP over TCP. `--shared`: instances that share one directory. `--plant NAME`: with a mistake of `planted-bugs.ts` in the sources.
  * Exit status 1 when a seed fails.
  */
 import { registerHooks } from "node:module";
 import { parseArgs } from "node:util";
 import { PLANTED_BUGS } from "./planted-bugs.ts";
+import { SHARED_BUGS } from "./shared/planted-bugs.ts";
 
 const PACKAGES = new URL("../../packages/", import.meta.url).href;
 
@@ -23,10 +24,11 @@ const { values } = parseArgs({
     "stop-at-first": { type: "boolean", default: false },
     full: { type: "boolean", default: false },
     tcp: { type: "boolean", default: false },
+    shared: { type: "boolean", default: false },
   },
 });
 if (values.plant !== undefined) {
-  const bug = PLANTED_BUGS.find(({ name }) => name === values.plant);
+  const bug = [...PLANTED_BUGS, ...SHARED_BUGS].find(({ name }) => name === values.plant);
   if (bug === undefined) throw new Error(`no mistake is called "${values.plant}"`);
   let isPlanted = false;
   registerHooks({
@@ -55,6 +57,7 @@ registerHooks({
 });
 
 const { simulate } = await import("./run.ts");
+const { simulateShared } = await import("./shared/run.ts");
 const { FULL, SMALL } = await import("./scenario.ts");
 
 const options = { size: values.full ? FULL : SMALL, scheme: values.tcp ? "coap+tcp" : "coap" } as const;
@@ -64,7 +67,7 @@ const failed: number[] = [];
 const startedMs = performance.now();
 let checks = 0;
 for (let seed = first; seed < first + count; seed++) {
-  const outcome = await simulate(seed, options);
+  const outcome = await (values.shared ? simulateShared(seed) : simulate(seed, options));
   checks += outcome.checks;
   if (values.seed !== undefined) process.stdout.write(`${outcome.trace.join("\n")}\n`);
   if (outcome.violations.length === 0) continue;

@@ -126,7 +126,7 @@ export class SplitStore implements RegistrationStore {
   }
 
   #show({ kind, registration, base }: PendingWrite): void {
-    this.#consumer({ kind, id: registration.id, position: base ?? 0, registration, isPending: true });
+    this.#consumer({ kind, id: registration.id, position: base ?? 0, registration, isUnplaced: true });
   }
 
   #onChange(change: StoreChange): void {
@@ -152,6 +152,27 @@ export class SplitStore implements RegistrationStore {
     if (judgement === "own") addCount(this.settled, "stored");
     else this.#lost(write.registration, change, "here", write.kind);
     return true;
+  }
+
+  /**
+   * A change counts that was delivered and passed on before the write that lost was shown in its place. Its position is in the past; so that
+   * whoever follows this instance gets it once more, it is stored again.
+   */
+  #applyLate({ registration: own }: PendingWrite, change: StoreChange): void {
+    const { id, kind, position: base, registration = own } = change;
+    const isOwn = kind === "put" && registration.stampMs === own.stampMs && isSame(registration, own);
+    if (isOwn) {
+      this.#consumer({ ...change, isUnplaced: true });
+      return;
+    }
+    const again: PendingWrite = {
+      kind: kind === "put" ? "put" : "delete",
+      registration,
+      base,
+      atWallMs: registration.renewedAtWallMs,
+    };
+    this.#pending.set(id, again);
+    this.#show(again);
   }
 
   #rebase(write: PendingWrite, base: number): void {
@@ -243,11 +264,11 @@ export class SplitStore implements RegistrationStore {
       const { kind: outcome } = await shared.submit({ kind, registration, ...(kind === "put" ? { ageMs } : {}) }, base);
       if (outcome !== "stored" && outcome !== "conflict") return;
       if (this.#pending.get(id) !== write) continue;
-      // The change did not come out of the stream now: it had been delivered before.
+      // What stands against it did not come out of the stream now: it had been delivered before the write was taken.
       const current = await shared.current(registration);
       if (this.#pending.get(id) !== write) continue;
       if (current === undefined) this.#rebase(write, 0);
-      else if (this.#decide(write, current)) this.#consumer(current);
+      else if (this.#decide(write, current)) this.#applyLate(write, current);
       else this.#rebase(this.#pending.get(id) ?? write, current.position);
     }
   }

@@ -36,8 +36,13 @@ export class StreamModel {
     this.#random = random;
   }
 
-  /** The stream as one instance reaches it. */
-  connect(faults: InstanceFaults): SharedStream {
+  /** Place of the last message that was ever stored. */
+  get lastSequence(): number {
+    return this.#sequence;
+  }
+
+  /** The stream as one instance reaches it; `localMs`: the wall clock of that instance. */
+  connect(faults: InstanceFaults, localMs = () => this.#clock.wallMs()): SharedStream {
     const created = this.#createdText;
     const answered = async <T>(work: () => T): Promise<T> => {
       await this.#pass(REQUEST_MS);
@@ -69,7 +74,7 @@ export class StreamModel {
           void this.#deliver(follower);
           return () => void this.#followers.delete(follower);
         }),
-      state: () => answered(() => this.#state()),
+      state: () => answered(() => ({ ...this.#state(), localTimeMs: localMs() })),
       probe: () => answered(() => undefined),
       close: async () => {},
     };

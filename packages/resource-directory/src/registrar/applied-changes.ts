@@ -57,7 +57,7 @@ export class AppliedChanges {
   }
 
   apply(change: StoreChange): void {
-    this.#position = change.isPending === true ? null : change.position;
+    this.#position = change.isUnplaced === true ? null : change.position;
     try {
       // What could not be shown is taken back: nothing was applied before.
       if (this.#drafts.get(change.id) === null) this.#deps.registry.place(change.id, change.position);

@@ -30,8 +30,11 @@ export interface StoreChange {
   readonly registration?: StoredRegistration;
   /** With `delete`: when somebody removed it, wall clock, ms since the Unix epoch; absent: nobody says. */
   readonly atWallMs?: number;
-  /** Taken here while the store is away: it has no place in the history yet, and `position` is that of what it changes. */
-  readonly isPending?: true;
+  /**
+   * It has no place of its own in the history: it was taken here while the store is away, and `position` is that of what it changes; or it is what
+   * was passed on before, at `position`.
+   */
+  readonly isUnplaced?: true;
 }
 
 /** What became of a submission. */

@@ -1,0 +1,1 @@
+export { type InstanceFaults, StreamModel } from "./stream-model.js";

@@ -69,7 +69,7 @@ describeWithPeers(["chromium"], "the status page in Chromium", () => {
     await upstreams.getByRole("row", { name: /rd-b .*live feed everything 2 0/ }).waitFor();
     await page.getByText("122", { exact: true }).first().waitFor();
     await page.goto(`${one.httpUri}/`);
-    await page.getByRole("list", { name: "Followers of rd-a" }).getByText("has everything").waitFor();
+    await page.getByRole("list", { name: "Followers of rd-a" }).getByText("up to date").waitFor();
   });
 
   test("search, pages, and why something is shown or hidden", async () => {

@@ -22,6 +22,9 @@ export function Federation({
     <div class={`federation${followers === undefined ? "" : " followed"}${upstreams.length === 0 ? " leading" : ""}`}>
       {upstreams.length === 0 ? null : (
         <>
+          <p class="direction small muted" aria-hidden="true">
+            follows
+          </p>
           <ul class="upstreams" aria-label={`Upstreams of ${node.name}`}>
             {upstreams.map(({ name, phase, registrations, mode, tier }) => (
               <li key={name} class={`pill ${kindOfPhase(phase)}`}>
@@ -81,6 +84,9 @@ function Followers({
   return (
     <>
       <Streams kinds={more > 0 ? [...kinds, "idle"] : kinds} isFanning />
+      <p class="direction small muted" aria-hidden="true">
+        is followed by
+      </p>
       <ul class="upstreams" aria-label={`Followers of ${of}`}>
         {shown.map(({ peer, transport, name, current }) => (
           <li key={`${transport} ${peer}`} class={`pill ${current ? "good" : ""}`}>
@@ -88,7 +94,7 @@ function Followers({
               <Name text={name ?? peer} />
             </strong>
             <span class="small">
-              <Status kind={current ? "good" : "idle"}>{current ? "has everything" : "is catching up"}</Status>{" "}
+              <Status kind={current ? "good" : "idle"}>{current ? "up to date" : "catching up"}</Status>{" "}
               <span class="muted">{transport.toUpperCase()}</span>
             </span>
           </li>

@@ -30,7 +30,9 @@ export function StaleCard({ state }: { readonly state: LiveState }): JSX.Element
       <ol class="countdown">
         {stale.next.map(({ source, ep, d, expiresIn, expiry }) => (
           <li key={`${source} ${ep} ${d ?? ""}`}>
-            <EndpointName ep={ep} d={d} />
+            <span>
+              <EndpointName ep={ep} d={d} />
+            </span>
             <span class="number" title={expiry === "exact" ? undefined : "the lifetime is an assumption"}>
               {expiry === "exact" ? "" : "about "}
               {left(expiresIn)}

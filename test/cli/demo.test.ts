@@ -25,7 +25,8 @@ test("every other scenario runs to its end", { timeout: 600_000 }, async () => {
   const { stdout } = await runTributary(["demo", "--list"]);
   const names = stdout.split("\n").flatMap((line) => /^(\S+) {2,}\S/.exec(line)?.[1] ?? []);
   expect(names).toContain("6.2");
-  for (const name of names.filter((one) => one !== "6.2" && one !== "SCENARIO")) {
+  // Draft 6.1 needs a program, and has a test of its own.
+  for (const name of names.filter((one) => !["6.1", "6.2", "SCENARIO"].includes(one))) {
     const demo = await runTributary(["demo", "--scenario", name, "--pace", "0"], { timeoutMs: 110_000 });
     expect({ name, status: demo.status, stderr: demo.stderr }).toEqual({ name, status: 0, stderr: "" });
   }

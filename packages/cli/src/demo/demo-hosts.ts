@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { TransportError } from "@tributary/coap-transport";
 import type { Node } from "@tributary/node";
-import { checkConfig, createNode, secureRandom, systemEnvironment, systemNetwork } from "@tributary/node";
+import { checkConfig, createNode, secureRandom, systemEnvironment, systemNetwork, systemState } from "@tributary/node";
 import { type Environment, type Logger, silentLogger } from "@tributary/runtime";
 
 /** Number of attempts with other ports. */
@@ -67,10 +67,9 @@ async function openHost(host: string, uri: string, role: string, env: Environmen
   if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("; "));
   const random = secureRandom();
   const nodeId = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16)).join("");
-  return createNode(
-    { env, network: systemNetwork(env, checked.config.limits, checked.config.amplification), nodeId },
-    checked.config,
-  );
+  const { config } = checked;
+  const network = systemNetwork(env, config.limits, config.amplification);
+  return createNode({ env, network, nodeId, state: systemState(env, config) }, config);
 }
 
 /** Returns different loopback ports that were free a moment ago. */

@@ -5,12 +5,14 @@ import { plainCaching } from "./plain-caching.js";
 import { rdAwareCaching } from "./rd-aware-caching.js";
 import type { DemoScenario } from "./scenario.js";
 import { sharedAddress } from "./shared-address.js";
+import { sharedAuthority } from "./shared-authority.js";
 import { tiers } from "./tiers.js";
 
 /** Every scenario, by section of the draft. */
 export const SCENARIOS: readonly DemoScenario[] = [
   plainCaching,
   rdAwareCaching,
+  sharedAuthority,
   distinctRegistrationPoints,
   localizedQueries,
   sharedAddress,

@@ -25,7 +25,7 @@ if (process.argv.includes("--force") || !isCurrent()) {
       cssCodeSplit: false,
       assetsInlineLimit: 0,
       // The notices of what the bundle contains (MIT licence).
-      license: { fileName: "licenses.md" },
+      license: { fileName: "third-party.md" },
       rolldownOptions: {
         output: { entryFileNames: "status-page/app.js", assetFileNames: "status-page/app.[ext]", codeSplitting: false },
       },

@@ -13,6 +13,7 @@ export interface GlobalNode extends TributaryNode {
 }
 
 interface GlobalView {
+  readonly key: string;
   readonly members: number;
   readonly away?: string;
   readonly published: boolean;

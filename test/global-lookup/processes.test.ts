@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { coap } from "@tributary/coap-transport";
+import { generateAnnouncerKey, keyName, writeProof } from "@tributary/global-lookup";
 import { parseLinkFormat } from "@tributary/link-model";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { PINNED_NODE, startProcess, TRIBUTARY, temporaryFolder } from "../peers/peers.js";
@@ -102,6 +103,17 @@ test("DHT-02 lookups without a whole name are refused, and names that nobody has
       text: "this node finds endpoints by name only: add ep= with the whole name",
     });
   expect(await find(3, "ep=nobody")).toMatchObject({ code: "2.05", links: [] });
+});
+
+test("under the name of a key, what has its proof is found, and nothing else", async () => {
+  const [proven, unproven] = [generateAnnouncerKey(), generateAnnouncerKey()];
+  const announcer = Buffer.from((await node(3).status()).global.key, "base64url");
+  const proof = writeProof(proven, { announcer, expiresAtS: Math.floor(Date.now() / 1000) + 3600 });
+  const [name, other] = [proven, unproven].map(({ publicKey }) => keyName(publicKey));
+  expect((await coap.post(`${node(3).uri}/rd?ep=${other}&proof=${proof}`)).code).toBe("2.01");
+  await register(3, [`${name}&proof=${proof}`]);
+  expect((await find(5, `ep=${name}`)).links).toHaveLength(1);
+  expect(await find(5, `ep=${other}`)).toMatchObject({ code: "2.05", links: [] });
 });
 
 test("one who announces every name and answers nonsense is asked last from then on", async () => {

@@ -2,6 +2,8 @@
 export const NAME_PREFIX = "tributary:";
 /** Prefix of what a record's signature covers. */
 export const RECORD_CONTEXT = "tributary global lookup record";
+/** Prefix of what the signature of an endpoint's proof covers. */
+export const PROOF_CONTEXT = "tributary endpoint proof";
 export const RECORD_VERSION = 1;
 /** Largest record: with the headers of the pool it fits into one datagram that is not fragmented. */
 export const MAX_RECORD_BYTES = 800;

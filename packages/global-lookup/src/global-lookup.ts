@@ -1,4 +1,5 @@
 import { type CoapClient, formatAuthority, parseCoapUri } from "@tributary/coap-transport";
+import { type Attribute, firstValue, type Link } from "@tributary/link-model";
 import type { LookupSource } from "@tributary/lookup-interface";
 import type { Environment } from "@tributary/runtime";
 import { NameAnnouncer } from "./announcing/name-announcer.js";
@@ -6,8 +7,10 @@ import { RecordPublisher } from "./announcing/record-publisher.js";
 import { MAX_RECORD_URIS } from "./constants.js";
 import { createGlobalSource } from "./finding/global-source.js";
 import { NameFinder } from "./finding/name-finder.js";
+import { isFollowable } from "./finding/rd-response.js";
 import { type AddressPolicy, createAddressPolicy } from "./record/address-policy.js";
 import type { AnnouncerKey } from "./record/announcer-key.js";
+import { checkProof, isKeyName, PROOF_ATTRIBUTE } from "./record/endpoint-proof.js";
 import { isEndpointName } from "./record/name-key.js";
 import { canonicalAddress } from "./record/rd-record.js";
 import type { Pool, PoolStatus } from "./types.js";
@@ -38,6 +41,8 @@ export interface GlobalLookupOptions {
 
 /** What a global lookup is doing, for operators. */
 export interface GlobalLookupStatus {
+  /** Public key of this node in base64url: what proofs of endpoints that register here are for. */
+  readonly key: string;
   readonly pool: PoolStatus;
   /** Names that are to be announced, and those that are. */
   readonly names: { readonly wanted: number; readonly announced: number };
@@ -53,6 +58,13 @@ export interface GlobalLookupStatus {
   readonly rejectedRecords: ReadonlyMap<string, number>;
 }
 
+/** What an announcement depends on of a registration. */
+export interface AnnouncedRegistration {
+  readonly ep: string;
+  readonly base: string;
+  readonly attributes: readonly Attribute[];
+}
+
 const ANY_ADDRESS: ReadonlyMap<string, RegExp> = new Map([
   ["::", /./],
   ["0.0.0.0", /^[0-9.]+$/],
@@ -65,6 +77,7 @@ export class GlobalLookup {
   readonly #isUsable: AddressPolicy;
   readonly #finder: NameFinder;
   readonly #announcer: NameAnnouncer;
+  #listening: () => readonly string[] = () => [];
   #publisher: RecordPublisher | null = null;
 
   constructor(deps: GlobalLookupDeps, options: GlobalLookupOptions) {
@@ -80,6 +93,11 @@ export class GlobalLookup {
     this.#announcer = new NameAnnouncer({ pool, env }, { perSecond: rate, refreshMs });
   }
 
+  /** Public key of this node in base64url. */
+  get key(): string {
+    return Buffer.from(this.#deps.key.publicKey).toString("base64url");
+  }
+
   /** Returns `local` with searches of the pool for endpoints that it does not have. */
   source(
     local: LookupSource,
@@ -92,8 +110,14 @@ export class GlobalLookup {
     );
   }
 
-  /** Begins to announce; `listening` returns the URIs of the listeners of this node. */
-  start(listening: () => readonly string[]): void {
+  /** `listening` returns the URIs of the listeners of this node. Before `start`. */
+  listenAt(listening: () => readonly string[]): void {
+    this.#listening = listening;
+  }
+
+  /** Begins to announce. */
+  start(): void {
+    const listening = this.#listening;
     const uris = () => this.#addresses(listening());
     if (uris().length === 0) {
       const remedy = "write an address at which others reach this node as global.addresses";
@@ -101,6 +125,19 @@ export class GlobalLookup {
     }
     this.#publisher = new RecordPublisher(this.#deps, uris, () => this.#announcer.start());
     void this.#publisher.start();
+  }
+
+  /**
+   * Whether a registration here may be announced: others would hold it against this node if it led to services of their own hosts, or if it
+   * lacked the proof that its name asks for.
+   */
+  isAnnounceable({ ep, base, attributes }: AnnouncedRegistration): boolean {
+    const [uri] = this.#addresses(this.#listening());
+    const link: Link = { target: "/", attributes: [["base", base], ...attributes] };
+    if (uri === undefined || !isFollowable({ ...link, target: uri }, uri)) return false;
+    const { env, key } = this.#deps;
+    const at = { announcer: key.publicKey, nowS: env.clock.wallMs() / 1000 };
+    return !isKeyName(ep) || checkProof(ep, firstValue(link, PROOF_ATTRIBUTE), at) === "yes";
   }
 
   /** Announces a name from now on. */
@@ -116,6 +153,7 @@ export class GlobalLookup {
   /** Returns what it is doing. */
   status(): GlobalLookupStatus {
     return {
+      key: this.key,
       pool: this.#deps.pool.status(),
       names: { wanted: this.#announcer.size, announced: this.#announcer.announced },
       isPublished: this.#publisher?.isPublished ?? false,

@@ -11,10 +11,15 @@ export type { GlobalSourceDeps, GlobalSourceOptions } from "./finding/global-sou
 export { createGlobalSource, exactName } from "./finding/global-source.js";
 export type { FoundName, NameFinderDeps, NameFinderOptions } from "./finding/name-finder.js";
 export { NameFinder } from "./finding/name-finder.js";
-export type { RdOutcome, RdRequestsDeps } from "./finding/rd-requests.js";
+export type { AskedName, RdOutcome, RdRequestsDeps } from "./finding/rd-requests.js";
 export { RdRequests } from "./finding/rd-requests.js";
-export type { RdResult } from "./finding/rd-response.js";
-export type { GlobalLookupDeps, GlobalLookupOptions, GlobalLookupStatus } from "./global-lookup.js";
+export type { AskedRd, RdResult } from "./finding/rd-response.js";
+export type {
+  AnnouncedRegistration,
+  GlobalLookupDeps,
+  GlobalLookupOptions,
+  GlobalLookupStatus,
+} from "./global-lookup.js";
 export { GlobalLookup } from "./global-lookup.js";
 export type { OpenGlobalLookupOptions } from "./open-global-lookup.js";
 export { openGlobalLookup } from "./open-global-lookup.js";
@@ -23,6 +28,8 @@ export { openHyperdhtPool } from "./pool/hyperdht-pool.js";
 export type { AddressPolicy } from "./record/address-policy.js";
 export { createAddressPolicy } from "./record/address-policy.js";
 export { AnnouncerKey, generateAnnouncerKey, loadAnnouncerKey } from "./record/announcer-key.js";
+export type { EndpointProof, Proven } from "./record/endpoint-proof.js";
+export { checkProof, isKeyName, keyName, PROOF_ATTRIBUTE, writeProof } from "./record/endpoint-proof.js";
 export { isEndpointName, nameKey } from "./record/name-key.js";
 export type { RdRecord, ReadRecord } from "./record/rd-record.js";
 export { canonicalAddress, readRecord, writeRecord } from "./record/rd-record.js";

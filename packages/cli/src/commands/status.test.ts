@@ -77,7 +77,7 @@ describe("status", () => {
       registrations: { visible: 4, superseded: 1, stale: 2, total: 5 },
       memory: { used: 5_242_880, limit: 104_857_600, sources: [], onDisk: 0 },
       store: { up: false, away: "no majority", position: 7, lag: 0 },
-      global: { members: 0, away: "nobody of the pool responds", published: false, names: 2, announced: 1 },
+      global: { key: "k", members: 0, away: "nobody of the pool responds", published: false, names: 2, announced: 1 },
     };
     const fetch = (url: URL) => Promise.resolve(Response.json(url.pathname === "/api/node" ? node : []));
     const flags = { at: "http://127.0.0.1:8683", json: false, timeout: 5 };

@@ -1,9 +1,13 @@
 import { type ClientResponse, CODE } from "@tributary/coap-transport";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { generateAnnouncerKey } from "../record/announcer-key.js";
+import { keyName, writeProof } from "../record/endpoint-proof.js";
 import { readRdResponse } from "./rd-response.js";
 
-const FROM = { uri: "coap://192.0.2.1", name: "n" };
+const NOW_S = 1_800_000_000;
+const rd = generateAnnouncerKey();
+const FROM = { uri: "coap://192.0.2.1", name: "n", announcer: rd.publicKey, nowS: NOW_S };
 
 function response(payload: string | Uint8Array, more: Partial<ClientResponse> = {}): ClientResponse {
   return {
@@ -20,9 +24,14 @@ function response(payload: string | Uint8Array, more: Partial<ClientResponse> = 
   };
 }
 
+function linksOf(one: ClientResponse, name = FROM.name) {
+  const read = readRdResponse(one, { ...FROM, name });
+  return read === "expired" ? { kind: "expired" } : { links: read?.links };
+}
+
 /** Number of registrations that are read; null: it is no response to a lookup. */
 function read(payload: string, more: Partial<ClientResponse> = {}): number | null {
-  return readRdResponse(response(payload, more), FROM)?.links.length ?? null;
+  return linksOf(response(payload, more)).links?.length ?? null;
 }
 
 describe("responses of RDs of the pool", () => {
@@ -59,6 +68,23 @@ describe("responses of RDs of the pool", () => {
     expect(read('</reg/1>;ep="n";base="coap://h"', more)).toBeNull();
   });
 
+  test("under the name of a key, only registrations with its proof for this RD count", () => {
+    const endpoint = generateAnnouncerKey();
+    const name = keyName(endpoint.publicKey);
+    const until = { expiresAtS: NOW_S + 60 };
+    const proofs = [rd, generateAnnouncerKey()].map(({ publicKey }) =>
+      writeProof(endpoint, { announcer: publicKey, ...until }),
+    );
+    const shown = proofs.map((proof, at) => `</reg/${at}>;ep="${name}";base="coap://h${at}";proof="${proof}"`);
+    const links = (text: string) => linksOf(response(text), name).links?.map(({ target }) => target);
+    expect(links(shown.join(","))).toEqual(["coap://192.0.2.1/reg/0"]);
+    expect(links(shown[1] as string)).toBeUndefined();
+    expect(links(`</reg/2>;ep="${name}";base="coap://h"`)).toBeUndefined();
+    const over = writeProof(endpoint, { announcer: rd.publicKey, expiresAtS: NOW_S });
+    const text = `</reg/0>;ep="${name}";base="coap://h";proof="${over}"`;
+    expect(linksOf(response(text), name)).toEqual({ kind: "expired" });
+  });
+
   test("no more links are used than a lookup gives", () => {
     const one = '</reg/1>;ep="n";base="coap://h"';
     expect(read(Array(50).fill(one).join(","))).toBe(16);
@@ -91,7 +117,7 @@ describe("responses of RDs of the pool", () => {
     );
     fc.assert(
       fc.property(anything, (payload) => {
-        const links = readRdResponse(response(payload), FROM)?.links ?? [];
+        const links = linksOf(response(payload)).links ?? [];
         return links.every(({ attributes }) => attributes.some(([name, value]) => name === "ep" && value === "n"));
       }),
       { numRuns: 2000 },

@@ -28,6 +28,9 @@ export type SearchOutcome =
 /** Share of the time of a search after which announcers that are not trusted are asked. */
 const LAST_RESORT_SHARE = 0.2;
 
+/** Outcomes that say nothing of the RD. */
+const BLAMELESS: ReadonlySet<string> = new Set(["limited", "expired", "too-large"]);
+
 /** One search for a name: finds who announced it, and asks them, the most trusted first, until one has the registration. */
 export class Search {
   readonly #deps: SearchDeps;
@@ -131,8 +134,8 @@ export class Search {
     }
     const timeoutMs = Math.max(1, Math.min(this.#restMs(), this.#timeoutMs / 2));
     const isProven = trust.expectation(id) > 0.5;
-    const outcome = await requests.ask(known.uris, { name: this.#name, timeoutMs, isProven });
-    if (outcome.kind === "limited") return null;
+    const outcome = await requests.ask(known.uris, { name: this.#name, announcer, timeoutMs, isProven });
+    if (BLAMELESS.has(outcome.kind)) return null;
     trust.note(id, outcome.kind === "found" ? "good" : "bad");
     if (outcome.kind === "silent") records.forget(id);
     if (outcome.kind === "empty") this.#empty++;

@@ -173,6 +173,7 @@ class RunningNode implements Node {
         isDirectory: this.#ownFeed !== null,
         resourcePath: resourcePathOf(this.#config),
         forwarding: this.#forwarding,
+        poolKey: this.#global?.key ?? null,
         hasTcp: hasTcpTwin(this.#config.listen),
       },
     );
@@ -378,9 +379,10 @@ class RunningNode implements Node {
     if (global === null || this.#registrations === null) return;
     const { proxy } = this.#registrations;
     const isWanted = (one: SourcedRegistration) =>
-      this.#config.global?.names === "all" || proxy?.isProxied(one) === true;
+      (this.#config.global?.names === "all" || proxy?.isProxied(one) === true) && global.isAnnounceable(one);
+    global.listenAt(() => this.listening);
     this.#stopAnnouncing = announceNames({ directory: this.directory, global, isWanted });
-    global.start(() => this.listening);
+    global.start();
   }
 
   #sample(sample: LookupSample): void {

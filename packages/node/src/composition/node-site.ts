@@ -41,6 +41,8 @@ export interface NodeSiteOptions {
   /** Parent path of the registration resources. */
   readonly resourcePath: readonly string[];
   readonly forwarding: RequestForwarding | null;
+  /** Public key of this node in a pool; null: it is in none. */
+  readonly poolKey: string | null;
   /** Whether everything is also served over TCP, at the same port number. */
   readonly hasTcp: boolean;
 }
@@ -71,6 +73,7 @@ function lookupAttributes(kind: "ep" | "res", options: NodeSiteOptions): Attribu
     ["obs", null],
     [NODE_ATTRIBUTE, options.nodeId],
     ...(options.isLookupProxy ? [[TIER_ATTRIBUTE, null] as const] : []),
+    ...(options.poolKey === null ? [] : [["pool-key", options.poolKey] as const]),
     ...(options.hasTcp ? [[TCP_ATTRIBUTE, null] as const] : []),
   ];
 }

@@ -136,8 +136,9 @@ function viewProxied(node: Node) {
 function viewGlobal(node: Node) {
   const status = node.global?.();
   if (status === undefined) return null;
-  const { pool, names, isPublished } = status;
+  const { key, pool, names, isPublished } = status;
   return {
+    key,
     members: pool.members,
     ...(pool.awayReason === undefined ? {} : { away: pool.awayReason }),
     published: isPublished,

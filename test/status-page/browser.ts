@@ -6,6 +6,8 @@ import { chromiumPath } from "../peers/peers.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+const TIMEOUT_MS = 60_000;
+
 /** Starts Chromium without a window. */
 export function startBrowser(): Promise<Browser> {
   // Chromium refuses its sandbox to root, and pages here come from this machine alone.
@@ -38,6 +40,8 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
     await context.close();
     expect(complaints).toEqual([]);
   });
+  // What the browser does may take long on a busy machine.
+  page.setDefaultTimeout(TIMEOUT_MS);
   // For tests that do not wait for the next reading.
   await page.clock.install();
   await page.goto(url);

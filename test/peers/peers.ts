@@ -38,6 +38,7 @@ interface PeersFile {
   readonly folder: string;
   readonly aiocoap: { readonly requirement: string };
   readonly nats: { readonly requirement: string };
+  readonly olderNats: { readonly requirement: string };
   readonly debian: Readonly<Record<"libcoap" | "chromium" | "iproute2" | "nftables" | "tshark", DebianPeer>>;
 }
 
@@ -49,6 +50,7 @@ interface DebianPeer {
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PEERS = JSON.parse(readFileSync(new URL("peers.json", import.meta.url), "utf8")) as PeersFile;
 const VENV_BIN = join(ROOT, PEERS.folder, "venv/bin");
+const OLDER_NATS = join(ROOT, PEERS.folder, "older-nats/bin/nats-server");
 
 /** The pinned Node itself, not the shell script of that name in `.bin`. */
 export const PINNED_NODE = join(ROOT, "node_modules/node/bin/node");
@@ -56,7 +58,7 @@ export const PINNED_NODE = join(ROOT, "node_modules/node/bin/node");
 export const TRIBUTARY = join(ROOT, "packages/cli/bin/tributary.js");
 
 /** `netns`: leave to make network namespaces (root). */
-export type Peer = keyof PeersFile["debian"] | "aiocoap" | "nats" | "netns";
+export type Peer = keyof PeersFile["debian"] | "aiocoap" | "nats" | "older-nats" | "netns";
 
 // What is there and what is not
 
@@ -77,6 +79,8 @@ function whyMissing(peer: Peer): string | null {
     return existsSync(join(VENV_BIN, "aiocoap-rd")) ? null : `no ${PEERS.aiocoap.requirement} in ${PEERS.folder}`;
   if (peer === "nats")
     return existsSync(join(VENV_BIN, "nats-server")) ? null : `no ${PEERS.nats.requirement} in ${PEERS.folder}`;
+  if (peer === "older-nats")
+    return existsSync(OLDER_NATS) ? null : `no ${PEERS.olderNats.requirement} in ${PEERS.folder}`;
   const { commands, package: name } = PEERS.debian[peer];
   return findProgram(commands) === undefined ? `no ${commands[0]} (Debian: ${name})` : null;
 }
@@ -134,6 +138,11 @@ export function aiocoapRdPath(): string {
 /** The NATS server, of the version that peers.json pins. */
 export function natsServerPath(): string {
   return existing(join(VENV_BIN, "nats-server"), "nats");
+}
+
+/** A NATS server that is older than what a shared directory needs. */
+export function olderNatsServerPath(): string {
+  return existing(OLDER_NATS, "older-nats");
 }
 
 // aiocoap and libcoap

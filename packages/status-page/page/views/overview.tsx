@@ -17,6 +17,7 @@ const LATEST_EVENTS = 8;
 export function Overview({ state }: { readonly state: LiveState }): JSX.Element | null {
   if (state.reading === null) return null;
   const { node, upstreams } = state.reading;
+  const [listen] = node.listen;
   return (
     <>
       <Tiles state={state} />
@@ -34,7 +35,15 @@ export function Overview({ state }: { readonly state: LiveState }): JSX.Element 
       )}
       <Card title="Latest events" aside={<a href={formatRoute("events")}>all events</a>}>
         {state.events.length === 0 ? (
-          <p class="muted">Nothing has happened since the node was started.</p>
+          <>
+            <p class="muted">Nothing has happened since the node was started.</p>
+            {node.roles.includes("rd") && listen !== undefined ? (
+              <p class="muted">
+                To register an endpoint:{" "}
+                <code>{`tributary register --at ${listen} --ep lamp1 '</light>;rt="light"'`}</code>
+              </p>
+            ) : null}
+          </>
         ) : (
           <ol class="events">
             {state.events
@@ -67,11 +76,7 @@ function Tiles({ state }: { readonly state: LiveState }): JSX.Element | null {
   const slowest = [...moments].reverse().find(({ p99 }) => p99 !== null)?.p99 ?? null;
   return (
     <dl class="tiles">
-      <Tile
-        label="Registrations shown"
-        value={formatNumber(visible)}
-        note={stale === 0 ? "all of them are current" : undefined}
-      >
+      <Tile label="Registrations shown" value={formatNumber(visible)} note={noteOf(visible, stale)}>
         <Sparkline values={moments.map((moment) => moment.visible)} />
       </Tile>
       <Tile label="Hidden" value={formatNumber(superseded)} note="superseded by a newer registration" />
@@ -94,4 +99,9 @@ function Tiles({ state }: { readonly state: LiveState }): JSX.Element | null {
       />
     </dl>
   );
+}
+
+function noteOf(visible: number, stale: number): string | undefined {
+  if (visible === 0) return "none yet";
+  return stale === 0 ? "all of them are current" : undefined;
 }

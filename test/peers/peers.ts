@@ -157,6 +157,11 @@ export function coapClient(args: readonly string[], options: RunOptions = {}): P
   return runProcess(coapClientPath(), ["-B", "5", ...args], options);
 }
 
+/** Run libcoap's client with this TLS library to its end. */
+export function runTlsClient(library: "openssl" | "gnutls", args: readonly string[]): Promise<Finished> {
+  return runProcess(existing(findProgram([`coap-client-${library}`]), "libcoap"), ["-B", "5", ...args], {});
+}
+
 /** One transport. The others would need a TCP port of the same number, and `udp6` serves IPv4 addresses too. */
 const AIOCOAP_ENVIRONMENT = {
   AIOCOAP_CLIENT_TRANSPORT: "udp6",

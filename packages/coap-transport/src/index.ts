@@ -9,7 +9,7 @@ export { Response } from "./facade/response.js";
 export type { Handler, ObservableResource, Result, Server, ServerOptions } from "./facade/server.js";
 export { createServer } from "./facade/server.js";
 export type { ParsedCoapUri } from "./message/coap-uri.js";
-export { formatAuthority, parseCoapUri } from "./message/coap-uri.js";
+export { defaultPortOf, formatAuthority, parseCoapUri } from "./message/coap-uri.js";
 export { codeName } from "./message/code-names.js";
 export {
   ALL_COAP_NODES,
@@ -26,7 +26,7 @@ export {
   SAFE_METHODS,
 } from "./message/codes.js";
 export { createCounters } from "./message/counters.js";
-export { leadsAstray } from "./message/followable-uri.js";
+export { isSecure, leadsAstray } from "./message/followable-uri.js";
 export { GrowingBytes } from "./message/growing-bytes.js";
 export { addressHolder, isMulticastAddress } from "./message/ip-address.js";
 export type { Message, OutgoingMessage } from "./message/message.js";

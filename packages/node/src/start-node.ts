@@ -7,6 +7,7 @@ import type { Node, ReloadSummary } from "./composition/types.js";
 import { type ConfigInput, readConfigInput } from "./configuration/config-input.js";
 import { systemHostAddresses } from "./configuration/own-listeners.js";
 import type { NodeConfig } from "./configuration/types.js";
+import { type NodeCredentials, readCredentials } from "./credentials/read-credentials.js";
 import { invalidConfiguration, NodeError } from "./errors.js";
 import { createRouter } from "./http/router.js";
 import { createRoutes, type HttpSite, type NodeView, viewNode } from "./http/routes.js";
@@ -17,7 +18,7 @@ import { createProcessLogger } from "./observability/logging.js";
 import { createMetrics } from "./observability/metrics.js";
 import { systemEnvironment } from "./system/environment.js";
 import { systemGlobal } from "./system/global.js";
-import { systemNetwork } from "./system/network.js";
+import { type SystemNetwork, systemNetwork } from "./system/network.js";
 import { registrationHrefPrefix, systemState } from "./system/state.js";
 import { readVersion } from "./version.js";
 
@@ -46,7 +47,7 @@ export interface RunningNode {
   status(): NodeView;
   /** The upstreams in the form of `GET /api/upstreams`. */
   upstreams(): readonly UpstreamView[];
-  /** Applies the upstreams of another configuration. Rejects with `NodeError` `CONFIG_INVALID`, and nothing changes. */
+  /** Applies the upstreams and `tls` of another configuration, and reads the files of `tls` again. Rejects with `NodeError` `CONFIG_INVALID`, and nothing changes. */
   reload(config: ConfigInput): Promise<ReloadSummary>;
   /** Serves what is under way for half a second, then closes every socket and file. Idempotent. */
   close(): Promise<void>;
@@ -55,6 +56,8 @@ export interface RunningNode {
 /** Time that HTTP responses under way get at an orderly close, ms. */
 const HTTP_DRAIN_MS = 500;
 const NODE_ID_BYTES = 8;
+/** Time before the end of a certificate from which on the log says so, ms. */
+const SOON_MS = 14 * 86_400_000;
 
 /**
  * Starts a node as `tributary serve` does: RD, lookup proxy or both, on real sockets, with its HTTP interface. Without
@@ -87,7 +90,10 @@ async function run(
   env: Environment,
   closeLog: () => Promise<void>,
 ): Promise<RunningNode> {
-  const node = await createSystemNode(config, env);
+  const credentials = credentialsOf(config, file);
+  warnOfEnds(credentials, env.logger);
+  const network = systemNetwork(env, config.limits, config.amplification, credentials);
+  const node = await createSystemNode(config, network, env);
   const { clock } = env;
   const version = readVersion();
   const metrics = createMetrics(node, { withProcess: processMetrics && config.http !== null, clock, version });
@@ -120,7 +126,13 @@ async function run(
     isReady: () => node.isReady(),
     status: () => viewNode(site, startedMs),
     upstreams: () => node.upstreams().map((status) => viewUpstream(status, clock)),
-    reload: async (input) => node.reload(checkInput(input, file)),
+    async reload(input) {
+      const next = checkInput(input, file);
+      const nextCredentials = credentialsOf(next, file);
+      network.replaceCredentials(nextCredentials);
+      warnOfEnds(nextCredentials, env.logger);
+      return await node.reload(next);
+    },
     close: () => {
       closing ??= close();
       return closing;
@@ -128,9 +140,8 @@ async function run(
   };
 }
 
-function createSystemNode(config: NodeConfig, env: Environment): Promise<Node> {
+function createSystemNode(config: NodeConfig, network: SystemNetwork, env: Environment): Promise<Node> {
   const nodeId = randomBytes(NODE_ID_BYTES).toString("hex");
-  const network = systemNetwork(env, config.limits, config.amplification);
   const heapLimit = getHeapStatistics().heap_size_limit;
   const openGlobal = systemGlobal(env, config.global);
   const deps = { env, network, nodeId, heapLimit, state: systemState(env, config) };
@@ -154,6 +165,31 @@ function checkInput(input: unknown, file: string): NodeConfig {
   const result = readConfigInput(input, file, systemHostAddresses);
   if (result.ok) return result.config;
   throw invalidConfiguration(result.errors, typeof input === "string");
+}
+
+/** @throws {NodeError} `CONFIG_INVALID` when a file cannot be used. */
+function credentialsOf(config: NodeConfig, file: string): NodeCredentials {
+  const result = readCredentials(config);
+  if (result.ok) return result.credentials;
+  const errors = result.problems.map(({ path, message }) => ({
+    file,
+    line: 1,
+    column: 1,
+    message: `${path.join(".")}: ${message}`,
+  }));
+  throw invalidConfiguration(errors, false);
+}
+
+/** Certificates end by the time of the calendar, which the clock of the environment does not have. */
+function warnOfEnds({ ends }: NodeCredentials, logger: Logger): void {
+  for (const { file, endsAtMs } of ends) {
+    const leftMs = endsAtMs - Date.now();
+    if (leftMs < SOON_MS)
+      logger.warn(leftMs < 0 ? "a certificate of this node has expired" : "a certificate of this node expires soon", {
+        file,
+        end: new Date(endsAtMs).toISOString(),
+      });
+  }
 }
 
 const LOG_METHODS = ["debug", "info", "warn", "error"] as const;

@@ -129,7 +129,7 @@ function row(upstream: UpstreamView): string[] {
   return [
     name,
     phaseText,
-    transport === "tcp" && !uri.startsWith("coap+tcp:") ? `${method} (tcp)` : method,
+    transport === "tcp" && !/^coaps?\+tcp:/.test(uri) ? `${method} (tcp)` : method,
     coverageText(upstream),
     String(registrations),
     leftOutText(upstream),

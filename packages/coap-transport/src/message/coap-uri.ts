@@ -51,6 +51,11 @@ export function parseCoapUri(uri: string): ParsedCoapUri {
   };
 }
 
+/** The port of URIs with this scheme that have none; 5683 for schemes that are not CoAP's. Pure. */
+export function defaultPortOf(scheme: string): number {
+  return DEFAULT_PORTS.get(scheme) ?? DEFAULT_PORT;
+}
+
 /** The authority part of a URI: brackets around IPv6, the port only when it is not `defaultPort`. Pure. */
 export function formatAuthority(address: string, port: number, defaultPort: number = DEFAULT_PORT): string {
   const host = address.includes(":") ? `[${address.replace("%", "%25")}]` : address;

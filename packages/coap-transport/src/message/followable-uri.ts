@@ -10,8 +10,9 @@ const NUMBER_NAME = /^(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*\.?$/;
 type Reach = "loopback" | "link-local" | "elsewhere";
 
 /**
- * Why a URI that the server of `from` names must not be followed, or null when it may be: it leads from somewhere else to a
- * service of this host or its link, where the server itself could not go, or to no single host at all. Names are not
+ * Why a URI that the server of `from` names must not be followed, or null when it may be: it leads from a server that was asked over TLS
+ * to one without, from somewhere else to a service of this host or its link, where the server itself could not go, or to no single
+ * host at all. Names are not
  * resolved; of them only `localhost` is known (RFC 6761 section 6.3), and numbers that resolvers take for addresses. `from` is a CoAP URI. Pure.
  */
 export function leadsAstray(from: string, to: string): string | null {
@@ -27,11 +28,17 @@ export function leadsAstray(from: string, to: string): string | null {
   if (hostIsLiteral && (host === "::" || host.startsWith("0."))) return `${to} is at no address`;
   const reach = reachOf(target);
   const source = parseCoapUri(from);
+  if (isSecure(source.scheme) && !isSecure(target.scheme)) return `${to} is not secured, as ${from} is`;
   const fromReach = reachOf(source);
   if (reach === "loopback" && fromReach !== "loopback") return `${to} is at the loopback address of this host`;
   const isOtherLink = fromReach === "elsewhere" || (fromReach === "link-local" && source.zone !== target.zone);
   if (reach === "link-local" && isOtherLink) return `${to} is at a link-local address`;
   return null;
+}
+
+/** Whether requests with this scheme are protected by TLS or DTLS (RFC 7252 section 6.2, RFC 8323 section 8.2). Pure. */
+export function isSecure(scheme: string): boolean {
+  return scheme.startsWith("coaps");
 }
 
 function reachOf({ host, hostIsLiteral }: ReturnType<typeof parseCoapUri>): Reach {

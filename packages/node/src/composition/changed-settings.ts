@@ -1,9 +1,13 @@
 import type { NodeConfig } from "../configuration/types.js";
 
-/** Returns the top-level keys of the settings that differ, apart from the upstreams: a running node does not apply them. Pure. */
+/** What a running node applies: credentials, besides the upstreams. */
+const APPLIED: ReadonlySet<string> = new Set(["tls"]);
+
+/** Returns the top-level keys of the settings that differ and that a running node does not apply. Pure. */
 export function changedSettings(before: NodeConfig, after: NodeConfig): string[] {
   const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof NodeConfig>;
   return [...names]
+    .filter((name) => !APPLIED.has(name))
     .filter((name) => JSON.stringify(comparable(before, name)) !== JSON.stringify(comparable(after, name)))
     .map(keyInFile);
 }

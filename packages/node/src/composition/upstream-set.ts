@@ -130,7 +130,7 @@ export class UpstreamSet {
   }
 
   #start(config: UpstreamConfig, handover: Handover | undefined): void {
-    const { mode, uris, ...settings } = config;
+    const { mode, uris, tls: _credentials, ...settings } = config;
     const isAuto = mode === "auto";
     const options: UpstreamOptions = {
       ...settings,

@@ -11,6 +11,21 @@ import { offsetOfKey, offsetOfValue, positionAt, type ValuePath } from "./source
 import type { NodeConfig } from "./types.js";
 import { readYaml, toPlain, type YamlNode } from "./yaml-document.js";
 
+/** Returns the mistakes of values at these places in a text that was checked: what only the files show that it names. */
+export function locate(
+  text: string,
+  file: string,
+  issues: readonly { path: ValuePath; message: string }[],
+): ConfigError[] {
+  const source = text.startsWith("\ufeff") ? text.slice(1) : text;
+  const { root } = readYaml(source);
+  const findings = issues.map(({ path, message }) => ({
+    offset: root === null ? 0 : offsetOfValue(root, path),
+    message,
+  }));
+  return sorted(findings).map(({ offset, message }) => ({ file, ...positionAt(source, offset), message }));
+}
+
 /** A checked configuration, or everything that is wrong with it. */
 export type ConfigResult =
   | { readonly ok: true; readonly config: NodeConfig }
@@ -55,9 +70,12 @@ export function checkConfig(text: string, file: string, hostAddresses: HostAddre
   };
 }
 
-/** Keys that begin with `x-` mean nothing to this program: notes of the operator, and values that are used elsewhere by an alias. */
-function isOperatorsOwn(key: string): boolean {
-  return key.startsWith("x-");
+/**
+ * Keys that begin with `x-` mean nothing to this program: notes of the operator, and values that are used elsewhere by an alias. The
+ * keys of `psk` are identities, whatever they begin with.
+ */
+function isOperatorsOwn(key: string, parent: string): boolean {
+  return key.startsWith("x-") && parent !== "psk";
 }
 
 function describe(issue: z.core.$ZodIssue, root: YamlNode, source: string): Finding[] {

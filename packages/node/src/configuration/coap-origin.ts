@@ -1,4 +1,4 @@
-import { formatAuthority, parseCoapUri, TransportError } from "@tributary/coap-transport";
+import { defaultPortOf, formatAuthority, parseCoapUri, TransportError } from "@tributary/coap-transport";
 
 /** The origin of a configured CoAP server. */
 export interface CoapOrigin {
@@ -12,13 +12,10 @@ export type OriginResult =
   | { readonly ok: true; readonly origin: CoapOrigin }
   | { readonly ok: false; readonly message: string };
 
-/** Schemes that are implemented (RFC 7252 section 6.1, RFC 8323 section 8.1). */
-const AVAILABLE_SCHEMES: ReadonlySet<string> = new Set(["coap", "coap+tcp"]);
-/** Schemes that are specified (RFC 7252 section 6.2, RFC 8323 section 8.2) but not implemented, each with its alternative. */
-const PLANNED_SCHEMES: ReadonlyMap<string, string> = new Map([
-  ["coaps", "coap"],
-  ["coaps+tcp", "coap+tcp"],
-]);
+/** Schemes that are implemented (RFC 7252 section 6.1, RFC 8323 sections 8.1 and 8.2). */
+const AVAILABLE_SCHEMES: ReadonlySet<string> = new Set(["coap", "coap+tcp", "coaps+tcp"]);
+/** A scheme that is specified (RFC 7252 section 6.2) but not implemented, with its alternative. */
+const PLANNED_SCHEMES: ReadonlyMap<string, string> = new Map([["coaps", "coaps+tcp"]]);
 const EXAMPLE = "coap://[2001:db8::1]:5683";
 
 /** Parses a URI that names a CoAP server, without path and query. The message has the mistake and a correction. Pure. */
@@ -35,7 +32,7 @@ export function parseCoapOrigin(text: string): OriginResult {
       return refuse(`${shown} has a path or query; write scheme, host and port alone: paths are found by discovery`);
     }
     const address = hostIsLiteral && zone !== undefined ? `${host}%${zone}` : host;
-    const authority = formatAuthority(address, port);
+    const authority = formatAuthority(address, port, defaultPortOf(scheme));
     return { ok: true, origin: { uri: `${scheme}://${authority}`, authority } };
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;

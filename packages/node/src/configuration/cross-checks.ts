@@ -3,6 +3,7 @@ import { parseCoapUri } from "@tributary/coap-transport";
 import { parseCoapOrigin } from "./coap-origin.js";
 import { DEFAULT_LISTEN, type HostAddresses, OwnListeners } from "./own-listeners.js";
 import type { ValuePath } from "./source-position.js";
+import { checkTls, type TlsUse } from "./tls-settings.js";
 
 /** A conflict between values that are valid by themselves. */
 export interface CrossIssue {
@@ -32,7 +33,23 @@ export function crossCheck(root: unknown, hostAddresses: HostAddresses): CrossIs
     ...checkPeers(root, own),
     ...checkProxy(root, listen),
     ...checkGlobal(root),
+    ...checkTls(tlsUse(root, listen)),
   ];
+}
+
+function tlsUse({ tls, lookup, anycast }: Mapping, listen: readonly unknown[]): TlsUse {
+  const upstreams = isMapping(lookup) ? listOf(lookup.upstreams) : [];
+  const peers = isMapping(anycast) ? listOf(anycast.peers) : [];
+  return {
+    tls,
+    listen: listen.map(canonical),
+    upstreams: upstreams.map((upstream, index) => ({
+      path: ["lookup", "upstreams", index],
+      uri: urisOf(upstream)[0]?.uri,
+      tls: isMapping(upstream) ? upstream.tls : undefined,
+    })),
+    asksOthers: peers.some((peer) => isMapping(peer) && canonical(peer.uri)?.startsWith("coaps+tcp:") === true),
+  };
 }
 
 function checkRole(root: Mapping): CrossIssue[] {
@@ -259,7 +276,7 @@ function checkTier({ tier, mode = "replicate" }: Mapping, path: ValuePath): Cros
 }
 
 function checkTransport({ transport, uri }: Mapping, path: ValuePath): CrossIssue[] {
-  if (transport !== "udp" || canonical(uri)?.startsWith("coap+tcp:") !== true) return [];
+  if (transport !== "udp" || /^coaps?\+tcp:/.test(canonical(uri) ?? "") === false) return [];
   const message = "transport: udp contradicts the scheme of uri; write coap:// there, or remove transport";
   return [{ path: [...path, "transport"], message }];
 }

@@ -5,6 +5,7 @@ import { DEFAULT_PROXY_LIMITS } from "@tributary/resource-directory";
 import { derivedName } from "./cross-checks.js";
 import { DEFAULT_LISTEN } from "./own-listeners.js";
 import type { CheckedFile } from "./schema.js";
+import { type CertificateFiles, certificateFiles, completeTls, completeUpstreamTls } from "./tls-settings.js";
 import type {
   AnycastConfig,
   AutoConfig,
@@ -49,6 +50,8 @@ const DEFAULT_LIMITS: LimitsConfig = {
   verifiedPeers: 10_000,
   connections: DEFAULT_STREAM_LIMITS.maxConnections,
   connectionsPerAddress: DEFAULT_STREAM_LIMITS.maxConnectionsPerAddress,
+  handshakes: DEFAULT_STREAM_LIMITS.maxHandshakes,
+  handshakesPerAddress: DEFAULT_STREAM_LIMITS.maxHandshakesPerAddress,
   messageBytes: DEFAULT_STREAM_LIMITS.maxMessageBytes,
   queueBytes: DEFAULT_STREAM_LIMITS.maxQueuedBytes,
   connectionRequests: DEFAULT_STREAM_LIMITS.maxRequestsPerConnection,
@@ -91,11 +94,12 @@ export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
     http: file.http === undefined ? DEFAULT_HTTP : file.http,
     httpNames: file["http-names"] ?? [],
     httpOrigins: file["http-origins"] ?? [],
-    ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup) }),
+    ...(file.lookup === undefined ? {} : { lookup: completeLookup(file.lookup, folder) }),
     ...(file.registration === undefined ? {} : { registration: completeRegistration(file.registration, folder) }),
     ...(file.anycast === undefined ? {} : { anycast: completeAnycast(file) }),
     ...(file.global === undefined ? {} : { global: completeGlobal(file, file.global, folder) }),
     advertise: (file.advertise ?? []).flat(),
+    ...(file.tls === undefined ? {} : { tls: completeTls(file.tls, folder) }),
     ...(file.snapshot === undefined ? {} : { snapshot: resolve(folder, file.snapshot) }),
     amplification: {
       freeBytes: file.amplification?.["free-bytes"] ?? DEFAULT_FREE_BYTES,
@@ -106,9 +110,9 @@ export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
   };
 }
 
-function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>): LookupConfig {
+function completeLookup(lookup: NonNullable<CheckedFile["lookup"]>, folder: string): LookupConfig {
   return {
-    upstreams: (lookup.upstreams ?? []).map((upstream) => completeUpstream(upstream, lookup)),
+    upstreams: (lookup.upstreams ?? []).map((upstream) => completeUpstream(upstream, lookup, folder)),
     timeoutMs: lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     concurrency: lookup.concurrency ?? DEFAULT_CONCURRENCY,
     onPartial: lookup["on-partial"] ?? "serve",
@@ -145,6 +149,7 @@ type CheckedLookup = NonNullable<CheckedFile["lookup"]>;
 function completeUpstream(
   upstream: NonNullable<CheckedLookup["upstreams"]>[number],
   lookup: CheckedLookup,
+  folder: string,
 ): UpstreamConfig {
   const defaultSector = upstream["default-sector"];
   return {
@@ -159,6 +164,7 @@ function completeUpstream(
     filters: upstream.filters ?? [],
     timeoutMs: upstream.timeout ?? lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     assumedLifetimeMs: upstream["assumed-lifetime"] ?? lookup["assumed-lifetime"] ?? DEFAULT_LIFETIME_MS,
+    ...(upstream.tls === undefined ? {} : { tls: completeUpstreamTls(upstream.tls, folder) }),
     ...(defaultSector === undefined ? {} : { defaultSector }),
     pollMs: upstream.poll ?? DEFAULT_POLL_MS,
   };
@@ -217,15 +223,7 @@ function completeStore(
     ...(user === undefined ? {} : { user }),
     ...(passwordFile === undefined ? {} : { passwordFile: at(passwordFile) }),
     ...(monitoring === undefined ? {} : { monitoring }),
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            ...(tls.ca === undefined ? {} : { ca: at(tls.ca) }),
-            ...(tls.cert === undefined ? {} : { cert: at(tls.cert) }),
-            ...(tls.key === undefined ? {} : { key: at(tls.key) }),
-          },
-        }),
+    ...(tls === undefined ? {} : { tls: certificateFiles(tls, folder) }),
   };
 }
 
@@ -237,7 +235,7 @@ interface NatsSettings {
   readonly user?: string | undefined;
   readonly "password-file"?: string | undefined;
   readonly monitoring?: readonly string[] | undefined;
-  readonly tls?: { readonly [key in "ca" | "cert" | "key"]?: string | undefined } | undefined;
+  readonly tls?: CertificateFiles | undefined;
 }
 
 function completeAnycast({ anycast, registration }: CheckedFile): AnycastConfig {
@@ -286,6 +284,8 @@ function completeLimits(limits: NonNullable<CheckedFile["limits"]>): LimitsConfi
     verifiedPeers: limits["verified-peers"] ?? DEFAULT_LIMITS.verifiedPeers,
     connections: limits.connections ?? DEFAULT_LIMITS.connections,
     connectionsPerAddress: limits["connections-per-address"] ?? DEFAULT_LIMITS.connectionsPerAddress,
+    handshakes: limits.handshakes ?? DEFAULT_LIMITS.handshakes,
+    handshakesPerAddress: limits["handshakes-per-address"] ?? DEFAULT_LIMITS.handshakesPerAddress,
     messageBytes: limits["message-bytes"] ?? DEFAULT_LIMITS.messageBytes,
     queueBytes: limits["queue-bytes"] ?? DEFAULT_LIMITS.queueBytes,
     connectionRequests: limits["connection-requests"] ?? DEFAULT_LIMITS.connectionRequests,

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
-import { type ConfigResult, checkConfig } from "./check-configuration.js";
+import { readCredentials } from "../credentials/read-credentials.js";
+import { type ConfigResult, checkConfig, locate } from "./check-configuration.js";
 import { defaultConfig } from "./defaults.js";
 import { type HostAddresses, systemHostAddresses } from "./own-listeners.js";
 
@@ -15,7 +16,7 @@ const READ_PROBLEMS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads and checks a configuration file. Without a path, returns the default configuration. Every problem, even an unreadable file,
+ * Reads and checks a configuration file, and the certificates and keys that it names. Without a path, returns the default configuration. Every problem, even an unreadable file,
  * is returned as an error with a position.
  */
 export function loadConfig(path?: string, hostAddresses: HostAddresses = systemHostAddresses): ConfigResult {
@@ -30,12 +31,20 @@ export function loadConfig(path?: string, hostAddresses: HostAddresses = systemH
     return unreadable(path, `the file cannot be read: ${READ_PROBLEMS[code] ?? `${String(error)}; check the file`}`);
   }
   try {
-    return checkConfig(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), path, hostAddresses);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return checkFiles(checkConfig(text, path, hostAddresses), text, path);
   } catch (error) {
     if (!(error instanceof TypeError) || (error as NodeJS.ErrnoException).code !== "ERR_ENCODING_INVALID_ENCODED_DATA")
       throw error;
     return unreadable(path, "the file is not UTF-8; save it in that encoding");
   }
+}
+
+/** The files with certificates and keys that a configuration names are as they have to be. */
+function checkFiles(result: ConfigResult, text: string, path: string): ConfigResult {
+  if (!result.ok) return result;
+  const read = readCredentials(result.config);
+  return read.ok ? result : { ok: false, errors: locate(text, path, read.problems) };
 }
 
 function unreadable(file: string, message: string): ConfigResult {

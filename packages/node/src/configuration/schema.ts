@@ -32,6 +32,7 @@ import {
   webOrigin,
   word,
 } from "./field-parsers.js";
+import { sharedKeyFiles } from "./tls-settings.js";
 
 const DAY_MS = 86_400_000;
 /** Largest registration lifetime (RFC 9176 section 5), ms. */
@@ -68,6 +69,32 @@ function section<S extends z.core.$ZodLooseShape>(name: string, shape: S) {
   return z.preprocess((value) => (value === null ? {} : value), strict);
 }
 
+/** Files of pre-shared keys by identity. */
+const keyFiles = z.transform((value: unknown, context): Readonly<Record<string, string>> => {
+  const result = sharedKeyFiles(value, "psk");
+  if (result.ok) return result.value;
+  for (const { path, message } of result.issues) context.issues.push({ code: "custom", message, input: value, path });
+  return z.NEVER;
+});
+
+const certificateShape = {
+  ca: optional("ca", filePath),
+  cert: optional("cert", filePath),
+  key: optional("key", filePath),
+};
+
+const nodeTlsShape = {
+  ...certificateShape,
+  clients: optional("clients", word(["required", "optional", "none"])),
+  psk: keyFiles.optional(),
+};
+
+const upstreamTlsShape = {
+  ...certificateShape,
+  psk: keyFiles.optional(),
+  "server-name": optional("server-name", hostName),
+};
+
 const upstreamShape = {
   name: optional("name", upstreamName),
   uri: required("uri", askedUri),
@@ -85,6 +112,7 @@ const upstreamShape = {
   "default-sector": optional("default-sector", sector),
   poll: optional("poll", duration(1000, DAY_MS)),
   "assumed-lifetime": optional("assumed-lifetime", lifetime),
+  tls: section("tls", upstreamTlsShape).optional(),
 };
 
 /** The first of several URIs is the one by which an upstream is known. */
@@ -136,12 +164,6 @@ const lookupShape = {
   auto: section("auto", autoShape).optional(),
 };
 
-const tlsShape = {
-  ca: optional("ca", filePath),
-  cert: optional("cert", filePath),
-  key: optional("key", filePath),
-};
-
 const natsShape = {
   servers: list("servers", required("servers", natsServer), '["nats://[2001:db8::1]:4222"]').min(1, {
     error: "servers is an empty list; write at least one, such as nats://[2001:db8::1]:4222",
@@ -154,7 +176,7 @@ const natsShape = {
   user: optional("user", userName),
   "password-file": optional("password-file", filePath),
   monitoring: list("monitoring", required("monitoring", monitoringUri), '["http://[2001:db8::1]:8222"]').optional(),
-  tls: section("tls", tlsShape).optional(),
+  tls: section("tls", certificateShape).optional(),
 };
 
 const storeShape = { nats: section("nats", natsShape) };
@@ -256,6 +278,8 @@ const limitsShape = {
   "verified-peers": optional("verified-peers", integer(1, 10_000_000)),
   connections: optional("connections", integer(1, 1_000_000)),
   "connections-per-address": optional("connections-per-address", integer(1, 1_000_000)),
+  handshakes: optional("handshakes", integer(1, 1_000_000)),
+  "handshakes-per-address": optional("handshakes-per-address", integer(1, 1_000_000)),
   "message-bytes": optional("message-bytes", integer(1153, 67_108_864)),
   "queue-bytes": optional("queue-bytes", integer(65_536, 1_073_741_824)),
   "connection-requests": optional("connection-requests", integer(1, 1_000_000)),
@@ -289,6 +313,7 @@ const rootShape = {
     `['<coap://[2001:db8::1]/rd>;rt="core.rd"']`,
   ).optional(),
   snapshot: optional("snapshot", snapshot),
+  tls: section("tls", nodeTlsShape).optional(),
   amplification: section("amplification", amplificationShape).optional(),
   limits: section("limits", limitsShape).optional(),
   log: section("log", logShape).optional(),
@@ -311,17 +336,19 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     "": rootShape,
     lookup: lookupShape,
     "lookup.upstreams": upstreamShape,
+    "lookup.upstreams.tls": upstreamTlsShape,
     "lookup.cache": cacheShape,
     "lookup.auto": autoShape,
     registration: registrationShape,
     "registration.proxy": proxyShape,
     "registration.store": storeShape,
     "registration.store.nats": natsShape,
-    "registration.store.nats.tls": tlsShape,
+    "registration.store.nats.tls": certificateShape,
     anycast: anycastShape,
     "anycast.peers": peerShape,
     global: globalShape,
     "global.pool": poolShape,
+    tls: nodeTlsShape,
     amplification: amplificationShape,
     limits: limitsShape,
     log: logShape,

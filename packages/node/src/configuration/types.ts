@@ -1,5 +1,6 @@
 import type { Criterion, Link } from "@tributary/link-model";
 import type { ProxyLimits } from "@tributary/resource-directory";
+import type { TlsConfig, UpstreamTlsConfig } from "../credentials/types.js";
 
 /** A checked configuration: every default filled in, times in milliseconds, URIs and criteria parsed. */
 export interface NodeConfig {
@@ -21,6 +22,8 @@ export interface NodeConfig {
   /** Present: this node is in a pool of RDs (draft 6.3). */
   readonly global?: GlobalConfig;
   readonly advertise: readonly Link[];
+  /** Certificates and keys of this node for `coaps+tcp`. */
+  readonly tls?: TlsConfig;
   /** Absolute path of the folder for copies of upstreams; absent: copies are not stored. */
   readonly snapshot?: string;
   readonly amplification: AmplificationConfig;
@@ -49,6 +52,8 @@ export interface UpstreamConfig {
   readonly assumedLifetimeMs: number;
   readonly defaultSector?: string;
   readonly pollMs: number;
+  /** Absent: that of the node. */
+  readonly tls?: UpstreamTlsConfig;
 }
 
 /** The lookup proxy, key `lookup` in the file. */
@@ -215,6 +220,8 @@ export interface LimitsConfig {
   /** Of `coap+tcp`, per listener; see StreamLimits. */
   readonly connections: number;
   readonly connectionsPerAddress: number;
+  readonly handshakes: number;
+  readonly handshakesPerAddress: number;
   readonly messageBytes: number;
   readonly queueBytes: number;
   readonly connectionRequests: number;

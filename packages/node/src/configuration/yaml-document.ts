@@ -245,16 +245,25 @@ function resolveImplicitly(source: string): string | number | boolean | null {
   return source;
 }
 
-/** Converts a node to its plain value, without the entries whose keys are left out. Pure. */
-export function toPlain(node: YamlNode, isLeftOut: (key: string) => boolean = () => false): unknown {
+/**
+ * Converts a node to its plain value, without the entries whose keys are left out; `parent` is the key of the mapping that has them.
+ * Pure.
+ */
+export function toPlain(
+  node: YamlNode,
+  isLeftOut: (key: string, parent: string) => boolean = () => false,
+  parent = "",
+): unknown {
   switch (node.kind) {
     case "scalar":
       return node.value;
     case "sequence":
-      return node.items.map((item) => toPlain(item, isLeftOut));
+      return node.items.map((item) => toPlain(item, isLeftOut, parent));
     case "mapping":
       return Object.fromEntries(
-        node.entries.flatMap(({ key, value }) => (isLeftOut(key) ? [] : [[key, toPlain(value, isLeftOut)]])),
+        node.entries.flatMap(({ key, value }) =>
+          isLeftOut(key, parent) ? [] : [[key, toPlain(value, isLeftOut, key)]],
+        ),
       );
     default:
       return node satisfies never;

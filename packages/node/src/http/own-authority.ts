@@ -1,4 +1,4 @@
-import { formatAuthority, type LocalAddress, parseCoapUri } from "@tributary/coap-transport";
+import { defaultPortOf, formatAuthority, type LocalAddress, parseCoapUri } from "@tributary/coap-transport";
 
 /** A URI of this node over CoAP without path, and the same as an address. */
 export interface OwnAuthority {
@@ -20,7 +20,7 @@ export function ownAuthority(listening: readonly string[], address: string): Own
   const host = isWildcard(best.host) ? reached : best.host;
   const addresses = new Set(listeners.map((one) => (isWildcard(one.host) ? reached : one.host)));
   return {
-    authority: `${scheme}://${formatAuthority(host, port)}`,
+    authority: `${scheme}://${formatAuthority(host, port, defaultPortOf(scheme))}`,
     local: { address: host, port, isAlso: (other) => addresses.has(other) },
   };
 }

@@ -2,6 +2,7 @@ import { CODE, METHOD, openCoapClient } from "@tributary/coap-transport";
 import { parseLinkFormatTolerantly, resourceTypesOf } from "@tributary/link-model";
 import { silentLogger } from "@tributary/runtime";
 import type { NodeConfig } from "../configuration/types.js";
+import { NO_CREDENTIALS, type NodeCredentials, readCredentials } from "../credentials/read-credentials.js";
 import { systemEnvironment } from "./environment.js";
 
 /** One thing that a configuration refers to, as it was found. */
@@ -20,10 +21,12 @@ export function unverified({ registration }: Pick<NodeConfig, "registration">): 
 }
 
 /** Asks the servers of a shared store, and every upstream, and changes nothing there. Never rejects. */
-export async function checkConnections({ registration, lookup }: NodeConfig): Promise<ConnectionFinding[]> {
+export async function checkConnections(config: NodeConfig): Promise<ConnectionFinding[]> {
+  const { registration, lookup } = config;
+  const read = readCredentials(config);
   const [store, upstreams] = await Promise.all([
     checkStore(registration?.store),
-    checkUpstreams(lookup?.upstreams ?? []),
+    checkUpstreams(lookup?.upstreams ?? [], read.ok ? read.credentials : NO_CREDENTIALS),
   ]);
   return [...store, ...upstreams];
 }
@@ -36,9 +39,12 @@ async function checkStore(
   return await inspectServers(store);
 }
 
-async function checkUpstreams(upstreams: NonNullable<NodeConfig["lookup"]>["upstreams"]): Promise<ConnectionFinding[]> {
+async function checkUpstreams(
+  upstreams: NonNullable<NodeConfig["lookup"]>["upstreams"],
+  { clientFor }: NodeCredentials,
+): Promise<ConnectionFinding[]> {
   if (upstreams.length === 0) return [];
-  const client = await openCoapClient({ env: systemEnvironment(silentLogger) });
+  const client = await openCoapClient({ env: systemEnvironment(silentLogger) }, { tls: clientFor });
   try {
     const asked = upstreams.flatMap(({ name, uris, timeoutMs }) => uris.map((uri) => ({ name, uri, timeoutMs })));
     return await Promise.all(

@@ -1,4 +1,5 @@
 import {
+  type CoapListenerHandle,
   createAmplificationGuard,
   DEFAULT_PORT,
   DEFAULT_STREAM_LIMITS,
@@ -12,17 +13,30 @@ import { createReplicaPolicy } from "@tributary/lookup-interface";
 import type { Environment } from "@tributary/runtime";
 import type { NodeNetwork } from "../composition/types.js";
 import type { AmplificationConfig, LimitsConfig } from "../configuration/types.js";
+import { NO_CREDENTIALS, type NodeCredentials } from "../credentials/read-credentials.js";
 
 /** Bytes by which a request may exceed the limit of registrations, so that it gets a specific error response. */
 const REQUEST_ROOM_BYTES = 16_384;
 const ANY_ADDRESS: ReadonlySet<string> = new Set(["::", "0.0.0.0"]);
+
+/** The network of real sockets. */
+export interface SystemNetwork extends NodeNetwork {
+  /**
+   * Uses other credentials for connections that are made from now on; others continue.
+   * @throws {TransportError} BAD_ARGUMENT when they cannot be used; then nothing changes.
+   */
+  replaceCredentials(credentials: NodeCredentials): void;
+}
 
 /** Creates a network of real sockets with the configured limits. Without `amplification` every source address is trusted. */
 export function systemNetwork(
   env: Environment,
   config: LimitsConfig,
   amplification: AmplificationConfig = { freeBytes: 0, trusted: ["any"] },
-): NodeNetwork {
+  credentials: NodeCredentials = NO_CREDENTIALS,
+): SystemNetwork {
+  let current = credentials;
+  const secured = new Set<CoapListenerHandle>();
   const { registrationBytes, observers, exchanges, transfers, answers, verifiedPeers } = config;
   const guard = createAmplificationGuard(env, {
     freeBytes: amplification.freeBytes,
@@ -41,21 +55,34 @@ export function systemNetwork(
     ...DEFAULT_STREAM_LIMITS,
     maxConnections: config.connections,
     maxConnectionsPerAddress: config.connectionsPerAddress,
+    maxHandshakes: config.handshakes,
+    maxHandshakesPerAddress: config.handshakesPerAddress,
     maxMessageBytes: config.messageBytes,
     maxQueuedBytes: config.queueBytes,
     maxRequestsPerConnection: config.connectionRequests,
     maxRequestBytesPerConnection: config.connectionRequestBytes,
   };
   return {
-    listen: (uri, handler, { isConfigured, maxConnections = streamLimits.maxConnections }) =>
-      listenCoap(
+    async listen(uri, handler, { isConfigured, maxConnections = streamLimits.maxConnections }) {
+      const listener = await listenCoap(
         { env, handler },
         {
           ...{ uri, limits, multicast: isDiscoverable(uri), guard, isConfigured },
           streamLimits: { ...streamLimits, maxConnections },
+          tls: current.server,
         },
-      ),
-    openClient: () => openCoapClient({ env }, { streamLimits: clientLimits(streamLimits) }),
+      );
+      if (listener.replaceTls !== undefined) secured.add(listener);
+      return listener;
+    },
+    openClient: () =>
+      openCoapClient({ env }, { streamLimits: clientLimits(streamLimits), tls: (server) => current.clientFor(server) }),
+    replaceCredentials(next) {
+      const { server } = next;
+      // Without credentials there is no such listener in the new configuration, which takes effect after a restart.
+      if (server !== undefined) for (const listener of secured) listener.replaceTls?.(server);
+      current = next;
+    },
   };
 }
 

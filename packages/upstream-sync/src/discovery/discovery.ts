@@ -4,6 +4,7 @@ import {
   CONTENT_FORMAT,
   type CoapClient,
   formatCode,
+  isSecure,
   leadsAstray,
   METHOD,
   OPTION,
@@ -139,6 +140,7 @@ function registrationOf(
 /** Why a lookup that is advertised by `from` is not followed; null when it is. */
 function refusalOf(lookup: string, from: string, { elsewhere = false, isConfigured }: DiscoveryRules): string | null {
   const origin = originOf(lookup) ?? lookup;
+  if (isSecure(from) && !isSecure(lookup)) return `its lookups are at ${origin}, without TLS, where it must not lead`;
   if (isSameServer(lookup, from) || isConfigured?.(origin) === true) return null;
   if (elsewhere) {
     const reason = leadsAstray(from, lookup);

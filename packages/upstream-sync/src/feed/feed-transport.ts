@@ -31,7 +31,7 @@ export class FeedTransport {
 
   /** How the feed is read now. */
   get current(): "udp" | "tcp" {
-    return this.#isUpgraded || this.#options.uri.startsWith("coap+tcp:") ? "tcp" : "udp";
+    return this.#isUpgraded || /^coaps?\+tcp:/.test(this.#options.uri) ? "tcp" : "udp";
   }
 
   /** Whether `route` has to ask at all. */

@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { coap } from "@tributary/coap-transport";
+import { createTestAuthority } from "@tributary/coap-transport/testing";
+import { type RunningNode, startNode } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
+import { afterAll, afterEach, expect, test } from "vitest";
+import { MODES } from "../modes/promises.js";
+import { describeWithPeers, eventually, runTlsClient } from "../peers/peers.js";
+
+const folder = mkdtempSync(join(tmpdir(), "tributary-tls-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function secret(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text, { mode: 0o600 });
+  return path;
+}
+
+const authority = createTestAuthority();
+const ca = secret("ca.pem", authority.certificate);
+const issued = (name: string) => {
+  const { chain, key } = authority.issue({ name, dns: ["localhost"], addresses: ["127.0.0.1"] });
+  return { cert: secret(`${name}.pem`, chain.toString()), key: secret(`${name}.key`, key.toString()) };
+};
+const rdCertificate = issued("rd");
+const lpCertificate = issued("lp");
+/** libcoap's client takes the key as it is, not in hexadecimal digits. */
+const KEY_OF_LAMP = "sixteen-byte-key";
+const LAMP_KEY = "8f2b0c5d71e94a6602cc18a35be7f4d9";
+const psk = secret("lp.psk", LAMP_KEY);
+
+const nodes: RunningNode[] = [];
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map((node) => node.close()));
+});
+
+async function start(config: object): Promise<RunningNode> {
+  const node = await startNode({ http: false, ...config } as never, { logger: silentLogger });
+  nodes.push(node);
+  return node;
+}
+
+/** A directory that only serves those who prove who they are; registrations come in over plain CoAP on loopback. */
+async function startDirectory(): Promise<RunningNode> {
+  return start({
+    name: "rd",
+    listen: ["coaps+tcp://127.0.0.1:0", "coap://127.0.0.1:0"],
+    tls: { ...rdCertificate, ca, clients: "optional", psk: { lp: psk } },
+    registration: {},
+  });
+}
+
+const uriOf = (node: RunningNode, scheme: string): string =>
+  node.uris.find((uri) => uri.startsWith(`${scheme}://`)) ?? expect.fail(`no ${scheme} in ${node.uris}`);
+
+async function register(rd: RunningNode, ep: string): Promise<void> {
+  await coap.post(`${uriOf(rd, "coap")}/rd?ep=${ep}&d=hall&base=coap://${ep}.example`, '</l>;rt="light"', {
+    contentFormat: 40,
+  });
+}
+
+const CREDENTIALS = {
+  certificate: { ...lpCertificate, ca },
+  "pre-shared key": { psk: { lp: psk } },
+};
+
+test.each(
+  MODES.flatMap((mode) =>
+    (["certificate", "pre-shared key"] as const).flatMap((proof) =>
+      [false, true].map((isCoHosted) => ({ mode, proof, isCoHosted })),
+    ),
+  ),
+)("mode $mode above an RD over TLS, $proof, co-hosted $isCoHosted: what is registered is shown", async (row) => {
+  const { mode, proof, isCoHosted } = row;
+  const rd = await startDirectory();
+  await register(rd, "lamp1");
+  const settings = mode === "filters" ? { filters: ["d=hall"] } : { mode };
+  const lp = await start({
+    name: "lp",
+    listen: ["coap://127.0.0.1:0"],
+    ...(isCoHosted ? { registration: {} } : {}),
+    lookup: {
+      upstreams: [{ name: "rd", uri: uriOf(rd, "coaps+tcp"), tls: CREDENTIALS[proof], ...settings }],
+      cache: { entries: 0 },
+    },
+  });
+  const shown = async () => (await coap.get(`${lp.uris[0]}/rd-lookup/res?d=hall`)).text();
+  await eventually(async () => (await shown()) === '<coap://lamp1.example/l>;rt="light"', { what: "lamp1" });
+  await register(rd, "lamp2");
+  await eventually(async () => (await shown()).includes("coap://lamp2.example/l"), { what: "lamp2" });
+});
+
+test("an RD whose certificate another authority signed, and one that gets a wrong key, are not followed", async () => {
+  const rd = await startDirectory();
+  await register(rd, "lamp1");
+  const otherAuthority = secret("other-ca.pem", createTestAuthority("somebody else").certificate);
+  const otherKey = secret("other.psk", "00112233445566778899aabbccddeeff");
+  for (const tls of [{ ca: otherAuthority }, { psk: { lp: otherKey } }, { psk: { nobody: psk } }]) {
+    const lp = await start({
+      name: "lp",
+      listen: ["coap://127.0.0.1:0"],
+      lookup: { timeout: "500ms", upstreams: [{ name: "rd", uri: uriOf(rd, "coaps+tcp"), tls, mode: "forward" }] },
+    });
+    const response = await coap.get(`${lp.uris[0]}/rd-lookup/ep`);
+    expect(response.text()).not.toContain("lamp1");
+  }
+});
+
+describeWithPeers(["libcoap"], "clients of libcoap over TLS", () => {
+  test.each(["openssl", "gnutls"] as const)("%s: registration and lookup with certificates", async (library) => {
+    const rd = await startDirectory();
+    const uri = uriOf(rd, "coaps+tcp");
+    const proof = ["-c", lpCertificate.cert, "-j", lpCertificate.key, "-R", ca];
+    await runTlsClient(library, [...proof, "-m", "post", "-t", "40", "-e", "</l>", `${uri}/rd?ep=tls1&base=coap://h`]);
+    const found = await runTlsClient(library, [...proof, "-m", "get", `${uri}/rd-lookup/res?ep=tls1`]);
+    expect(found.stdout.trim()).toBe("<coap://h/l>");
+  });
+
+  test.each(["openssl", "gnutls"] as const)(
+    "%s: the same with a pre-shared key; nothing with a wrong one",
+    async (library) => {
+      const raw = secret("raw.psk", Buffer.from(KEY_OF_LAMP).toString("hex"));
+      const keyed = await start({
+        name: "keyed",
+        listen: ["coaps+tcp://127.0.0.1:0"],
+        tls: { psk: { lamp: raw } },
+        registration: {},
+      });
+      const proof = ["-u", "lamp", "-k", KEY_OF_LAMP];
+      await runTlsClient(library, [
+        ...proof,
+        "-m",
+        "post",
+        "-t",
+        "40",
+        "-e",
+        "</l>",
+        `${keyed.uris[0]}/rd?ep=k1&base=coap://h`,
+      ]);
+      const found = await runTlsClient(library, [...proof, "-m", "get", `${keyed.uris[0]}/rd-lookup/res?ep=k1`]);
+      expect(found.stdout.trim()).toBe("<coap://h/l>");
+      const refused = await runTlsClient(library, [
+        "-u",
+        "lamp",
+        "-k",
+        "another-key-of-it",
+        "-m",
+        "get",
+        `${keyed.uris[0]}/rd-lookup/res`,
+      ]);
+      expect(refused.stdout).not.toContain("coap://h/l");
+    },
+  );
+});

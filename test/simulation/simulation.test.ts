@@ -13,7 +13,7 @@ const FULL_SEEDS = [
 ];
 
 describe("a federation that goes through loss, partitions and crashes", () => {
-  test.each(seedBlocks(10))(
+  test.each(seedBlocks(7))(
     "is right again after healing, and never shows what has ended: seeds $first to $last",
     async (block) => {
       const outcomes = await simulateAll(seedsOf(block));

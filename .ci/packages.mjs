@@ -57,7 +57,7 @@ export const PACKAGES = [
 
 /** The name by which a package is imported. */
 export function importName(name) {
-  return name === "cli" ? "tributary" : `@tributary/${name}`;
+  return `@tributary/${name}`;
 }
 
 /** What the package at `index` must not import: itself by name, all that stand higher, and its exceptions. */

@@ -18,7 +18,6 @@ export default defineConfig({
     alias: [
       { find: /^@tributary\/([a-z-]+)$/, replacement: `${root}packages/$1/src/index.ts` },
       { find: /^@tributary\/([a-z-]+)\/testing$/, replacement: `${root}packages/$1/src/testing/index.ts` },
-      { find: /^tributary$/, replacement: `${root}packages/cli/src/index.ts` },
     ],
   },
   test: {

@@ -1,9 +1,9 @@
+import type { CommandIo } from "@tributary/cli";
 import { CODE, errorResponse } from "@tributary/coap-transport";
 import { createDirectory, type Registration } from "@tributary/merge-engine";
 import type { GatewayLookups, LookupSample, Node } from "@tributary/node";
 import type { Clock } from "@tributary/runtime";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
-import type { CommandIo } from "tributary";
 
 /** Wall clock of the tests at monotonic time 0. */
 export const EPOCH_MS = Date.UTC(2026, 0, 1);

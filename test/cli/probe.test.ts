@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { runCli } from "@tributary/cli";
 import { coap, createServer } from "@tributary/coap-transport";
 import { type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
-import { runCli } from "tributary";
 import { afterEach, describe, expect, test } from "vitest";
 import { describeWithPeers, freePort, startAiocoapRd, temporaryFolder } from "../peers/peers.js";
 import { FakeIo } from "./fake-node.js";

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
+import { runCli } from "@tributary/cli";
 import { coap } from "@tributary/coap-transport";
 import { type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
-import { runCli } from "tributary";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { freePort, temporaryFolder } from "../peers/peers.js";
 import { FakeIo } from "./fake-node.js";

@@ -1,4 +1,5 @@
 import { createSocket } from "node:dgram";
+import { createEndpointClient, type EndpointClient, runCli } from "@tributary/cli";
 import {
   CODE,
   type CoapListener,
@@ -10,7 +11,6 @@ import {
 } from "@tributary/coap-transport";
 import { systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
-import { createEndpointClient, type EndpointClient, runCli } from "tributary";
 import { afterEach, describe, expect, test } from "vitest";
 import { FakeIo } from "./fake-node.js";
 

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { runCli } from "tributary";
+import { runCli } from "@tributary/cli";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeIo } from "./fake-node.js";
 

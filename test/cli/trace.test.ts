@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
+import { runCli } from "@tributary/cli";
 import { CODE, createServer, METHOD, openCoapClient } from "@tributary/coap-transport";
 import { silentLogger, systemClock } from "@tributary/runtime";
-import { runCli } from "tributary";
 import { expect, test } from "vitest";
 import { FakeIo } from "./fake-node.js";
 

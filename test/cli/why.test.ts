@@ -1,7 +1,7 @@
+import { runCli } from "@tributary/cli";
 import { coap } from "@tributary/coap-transport";
 import { type Explanation, type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
-import { runCli } from "tributary";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeIo } from "./fake-node.js";
 

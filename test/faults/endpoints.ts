@@ -5,9 +5,9 @@
  */
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { EndpointResponse } from "@tributary/cli";
+import { createEndpointClient } from "@tributary/cli";
 import { seededRandom } from "@tributary/runtime/testing";
-import type { EndpointResponse } from "tributary";
-import { createEndpointClient } from "tributary";
 import type { JournalEntry } from "./journal.ts";
 
 export interface EndpointsPlan {

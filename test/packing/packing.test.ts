@@ -41,11 +41,12 @@ async function succeed(cwd: string, command: string, ...args: string[]): Promise
 
 describe("the packages as they would be published", () => {
   let installed: string;
+  let tarballs: string;
   const packageFolder = (name: string): string => join(installed, "node_modules", name);
 
   beforeAll(async () => {
     const folder = temporaryFolder();
-    const tarballs = join(folder, "tarballs");
+    tarballs = join(folder, "tarballs");
     installed = join(folder, "installed");
     for (const path of [tarballs, installed]) mkdirSync(path);
     await succeed(ROOT, "npx", "--yes", PNPM, "--filter", "./packages/*", "pack", "--pack-destination", tarballs);
@@ -74,7 +75,7 @@ describe("the packages as they would be published", () => {
   });
 
   test("tributary tells its version", async () => {
-    const { version } = PACKAGES.find(({ name }) => name === "tributary") as Manifest;
+    const { version } = PACKAGES.find(({ name }) => name === "@tributary/cli") as Manifest;
     expect(await succeed(installed, "npx", "--no-install", "tributary", "--version")).toContain(version);
   });
 
@@ -90,6 +91,20 @@ describe("the packages as they would be published", () => {
     const options = { cwd: installed, env: outsideEnvironment() };
     const node = startProcess("node_modules/.bin/tributary", ["serve", "-c", "serve.yaml"], options);
     await untilWritten(node, "stdout", /^ready name=packed listen=coap:\/\/\[::1\]:\d+$/m);
+    expect(await node.stop()).toBe(0);
+  });
+
+  test("one tarball of the command installs by itself, in a folder with nothing else, and serves", async () => {
+    const folder = temporaryFolder();
+    const packed = await succeed(ROOT, process.execPath, ".ci/pack.mjs", "--from", tarballs, "--to", folder);
+    writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
+    await succeed(folder, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", packed.trim());
+    expect(readdirSync(join(folder, "node_modules/@tributary"))).toEqual(["cli"]);
+    const config = 'name: alone\nlisten: ["coap://[::1]:0"]\nhttp: false\nregistration: { store: "lmdb:./state" }\n';
+    writeFileSync(join(folder, "serve.yaml"), config);
+    const options = { cwd: folder, env: outsideEnvironment() };
+    const node = startProcess("node_modules/.bin/tributary", ["serve", "-c", "serve.yaml"], options);
+    await untilWritten(node, "stdout", /^ready name=alone listen=coap:\/\/\[::1\]:\d+$/m);
     expect(await node.stop()).toBe(0);
   });
 });

@@ -1,0 +1,98 @@
+import { execFileSync } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { checkConfig, startNode } from "@tributary/node";
+import { silentLogger } from "@tributary/runtime";
+import { load } from "js-yaml";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findProgram } from "../peers/find-program.js";
+
+const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
+const read = (path: string): string => readFileSync(join(DEPLOY, path), "utf8");
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly annotations: { readonly runbook_url: string };
+}
+const RULES = (load(read("monitoring/alerts.yaml")) as { groups: { rules: Rule[] }[] }).groups.flatMap(
+  ({ rules }) => rules,
+);
+interface Panel {
+  readonly title: string;
+  readonly targets?: readonly { readonly expr: string }[];
+}
+const PANELS = (JSON.parse(read("monitoring/dashboard.json")) as { panels: Panel[] }).panels.filter(
+  ({ targets }) => targets !== undefined,
+);
+
+describe("what is monitored", () => {
+  let metrics: ReadonlySet<string>;
+  let stop: () => Promise<void>;
+
+  beforeAll(async () => {
+    const config = { name: "watched", listen: ["coap://127.0.0.1:0"], http: "127.0.0.1:0", registration: {} };
+    const node = await startNode(config as never, { logger: silentLogger, processMetrics: true });
+    stop = () => node.close();
+    const text = await (await fetch(new URL("/metrics", node.httpUri ?? ""))).text();
+    const declared = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
+    metrics = new Set(
+      declared.flatMap(([, name = "", kind]) =>
+        kind === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
+      ),
+    );
+  });
+  afterAll(() => stop());
+
+  const unknown = (expression: string): string[] =>
+    [...expression.matchAll(/\b(?:tributary|process|nodejs)_[a-z0-9_]+/g)]
+      .map(([name]) => name)
+      .filter((name) => !metrics.has(name));
+
+  test.each(RULES)("$alert asks for metrics that exist", ({ expr }) => {
+    expect(expr).toMatch(/tributary_/);
+    expect(unknown(expr)).toEqual([]);
+  });
+
+  test.each(PANELS)("panel $title asks for metrics that exist", ({ targets }) => {
+    for (const { expr } of targets ?? []) expect(unknown(expr)).toEqual([]);
+  });
+
+  test("each alert has its section in the runbook, and the runbook no other", () => {
+    const runbook = readFileSync(join(DEPLOY, "../docs/runbook.md"), "utf8");
+    const sections = [...runbook.matchAll(/^## (\S+)$/gm)].map(([, name]) => name);
+    expect(sections).toEqual(RULES.map(({ alert }) => alert));
+    for (const { alert, annotations } of RULES)
+      expect(annotations.runbook_url).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
+  });
+});
+
+test.each(["container/site.yaml", "compose/rd-a.yaml", "compose/rd-b.yaml", "compose/lp.yaml"])(
+  "%s is a configuration without mistakes",
+  (path) => {
+    const checked = checkConfig(read(path), path);
+    expect(checked.ok ? [] : checked.errors).toEqual([]);
+  },
+);
+
+test("the compose file mounts files that are there", () => {
+  const { services } = load(read("compose/compose.yaml")) as { services: Record<string, { volumes?: string[] }> };
+  const mounted = Object.values(services)
+    .flatMap(({ volumes = [] }) => volumes)
+    .map((volume) => volume.split(":")[0] ?? "")
+    .filter((path) => path.startsWith("."));
+  expect(mounted.length).toBeGreaterThan(6);
+  for (const path of mounted) expect(globSync(join(DEPLOY, "compose", path)), path).toHaveLength(1);
+});
+
+test("the systemd unit is in order", (context) => {
+  const program = findProgram(["systemd-analyze"]);
+  if (program === undefined) return context.skip("systemd-analyze is not installed");
+  const unit = join(DEPLOY, "systemd/tributary.service");
+  const said = execFileSync(program, ["verify", "--man=no", unit], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  expect(said).toBe("");
+});

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,6 +29,7 @@ const PANELS = (JSON.parse(read("monitoring/dashboard.json")) as { panels: Panel
 
 describe("what is monitored", () => {
   let metrics: ReadonlySet<string>;
+  let exposition: string;
   let stop: () => Promise<void>;
 
   beforeAll(async () => {
@@ -36,6 +37,7 @@ describe("what is monitored", () => {
     const node = await startNode(config as never, { logger: silentLogger, processMetrics: true });
     stop = () => node.close();
     const text = await (await fetch(new URL("/metrics", node.httpUri ?? ""))).text();
+    exposition = text;
     const declared = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
     metrics = new Set(
       declared.flatMap(([, name = "", kind]) =>
@@ -53,6 +55,14 @@ describe("what is monitored", () => {
   test.each(RULES)("$alert asks for metrics that exist", ({ expr }) => {
     expect(expr).toMatch(/tributary_/);
     expect(unknown(expr)).toEqual([]);
+  });
+
+  test("what rules count by cause has a series from the start: the first time is an increase", () => {
+    const causes = RULES.flatMap(({ expr }) => [...expr.matchAll(/(tributary_\w+)\{cause=~?"([^"]+)"/g)]).flatMap(
+      ([, metric, alternatives = ""]) => alternatives.split("|").map((cause) => `${metric}{cause="${cause}"} 0`),
+    );
+    expect(causes.length).toBeGreaterThan(4);
+    for (const series of causes) expect(exposition).toContain(series);
   });
 
   test.each(PANELS)("panel $title asks for metrics that exist", ({ targets }) => {
@@ -90,9 +100,20 @@ test("the systemd unit is in order", (context) => {
   const program = findProgram(["systemd-analyze"]);
   if (program === undefined) return context.skip("systemd-analyze is not installed");
   const unit = join(DEPLOY, "systemd/tributary.service");
-  const said = execFileSync(program, ["verify", "--man=no", unit], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  expect(said).toBe("");
+  // What it does not know is a warning, with status 0.
+  const { status, stdout, stderr } = spawnSync(program, ["verify", "--man=no", unit], { encoding: "utf8" });
+  expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: "" });
+});
+
+test("promtool finds the alert rules right, and they fire as their tests say", (context) => {
+  const program = findProgram(["promtool"]);
+  if (program === undefined) return context.skip("promtool is not installed");
+  const cwd = join(DEPLOY, "monitoring");
+  for (const args of [
+    ["check", "rules", "alerts.yaml"],
+    ["test", "rules", "alerts.test.yaml"],
+  ]) {
+    const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: "utf8" });
+    expect(status, stdout + stderr).toBe(0);
+  }
 });

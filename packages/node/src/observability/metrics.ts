@@ -202,10 +202,21 @@ function addDirectoryMetrics(node: Node, registry: Registry): void {
     registers,
     collect() {
       this.reset();
+      for (const cause of ALARMING_CAUSES) this.inc({ cause }, 0);
       for (const [cause, count] of node.counters.rejected()) this.inc({ cause }, count);
     },
   });
 }
+
+/** Causes with a series from the start, so that the first time is an increase that an alert can be for. */
+const ALARMING_CAUSES = [
+  "store-failure",
+  "snapshot-failure",
+  "state-damaged",
+  "state-record",
+  "snapshot-damaged",
+  "snapshot-record",
+];
 
 /** Metrics of nodes with a shared address (draft 6.2.2); empty for other nodes. */
 function addForwardingMetrics(node: Node, registry: Registry): void {

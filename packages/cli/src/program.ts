@@ -1,5 +1,5 @@
 import { readVersion } from "@tributary/node";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError } from "commander";
 import { type CommandIo, EXIT_FAILURE, EXIT_USAGE, UsageError } from "./command-io.js";
 import {
   type CommandRegistration,
@@ -10,6 +10,7 @@ import {
   traced,
   traceOption,
 } from "./command-options.js";
+import { completionScript, SHELLS, type Shell } from "./completion.js";
 import { addDiff, addDiscover, addProbe, addStatus, addWhy } from "./question-commands.js";
 import { addStore } from "./store-commands.js";
 
@@ -26,6 +27,7 @@ const COMMANDS: readonly CommandRegistration[] = [
   addDiscover,
   addStore,
   addDemo,
+  addCompletion,
 ];
 
 /** Runs a command line; `args` are without interpreter and script. Resolves with the exit status. */
@@ -222,4 +224,15 @@ function parseLifetime(text: string): number {
 
 function collect(value: string, before: readonly string[]): string[] {
   return [...before, value];
+}
+
+function addCompletion(program: Command, io: CommandIo): void {
+  program
+    .command("completion")
+    .summary("print what makes a shell complete this command")
+    .description(
+      "Print a script for a shell: `source <(tributary completion bash)` tries it; its first line says where to keep it.",
+    )
+    .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
+    .action((shell: Shell) => io.out(completionScript(shell, program).trimEnd()));
 }

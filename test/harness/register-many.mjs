@@ -9,7 +9,7 @@ const payload = new TextEncoder().encode(
 );
 
 async function register(index) {
-  const groups = [index >> 16, index & 0xffff].map((group) => group.toString(16));
+  const groups = [...(index > 0xffff ? [index >> 16] : []), index & 0xffff].map((group) => group.toString(16));
   const query = [`ep=bulk${index}`, `base=coap://[2001:db8:b::${groups.join(":")}]`];
   const { code } = await client.request({ method: 2, uri: `${rd}/rd`, query, contentFormat: 40, payload });
   if (code !== 65) throw new Error(`bulk${index}: code ${code}`);

@@ -1,6 +1,6 @@
 /**
  * A pool of servers that do not trust each other. It has two kinds of entries: who announces a key, and one signed record of each
- * announcer. Whoever is in the pool may write anything into it.
+ * announcer. Every member of the pool may write anything into it.
  */
 export interface Pool {
   /** Announces a key as the announcer of this pool. Rejects with `GlobalLookupError` `POOL_AWAY`. */

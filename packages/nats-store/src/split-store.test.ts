@@ -196,7 +196,7 @@ describe("a store that takes writes while it is away", () => {
     expectSettled(world, [here, there], ["known </after>"]);
   });
 
-  test("two that were both cut off agree with each other, whoever comes back first", async () => {
+  test("two that were both cut off agree with each other, whichever comes back first", async () => {
     const world = new World();
     const [here, there] = await world.split();
     await world.cut(there);

@@ -156,7 +156,7 @@ export class SplitStore implements RegistrationStore {
 
   /**
    * A change counts that was delivered and passed on before the write that lost was shown in its place. Its position is in the past; so that
-   * whoever follows this instance gets it once more, it is stored again.
+   * followers of this instance get it once more, it is stored again.
    */
   #applyLate({ registration: own }: PendingWrite, change: StoreChange): void {
     const { id, kind, position: base, registration = own } = change;

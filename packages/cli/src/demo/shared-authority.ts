@@ -9,7 +9,7 @@ const HOSTS = ["rd-a", "rd-b", "rd-c"] as const;
 type Host = (typeof HOSTS)[number];
 const EP = "endpoint1";
 const SECTOR = "facility23.eu.example.com";
-/** Pause between attempts of a device that was told to try again, ms. The RD says 10 s; a demo is in a hurry. */
+/** Pause between attempts of a device that has to try again, ms. The RD says 10 s; a demo is in a hurry. */
 const RETRY_MS = 500;
 
 /** Draft 6.1: several instances of one RD, over a database. */
@@ -108,8 +108,8 @@ class Play {
       refusals++;
       await new Promise<void>((resolve) => hosts.env.clock.setTimer(RETRY_MS, resolve));
     }
-    const told = refusals === 0 ? "" : `, after ${refusals} times 5.03: the other two had to elect a leader`;
-    narrator.say(`Lookups go on; a renewal at rd-a took ${narrator.since(startMs)}${told}.`);
+    const refused = refusals === 0 ? "" : `, after ${refusals} times 5.03: the other two had to elect a leader`;
+    narrator.say(`Lookups go on; a renewal at rd-a took ${narrator.since(startMs)}${refused}.`);
     await narrator.show("POST", `${hosts.uris["rd-a"]}${path}`);
   }
 

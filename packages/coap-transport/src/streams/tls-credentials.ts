@@ -38,7 +38,7 @@ const SHORT_TAG_SUITES = ["PSK-AES128-CCM8", "@SECLEVEL=0"];
 
 /**
  * No renegotiation (RFC 7925 section 17), and no resumption: a resumed session would outlive the withdrawal of a credential, and over
- * TLS 1.3 could not be told from a pre-shared key.
+ * TLS 1.3 could not be distinguished from a pre-shared key.
  */
 const SECURE_OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET;
 

@@ -95,7 +95,7 @@ test.each([
   await expect(ask(trusting, uri)).rejects.toMatchObject(refused(why));
 });
 
-test("a client expects another name than that of the URI where it is told to", async () => {
+test("a client expects another name than that of the URI where that is configured", async () => {
   const { uri } = await listenTls({ certificate });
   expect(await ask({ ...trusting, serverName: "rd.example" }, uri)).toMatch(/^coaps/);
   await expect(ask({ ...trusting, serverName: "other.example" }, uri)).rejects.toMatchObject(refused(/other.example/));

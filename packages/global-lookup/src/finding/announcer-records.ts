@@ -57,7 +57,7 @@ export class AnnouncerRecords {
     return this.#keep(id, bytes === null ? "missing" : this.#read(bytes, announcer, kept?.sequence ?? 0));
   }
 
-  /** The announcer did not respond: where it is now has to be read anew. */
+  /** The announcer did not respond: where it is now has to be read again. */
   forget(announcer: string): void {
     this.#kept.delete(announcer);
   }

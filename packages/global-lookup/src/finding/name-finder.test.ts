@@ -106,7 +106,7 @@ describe("finding an endpoint by name", () => {
     ]);
   });
 
-  test("it is kept for as long as the RD says, and found anew afterwards", async () => {
+  test("it is kept for as long as the RD says, and searched again afterwards", async () => {
     const world = new World().add("serves");
     await world.find();
     expect(await world.find()).toMatchObject({ kind: "found", isCached: true, tookMs: 0 });

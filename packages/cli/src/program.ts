@@ -105,13 +105,23 @@ function addCheck(program: Command, io: CommandIo, finish: Finish): void {
       "Check a configuration: prints OK, or every error as file:line:column with a correction (status 2). With --connect, " +
         "also whether what it refers to is there and as it has to be: upstreams, servers of a shared store (status 1).",
     )
-    .requiredOption("-c, --config <file>", "configuration (YAML)")
+    .option("-c, --config <file>", "configuration (YAML)")
+    .option("--schema", "print a JSON Schema of configurations, for editors, instead")
     .option("--connect", "ask the servers that it refers to; nothing is changed there")
     .option("--json", "print JSON: ok, errors, and findings with --connect")
-    .action(async (options: { config: string; connect?: true; json?: true }) => {
-      const { check } = await import("./commands/check.js");
-      finish(await check(options, io));
+    .action(async ({ config, schema, ...options }: CheckFlags) => {
+      const { check, printSchema } = await import("./commands/check.js");
+      if (schema === true) return finish(printSchema(io));
+      if (config === undefined) throw new UsageError("check needs --config <file>, or --schema");
+      finish(await check({ ...options, config }, io));
     });
+}
+
+interface CheckFlags {
+  readonly config?: string;
+  readonly schema?: true;
+  readonly connect?: true;
+  readonly json?: true;
 }
 
 function addLookup(program: Command, io: CommandIo, finish: Finish): void {

@@ -21,6 +21,7 @@ export { parseCoapOrigin } from "./configuration/coap-origin.js";
 export type { ConfigDocument, ConfigInput } from "./configuration/config-input.js";
 export type { ConfigError } from "./configuration/errors.js";
 export { formatConfigError } from "./configuration/errors.js";
+export { configJsonSchema } from "./configuration/json-schema.js";
 export { loadConfig } from "./configuration/load-configuration.js";
 export { systemHostAddresses } from "./configuration/own-listeners.js";
 export type {

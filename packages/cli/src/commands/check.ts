@@ -1,6 +1,7 @@
 import {
   type ConnectionFinding,
   checkConnections,
+  configJsonSchema,
   formatConfigError,
   loadConfig,
   type NodeConfig,
@@ -35,6 +36,12 @@ export async function check(options: CheckOptions, io: CommandIo): Promise<numbe
   }
   if (!result.ok) return EXIT_USAGE;
   return findings?.some(({ state }) => state === "wrong") === true ? EXIT_FAILURE : 0;
+}
+
+/** `tributary check --schema`: prints a JSON Schema of configurations. Returns the exit status. */
+export function printSchema(io: CommandIo): number {
+  io.out(JSON.stringify(configJsonSchema(), null, 2));
+  return 0;
 }
 
 function noteUnverified(config: NodeConfig, io: CommandIo): void {

@@ -3,6 +3,7 @@ import { isMulticastAddress, parseCoapUri } from "@tributary/coap-transport";
 import { type Criterion, isAbsoluteUri, type Link, parseCriterion, parseLinkFormat } from "@tributary/link-model";
 import { parseCoapOrigin } from "./coap-origin.js";
 import type { StoreConfig } from "./types.js";
+import { hinted } from "./value-hints.js";
 
 /** Placeholder in messages for the value as it is written in the file. */
 export const AS_WRITTEN = "\ue000";
@@ -45,18 +46,21 @@ export function show(value: unknown): string {
 
 /** A duration within `fromMs`..`toMs`: a number with ms, s, m, h or d, or a bare number of seconds. Returns ms. */
 export function duration(fromMs: number, toMs: number): FieldParser<number> {
-  return (value, name) => {
-    const match = typeof value === "number" || typeof value === "string" ? DURATION.exec(String(value)) : null;
-    if (match === null)
-      return wrong(`${name} is ${show(value)}; write a number with ms, s, m, h or d, such as 500ms or 2s`);
-    const ms = Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? "s"] ?? 1000));
-    if (ms < fromMs || ms > toMs) {
-      return wrong(
-        `${name} is out of range: ${show(value)}; write ${formatDuration(fromMs)} to ${formatDuration(toMs)}`,
-      );
-    }
-    return ok(ms);
-  };
+  return hinted(
+    (value: unknown, name: string): FieldResult<number> => {
+      const match = typeof value === "number" || typeof value === "string" ? DURATION.exec(String(value)) : null;
+      if (match === null)
+        return wrong(`${name} is ${show(value)}; write a number with ms, s, m, h or d, such as 500ms or 2s`);
+      const ms = Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? "s"] ?? 1000));
+      if (ms < fromMs || ms > toMs) {
+        return wrong(
+          `${name} is out of range: ${show(value)}; write ${formatDuration(fromMs)} to ${formatDuration(toMs)}`,
+        );
+      }
+      return ok(ms);
+    },
+    { type: ["number", "string"], pattern: DURATION.source, minimum: 0 },
+  );
 }
 
 /** Formats a duration as in the configuration, in the largest unit that gives a whole number. Pure. */
@@ -69,22 +73,28 @@ const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*)(?:\.[A-Za-z0-9_]
 
 /** A whole number within `from`..`to`. */
 export function integer(from: number, to: number): FieldParser<number> {
-  return (value, name) =>
-    typeof value === "number" && Number.isInteger(value) && value >= from && value <= to
-      ? ok(value)
-      : wrong(`${name} is ${show(value)}; write a whole number from ${from} to ${to}`);
+  return hinted(
+    (value, name) =>
+      typeof value === "number" && Number.isInteger(value) && value >= from && value <= to
+        ? ok(value)
+        : wrong(`${name} is ${show(value)}; write a whole number from ${from} to ${to}`),
+    { type: "integer", minimum: from, maximum: to },
+  );
 }
 
 /** One of a few words. `planned` are words that are not implemented yet. */
 export function word<const W extends string>(words: readonly W[], planned: readonly string[] = []): FieldParser<W> {
   const choice = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-  return (value, name) => {
-    const found = words.find((one) => one === value);
-    if (found !== undefined) return ok(found);
-    if (planned.some((one) => one === value))
-      return wrong(`${name}: ${String(value)} is not available yet; write ${choice}`);
-    return wrong(`${name} is ${show(value)}; write ${choice}`);
-  };
+  return hinted(
+    (value: unknown, name: string): FieldResult<W> => {
+      const found = words.find((one) => one === value);
+      if (found !== undefined) return ok(found);
+      if (planned.some((one) => one === value))
+        return wrong(`${name}: ${String(value)} is not available yet; write ${choice}`);
+      return wrong(`${name} is ${show(value)}; write ${choice}`);
+    },
+    { enum: words },
+  );
 }
 
 /** The name of a node or an upstream, which appears in logs, metrics and paths. */
@@ -110,8 +120,10 @@ export const peerName: FieldParser<string> = (value, name) =>
     : nodeName(value, name);
 
 /** True or false. */
-export const flag: FieldParser<boolean> = (value, name) =>
-  typeof value === "boolean" ? ok(value) : wrong(`${name} is ${show(value)}; write true or false`);
+export const flag: FieldParser<boolean> = hinted(
+  (value, name) => (typeof value === "boolean" ? ok(value) : wrong(`${name} is ${show(value)}; write true or false`)),
+  { type: "boolean" },
+);
 
 /** The URI of a CoAP server; returns its canonical form. */
 export const coapUri: FieldParser<string> = (value, name) => {

@@ -33,6 +33,7 @@ import {
   word,
 } from "./field-parsers.js";
 import { sharedKeyFiles } from "./tls-settings.js";
+import { hinted, hintOf } from "./value-hints.js";
 
 const DAY_MS = 86_400_000;
 /** Largest registration lifetime (RFC 9176 section 5), ms. */
@@ -43,13 +44,38 @@ const lifetime = duration(1000, MAX_LIFETIME_MS);
 
 /** A required value; the parser gets `undefined` when it is missing. */
 function required<T>(name: string, parse: FieldParser<T>) {
-  return z.transform((value: unknown, context): T => {
+  const schema = z.transform((value: unknown, context): T => {
     const result = parse(value, name);
     if (result.ok) return result.value;
     context.issues.push({ code: "custom", message: result.message, input: value });
     return z.NEVER;
   });
+  return schema.meta(hintOf(parse));
 }
+
+/** Values that are text, whatever else is asked of them. */
+for (const parse of [
+  advertisedLinks,
+  askedUri,
+  authority,
+  coapUri,
+  filePath,
+  filter,
+  hostName,
+  journalFolder,
+  monitoringUri,
+  natsServer,
+  nodeName,
+  peerName,
+  replicaRule,
+  sector,
+  snapshot,
+  streamName,
+  upstreamName,
+  userName,
+  webOrigin,
+])
+  hinted(parse, { type: "string" });
 
 function optional<T>(name: string, parse: FieldParser<T>) {
   return required(name, parse).optional();
@@ -181,21 +207,24 @@ const natsShape = {
 
 const storeShape = { nats: section("nats", natsShape) };
 const longStore = z.strictObject(storeShape);
+const { $schema: _dialect, ...longStoreSchema } = z.toJSONSchema(longStore, { io: "input", unrepresentable: "any" });
 
 /** A store as a mapping, or as text without further settings. */
-const anyStore = z.transform((value: unknown, context) => {
-  const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isMapping) {
-    const result = store(value, "store");
-    if (result.ok) return result.value;
-    context.issues.push({ code: "custom", message: result.message, input: value });
+const anyStore = z
+  .transform((value: unknown, context) => {
+    const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
+    if (!isMapping) {
+      const result = store(value, "store");
+      if (result.ok) return result.value;
+      context.issues.push({ code: "custom", message: result.message, input: value });
+      return z.NEVER;
+    }
+    const result = longStore.safeParse(value);
+    if (result.success) return { kind: "nats" as const, ...result.data.nats };
+    for (const issue of result.error.issues) context.issues.push({ ...issue, input: value } as never);
     return z.NEVER;
-  }
-  const result = longStore.safeParse(value);
-  if (result.success) return { kind: "nats" as const, ...result.data.nats };
-  for (const issue of result.error.issues) context.issues.push({ ...issue, input: value } as never);
-  return z.NEVER;
-});
+  })
+  .meta({ anyOf: [{ type: "string" }, longStoreSchema] });
 
 const proxyShape = {
   ports: optional("ports", portRange),

@@ -1,11 +1,18 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { coap } from "@tributary/coap-transport";
+import {
+  CODE,
+  type CoapClient,
+  coap,
+  METHOD,
+  openCoapClient,
+  type TlsClientCredentials,
+} from "@tributary/coap-transport";
 import { createTestAuthority } from "@tributary/coap-transport/testing";
-import { type RunningNode, startNode } from "@tributary/node";
+import { type RunningNode, startNode, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
-import { afterAll, afterEach, expect, test } from "vitest";
+import { afterAll, afterEach, expect, onTestFinished, test } from "vitest";
 import { MODES } from "../modes/promises.js";
 import { describeWithPeers, eventually, runTlsClient } from "../peers/peers.js";
 
@@ -107,6 +114,48 @@ test("an RD whose certificate another authority signed, and one that gets a wron
     expect(response.text()).not.toContain("lamp1");
   }
 });
+
+test("a reload reads the files again: new connections see them, those that are open continue", async () => {
+  const [cert, key, keyFile] = ["turned.pem", "turned.key", "turned.psk"].map((name) => join(folder, name));
+  const turn = (name: string, digits: string) => {
+    const next = authority.issue({ name, addresses: ["127.0.0.1"] });
+    secret("turned.pem", next.chain);
+    secret("turned.key", next.key);
+    secret("turned.psk", digits);
+  };
+  turn("before", LAMP_KEY);
+  const config = {
+    ...{ name: "rd", http: false, listen: ["coaps+tcp://127.0.0.1:0"], registration: {} },
+    tls: { cert, key, psk: { lamp: keyFile } },
+  };
+  const rd = await start(config);
+  const get = { method: METHOD.GET, uri: `${uriOf(rd, "coaps+tcp")}/.well-known/core` };
+  const byKey = (digits: string) => ({ preSharedKey: { identity: "lamp", key: Buffer.from(digits, "hex") } });
+  const trusting = { authorities: authority.certificate };
+  const [open, openByKey] = [await clientWith(trusting), await clientWith(byKey(LAMP_KEY))];
+  const first = (await open.request(get)).peer;
+  const firstByKey = (await openByKey.request(get)).peer;
+  expect(first.identity?.names).toContain("before");
+
+  const otherKey = "00112233445566778899aabbccddeeff";
+  turn("after", otherKey);
+  await rd.reload(config);
+  expect((await open.request(get)).peer.key).toBe(first.key);
+  expect((await openByKey.request(get)).peer.key).toBe(firstByKey.key);
+  expect((await (await clientWith(trusting)).request(get)).peer.identity?.names).toContain("after");
+  expect((await (await clientWith(byKey(otherKey))).request(get)).code).toBe(CODE.CONTENT);
+  await expect((await clientWith(byKey(LAMP_KEY))).request(get)).rejects.toMatchObject({ code: "UNREACHABLE" });
+
+  secret("turned.pem", "damaged");
+  await expect(rd.reload(config)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  expect((await (await clientWith(trusting)).request(get)).peer.identity?.names).toContain("after");
+});
+
+async function clientWith(tls: TlsClientCredentials): Promise<CoapClient> {
+  const client = await openCoapClient({ env: systemEnvironment(silentLogger) }, { tls: () => tls });
+  onTestFinished(() => client.close());
+  return client;
+}
 
 describeWithPeers(["libcoap"], "clients of libcoap over TLS", () => {
   test.each(["openssl", "gnutls"] as const)("%s: registration and lookup with certificates", async (library) => {

@@ -91,6 +91,18 @@ describe("RFC 9176 section 4.3, reading discovery", () => {
     });
 
     test.each([
+      { name: "over TCP at the same host", to: "coap+tcp://rd.example" },
+      { name: "over UDP at the same host", to: "coap://rd.example" },
+      { name: "at a host that is configured", to: "coap://other.example" },
+    ])("lookups without TLS are not followed from an RD with TLS: $name", ({ to }) => {
+      const rules = { elsewhere: true, isConfigured: () => true };
+      expect(read(at(to), "coaps+tcp://rd.example", rules)).toEqual({
+        kind: "elsewhere",
+        reason: expect.stringContaining("without TLS"),
+      });
+    });
+
+    test.each([
       { name: "the same port by TCP", lookups: "coap+tcp://[2001:db8:23::3]", rules: {} },
       { name: "a configured upstream", lookups: "coap://127.0.0.1:7000", rules: { isConfigured } },
       { name: "another host, where that is allowed", lookups: "coap://other:7", rules: { elsewhere: true } },

@@ -57,6 +57,8 @@ export class FeedSubscription {
   readonly #events: SubscriptionEvents;
   #observation: Observation | null = null;
   #timer: Timer | null = null;
+  /** Asks for what is missing. */
+  #dueAsk: Timer | null = null;
   #isAsking = false;
   #isClosed = false;
   #isPolled = false;
@@ -101,9 +103,10 @@ export class FeedSubscription {
 
   /** Ask for what is missing, once at a time. */
   askAgain(afterMs: number): void {
-    if (this.#isClosed || this.#isAsking) return;
-    this.#isAsking = true;
-    this.#setTimer(Math.max(afterMs, this.#isHasty() ? MALFORMED_PAUSE_MS : 0), () => this.#ask());
+    if (this.#isClosed || this.#isAsking || this.#dueAsk !== null) return;
+    // Not the timer of the heartbeat: notifications that go on arriving must not put off what is missing.
+    const pauseMs = Math.max(afterMs, this.#isHasty() ? MALFORMED_PAUSE_MS : 0);
+    this.#dueAsk = this.#deps.env.clock.setTimer(pauseMs, () => this.#ask());
   }
 
   /** Asked more than a few times within a short while: answers that fit nothing must not be asked for in a loop. */
@@ -160,6 +163,7 @@ export class FeedSubscription {
   async close(isReachable: boolean): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
+    this.#forgetDueAsk();
     this.#forgetEarly();
     if (isReachable) await this.#observation?.close();
     else this.#observation?.cancel();
@@ -168,11 +172,17 @@ export class FeedSubscription {
   #ask(): void {
     if (this.#isClosed) return;
     this.#isAsking = true;
+    this.#forgetDueAsk();
     // The response continues from the version that is held.
     this.#forgetEarly();
     this.#noteAsked();
     if (this.#isPolled) this.open();
     else this.#observation?.refresh(this.#plan.heldETag());
+  }
+
+  #forgetDueAsk(): void {
+    this.#dueAsk?.cancel();
+    this.#dueAsk = null;
   }
 
   #noteAsked(): number {

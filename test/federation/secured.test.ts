@@ -10,9 +10,10 @@ import {
   type TlsClientCredentials,
 } from "@tributary/coap-transport";
 import { createTestAuthority } from "@tributary/coap-transport/testing";
-import { type RunningNode, startNode, systemEnvironment } from "@tributary/node";
+import { type RunningNode, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
-import { afterAll, afterEach, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
+import { startTestNode } from "../harness/nodes.js";
 import { MODES } from "../modes/promises.js";
 import { describeWithPeers, eventually, runTlsClient } from "../peers/peers.js";
 
@@ -38,20 +39,9 @@ const KEY_OF_LAMP = "sixteen-byte-key";
 const LAMP_KEY = "8f2b0c5d71e94a6602cc18a35be7f4d9";
 const psk = secret("lp.psk", LAMP_KEY);
 
-const nodes: RunningNode[] = [];
-afterEach(async () => {
-  await Promise.all(nodes.splice(0).map((node) => node.close()));
-});
-
-async function start(config: object): Promise<RunningNode> {
-  const node = await startNode({ http: false, ...config } as never, { logger: silentLogger });
-  nodes.push(node);
-  return node;
-}
-
 /** A directory that only serves those who prove who they are; registrations come in over plain CoAP on loopback. */
 async function startDirectory(): Promise<RunningNode> {
-  return start({
+  return startTestNode({
     name: "rd",
     listen: ["coaps+tcp://127.0.0.1:0", "coap://127.0.0.1:0"],
     tls: { ...rdCertificate, ca, clients: "optional", psk: { lp: psk } },
@@ -84,7 +74,7 @@ test.each(
   const rd = await startDirectory();
   await register(rd, "lamp1");
   const settings = mode === "filters" ? { filters: ["d=hall"] } : { mode };
-  const lp = await start({
+  const lp = await startTestNode({
     name: "lp",
     listen: ["coap://127.0.0.1:0"],
     ...(isCoHosted ? { registration: {} } : {}),
@@ -105,7 +95,7 @@ test("an RD whose certificate another authority signed, and one that gets a wron
   const otherAuthority = secret("other-ca.pem", createTestAuthority("somebody else").certificate);
   const otherKey = secret("other.psk", "00112233445566778899aabbccddeeff");
   for (const tls of [{ ca: otherAuthority }, { psk: { lp: otherKey } }, { psk: { nobody: psk } }]) {
-    const lp = await start({
+    const lp = await startTestNode({
       name: "lp",
       listen: ["coap://127.0.0.1:0"],
       lookup: { timeout: "500ms", upstreams: [{ name: "rd", uri: uriOf(rd, "coaps+tcp"), tls, mode: "forward" }] },
@@ -128,7 +118,7 @@ test("a reload reads the files again: new connections see them, those that are o
     ...{ name: "rd", http: false, listen: ["coaps+tcp://127.0.0.1:0"], registration: {} },
     tls: { cert, key, psk: { lamp: keyFile } },
   };
-  const rd = await start(config);
+  const rd = await startTestNode(config);
   const get = { method: METHOD.GET, uri: `${uriOf(rd, "coaps+tcp")}/.well-known/core` };
   const byKey = (digits: string) => ({ preSharedKey: { identity: "lamp", key: Buffer.from(digits, "hex") } });
   const trusting = { authorities: authority.certificate };
@@ -171,7 +161,7 @@ describeWithPeers(["libcoap"], "clients of libcoap over TLS", () => {
     "%s: the same with a pre-shared key; nothing with a wrong one",
     async (library) => {
       const raw = secret("raw.psk", Buffer.from(KEY_OF_LAMP).toString("hex"));
-      const keyed = await start({
+      const keyed = await startTestNode({
         name: "keyed",
         listen: ["coaps+tcp://127.0.0.1:0"],
         tls: { psk: { lamp: raw } },

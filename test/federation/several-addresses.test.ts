@@ -1,26 +1,14 @@
 import { coap } from "@tributary/coap-transport";
-import { type RunningNode, startNode } from "@tributary/node";
-import { silentLogger } from "@tributary/runtime";
-import { afterEach, expect, test } from "vitest";
+import type { RunningNode } from "@tributary/node";
+import { expect, test } from "vitest";
+import { startTestNode } from "../harness/nodes.js";
 import { MODES } from "../modes/promises.js";
 import { describeWithPeers, freePort, startAiocoapRd } from "../peers/peers.js";
-
-const nodes: RunningNode[] = [];
-
-afterEach(async () => {
-  await Promise.all(nodes.splice(0).map((node) => node.close()));
-});
-
-async function start(config: object): Promise<RunningNode> {
-  const node = await startNode({ http: false, ...config } as never, { logger: silentLogger });
-  nodes.push(node);
-  return node;
-}
 
 /** A plain directory at two addresses; the same registrations at both, as instances over one database have. */
 async function startTwins(scheme: "coap" | "coap+tcp"): Promise<[RunningNode, RunningNode]> {
   const twins = await Promise.all(
-    ["rd-1", "rd-2"].map((name) => start({ name, listen: [`${scheme}://127.0.0.1:0`], registration: {} })),
+    ["rd-1", "rd-2"].map((name) => startTestNode({ name, listen: [`${scheme}://127.0.0.1:0`], registration: {} })),
   );
   for (const twin of twins)
     await coap.post(`${twin.uris[0]}/rd?ep=lamp1&d=hall&base=coap://[2001:db8::1]`, '</l>;rt="light"', {
@@ -41,7 +29,7 @@ test.each(CASES)(
     const [one, two] = await startTwins(scheme);
     const settings = mode === "filters" ? { filters: ["d=hall"] } : { mode };
     const uris = [one.uris[0], two.uris[0]];
-    const lp = await start({
+    const lp = await startTestNode({
       name: "lp",
       listen: ["coap://127.0.0.1:0"],
       ...(isCoHosted ? { registration: {} } : {}),
@@ -53,7 +41,7 @@ test.each(CASES)(
       while (!(await isDone())) await new Promise((resolve) => setImmediate(resolve));
     };
     await until(async () => (await targets()) === shown);
-    await nodes.splice(nodes.indexOf(one), 1)[0]?.close();
+    await one.close();
     await coap.post(`${two.uris[0]}/rd?ep=lamp2&d=hall&base=coap://[2001:db8::2]`, "</new>", { contentFormat: 40 });
     await until(
       async () => (await targets()).includes("</new>") || (await targets()).includes("coap://[2001:db8::2]/new"),
@@ -80,7 +68,7 @@ describeWithPeers(["aiocoap"], "an RD without the feed", () => {
           contentFormat: 40,
         });
       for (const { uri } of rds) await register(uri, "lamp1");
-      const lp = await start({
+      const lp = await startTestNode({
         name: "lp",
         listen: ["coap://127.0.0.1:0"],
         lookup: {

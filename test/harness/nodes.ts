@@ -9,8 +9,8 @@ import {
   openCoapClient,
 } from "@tributary/coap-transport";
 import { type Link, parseLinkFormat } from "@tributary/link-model";
-import type { Node } from "@tributary/node";
-import { checkConfig, createNode, systemNetwork } from "@tributary/node";
+import type { Node, RunningNode } from "@tributary/node";
+import { checkConfig, createNode, startNode, systemNetwork } from "@tributary/node";
 import { type Clock, silentLogger, systemClock } from "@tributary/runtime";
 import { onTestFinished } from "vitest";
 
@@ -60,6 +60,13 @@ export async function openNode(
   );
   onTestFinished(() => node.close());
   return Object.assign(node, { uri: node.listening[0] as string });
+}
+
+/** A node of this process with real sockets and state on disk, closed at the end of the test; its configuration is a value. */
+export async function startTestNode(config: object): Promise<RunningNode> {
+  const node = await startNode({ http: false, ...config } as never, { logger: silentLogger });
+  onTestFinished(() => node.close());
+  return node;
 }
 
 /** A client of this process, closed at the end of the test. */

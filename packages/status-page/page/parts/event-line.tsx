@@ -16,6 +16,27 @@ const KINDS: Readonly<Record<string, StatusKind>> = {
   lost: "bad",
 };
 
+/** The latest of these events, the newest first. */
+export function EventList(props: {
+  readonly events: readonly EventView[];
+  readonly latest: number;
+  readonly class: string;
+}): JSX.Element {
+  const { events, latest, class: name } = props;
+  return (
+    <ol class={name}>
+      {events
+        .slice(-latest)
+        .reverse()
+        .map((event) => (
+          <li key={event.id}>
+            <EventLine event={event} />
+          </li>
+        ))}
+    </ol>
+  );
+}
+
 /** An event in a line; endpoints lead to why they are shown or not. */
 export function EventLine({ event }: { readonly event: EventView }): JSX.Element {
   const { at, kind, ep, d, source, href, before } = event;

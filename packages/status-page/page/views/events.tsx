@@ -4,7 +4,7 @@ import { formatNumber } from "../data/format.ts";
 import type { LiveState } from "../data/live.ts";
 import type { EventView } from "../data/types.ts";
 import { Card } from "../parts/card.tsx";
-import { EventLine } from "../parts/event-line.tsx";
+import { EventList } from "../parts/event-line.tsx";
 import { Status } from "../parts/status.tsx";
 
 const GROUPS = [
@@ -64,16 +64,7 @@ export function Events({ state }: { readonly state: LiveState }): JSX.Element {
         </button>
       </div>
       {matching.length === 0 ? <p class="muted">Nothing like that has happened since the node was started.</p> : null}
-      <ol class="events log">
-        {matching
-          .slice(-shown)
-          .reverse()
-          .map((event) => (
-            <li key={event.id}>
-              <EventLine event={event} />
-            </li>
-          ))}
-      </ol>
+      <EventList events={matching} latest={shown} class="events log" />
       {matching.length > shown ? (
         <button type="button" class="button" onClick={() => setShown(shown + STEP)}>
           Show earlier ones

@@ -4,7 +4,7 @@ import { total } from "../data/history.ts";
 import type { LiveState } from "../data/live.ts";
 import { formatRoute } from "../data/route.ts";
 import { Card, Tile } from "../parts/card.tsx";
-import { EventLine } from "../parts/event-line.tsx";
+import { EventList } from "../parts/event-line.tsx";
 import { Federation } from "../parts/federation.tsx";
 import { NodeCard } from "../parts/node-card.tsx";
 import { Sparkline } from "../parts/sparkline.tsx";
@@ -45,16 +45,7 @@ export function Overview({ state }: { readonly state: LiveState }): JSX.Element 
             ) : null}
           </>
         ) : (
-          <ol class="events">
-            {state.events
-              .slice(-LATEST_EVENTS)
-              .reverse()
-              .map((event) => (
-                <li key={event.id}>
-                  <EventLine event={event} />
-                </li>
-              ))}
-          </ol>
+          <EventList events={state.events} latest={LATEST_EVENTS} class="events" />
         )}
       </Card>
     </>

@@ -68,24 +68,49 @@ function checkLiteral(literal: string): string | undefined {
   return isFuture || isIpv6Address(literal) ? undefined : "its host is not an IP address";
 }
 
+const [COLON, DOT] = [0x3a, 0x2e];
+
 /** Whether `text` is an IPv6 address without zone (RFC 3986 section 3.2.2). Pure. */
 export function isIpv6Address(text: string): boolean {
-  const halves = text.split("::");
-  if (halves.length > 2) return false;
-  const [head, tail] = halves.map((half) => (half === "" ? [] : half.split(":")));
-  const groups = [...(head ?? []), ...(tail ?? [])];
-  const last = groups.at(-1);
-  let count = groups.length;
-  // The last 32 bits may be written as an IPv4 address, at the very end only.
-  if (last?.includes(".")) {
-    if (tail !== undefined && tail.length === 0) return false;
-    if (!isIpv4Address(last)) return false;
-    groups.pop();
-    count++;
+  let groups = 0;
+  let hasGap = false;
+  let at = 0;
+  if (text.startsWith("::")) {
+    hasGap = true;
+    at = 2;
   }
-  if (!groups.every((group) => /^[0-9A-Fa-f]{1,4}$/.test(group))) return false;
-  // `::` stands for at least one group.
-  return tail === undefined ? count === 8 : count <= 7;
+  while (at < text.length) {
+    const end = endOfDigits(text, at);
+    // The last 32 bits may be written as an IPv4 address, at the very end only.
+    if (text.charCodeAt(end) === DOT) return isIpv4Address(text.slice(at)) && isWhole(groups + 2, hasGap);
+    if (end === at || end - at > 4) return false;
+    groups++;
+    if (end === text.length) break;
+    if (text.charCodeAt(end) !== COLON) return false;
+    at = end + 1;
+    if (text.charCodeAt(at) === COLON) {
+      if (hasGap) return false;
+      hasGap = true;
+      at++;
+    } else if (at === text.length) return false;
+  }
+  return isWhole(groups, hasGap);
+}
+
+/** `::` stands for at least one group of the eight. */
+function isWhole(groups: number, hasGap: boolean): boolean {
+  return hasGap ? groups <= 7 : groups === 8;
+}
+
+/** Where the hexadecimal digits that begin at `at` end. */
+function endOfDigits(text: string, at: number): number {
+  let end = at;
+  for (; end < text.length; end++) {
+    const code = text.charCodeAt(end) | 0x20;
+    const isDigit = (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66);
+    if (!isDigit || text.charCodeAt(end) < 0x30) break;
+  }
+  return end;
 }
 
 function isIpv4Address(text: string): boolean {

@@ -84,10 +84,14 @@ export class AppliedChanges {
     const { freshUntilMs, links, registrant } = draft;
     draft.release();
     const isAsSubmitted = draft.stored === stored;
-    const { renewedAtMs, stampMs } = isAsSubmitted ? { ...draft, stampMs: undefined } : timesOf(stored);
+    const { renewedAtMs, stampMs } = isAsSubmitted
+      ? { renewedAtMs: draft.renewedAtMs, stampMs: undefined }
+      : timesOf(stored);
+    let weight = isAsSubmitted ? draft.shown : undefined;
     try {
       const isRenewed = draft.registration === null && shown.renew(stored, renewedAtMs, stampMs);
       if (!isRenewed) {
+        if (draft.registration === null) weight = undefined;
         const known = isAsSubmitted ? draft.registration : null;
         const registration = known ?? shown.build(stored, links, renewedAtMs);
         shown.put(stampMs === undefined ? registration : { ...registration, stampMs });
@@ -100,7 +104,7 @@ export class AppliedChanges {
       // The directory has changed already; it was a listener that failed.
       env.logger.error("a listener of the directory failed", { error });
     }
-    registry.putLive(stored, freshUntilMs, { registrant, shown: shown.weight(stored.id), position });
+    registry.putLive(stored, freshUntilMs, { registrant, shown: weight ?? shown.weight(stored.id), position });
     onDisk.delete(stored.id);
   }
 

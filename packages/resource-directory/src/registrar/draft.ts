@@ -13,6 +13,8 @@ export interface Draft {
   readonly renewedAtMs: number;
   readonly freshUntilMs: number;
   readonly registrant: string;
+  /** Bytes that it counts for in the directory; undefined: as many as before. */
+  readonly shown: number | undefined;
   /** Gives back the memory that was reserved for it. Idempotent. */
   readonly release: () => void;
   /** Set when it was applied and the directory had no room for it. */

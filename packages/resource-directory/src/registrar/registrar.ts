@@ -334,14 +334,16 @@ export class Registrar {
     const known = this.#registry.byId(stored.id, nowMs);
     const isAdded = known?.phase.kind !== "live";
     const isRenewal = !isAdded && isSameContent(known.stored, stored);
-    const registration = isRenewal ? null : this.#shown.build(stored, links, nowMs);
+    const registration = isRenewal ? null : this.#shown.build(stored, links, nowMs, known);
+    const shown = registration === null ? known?.shown : recordWeight(registration);
     const growth =
       registration === null
         ? 0
-        : keptWeight(stored) + recordWeight(registration) - (known === undefined ? 0 : known.kept + known.shown);
+        : keptWeight(stored) + (shown ?? 0) - (known === undefined ? 0 : known.kept + known.shown);
     const release = this.#admission.reserve(stored.id, registrant, growth, isAdded);
     if (typeof release !== "function") return release;
-    const draft: Draft = { stored, registration, links, renewedAtMs: nowMs, freshUntilMs, registrant, release };
+    const times = { renewedAtMs: nowMs, freshUntilMs };
+    const draft: Draft = { stored, registration, links, ...times, registrant, shown, release };
     const pace = <T>(apply: () => T | Promise<T>) => this.#inItsTurn(registrant, stored.links.length, apply);
     this.#changes.expect(stored.id, draft);
     return andThen(

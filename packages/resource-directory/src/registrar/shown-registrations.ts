@@ -58,11 +58,17 @@ export class ShownRegistrations {
     this.#deps.directory.remove(this.#deps.source, this.hrefOf(id), this.#deps.env.clock.nowMs());
   }
 
-  /** How lookups show a registration. `links` are those of its text; null: of the text that is kept. */
-  build(stored: StoredRegistration, links: readonly Link[] | null, renewedAtMs: number): Registration {
-    const { directory, env, registry, source } = this.#deps;
+  /**
+   * How lookups show a registration. `links` are those of its text; null: of the text that is kept. `known`: its entry in the registry.
+   */
+  build(
+    stored: StoredRegistration,
+    links: readonly Link[] | null,
+    renewedAtMs: number,
+    known = this.#deps.registry.byId(stored.id, this.#deps.env.clock.nowMs()),
+  ): Registration {
+    const { directory, source } = this.#deps;
     const href = this.hrefOf(stored.id);
-    const known = registry.byId(stored.id, env.clock.nowMs());
     const isSameDocument =
       known?.phase.kind === "live" && known.stored.base === stored.base && known.stored.links === stored.links;
     const shownLinks = isSameDocument ? directory.get(source, href)?.links : undefined;

@@ -31,9 +31,10 @@ export function createRegistrationInterface(
     if (lack !== undefined) return refusals.answer(lack);
     const { payload } = request;
     const key = keyOf(endpoint);
+    let hasWaited = false;
     const register = (announced?: AnnouncedUris): ReturnType<Registrar["register"]> => {
-      // Others may have taken the room while it waited.
-      const lack = registrar.refusalOf(endpoint, payload, registrant);
+      // Others may have taken the room meanwhile.
+      const lack = hasWaited ? registrar.refusalOf(endpoint, payload, registrant) : undefined;
       if (lack !== undefined) return { ok: false, refusal: lack };
       const read = readDocument(payload, options.limits);
       if (!read.ok) return read;
@@ -46,7 +47,9 @@ export function createRegistrationInterface(
         : asked.value.parameters.isProxied === true
           ? () => proxied.register(key, request, register)
           : () => proxied.unproxied(key, register());
-    return andThen(registrar.runReading(key, registrant, payload.length, task), (outcome) =>
+    const pending = registrar.runReading(key, registrant, payload.length, task);
+    hasWaited = true;
+    return andThen(pending, (outcome) =>
       outcome.ok
         ? {
             code: CODE.CREATED,

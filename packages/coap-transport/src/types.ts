@@ -306,8 +306,8 @@ export interface ObservationControl extends Omit<RequestControl, "signal"> {
 export interface ObservationListener {
   /**
    * Called with the first response and each newer notification, complete and in order (RFC 7641 section 3.4), errors included. It may
-   * return a promise while it has enough to do: until that settles, but for 10 seconds at most, nothing more is read from a peer over
-   * TCP, so that the peer waits with what it sends. Over UDP the promise has no effect.
+   * return a promise while it has enough to do, so that the peer waits with what it sends: until that settles, nothing more is read
+   * from a peer over TCP, for 10 seconds at most, and the notification is not acknowledged over UDP, for one second at most.
    */
   onNotification(response: ClientResponse): unknown;
   /**

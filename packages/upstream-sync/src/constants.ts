@@ -88,7 +88,7 @@ export const EXTENSION_SHARE = 0.1;
 export const RECORDS_PER_SHIFT = 500;
 /** Changes of a notification that are made in one step of long work. */
 export const CHANGES_PER_STEP = 8;
-/** Notifications of all feeds of an RD that wait while another one is applied, from which on a peer over TCP has to wait. */
+/** Notifications of all feeds of an RD that wait while another one is applied, from which on the RD has to wait. */
 export const MANY_WAITING_NOTIFICATIONS = 4;
 /** Notifications of one feed, and their memory in bytes, that wait to be applied. With both reached, it is asked again for further ones. */
 export const MAX_WAITING_NOTIFICATIONS = 16;

@@ -167,7 +167,7 @@ export class ClientObservation implements Observation, ResponseListener {
     this.#end(error);
   }
 
-  onResponse(message: Message, isPiggybacked: boolean): boolean {
+  onResponse(message: Message, isPiggybacked: boolean): boolean | Promise<unknown> {
     const phase = this.#phase;
     if (phase.kind !== "running") return false;
     if (hasUnknownCritical(message.options, this.#isRelayed)) {
@@ -185,9 +185,9 @@ export class ClientObservation implements Observation, ResponseListener {
     }
     if (isResponse) this.#stopRegistration();
     const observe = observeValue(message);
-    if (observe === undefined || isErrorCode(message.code)) this.#receive(phase.connection, message, undefined);
-    else if (phase.connection.channel.isOrdered === true || this.#isNew(observe, isResponse && isPiggybacked))
-      this.#receive(phase.connection, message, observe);
+    if (observe === undefined || isErrorCode(message.code)) return this.#receive(phase.connection, message, undefined);
+    if (phase.connection.channel.isOrdered === true || this.#isNew(observe, isResponse && isPiggybacked))
+      return this.#receive(phase.connection, message, observe);
     return true;
   }
 
@@ -237,11 +237,14 @@ export class ClientObservation implements Observation, ResponseListener {
     return true;
   }
 
-  /** Takes a newer state, of which this may be the first block. The blocks of an older state are no longer fetched. */
-  #receive(connection: Connection, head: Message, observe: number | undefined): void {
+  /**
+   * Takes a newer state, of which this may be the first block. The blocks of an older state are no longer fetched. Returns a promise
+   * while the listener has enough to do.
+   */
+  #receive(connection: Connection, head: Message, observe: number | undefined): true | Promise<unknown> {
     if (this.#options.isSeries && this.#fetch !== null && this.#waiting.length < MAX_WAITING) {
       this.#waiting.push({ head, observe });
-      return;
+      return true;
     }
     this.#waiting = [];
     this.#fetch?.abort(new TransportError("ABORTED", "superseded by a newer notification"));
@@ -249,8 +252,7 @@ export class ClientObservation implements Observation, ResponseListener {
     const { maxBodyBytes } = this.#options;
     const isWhole = findBlock(head.options, OPTION.BLOCK2)?.more !== true;
     if (isWhole && head.payload.length <= maxBodyBytes) {
-      this.#deliver(connection, head, { payload: head.payload, wireBytes: head.wireBytes, observe });
-      return;
+      return this.#deliver(connection, head, { payload: head.payload, wireBytes: head.wireBytes, observe });
     }
     const { channel } = connection;
     const isRelayed = this.#isRelayed;
@@ -273,48 +275,51 @@ export class ClientObservation implements Observation, ResponseListener {
         if (this.#fetch !== fetch) return;
         this.#fetch = null;
         const wireBytes = head.wireBytes + operation.wireBytes;
-        this.#deliver(connection, body.head, { payload: body.payload, wireBytes, observe });
+        void this.#deliver(connection, body.head, { payload: body.payload, wireBytes, observe });
       },
       (error: Error) => {
         if (this.#fetch === fetch) this.fail(error);
       },
     );
+    return true;
   }
 
   #deliver(
     { channel }: Connection,
     head: Message,
     body: { payload: Uint8Array; wireBytes: number; observe: number | undefined },
-  ): void {
+  ): true | Promise<unknown> {
     const response = toClientResponse(head, body, channel.peer);
     if (body.observe !== undefined && !isErrorCode(head.code)) this.#refresh?.received(response);
+    let hold: true | Promise<unknown> = true;
     this.#call(() => {
       const busy = this.#deps.listener.onNotification(response);
-      if (busy instanceof Promise) this.#holdBack(channel, busy);
+      if (busy instanceof Promise) hold = this.#holdBack(channel, busy);
     });
     if (isErrorCode(head.code)) this.#end("error-response");
     else if (body.observe === undefined) this.#end("not-observable");
     this.#receiveWaiting();
+    return hold;
   }
 
-  /** Has the peer wait until the listener has time again. */
-  #holdBack(channel: RequestChannel, busy: Promise<unknown>): void {
-    const release = channel.holdBack?.() ?? (() => {});
+  /** Has the peer wait until the listener has time again: nothing is read from a connection, and a datagram is acknowledged then. */
+  #holdBack(channel: RequestChannel, busy: Promise<unknown>): Promise<unknown> {
+    const settled = busy.catch((error: unknown) => this.#noteFailed(error));
+    const release = channel.holdBack?.();
+    if (release === undefined) return settled;
     // A peer that nobody listens to for long takes the connection for lost.
     const timer = this.#deps.clock.setTimer(LONGEST_HOLD_MS, release);
-    busy
-      .catch((error: unknown) => this.#noteFailed(error))
-      .finally(() => {
-        timer.cancel();
-        release();
-      });
+    return settled.then(() => {
+      timer.cancel();
+      release();
+    });
   }
 
   #receiveWaiting(): void {
     const phase = this.#phase;
     if (phase.kind !== "running" || this.#fetch !== null) return;
     const next = this.#waiting.shift();
-    if (next !== undefined) this.#receive(phase.connection, next.head, next.observe);
+    if (next !== undefined) void this.#receive(phase.connection, next.head, next.observe);
   }
 
   #end(reason: "not-observable" | "error-response" | Error): void {

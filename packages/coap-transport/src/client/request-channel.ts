@@ -8,9 +8,9 @@ import type { Peer } from "../types.js";
 export interface ResponseListener {
   /**
    * Called with each new response with the token from the peer. `isPiggybacked`: it came in the ACK of a request, not on its own.
-   * False rejects it (RFC 7252 section 4.2).
+   * False rejects it (RFC 7252 section 4.2). A promise takes it, and asks for patience: the peer should send no more until it is settled.
    */
-  onResponse(message: Message, isPiggybacked: boolean): boolean;
+  onResponse(message: Message, isPiggybacked: boolean): boolean | Promise<unknown>;
   /** Called when the channel is closed: no response comes any more. */
   onClosed(error: TransportError): void;
 }

@@ -85,7 +85,8 @@ export class TcpRequests implements RequestChannel {
 
   /** Passes a response to the listener of its token. False: there is none. */
   handleResponse(message: Message): boolean {
-    return this.#listeners.get(tokenKey(message.token))?.onResponse(message, false) ?? false;
+    // Connections are held back, see `holdBack`.
+    return (this.#listeners.get(tokenKey(message.token))?.onResponse(message, false) ?? false) !== false;
   }
 
   /** Fails everything in progress: the connection is over. */

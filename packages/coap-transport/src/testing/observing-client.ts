@@ -16,15 +16,25 @@ export function pattern(length: number, salt = 0): Uint8Array {
   return Uint8Array.from({ length }, (_unused, index) => (index * 31 + (index >> 8) * 7 + salt) & 255);
 }
 
-/** An observation, what came of it, and a server that does what the test says. */
-export async function observing(request: Partial<ClientRequest> = {}, control: ObservationControl = {}) {
+/** An observation, what came of it, and a server that does what the test says. `busy`: what the listener returns. */
+export async function observing(
+  request: Partial<ClientRequest> = {},
+  control: ObservationControl = {},
+  busy: (response: ClientResponse) => Promise<void> | undefined = () => undefined,
+) {
   const served = serveEndpoint();
   const server = served.peer(SERVER, 5683);
   const seen: ClientResponse[] = [];
   const ends: unknown[] = [];
   const observation = served.endpoint.observe(
     { method: METHOD.GET, uri: URI, ...request },
-    { onNotification: (response) => seen.push(response), onEnd: (reason) => ends.push(reason) },
+    {
+      onNotification: (response) => {
+        seen.push(response);
+        return busy(response);
+      },
+      onEnd: (reason) => ends.push(reason),
+    },
     control,
   );
   await served.clock.advance(5);

@@ -1,4 +1,4 @@
-import { type Environment, Idleness } from "@tributary/runtime";
+import { type Environment, Idleness, type Timer } from "@tributary/runtime";
 import { createAskPeer } from "../client/ask-peer.js";
 import type { RequestChannel } from "../client/request-channel.js";
 import { isSystemError } from "../errors.js";
@@ -57,6 +57,8 @@ const MAX_CACHE_BYTES = 67_108_864;
 /** The table of peers has one place for this many places in the table of messages. */
 const MESSAGES_PER_PEER = 4;
 const MIN_PEERS = 1024;
+/** Longest wait with an ACK, ms: less than ACK_TIMEOUT, at which peers send again that know nothing of the round-trip time. */
+const LONGEST_ACK_DELAY_MS = 1000;
 
 /** CoAP over one datagram socket: passes what arrives to the server side or the client side. */
 export class UdpCore {
@@ -70,6 +72,8 @@ export class UdpCore {
   readonly #server: UdpServer | null;
   readonly #responseCache: ResponseCache;
   readonly #idleness: Idleness;
+  /** Their last moments. */
+  readonly #lateAcknowledgements = new Set<Timer>();
   #isAccepting = true;
   #isClosed = false;
 
@@ -141,6 +145,7 @@ export class UdpCore {
       answers: this.#responseCache.size,
       unacknowledged: this.#exchanges.confirmableCount,
       requests: this.#requests.size,
+      "late-acknowledgements": this.#lateAcknowledgements.size,
     };
   }
 
@@ -153,6 +158,8 @@ export class UdpCore {
     if (this.#isClosed) return;
     this.#server?.close();
     this.#isClosed = true;
+    for (const timer of this.#lateAcknowledgements) timer.cancel();
+    this.#lateAcknowledgements.clear();
     this.#requests.close();
     this.#responseCache.clear();
     this.#exchanges.close();
@@ -240,18 +247,33 @@ export class UdpCore {
     if (message.type === ACK) {
       const settled = this.#exchanges.settle(record, message.messageId);
       if (settled === undefined) return; // a duplicate, or for no message of this endpoint
-      const isTaken = this.#requests.handleResponse(record, message, true);
+      const isTaken = this.#requests.handleResponse(record, message, true) !== false;
       if (!isTaken) settled.listener.onAcknowledged();
       return;
     }
     if (this.#respondToDuplicate(record, message, datagram)) return;
-    const isTaken = this.#requests.handleResponse(record, message, false);
-    if (!isTaken) countRejected(this.#counters, "unexpected-response");
-    if (isTaken && message.type === NON) return;
+    const taken = this.#requests.handleResponse(record, message, false);
+    if (taken === false) countRejected(this.#counters, "unexpected-response");
+    else if (message.type === NON) return;
+    if (taken instanceof Promise) this.#acknowledgeLater(record, message.messageId, taken);
     // RFC 7252 section 4.2 and 4.3: RST for an unexpected one, which ends an observation (RFC 7641 section 3.6).
-    const empty = emptyMessage(isTaken ? ACK : RST, message.messageId);
-    this.#deduplication.setResponse(record, message.messageId, empty);
+    else this.#respondEmpty(record, emptyMessage(taken ? ACK : RST, message.messageId), message.messageId);
+  }
+
+  #respondEmpty(record: PeerRecord, empty: Uint8Array, messageId: number): void {
+    this.#deduplication.setResponse(record, messageId, empty);
     this.#transmit(record, empty);
+  }
+
+  /** Who has enough to do acknowledges when there is time: until then, peers have no more in transit than their window. */
+  #acknowledgeLater(record: PeerRecord, messageId: number, busy: Promise<unknown>): void {
+    const acknowledge = (): void => {
+      timer.cancel();
+      if (this.#lateAcknowledgements.delete(timer)) this.#respondEmpty(record, emptyMessage(ACK, messageId), messageId);
+    };
+    const timer = this.#deps.env.clock.setTimer(LONGEST_ACK_DELAY_MS, acknowledge);
+    this.#lateAcknowledgements.add(timer);
+    busy.then(acknowledge, acknowledge);
   }
 
   /** Responds to a duplicate like to the message before it (RFC 7252 section 4.5). False: it is none. */

@@ -72,8 +72,8 @@ export class UdpRequests {
     };
   }
 
-  /** Passes a response to the listener of its token. False: there is none, or it rejected the response. */
-  handleResponse({ peer }: PeerRecord, message: Message, isPiggybacked: boolean): boolean {
+  /** Passes a response to the listener of its token. False: there is none, or it rejected the response. A promise: see `onResponse`. */
+  handleResponse({ peer }: PeerRecord, message: Message, isPiggybacked: boolean): boolean | Promise<unknown> {
     return this.#listeners.get(keyOf(peer, message.token))?.onResponse(message, isPiggybacked) ?? false;
   }
 

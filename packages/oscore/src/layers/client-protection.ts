@@ -119,7 +119,7 @@ class ProtectedChannel implements RequestChannel {
     return this.#channel.ping(sink);
   }
 
-  #receive(state: TokenState, message: Message, isPiggybacked: boolean): boolean {
+  #receive(state: TokenState, message: Message, isPiggybacked: boolean): boolean | Promise<unknown> {
     const opened = this.#open(state, message);
     if (opened instanceof OscoreError) {
       // What comes after a genuine response, and is not genuine itself, must not end an observation.

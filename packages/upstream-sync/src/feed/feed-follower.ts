@@ -52,6 +52,8 @@ export class FeedFollower implements Follower {
   #isCopyDue = false;
   /** Settled when what has been received is worked in. Never rejects. */
   #working: Promise<void> = Promise.resolve();
+  /** Settled when few notifications wait, or none is worked in any more; null: nobody waits for it. */
+  #fewWait: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
 
   constructor(deps: FollowerDeps, copy: FeedCopy) {
     this.#deps = deps;
@@ -64,7 +66,7 @@ export class FeedFollower implements Follower {
     const events = {
       received: (kind: FeedKind, member: number, response: ClientResponse, asked: AskedAt) => {
         this.#receive(kind, member, response, asked);
-        return this.#waiting.length >= MANY_WAITING_NOTIFICATIONS ? this.#working : undefined;
+        return this.#waiting.length >= MANY_WAITING_NOTIFICATIONS ? this.#whenFewWait() : undefined;
       },
       failed: (error: UpstreamError) => this.#fail(error),
     };
@@ -90,6 +92,22 @@ export class FeedFollower implements Follower {
     this.#waiting.clear();
     // What has been begun is brought to its end: the next follower goes on from there.
     await Promise.all([this.#working, ...this.#subscriptions.map((subscription) => subscription.close(isReachable))]);
+  }
+
+  #whenFewWait(): Promise<void> {
+    if (this.#fewWait === null) {
+      let resolve = (): void => {};
+      const promise = new Promise<void>((settle) => {
+        resolve = settle;
+      });
+      this.#fewWait = { promise, resolve };
+    }
+    return this.#fewWait.promise;
+  }
+
+  #noteFewWait(): void {
+    this.#fewWait?.resolve();
+    this.#fewWait = null;
   }
 
   /** There is room for what was left out. */
@@ -143,6 +161,7 @@ export class FeedFollower implements Follower {
         });
         // What is short is done when the next message is received.
         if (rest !== undefined) await rest;
+        if (this.#waiting.length < MANY_WAITING_NOTIFICATIONS) this.#noteFewWait();
       }
       for (const subscription of this.#behind) subscription.askAgain(0);
       this.#behind.clear();
@@ -152,6 +171,7 @@ export class FeedFollower implements Follower {
       this.#fail(toUpstreamError(error));
     } finally {
       this.#isWorking = false;
+      this.#noteFewWait();
     }
     if (this.#isCopyDue && !this.#isStopped) this.#copyAgain();
     this.#isCopyDue = false;

@@ -1,9 +1,25 @@
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { CODE } from "@tributary/coap-transport";
 import { expect, test } from "vitest";
 import { NatsCluster } from "../harness/nats-cluster.js";
 import { openTestClient } from "../harness/nodes.js";
 import { describeWithPeers, eventually } from "../peers/peers.js";
 import { pathOf, register, renew, startInstance, startInstances } from "./instances.js";
+
+/** How many of the messages of the stream were written with others. */
+async function writtenTogether({ uris }: NatsCluster): Promise<number> {
+  const connection = await connect({ servers: [...uris] });
+  const jsm = await jetstreamManager(connection);
+  const { state } = await jsm.streams.info("tributary");
+  let count = 0;
+  for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+    const message = await jsm.streams.getMessage("tributary", { seq }).catch(() => null);
+    if (message?.header?.has("Nats-Batch-Id") === true) count++;
+  }
+  await connection.close();
+  return count;
+}
 
 /** Registrations of one (ep, d) at once, at all instances together. */
 const AT_ONCE = 1000;
@@ -49,6 +65,40 @@ describeWithPeers(["nats"], "instances that share one directory (draft 4.1)", ()
     const paths = new Set(responses.map(pathOf));
     expect(paths.size).toBe(1);
     for (const { uri } of instances) expect(await client.targets(`${uri}/rd-lookup/ep`)).toEqual([...paths]);
+  });
+
+  test("take many registrations at once, written together, also of endpoints that another instance registers at that moment", async () => {
+    const cluster = await NatsCluster.start();
+    const [one, two] = await startInstances(cluster);
+    if (one === undefined || two === undefined) throw new Error("no instances");
+    const client = await openTestClient();
+    const names = Array.from({ length: 200 }, (_, at) => `node${at}`);
+    const responses = await Promise.all(
+      names.flatMap((name, at) => {
+        const own = register(client.coap, one.uri, [`ep=${name}`, "lt=600"]);
+        return at % 10 === 0 ? [own, register(client.coap, two.uri, [`ep=${name}`, "lt=700"])] : [own];
+      }),
+    );
+    expect(new Set(responses.map(({ code }) => code))).toEqual(new Set([CODE.CREATED]));
+    const paths = new Set(responses.map(pathOf));
+    expect(paths.size).toBe(names.length);
+    for (const { uri } of [one, two])
+      await eventually(async () => (await client.targets(`${uri}/rd-lookup/ep`)).length === names.length);
+    expect(await writtenTogether(cluster)).toBeGreaterThan(names.length / 2);
+  });
+
+  test("use a stream that was made before messages were written together", async () => {
+    const cluster = await NatsCluster.start();
+    const first = await startInstance(cluster, "rd-1");
+    await first.kill("SIGTERM");
+    const connection = await connect({ servers: [...cluster.uris] });
+    const jsm = await jetstreamManager(connection);
+    await jsm.streams.update("tributary", { allow_atomic: false });
+    const instance = await startInstance(cluster, "rd-2");
+    const client = await openTestClient();
+    expect((await register(client.coap, instance.uri, ["ep=node1"])).code).toBe(CODE.CREATED);
+    expect((await jsm.streams.info("tributary")).config).toMatchObject({ allow_atomic: true });
+    await connection.close();
   });
 
   test("end a lifetime everywhere, and an instance that starts later knows what is left", async () => {

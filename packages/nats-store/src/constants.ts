@@ -6,6 +6,12 @@ export const REMOVAL_MEMORY_S = 86_400;
 export const GRACE_S = 60;
 /** Time for one request to a server, ms. An election takes about 4 s. */
 export const REQUEST_TIMEOUT_MS = 2000;
+/** Bounds of what is submitted together: messages, and bytes of their payloads. The servers take up to 1000 messages. */
+export const MAX_GROUP_SUBMISSIONS = 128;
+export const MAX_GROUP_BYTES = 262_144;
+/** Groups without a response that others are submitted beside, and how long others wait for the response of the last one, ms. */
+export const MAX_GROUPS_UNDER_WAY = 8;
+export const GROUP_PATIENCE_MS = 20;
 /** Time after which a submission without a known outcome is given up, ms. */
 export const SUBMISSION_DEADLINE_MS = 15_000;
 /** Pause before a request is repeated that failed at once, ms. */

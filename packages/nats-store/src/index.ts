@@ -9,5 +9,12 @@ export {
   type NatsStoreOptions,
   openNatsStore,
 } from "./open-nats-store.js";
-export type { SharedStream, StreamMessage, StreamState, Submission, SubmissionOutcome } from "./shared-stream.js";
+export type {
+  GroupOutcome,
+  SharedStream,
+  StreamMessage,
+  StreamState,
+  Submission,
+  SubmissionOutcome,
+} from "./shared-stream.js";
 export { type DiscardedWrite, SplitStore, type SplitStoreDeps } from "./split-store.js";

@@ -20,6 +20,7 @@ import {
   RETRY_PAUSE_MS,
   SUBMISSION_DEADLINE_MS,
 } from "./constants.js";
+import { GroupedSubmissions } from "./grouped-submissions.js";
 import {
   decodeRegistration,
   encodeRegistration,
@@ -59,6 +60,7 @@ export class SharedRegistrations implements RegistrationStore {
   readonly #deps: SharedRegistrationsDeps;
   readonly #reader: StreamReader;
   readonly #watch: StreamWatch;
+  readonly #groups: GroupedSubmissions;
   readonly #submissions = new Map<string, number>();
   #isClosed = false;
   /** Asks for the end of the stream; requests that come while it is under way wait for the next one. */
@@ -75,6 +77,7 @@ export class SharedRegistrations implements RegistrationStore {
       toLocalMs: (streamMs) => this.#watch.toLocalMs(streamMs),
       onRejected: (cause, subject) => this.#reject(cause, subject),
     });
+    this.#groups = new GroupedSubmissions({ clock: env.clock, stream });
     this.#watch = new StreamWatch({ env, stream, reader: this.#reader });
     this.shared = {
       locationOf: (endpoint) => locationOf(stream.secret, endpointHash(endpoint)),
@@ -175,6 +178,7 @@ export class SharedRegistrations implements RegistrationStore {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#watch.close();
+    this.#groups.close();
     this.#reader.close();
     await this.#deps.stream.close();
   }
@@ -215,8 +219,10 @@ export class SharedRegistrations implements RegistrationStore {
 
   /** Submits until the outcome is known: the same message is taken once, however often it is sent. */
   async #settle(submission: Submission, deadlineMs: number): Promise<SubmissionOutcome> {
-    for (;;) {
-      const outcome = await this.#deps.stream.submit(submission);
+    const { stream } = this.#deps;
+    for (let isFirst = true; ; isFirst = false) {
+      // The servers refuse a group with a message that they have, and recognise it by itself.
+      const outcome = await (isFirst ? this.#groups : stream).submit(submission);
       if (outcome.kind !== "unknown" || this.#isClosed || this.#nowMs() + RETRY_PAUSE_MS >= deadlineMs) return outcome;
       if (this.#watch.health.isAway) return outcome;
       await this.#pause();

@@ -10,16 +10,28 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
+import { headers, type MsgHdrs, type NatsConnection, nuid } from "@nats-io/transport-node";
 import type { Clock } from "@tributary/runtime";
 import { DUPLICATE_WINDOW_MS, HEARTBEAT_MS, PULL_MS, REMOVAL_MEMORY_S, REQUEST_TIMEOUT_MS } from "./constants.js";
-import type { SharedStream, StreamMessage, StreamState, Submission, SubmissionOutcome } from "./shared-stream.js";
+import type {
+  GroupOutcome,
+  SharedStream,
+  StreamMessage,
+  StreamState,
+  Submission,
+  SubmissionOutcome,
+} from "./shared-stream.js";
 
 /** Header with what a message says of its registration. */
 const KIND = "Tributary-Kind";
-/** Headers of the servers (NATS architecture decision records 43 and 8). */
+/** Headers of the servers (NATS architecture decision records 8, 43 and 50). */
 const MARKER_REASON = "Nats-Marker-Reason";
 const MESSAGE_ID = "Nats-Msg-Id";
+const TIME_TO_LIVE = "Nats-TTL";
+const EXPECTED = "Nats-Expected-Last-Subject-Sequence";
+const BATCH_ID = "Nats-Batch-Id";
+const BATCH_PLACE = "Nats-Batch-Sequence";
+const BATCH_COMMIT = "Nats-Batch-Commit";
 const NS_PER_MS = 1_000_000;
 /** Messages asked for at once while the stream is followed. */
 const MESSAGES_AT_ONCE = 500;
@@ -50,6 +62,7 @@ export function streamConfig(name: string, replicas: number): Partial<StreamConf
     subject_delete_marker_ttl: REMOVAL_MEMORY_S * 1000 * NS_PER_MS,
     duplicate_window: DUPLICATE_WINDOW_MS * NS_PER_MS,
     allow_direct: true,
+    allow_atomic: true,
     deny_delete: true,
   };
 }
@@ -71,8 +84,6 @@ export class NatsStream implements SharedStream {
   readonly prefix: string;
   readonly created: string;
   readonly secret: KeyObject;
-  /** Resolved at the end of this turn of the event loop: what is submitted in one turn leaves in one write. */
-  #turn: Promise<void> | null = null;
   readonly #deps: NatsStreamDeps;
 
   constructor(deps: NatsStreamDeps, stream: { readonly created: string; readonly secret: KeyObject }) {
@@ -89,7 +100,6 @@ export class NatsStream implements SharedStream {
   async submit({ subject, kind, payload, ttlS, expected, messageId }: Submission): Promise<SubmissionOutcome> {
     const { js } = this.#deps;
     if (payload.length > this.largestPayload()) return { kind: "too-large" };
-    await this.#endOfTurn();
     const fields = headers();
     fields.set(KIND, kind);
     try {
@@ -104,6 +114,34 @@ export class NatsStream implements SharedStream {
       return { kind: "stored", sequence: seq };
     } catch (error) {
       return outcomeOf(error);
+    }
+  }
+
+  async submitTogether(submissions: readonly Submission[]): Promise<GroupOutcome> {
+    const { connection } = this.#deps;
+    const batch = nuid.next();
+    try {
+      let response: Promise<{ json<T>(): T }> | undefined;
+      for (const [at, submission] of submissions.entries()) {
+        const { subject, payload } = submission;
+        const fields = groupHeaders(submission, batch, at + 1);
+        if (at + 1 < submissions.length) connection.publish(subject, payload, { headers: fields });
+        else {
+          fields.set(BATCH_COMMIT, "1");
+          response = connection.request(subject, payload, { headers: fields, timeout: REQUEST_TIMEOUT_MS });
+        }
+      }
+      const taken = (await response)?.json<{
+        readonly seq?: number;
+        readonly count?: number;
+        readonly error?: unknown;
+      }>();
+      if (taken?.error !== undefined) return { kind: "refused" };
+      if (typeof taken?.seq !== "number" || taken.count !== submissions.length)
+        return { kind: "unknown", message: "the servers gave no sequence" };
+      return { kind: "stored", lastSequence: taken.seq };
+    } catch (error) {
+      return { kind: "unknown", message: error instanceof Error ? error.message : String(error) };
     }
   }
 
@@ -151,19 +189,21 @@ export class NatsStream implements SharedStream {
     await js.publish(`${this.prefix}-probe.${instance}`, new Uint8Array(), { timeout: REQUEST_TIMEOUT_MS, retries: 1 });
   }
 
-  #endOfTurn(): Promise<void> {
-    this.#turn ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#turn = null;
-        resolve();
-      });
-    });
-    return this.#turn;
-  }
-
   async close(): Promise<void> {
     await this.#deps.connection.close();
   }
+}
+
+/** Headers of one of several messages that are stored together (NATS architecture decision record 50). */
+function groupHeaders({ kind, ttlS, expected, messageId }: Submission, batch: string, place: number): MsgHdrs {
+  const fields = headers();
+  fields.set(KIND, kind);
+  fields.set(MESSAGE_ID, messageId);
+  fields.set(TIME_TO_LIVE, `${ttlS}s`);
+  fields.set(EXPECTED, String(expected));
+  fields.set(BATCH_ID, batch);
+  fields.set(BATCH_PLACE, String(place));
+  return fields;
 }
 
 /** Room for the headers of a message, bytes. */

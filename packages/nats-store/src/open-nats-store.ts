@@ -200,8 +200,13 @@ async function ensureStream(
   if (info === null && !mayMake)
     throw new NatsStoreError("STATE_UNSUITABLE", `${setting}: there is no stream ${wanted.name}`);
   if (info === null) return await jsm.streams.add(wanted);
-  const [difference] = differences(info.config, wanted);
+  const [difference, other] = differences(info.config, wanted);
   if (difference === undefined) return info;
+  // Streams that were made before submissions were grouped. Whoever may not change it gets the difference in words.
+  if (other === undefined && difference.key === "allow_atomic") {
+    const changed = await jsm.streams.update(wanted.name, { allow_atomic: true }).catch(() => null);
+    if (changed !== null) return changed;
+  }
   const { key, has, wants } = difference;
   const message = `${setting}: stream ${wanted.name} has ${key} ${has}; it has to be ${wants}`;
   throw new NatsStoreError("STATE_UNSUITABLE", message);

@@ -36,6 +36,15 @@ export type SubmissionOutcome =
   /** No response: it may have been stored. */
   | { readonly kind: "unknown"; readonly message: string };
 
+/** What became of one attempt to submit several messages at once. */
+export type GroupOutcome =
+  /** All of them, one after the other; the sequence is that of the last one. */
+  | { readonly kind: "stored"; readonly lastSequence: number }
+  /** None was stored, because one of them, or all together, cannot be. */
+  | { readonly kind: "refused" }
+  /** No response: all of them may have been stored, or none. */
+  | { readonly kind: "unknown"; readonly message: string };
+
 /** State of the stream, by its leader. */
 export interface StreamState {
   /** Time of creation, as text: tells one stream from another of its name. */
@@ -59,6 +68,8 @@ export interface SharedStream {
   largestPayload(): number;
   /** Adds a message, if the last one of its subject is the expected one. Never rejects. */
   submit(submission: Submission): Promise<SubmissionOutcome>;
+  /** Adds messages of different subjects, all or none, under the same condition for each. Never rejects. */
+  submitTogether(submissions: readonly Submission[]): Promise<GroupOutcome>;
   /** The last message of a subject, possibly an old one; undefined: there is none. Rejects without a response. */
   last(subject: string): Promise<StreamMessage | undefined>;
   /** Delivers messages in order, from `sequence` on, until the returned function is called. Rejects without a response. */

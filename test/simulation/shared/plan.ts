@@ -45,10 +45,11 @@ export function createSharedPlan(seed: number): SharedPlan {
   const names = within(2, 6);
   const devices = Array.from({ length: within(names, names + 3) }, (_, at) => `node-${(at % names) + 1}`);
   const lengthMs = within(40, 200) * 1000;
-  const deeds = [
-    ...devices.flatMap((_, device) => planDevice(random, device, lengthMs)),
-    ...planFaults(random, lengthMs),
-  ].sort((one, other) => one.atMs - other.atMs);
+  const own = devices.flatMap((_, device) => planDevice(random, device, lengthMs));
+  const faults = planFaults(random, lengthMs);
+  const crowd = planCrowd(seed, devices.length, lengthMs);
+  devices.push(...crowd.devices);
+  const deeds = [...own, ...faults, ...crowd.deeds].sort((one, other) => one.atMs - other.atMs);
   const error = () => (random() < 0.5 ? 0 : within(-30_000, 30_000));
   return {
     ...{ seed, devices, lengthMs, deeds },
@@ -73,6 +74,25 @@ function planDevice(random: Random, device: number, lengthMs: number): SharedPla
     deeds.push({ atMs, deed: { kind, device, instance, ltS, revision: revisions++ } });
   }
   return deeds;
+}
+
+/** Devices that come all at once, again and again, so that an instance submits together what they ask for. */
+function planCrowd(seed: number, first: number, lengthMs: number): Pick<SharedPlan, "deeds"> & { devices: string[] } {
+  const random = seededRandom(seed * 15_485_863 + 3);
+  const within = (least: number, most: number) => least + Math.floor(random() * (most - least + 1));
+  const size = random() < 0.5 ? 0 : within(3, 8);
+  const devices = Array.from({ length: size }, (_, at) => `crowd-${at + 1}`);
+  const deeds: { atMs: number; deed: SharedDeed }[] = [];
+  let revision = first * 1000;
+  for (let atMs = within(500, 10_000); size > 0 && atMs < lengthMs; atMs += within(3000, 40_000)) {
+    const kind = deeds.length === 0 || random() < 0.5 ? "register" : "renew";
+    for (const at of devices.keys()) {
+      // Some of them are served elsewhere at the same moment, and may have been there first.
+      const instance = INSTANCES[random() < 0.8 ? 0 : within(0, 2)] as InstanceName;
+      deeds.push({ atMs, deed: { kind, device: first + at, instance, ltS: 6000, revision: revision++ } });
+    }
+  }
+  return { devices, deeds };
 }
 
 function planFaults(random: Random, lengthMs: number): SharedPlan["deeds"] {

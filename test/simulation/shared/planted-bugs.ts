@@ -38,4 +38,10 @@ export const SHARED_BUGS: readonly PlantedBug[] = [
     find: "change.isPending === true ? null : change.position",
     replace: "change.position",
   },
+  {
+    name: "a group without a response counts as stored",
+    file: "nats-store/src/grouped-submissions.ts",
+    find: 'if (outcome.kind === "unknown") resolve(outcome);',
+    replace: 'if (outcome.kind !== "stored") resolve({ kind: "stored", sequence: 0 });',
+  },
 ];

@@ -1,6 +1,13 @@
 import { createSecretKey } from "node:crypto";
 import type { Clock, Random } from "@tributary/runtime";
-import type { SharedStream, StreamMessage, StreamState, Submission, SubmissionOutcome } from "../shared-stream.js";
+import type {
+  GroupOutcome,
+  SharedStream,
+  StreamMessage,
+  StreamState,
+  Submission,
+  SubmissionOutcome,
+} from "../shared-stream.js";
 
 /** Time of one request and its response, ms. */
 const REQUEST_MS = 4;
@@ -62,6 +69,17 @@ export class StreamModel {
           return { kind: "unknown", message: "timeout" };
         }
         const outcome = this.#store(submission);
+        if (this.#random() >= faults.lostResponses) return outcome;
+        await this.#pass(TIMEOUT_MS);
+        return { kind: "unknown", message: "timeout" };
+      },
+      submitTogether: async (submissions) => {
+        await this.#pass(REQUEST_MS);
+        if (faults.isCutOff) {
+          await this.#pass(TIMEOUT_MS);
+          return { kind: "unknown", message: "timeout" };
+        }
+        const outcome = this.#storeAll(submissions);
         if (this.#random() >= faults.lostResponses) return outcome;
         await this.#pass(TIMEOUT_MS);
         return { kind: "unknown", message: "timeout" };
@@ -139,6 +157,20 @@ export class StreamModel {
     this.#ends.set(subject, this.#clock.wallMs() + ttlS * 1000);
     this.#byMessageId.set(messageId, this.#sequence);
     return { kind: "stored", sequence: this.#sequence };
+  }
+
+  /** All or none. Real servers refuse a group with a message that they have already, instead of recognising it. */
+  #storeAll(submissions: readonly Submission[]): GroupOutcome {
+    const nowMs = this.#clock.nowMs();
+    const isRefused = submissions.some(
+      ({ subject, expected, messageId }) =>
+        this.#byMessageId.has(messageId) ||
+        (this.#applying.get(subject) ?? 0) > nowMs ||
+        (this.#current(subject)?.sequence ?? 0) !== expected,
+    );
+    if (isRefused) return { kind: "refused" };
+    for (const submission of submissions) this.#store(submission);
+    return { kind: "stored", lastSequence: this.#sequence };
   }
 
   #append(message: Pick<StreamMessage, "subject" | "kind" | "payload" | "messageId">): void {

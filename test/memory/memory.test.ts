@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CODE, CONTENT_FORMAT, formatCode, METHOD } from "@tributary/coap-transport";
-import { expect, test } from "vitest";
+import { expect, onTestFailed, test } from "vitest";
 import { startProcess } from "../bench/measured-process.js";
 import { openTestClient, type TestClient } from "../harness/nodes.js";
 import { eventually, freePort, startTributary, type TributaryNode, temporaryFolder } from "../peers/peers.js";
@@ -133,6 +133,7 @@ test("registrations of 64 kB with 4 000 links, from one client and from a hundre
   const site = await openSite();
   const client = await openTestClient();
   let [rd, lp] = [await site.start("rd"), await site.start("lp")];
+  onTestFailed(() => report("the nodes said", { rd: rd.stderr().slice(-4000), lp: lp.stderr().slice(-4000) }));
   const location = await registerModest(client, site.rd);
   await eventually(
     async () => (await client.targets(`${site.lp}/rd-lookup/ep`, ["ep=modest"])).length === 1 || undefined,

@@ -15,9 +15,10 @@ describe("the memory of a node", () => {
   test.each([
     // Of these, 192 MiB are young in Node.js 24: --max-old-space-size=256.
     { heapMib: 448, leastMib: 100, mostMib: 130 },
-    { heapMib: 304, leastMib: 50, mostMib: 70 },
+    // --max-old-space-size=112: garbage needs room beside program and data, or the heap ends between two collections.
+    { heapMib: 304, leastMib: 30, mostMib: 45 },
     { heapMib: 4288, leastMib: 2048, mostMib: 2800 },
-    { heapMib: 64, leastMib: 10, mostMib: 20 },
+    { heapMib: 64, leastMib: 5, mostMib: 10 },
   ])("is a share of a heap of $heapMib MiB", ({ heapMib, leastMib, mostMib }) => {
     const memory = defaultMemory(heapMib * MIB);
     expect(memory).toBeGreaterThan(leastMib * MIB);

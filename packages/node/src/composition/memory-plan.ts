@@ -9,7 +9,7 @@ const PROGRAM_BYTES = 256 * 1024 * 1024;
 /** Share of the remaining heap for stored data; the other part is for garbage and for errors of the estimates. */
 const HEAP_SHARE = 0.6;
 /** Smallest share of a very small heap. */
-const SMALL_HEAP_SHARE = 0.2;
+const SMALL_HEAP_SHARE = 0.12;
 /** Largest share of the memory for the response cache. */
 const CACHE_SHARE = 0.25;
 /** Share of a limit that is reserved for own registrations when there are upstreams. */

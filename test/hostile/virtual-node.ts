@@ -124,6 +124,7 @@ const IDLE_TABLES: Readonly<Record<string, number>> = {
   uploads: 0,
   "retained-bodies": 0,
   requests: 0,
+  "late-acknowledgements": 0,
   queued: 0,
   "simple-fetches": 0,
   "cached-answers": 0,

@@ -59,6 +59,8 @@ const MESSAGES_PER_PEER = 4;
 const MIN_PEERS = 1024;
 /** Longest wait with an ACK, ms: less than ACK_TIMEOUT, at which peers send again that know nothing of the round-trip time. */
 const LONGEST_ACK_DELAY_MS = 1000;
+/** ACKs that wait, of all peers together; beyond them messages are acknowledged at once. */
+const MAX_LATE_ACKNOWLEDGEMENTS = 4096;
 
 /** CoAP over one datagram socket: passes what arrives to the server side or the client side. */
 export class UdpCore {
@@ -255,7 +257,8 @@ export class UdpCore {
     const taken = this.#requests.handleResponse(record, message, false);
     if (taken === false) countRejected(this.#counters, "unexpected-response");
     else if (message.type === NON) return;
-    if (taken instanceof Promise) this.#acknowledgeLater(record, message.messageId, taken);
+    const mayWait = this.#lateAcknowledgements.size < MAX_LATE_ACKNOWLEDGEMENTS;
+    if (taken instanceof Promise && mayWait) this.#acknowledgeLater(record, message.messageId, taken);
     // RFC 7252 section 4.2 and 4.3: RST for an unexpected one, which ends an observation (RFC 7641 section 3.6).
     else this.#respondEmpty(record, emptyMessage(taken ? ACK : RST, message.messageId), message.messageId);
   }

@@ -18,6 +18,7 @@ export default defineConfig({
     alias: [
       { find: /^@tributary\/([a-z-]+)$/, replacement: `${root}packages/$1/src/index.ts` },
       { find: /^@tributary\/([a-z-]+)\/testing$/, replacement: `${root}packages/$1/src/testing/index.ts` },
+      { find: /^@tributary\/global-lookup\/endpoint$/, replacement: `${root}packages/global-lookup/src/endpoint.ts` },
     ],
   },
   test: {

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { coap } from "@tributary/coap-transport";
-import { generateAnnouncerKey, keyName, writeProof } from "@tributary/global-lookup";
+import { generateAnnouncerKey, keyName, loadAnnouncerKey, writeProof } from "@tributary/global-lookup";
 import { parseLinkFormat } from "@tributary/link-model";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { PINNED_NODE, startProcess, TRIBUTARY, temporaryFolder } from "../peers/peers.js";
+import { PINNED_NODE, runTributary, startProcess, TRIBUTARY, temporaryFolder } from "../peers/peers.js";
 import { type GlobalNode, type PoolPorts, poolPorts, startGlobalNode } from "./global-nodes.js";
 import { startPoisoner } from "./poisoner.js";
 
@@ -114,6 +114,37 @@ test("under the name of a key, what has its proof is found, and nothing else", a
   await register(3, [`${name}&proof=${proof}`]);
   expect((await find(5, `ep=${name}`)).links).toHaveLength(1);
   expect(await find(5, `ep=${other}`)).toMatchObject({ code: "2.05", links: [] });
+});
+
+test("an endpoint with a key is found by a URI that names the key, wherever it registers, and others cannot claim it", async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "state.txt"), "closed");
+  const key = join(folder, "endpoint.pem");
+  const args = ["register", "--proxy", "--at", node(3).tcpUri, "--key", key, "--serve", folder];
+  const before = (await node(3).status()).global.announced;
+  const endpoint = startProcess(PINNED_NODE, [TRIBUTARY, ...args]);
+  ends.push(() => endpoint.stop());
+  await vi.waitFor(async () => expect((await node(3).status()).global.announced).toBe(before + 1), WAIT);
+  const { publicKey } = await loadAnnouncerKey(key);
+  const uri = `oscore://${keyName(publicKey)}/state.txt`;
+
+  // It shows the proof, but that is for another RD.
+  const [stolen] = (await find(3, `ep=${keyName(publicKey)}`)).links;
+  const proof = stolen?.attributes.find(([name]) => name === "proof")?.[1] ?? "";
+  expect((await coap.post(`${node(4).uri}/rd?ep=${keyName(publicKey)}&proof=${proof}`)).code).toBe("2.01");
+
+  const { status, stdout, stderr } = await runTributary(["resolve", uri, "--at", node(5).uri]);
+  expect([status, stderr]).toEqual([0, ""]);
+  const [first = "", ...others] = stdout.trim().split("\n");
+  expect(first).toMatch(/^coap:\/\/127\.0\.1\.4:\d+\/state\.txt$/);
+  expect(others).toEqual([expect.stringMatching(/^coap\+tcp:\/\/127\.0\.1\.4:\d+\/state\.txt$/)]);
+  for (const one of [first, ...others]) expect((await coap.get(one)).text()).toBe("closed");
+
+  const json = await runTributary(["resolve", uri, "--at", node(5).uri, "--json"]);
+  expect(JSON.parse(json.stdout)).toEqual({ uris: [first, ...others], unusable: [], registrations: 1 });
+  const nobody = await runTributary(["resolve", "oscore://nobody/x", "--at", node(5).uri]);
+  expect(nobody).toMatchObject({ status: 1, stdout: "" });
+  expect(nobody.stderr).toContain(`nobody is registered as "nobody" at ${node(5).uri}, or in its pool`);
 });
 
 test("one who announces every name and answers nonsense is asked last from then on", async () => {

@@ -42,7 +42,14 @@ describe("wrong command lines have status 2", () => {
       args: ["lookup", "ep", "--at", "localhost"],
       err: 'tributary: --at "localhost" is not a URI',
     },
-    { name: "register without name", args: ["register", "--at", "coap://localhost"], err: "--ep <name>" },
+    { name: "register without name", args: ["register", "--at", "coap://localhost"], err: "register needs --ep NAME" },
+    {
+      name: "register with a key that is none",
+      args: ["register", "--key", "/dev/null"],
+      err: "--key /dev/null is no key",
+    },
+    { name: "resolve without a name", args: ["resolve", "coap://host/x"], err: "write oscore://NAME/PATH" },
+    { name: "resolve at no RD", args: ["resolve", "oscore://a/x", "--at", "http://b"], err: "--at" },
     { name: "register with a long name", args: ["register", "--ep", "é".repeat(32)], err: "1 to 63 bytes" },
     {
       name: "register with a wrong lifetime",

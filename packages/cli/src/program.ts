@@ -11,7 +11,7 @@ import {
   traceOption,
 } from "./command-options.js";
 import { completionScript, SHELLS, type Shell } from "./completion.js";
-import { addDiff, addDiscover, addProbe, addStatus, addWhy } from "./question-commands.js";
+import { addDiff, addDiscover, addProbe, addResolve, addStatus, addWhy } from "./question-commands.js";
 import { addStore } from "./store-commands.js";
 
 /** In the order of `--help`. */
@@ -25,6 +25,7 @@ const COMMANDS: readonly CommandRegistration[] = [
   addDiff,
   addProbe,
   addDiscover,
+  addResolve,
   addStore,
   addDemo,
   addCompletion,
@@ -168,7 +169,11 @@ function addRegister(program: Command, io: CommandIo, finish: Finish): void {
     )
     .argument("[links]", "links of the endpoint in link format, @file, or - for stdin")
     .option("--at <uri>", "an RD; may be repeated", collect, [])
-    .requiredOption("--ep <name>", "endpoint name, at most 63 bytes")
+    .option("--ep <name>", "endpoint name, at most 63 bytes")
+    .option(
+      "--key <file>",
+      "key of the endpoint (Ed25519, PEM; made if missing): its name is that of the key, with a proof for RDs of a pool",
+    )
     .option("--d <sector>", "sector, at most 63 bytes")
     .option("--lt <seconds>", "lifetime, 1 to 4294967295 (default: 90000)", parseLifetime)
     .option("--base <uri>", "base URI of the endpoint (default: the source address of this command)")
@@ -185,7 +190,8 @@ function addRegister(program: Command, io: CommandIo, finish: Finish): void {
 
 interface RegisterFlags extends TraceFlag {
   readonly at: string[];
-  readonly ep: string;
+  readonly ep?: string;
+  readonly key?: string;
   readonly d?: string;
   readonly lt?: number;
   readonly base?: string;

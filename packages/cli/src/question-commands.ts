@@ -83,6 +83,28 @@ export function addProbe(program: Command, io: CommandIo, finish: Finish): void 
     });
 }
 
+/** `tributary resolve`. */
+export function addResolve(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("resolve")
+    .summary("find where an oscore:// URI leads")
+    .description(
+      "Turn oscore://NAME/PATH into URIs of concrete transports (draft 6.3), the preferred one first: an RD is asked for the endpoint " +
+        "of that name, which it may find in its pool, and what this host cannot use is left out. The requests themselves, and their keys, " +
+        "are the application's. Status 0: there is one, 1: there is none, or the RD does not answer.",
+    )
+    .argument("<uri>", "oscore://NAME/PATH")
+    .option("--at <uri>", "the RD to ask", "coap://localhost")
+    .option("--json", "print JSON: uris, what is unusable and why, and the number of registrations")
+    .addOption(timeoutOption("time to wait for each response", 10))
+    .addOption(traceOption())
+    .action(async (uri: string, options: { at: string; json?: true; timeout: number } & TraceFlag) => {
+      const { resolve } = await import("./commands/resolve.js");
+      const given = { uri, ...options, json: options.json === true };
+      finish(await traced(io, options, (tracing) => resolve(given, tracing)));
+    });
+}
+
 /** `tributary discover`. */
 export function addDiscover(program: Command, io: CommandIo, finish: Finish): void {
   program

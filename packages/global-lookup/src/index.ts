@@ -33,4 +33,8 @@ export { checkProof, isKeyName, keyName, PROOF_ATTRIBUTE, writeProof } from "./r
 export { isEndpointName, nameKey } from "./record/name-key.js";
 export type { RdRecord, ReadRecord } from "./record/rd-record.js";
 export { canonicalAddress, readRecord, writeRecord } from "./record/rd-record.js";
+export type { Alternatives, HostAbilities, Unusable } from "./resolving/alternatives.js";
+export { alternativesOf } from "./resolving/alternatives.js";
+export type { OscoreUri, ReadOscoreUri } from "./resolving/oscore-uri.js";
+export { parseOscoreUri } from "./resolving/oscore-uri.js";
 export type { Pool, PoolStatus } from "./types.js";

@@ -1,17 +1,22 @@
 import { readFile } from "node:fs/promises";
 import type { RequestHandler } from "@tributary/coap-transport";
+import { GlobalLookupError, loadAnnouncerKey } from "@tributary/global-lookup/endpoint";
 import { checkBase, checkLimitedLinkFormat, parseLinkFormat } from "@tributary/link-model";
 import { parseCoapOrigin, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { createEndpointClient } from "../register/endpoint-client.js";
+import { EndpointProver } from "../register/endpoint-prover.js";
 import { createFileTree } from "../register/file-tree.js";
 import { keepRegistered } from "../register/keep-registered.js";
 
 /** Arguments of `tributary register`. */
 export interface RegisterCommandOptions {
   readonly at: readonly string[];
-  readonly ep: string;
+  /** Absent: that of the key. */
+  readonly ep?: string;
+  /** File with the key of the endpoint (Ed25519, PEM), which is made where it is missing. */
+  readonly key?: string;
   readonly d?: string;
   /** Seconds. */
   readonly lt?: number;
@@ -28,12 +33,22 @@ export interface RegisterCommandOptions {
 
 /** RFC 9176 section 5. */
 const MAX_NAME_BYTES = 63;
+/** RFC 9176 section 5, seconds. */
+const DEFAULT_LIFETIME_S = 90_000;
 /** Largest link document, bytes: the default limit of RDs. */
 const MAX_LINKS_BYTES = 65_536;
 
 /** `tributary register`: keeps an endpoint registered until interrupted. Returns the exit status. */
 export async function register(options: RegisterCommandOptions, io: CommandIo): Promise<number> {
-  const { ep, d, lt, base } = options;
+  const { d, lt, base } = options;
+  const env = systemEnvironment(silentLogger);
+  const prover = await proverOf(options, () => env.clock.wallMs() / 1000);
+  const ep = options.ep ?? prover?.name;
+  if (ep === undefined) throw new UsageError("register needs --ep NAME, or --key FILE for the name of a key");
+  if (prover !== undefined && ep !== prover.name)
+    throw new UsageError(
+      `--ep ${ep} is not the name of the key ${options.key}, which is ${prover.name}; leave out --ep`,
+    );
   checkName("--ep", ep);
   if (d !== undefined) checkName("--d", d);
   const baseProblem = base === undefined ? undefined : checkBase(base);
@@ -51,12 +66,23 @@ export async function register(options: RegisterCommandOptions, io: CommandIo): 
       ...(lt === undefined ? {} : { ltS: lt }),
       ...(base === undefined ? {} : { base }),
       isProxied,
+      ...(prover === undefined ? {} : { prover }),
     };
-    const deps = { client, env: systemEnvironment(silentLogger), io };
+    const deps = { client, env, io };
     const isKept = await keepRegistered(deps, { registration, origins, timeoutMs: options.timeout * 1000 });
     return isKept ? 0 : EXIT_FAILURE;
   } finally {
     client.close();
+  }
+}
+
+/** @throws {UsageError} when the file has no key. */
+async function proverOf({ key, lt }: RegisterCommandOptions, nowS: () => number): Promise<EndpointProver | undefined> {
+  if (key === undefined) return undefined;
+  try {
+    return new EndpointProver(await loadAnnouncerKey(key, "--key"), nowS, lt ?? DEFAULT_LIFETIME_S);
+  } catch (error) {
+    throw error instanceof GlobalLookupError ? new UsageError(error.message) : error;
   }
 }
 

@@ -123,7 +123,8 @@ class RegistrationKeeper {
     switch (effect.kind) {
       case "discover":
         this.#ask(
-          (control) => discoverRegistration(client, this.#originAt(effect.at), control),
+          (control) =>
+            discoverRegistration(client, this.#originAt(effect.at), control, this.#options.registration.prover),
           (registration) => ({ kind: "discovered", registration }),
         );
         break;
@@ -194,8 +195,11 @@ class RegistrationKeeper {
 
   #report(event: KeepAliveEvent): void {
     const { io } = this.#deps;
-    if (event.kind === "registered" || event.kind === "removed") io.out(`${event.kind} ${event.location}`);
-    else io.err(`tributary: ${this.#describe(event)}`);
+    if (event.kind === "registered" || event.kind === "removed") {
+      io.out(`${event.kind} ${event.location}`);
+      if (event.kind === "registered" && this.#options.registration.prover?.isInPool(event.location) === false)
+        io.err("tributary: this RD is in no pool: the name is found at it alone");
+    } else io.err(`tributary: ${this.#describe(event)}`);
   }
 
   #describe(event: Exclude<KeepAliveEvent, { kind: "registered" | "removed" }>): string {

@@ -3,6 +3,7 @@ import { findAdvertised } from "../advertised-interface.js";
 import { diagnosticText } from "../diagnostic-text.js";
 import type { EndpointClient } from "./endpoint-client.js";
 import type { EndpointResponse } from "./endpoint-exchange.js";
+import type { EndpointProver } from "./endpoint-prover.js";
 import { EndpointError } from "./errors.js";
 import type { Failure } from "./keep-alive.js";
 
@@ -17,6 +18,8 @@ export interface EndpointRegistration {
   readonly isProxied?: boolean;
   /** Link format. */
   readonly links: string;
+  /** Proves that the endpoint has the key of its name. */
+  readonly prover?: EndpointProver;
 }
 
 /** Outcome of a request: its result, or why it failed. */
@@ -33,29 +36,38 @@ const UNRESERVED = /[A-Za-z0-9\-._~!$&'()*+,;=:@]/;
 
 /**
  * Discovers the registration interface of an RD (RFC 9176 section 4.3). `origin` is a `coap://host[:port]`. A server that does
- * not filter, or not by prefix, is asked for everything.
+ * not filter, or not by prefix, is asked for everything. `prover` takes note of what it advertises.
  */
 export async function discoverRegistration(
   client: EndpointClient,
   origin: string,
   control: Control,
+  prover?: EndpointProver,
 ): Promise<Attempt<string>> {
   const uri = `${origin}/.well-known/core`;
   const ask = (query: readonly string[]) =>
-    attempt(client.request({ method: "GET", uri, query }, control), (response) => findRegistration(uri, response));
+    attempt(client.request({ method: "GET", uri, query }, control), (response) =>
+      findRegistration(uri, response, prover),
+    );
   const filtered = await ask(["rt=core.rd*"]);
   return filtered.ok || filtered.failure.kind === "unavailable" ? filtered : await ask([]);
 }
 
-function findRegistration(uri: string, response: EndpointResponse): { readonly value: string } | Failure {
+function findRegistration(
+  uri: string,
+  response: EndpointResponse,
+  prover?: EndpointProver,
+): { readonly value: string } | Failure {
   if (response.code !== "2.05") return refusal(response);
-  const found = findAdvertised(uri, parseLinkFormatTolerantly(response.payload).links, "core.rd");
+  const { links } = parseLinkFormatTolerantly(response.payload);
+  const found = findAdvertised(uri, links, "core.rd");
   if (found === null) return { kind: "refused", message: "it advertises no core.rd" };
   const { scheme } = splitUri(found.uri);
   if (scheme !== "coap" && scheme !== "coap+tcp")
     return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
   if (found.astray !== null)
     return { kind: "refused", message: `its registration interface is not used: ${found.astray}` };
+  prover?.note(found.uri, links);
   return { value: found.uri };
 }
 
@@ -63,7 +75,7 @@ function findRegistration(uri: string, response: EndpointResponse): { readonly v
 export async function sendRegistration(
   client: EndpointClient,
   interfaceUri: string,
-  { ep, d, ltS, base, isProxied = false, links }: EndpointRegistration,
+  { ep, d, ltS, base, isProxied = false, links, prover }: EndpointRegistration,
   control: Control,
 ): Promise<Attempt<string>> {
   const query = [
@@ -72,6 +84,7 @@ export async function sendRegistration(
     ...(ltS === undefined ? [] : [`lt=${ltS}`]),
     ...(base === undefined ? [] : [`base=${base}`]),
     ...(isProxied ? ["proxy"] : []),
+    ...(prover?.registration(interfaceUri) ?? []),
   ];
   const request = client.request({ method: "POST", uri: interfaceUri, query, payload: links }, control);
   return await attempt(request, (response) => {
@@ -80,14 +93,17 @@ export async function sendRegistration(
   });
 }
 
-/** Renews a registration without changes (RFC 9176 section 5.3.1); one that is proxied moves to the connection that is used. */
+/**
+ * Renews a registration without changes but a new proof (RFC 9176 section 5.3.1); one that is proxied moves to the connection that is used.
+ */
 export async function sendRenewal(
   client: EndpointClient,
   location: string,
-  { isProxied = false }: Pick<EndpointRegistration, "isProxied">,
+  { isProxied = false, prover }: Pick<EndpointRegistration, "isProxied" | "prover">,
   control: Control,
 ): Promise<Attempt<null>> {
-  const request = client.request({ method: "POST", uri: location, query: isProxied ? ["proxy"] : [] }, control);
+  const query = [...(isProxied ? ["proxy"] : []), ...(prover?.renewal(location) ?? [])];
+  const request = client.request({ method: "POST", uri: location, query }, control);
   return await attempt(request, (response) => (response.code === "2.04" ? { value: null } : refusal(response)));
 }
 

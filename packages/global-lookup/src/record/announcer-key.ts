@@ -37,30 +37,31 @@ export function isSignedBy(publicKey: Uint8Array, message: Uint8Array, signature
 
 /**
  * Reads the key of an announcer from a file in PEM (PKCS #8, as `openssl genpkey -algorithm ed25519` writes it). A file that is missing
- * is made, readable for its owner only. @throws {GlobalLookupError} `KEY_UNSUITABLE`
+ * is made, readable for its owner only. `setting`: where the path was written, for messages.
+ * @throws {GlobalLookupError} `KEY_UNSUITABLE`
  */
-export async function loadAnnouncerKey(path: string): Promise<AnnouncerKey> {
+export async function loadAnnouncerKey(path: string, setting = "global.key"): Promise<AnnouncerKey> {
   try {
     return new AnnouncerKey(createPrivateKey(await readFile(path)));
   } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOENT") return await makeKey(path);
-    throw unsuitable(path, error);
+    if ((error as { code?: unknown }).code === "ENOENT") return await makeKey(path, setting);
+    throw unsuitable(path, setting, error);
   }
 }
 
-async function makeKey(path: string): Promise<AnnouncerKey> {
+async function makeKey(path: string, setting: string): Promise<AnnouncerKey> {
   const { privateKey } = generateKeyPairSync("ed25519");
   try {
     // Another process that makes it at the same time must not lose its key.
     await writeFile(path, privateKey.export({ format: "pem", type: "pkcs8" }), { mode: OWNER_ONLY, flag: "wx" });
   } catch (error) {
-    throw unsuitable(path, error);
+    throw unsuitable(path, setting, error);
   }
   return new AnnouncerKey(privateKey);
 }
 
-function unsuitable(path: string, cause: unknown): GlobalLookupError {
+function unsuitable(path: string, setting: string, cause: unknown): GlobalLookupError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const message = `global.key ${path} is no key: ${reason}; write one with openssl genpkey -algorithm ed25519`;
+  const message = `${setting} ${path} is no key: ${reason}; write one with openssl genpkey -algorithm ed25519`;
   return new GlobalLookupError("KEY_UNSUITABLE", message, { cause });
 }

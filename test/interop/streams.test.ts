@@ -58,7 +58,7 @@ describeWithPeers(["libcoap", "aiocoap"], "CoAP over TCP with programs that were
     const proxy = await openNode(`lookup: { upstreams: ["${rd.uri}"] }`, systemClock(), "coap+tcp");
     await eventually(() => proxy.upstreams()[0]?.phase === "live", { what: "the proxy to be live" });
     const uri = `${proxy.uri}/rd-lookup/ep?d=watched`;
-    const observers = { libcoap: startCoapObserver(uri), aiocoap: startAiocoapObserver(uri, TCP) };
+    const observers = { libcoap: startCoapObserver(uri), aiocoap: startAiocoapObserver(uri, { env: TCP }) };
     const client = await openTestClient();
     await eventually(
       async () => {

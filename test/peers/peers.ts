@@ -130,6 +130,11 @@ export function aiocoapClientPath(): string {
   return existing(join(VENV_BIN, "aiocoap-client"), "aiocoap");
 }
 
+/** The interpreter that has the aiocoap library. */
+export function aiocoapPython(): string {
+  return join(dirname(aiocoapClientPath()), "python");
+}
+
 /** aiocoap's resource directory, of the same version. */
 export function aiocoapRdPath(): string {
   return existing(join(VENV_BIN, "aiocoap-rd"), "aiocoap");
@@ -187,23 +192,31 @@ export function startCoapObserver(uri: string, options: ProcessOptions = {}): Ru
 
 /** An observation by the aiocoap library (its command line client cancels its observations after the first answer). */
 const AIOCOAP_OBSERVER = `
-import asyncio, sys, aiocoap
+import asyncio, json, sys, aiocoap
 
-async def main(uri):
+async def main(uri, credentials=None):
     context = await aiocoap.Context.create_client_context()
+    if credentials is not None:
+        context.client_credentials.load_from_dict(json.load(open(credentials)))
     request = context.request(aiocoap.Message(code=aiocoap.GET, uri=uri, observe=0))
     print((await request.response).payload.decode(), flush=True)
     async for notification in request.observation:
         print(notification.payload.decode(), flush=True)
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
 `;
 
-/** aiocoap observing; its stdout grows with each notification. */
-export function startAiocoapObserver(uri: string, env: Readonly<Record<string, string>> = {}): RunningProcess {
-  return startProcess(join(dirname(aiocoapClientPath()), "python"), ["-c", AIOCOAP_OBSERVER, uri], {
-    env: aiocoapEnvironment({ env }),
-  });
+/** aiocoap observing; its stdout grows with each notification. `credentials`: a file of security contexts, as its client takes it. */
+export function startAiocoapObserver(
+  uri: string,
+  options: ProcessOptions & { readonly credentials?: string } = {},
+): RunningProcess {
+  const { credentials } = options;
+  return startProcess(
+    aiocoapPython(),
+    ["-c", AIOCOAP_OBSERVER, uri, ...(credentials === undefined ? [] : [credentials])],
+    { ...options, env: aiocoapEnvironment(options) },
+  );
 }
 
 /** A server by the aiocoap library, over TCP alone: `/time`, observable, changes every half second; `/large` has 3 MB. */
@@ -274,7 +287,7 @@ export async function startAiocoapRd(
     // In another namespace, what is free here says nothing.
     const port = chosenPort ?? (options.netns === undefined ? await freePort(host.replace(/[[\]]/g, "")) : 5683);
     const args = ["-c", AIOCOAP_RD_WITH_LOG, "--bind", `${host}:${port}`, ...(options.args ?? [])];
-    const rd = startProcess(join(dirname(aiocoapRdPath()), "python"), args, {
+    const rd = startProcess(aiocoapPython(), args, {
       ...options,
       env: aiocoapEnvironment(options),
     });

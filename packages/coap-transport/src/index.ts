@@ -56,6 +56,7 @@ export type { ConnectStream } from "./tcp/client.js";
 export { encodeFrame, StreamParser } from "./tcp/framing.js";
 export type { StreamLimits } from "./tcp/limits.js";
 export { DEFAULT_STREAM_LIMITS } from "./tcp/limits.js";
+export { SharedConnections } from "./tcp/shared-connections.js";
 export type { StreamListener, StreamSocket } from "./tcp/stream-socket.js";
 export type {
   AskPeer,

@@ -6,6 +6,7 @@ import { createCounters } from "../message/counters.js";
 import type { ServerProtection } from "../protection/server-protection.js";
 import type { AmplificationGuard } from "../server/amplification-guard.js";
 import type { StreamLimits } from "../tcp/limits.js";
+import type { SharedConnections } from "../tcp/shared-connections.js";
 import type {
   CoapListenerHandle,
   DatagramSocket,
@@ -52,6 +53,8 @@ export interface ListenCoapOptions {
   readonly isConfigured?: (peer: Peer) => boolean;
   /** Bounds and times of `coap+tcp` and `coaps+tcp`. */
   readonly streamLimits?: Partial<StreamLimits>;
+  /** Places that connections take beside those of this listener; listeners may share it. Default: none. */
+  readonly sharedConnections?: SharedConnections | undefined;
   /** Credentials of `coaps+tcp`, which cannot be served without. */
   readonly tls?: TlsServerCredentials | undefined;
 }

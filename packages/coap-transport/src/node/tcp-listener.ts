@@ -9,6 +9,7 @@ import { listenTcp } from "../streams/tcp-socket.js";
 import { TlsServer, type TlsServerDeps } from "../streams/tls-server.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
 import { TcpServer } from "../tcp/server.js";
+import type { SharedConnections } from "../tcp/shared-connections.js";
 import type { StreamSocket } from "../tcp/stream-socket.js";
 import type { CoapListenerHandle, RequestHandler, TlsServerCredentials, TransportLimits } from "../types.js";
 import { hostText, openOnAll } from "./bound-addresses.js";
@@ -20,6 +21,8 @@ export interface TcpListenerOptions {
   readonly guard?: AmplificationGuard | undefined;
   readonly protection?: ServerProtection | undefined;
   readonly tls?: TlsServerCredentials | undefined;
+  /** See `ListenCoapOptions`. */
+  readonly sharedConnections?: SharedConnections | undefined;
 }
 
 /**
@@ -44,7 +47,10 @@ export async function listenCoapTcp(
   const isAlso = (address: string): boolean => interfaces.hasAddress(address);
   const server = new TcpServer(
     { ...deps, counters, guard: options.guard, protection: options.protection },
-    { scheme: uri.scheme, limits, streamLimits, ...(isWildcard ? { isAlso } : {}) },
+    {
+      ...{ scheme: uri.scheme, limits, streamLimits, ...(isWildcard ? { isAlso } : {}) },
+      sharedConnections: options.sharedConnections,
+    },
   );
   const accept = (socket: StreamSocket): void => server.accept(socket);
   const tls =

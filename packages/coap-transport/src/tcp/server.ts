@@ -22,6 +22,7 @@ import type { StreamLimits } from "./limits.js";
 import { streamPeer } from "./peer.js";
 import { PeerConnections } from "./peer-connections.js";
 import { TcpRequests } from "./requests.js";
+import type { SharedConnections } from "./shared-connections.js";
 import { StreamService } from "./stream-service.js";
 import type { StreamSocket } from "./stream-socket.js";
 
@@ -41,6 +42,8 @@ export interface TcpServerOptions {
   readonly streamLimits: StreamLimits;
   /** Other addresses at which the same listener is reached. */
   readonly isAlso?: LocalAddress["isAlso"];
+  /** Places that connections take beside those of this listener. */
+  readonly sharedConnections?: SharedConnections | undefined;
 }
 
 /** A server of CoAP over the connections that are passed to it (RFC 8323). */
@@ -53,7 +56,7 @@ export class TcpServer {
   readonly #requests = new Map<string, TcpRequests>();
   readonly #askPeer: AskPeer;
   readonly #peerConnections: PeerConnections;
-  readonly #places: ConnectionPlaces<TcpConnection>;
+  readonly #allPlaces: readonly ConnectionPlaces<TcpConnection>[];
   readonly #idleness: Idleness;
   #isAccepting = true;
 
@@ -63,7 +66,9 @@ export class TcpServer {
     const { limits, streamLimits } = options;
     this.#idleness = new Idleness(deps.env.clock);
     const { maxConnections, maxConnectionsPerAddress } = streamLimits;
-    this.#places = new ConnectionPlaces({ maxConnections, maxPerHolder: maxConnectionsPerAddress });
+    const { sharedConnections } = options;
+    const own = new ConnectionPlaces<TcpConnection>({ maxConnections, maxPerHolder: maxConnectionsPerAddress });
+    this.#allPlaces = sharedConnections === undefined ? [own] : [own, sharedConnections.places];
     const channelOf = (peer: Peer): RequestChannel => this.#channelOf(peer);
     const connectionOf = (peer: Peer): TcpConnection | undefined => this.#connections.get(peer.key);
     const asking = { scheme: options.scheme, blockSize: limits.blockSize };
@@ -93,19 +98,22 @@ export class TcpServer {
     };
     const connection: TcpConnection = new TcpConnection({ socket, peer, env, counters, owner }, streamLimits);
     this.#connections.set(peer.key, connection);
-    this.#places.add(addressHolder(peer), connection);
+    for (const places of this.#allPlaces) places.add(addressHolder(peer), connection);
   }
 
   /** Returns false when there is no place for a new connection. */
   #makeRoom(newcomer: Peer): boolean {
-    const admission = this.#places.admit(addressHolder(newcomer));
-    if (admission.kind === "free") return true;
-    if (admission.kind === "refused") {
-      countRejected(this.#deps.counters, admission.cause);
-      return false;
+    // One that gives way may have a place of both kinds.
+    for (const places of this.#allPlaces) {
+      const admission = places.admit(addressHolder(newcomer));
+      if (admission.kind === "free") continue;
+      if (admission.kind === "refused") {
+        countRejected(this.#deps.counters, admission.cause);
+        return false;
+      }
+      countRejected(this.#deps.counters, "connection-replaced");
+      admission.connection.destroy(new TransportError("UNREACHABLE", "replaced by the connection of another client"));
     }
-    countRejected(this.#deps.counters, "connection-replaced");
-    admission.connection.destroy(new TransportError("UNREACHABLE", "replaced by the connection of another client"));
     return true;
   }
 
@@ -133,7 +141,7 @@ export class TcpServer {
 
   #forget(peer: Peer, error: TransportError): void {
     const connection = this.#connections.get(peer.key);
-    if (connection !== undefined) this.#places.remove(addressHolder(peer), connection);
+    if (connection !== undefined) for (const places of this.#allPlaces) places.remove(addressHolder(peer), connection);
     this.#connections.delete(peer.key);
     this.#requests.get(peer.key)?.fail(error);
     this.#requests.delete(peer.key);

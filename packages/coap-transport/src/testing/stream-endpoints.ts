@@ -8,6 +8,7 @@ import type { AmplificationGuard } from "../server/amplification-guard.js";
 import { TcpPeers } from "../tcp/client.js";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../tcp/limits.js";
 import { TcpServer } from "../tcp/server.js";
+import type { SharedConnections } from "../tcp/shared-connections.js";
 import type { CoapClient, CoapListenerHandle, RequestHandler, TransportCounters, TransportLimits } from "../types.js";
 import type { VirtualStreams } from "./virtual-streams.js";
 
@@ -20,6 +21,7 @@ export interface StreamEndpointOptions {
   readonly limits?: Partial<TransportLimits>;
   readonly streamLimits?: Partial<StreamLimits>;
   readonly guard?: AmplificationGuard;
+  readonly sharedConnections?: SharedConnections;
   /** Of a client: serves what its peers ask. */
   readonly handler?: RequestHandler;
 }
@@ -31,11 +33,14 @@ export function serveStreamsAt(
   options: StreamEndpointOptions = {},
 ): CoapListenerHandle & { readonly server: TcpServer; stopListening(): void } {
   const { env, handler, streams } = deps;
-  const { guard } = options;
+  const { guard, sharedConnections } = options;
   const counters = createCounters();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const streamLimits = { ...DEFAULT_STREAM_LIMITS, ...options.streamLimits };
-  const server = new TcpServer({ env, handler, counters, guard }, { scheme: "coap+tcp", limits, streamLimits });
+  const server = new TcpServer(
+    { env, handler, counters, guard },
+    { scheme: "coap+tcp", limits, streamLimits, sharedConnections },
+  );
   const stopListening = streams.listen(at, (socket) => server.accept(socket));
   return {
     uri: `coap+tcp://[${at.address}]:${at.port}`,

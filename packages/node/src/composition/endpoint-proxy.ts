@@ -1,17 +1,28 @@
-import { formatAuthority, parseCoapUri } from "@tributary/coap-transport";
+import { formatAuthority, parseCoapUri, SharedConnections } from "@tributary/coap-transport";
 import type { ProxyNaming, ProxyOptions } from "@tributary/resource-directory";
 import type { NodeConfig, ProxyConfig } from "../configuration/types.js";
 import type { NodeNetwork } from "./types.js";
 
 /** Returns the settings of the reverse proxy for endpoints (draft 6.3); undefined where it is not configured. */
-export function proxyOptions(network: NodeNetwork, { registration, listen }: NodeConfig): ProxyOptions | undefined {
+export function proxyOptions(
+  network: NodeNetwork,
+  { registration, listen, limits: { connectionsPerAddress } }: NodeConfig,
+): ProxyOptions | undefined {
   const config = registration?.proxy;
   if (config === undefined) return undefined;
   const { graceMs, timeoutMs, limits } = config;
-  return { naming: namingOf(network, config, listen), graceMs, timeoutMs, limits };
+  const sharedConnections = new SharedConnections({
+    maxConnections: config.connections,
+    maxConnectionsPerAddress: connectionsPerAddress,
+  });
+  return { naming: namingOf({ network, sharedConnections }, config, listen), graceMs, timeoutMs, limits };
 }
 
-function namingOf(network: NodeNetwork, { naming, connections }: ProxyConfig, listen: readonly string[]): ProxyNaming {
+function namingOf(
+  { network, sharedConnections }: { readonly network: NodeNetwork; readonly sharedConnections: SharedConnections },
+  { naming, endpointConnections }: ProxyConfig,
+  listen: readonly string[],
+): ProxyNaming {
   const listeners = listen.map(parseCoapUri);
   if (naming.kind === "names") {
     const transports = listeners.flatMap(({ scheme, port }) =>
@@ -28,7 +39,7 @@ function namingOf(network: NodeNetwork, { naming, connections }: ProxyConfig, li
       network.listen(
         `${scheme}://${formatAuthority(zone === undefined ? host : `${host}%25${zone}`, port, 0)}`,
         handler,
-        { isConfigured: () => false, maxConnections: connections },
+        { isConfigured: () => false, maxConnections: endpointConnections, sharedConnections },
       ),
   };
 }

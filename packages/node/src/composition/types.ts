@@ -4,6 +4,7 @@ import type {
   CoapListener,
   Peer,
   RequestHandler,
+  SharedConnections,
   TableSizes,
   TransportCounters,
 } from "@tributary/coap-transport";
@@ -27,6 +28,8 @@ export interface NodeListenOptions {
   readonly isConfigured: (peer: Peer) => boolean;
   /** Most TCP connections; absent: the configured limit. */
   readonly maxConnections?: number;
+  /** Places that TCP connections take beside those of this listener. */
+  readonly sharedConnections?: SharedConnections;
 }
 
 /** A listener with its counters and the sizes of its tables. */

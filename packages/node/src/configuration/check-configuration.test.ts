@@ -263,7 +263,7 @@ describe("checkConfig", () => {
       allow: [],
       rate: 20,
       refreshMs: 3_000_000,
-      timeoutMs: 2000,
+      timeoutMs: 1500,
     });
     const proxied = `listen: ["coap+tcp://[::1]"]\nregistration: { proxy: {} }\nglobal: { pool: ${pool} }`;
     expect(configOf(proxied).global?.names).toBe("proxied");

@@ -22,6 +22,8 @@ import type {
 
 const DEFAULT_HTTP = { host: "127.0.0.1", port: 8683 } as const;
 const DEFAULT_TIMEOUT_MS = 2000;
+/** Of a search in the pool: what nobody can answer is said within two seconds, also on a busy machine. */
+const DEFAULT_SEARCH_TIMEOUT_MS = 1500;
 const DEFAULT_CONCURRENCY = 16;
 const DEFAULT_POLL_MS = 30_000;
 /** Default `lt` (RFC 9176 section 5), ms. */
@@ -33,6 +35,7 @@ const DEFAULT_PROXY_GRACE_MS = 60_000;
 /** Below MAX_TRANSMIT_WAIT of the client (RFC 7252 section 4.8.2). */
 const DEFAULT_PROXY_TIMEOUT_MS = 60_000;
 const DEFAULT_ENDPOINT_CONNECTIONS = 8;
+const DEFAULT_PROXIED_CONNECTIONS = 1024;
 const DEFAULT_STREAM = "tributary";
 /** Servers that keep each registration: one of them may fail. */
 const DEFAULT_STREAM_REPLICAS = 3;
@@ -192,7 +195,8 @@ function completeProxy(proxy: NonNullable<NonNullable<CheckedFile["registration"
         : { kind: "names", domain: names.toLowerCase().replace(/\.$/, "") },
     graceMs: proxy.grace ?? DEFAULT_PROXY_GRACE_MS,
     timeoutMs: proxy.timeout ?? DEFAULT_PROXY_TIMEOUT_MS,
-    connections: proxy["endpoint-connections"] ?? DEFAULT_ENDPOINT_CONNECTIONS,
+    connections: proxy.connections ?? DEFAULT_PROXIED_CONNECTIONS,
+    endpointConnections: proxy["endpoint-connections"] ?? DEFAULT_ENDPOINT_CONNECTIONS,
     limits: {
       endpoints: proxy.endpoints ?? DEFAULT_PROXY_LIMITS.endpoints,
       requests: proxy.requests ?? DEFAULT_PROXY_LIMITS.requests,
@@ -267,7 +271,7 @@ function completeGlobal(
     allow: allow ?? [],
     rate: rate ?? DEFAULT_ANNOUNCING_RATE,
     refreshMs: refresh ?? DEFAULT_REFRESH_MS,
-    timeoutMs: timeout ?? DEFAULT_TIMEOUT_MS,
+    timeoutMs: timeout ?? DEFAULT_SEARCH_TIMEOUT_MS,
   };
 }
 

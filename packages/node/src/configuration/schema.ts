@@ -239,6 +239,7 @@ const proxyShape = {
   "body-bytes": optional("body-bytes", integer(1024, 67_108_864)),
   observations: optional("observations", integer(0, 1_000_000)),
   "endpoint-observations": optional("endpoint-observations", integer(0, 65_536)),
+  connections: optional("connections", integer(1, 1_000_000)),
   "endpoint-connections": optional("endpoint-connections", integer(1, 65_536)),
 };
 

@@ -114,8 +114,9 @@ export interface ProxyConfig {
     | { readonly kind: "names"; readonly domain: string };
   readonly graceMs: number;
   readonly timeoutMs: number;
-  /** TCP connections of clients on the port of one endpoint. */
+  /** TCP connections of clients on the ports of all endpoints, and on that of one. */
   readonly connections: number;
+  readonly endpointConnections: number;
   readonly limits: ProxyLimits;
 }
 

@@ -63,13 +63,13 @@ export function systemNetwork(
     maxRequestBytesPerConnection: config.connectionRequestBytes,
   };
   return {
-    async listen(uri, handler, { isConfigured, maxConnections = streamLimits.maxConnections }) {
+    async listen(uri, handler, { isConfigured, maxConnections = streamLimits.maxConnections, sharedConnections }) {
       const listener = await listenCoap(
         { env, handler },
         {
           ...{ uri, limits, multicast: isDiscoverable(uri), guard, isConfigured },
           streamLimits: { ...streamLimits, maxConnections },
-          tls: current.server,
+          ...{ tls: current.server, sharedConnections },
         },
       );
       if (listener.replaceTls !== undefined) secured.add(listener);

@@ -248,6 +248,11 @@ export interface ClientRequest {
    * forward (RFC 7252 section 5.7.1) do not refuse it, and a 4.01 with Echo is a response like any other. Default false.
    */
   readonly isRelayed?: boolean;
+  /**
+   * Name of the security context that protects the request (RFC 8613), for `protect` of the client, which must know it. Absent:
+   * `protect` decides by the URI.
+   */
+  readonly context?: string;
 }
 
 /** A complete response, assembled from all blocks of one ETag. */

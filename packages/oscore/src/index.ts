@@ -7,7 +7,7 @@ export type { ContextKeys, ContextParameters } from "./crypto/keys.js";
 export { deriveKeys } from "./crypto/keys.js";
 export type { OscoreErrorCode } from "./errors.js";
 export { OscoreError } from "./errors.js";
-export type { ContextFolder, ContextFolderDeps } from "./folder/context-folder.js";
+export type { ContextChanges, ContextFolder, ContextFolderDeps } from "./folder/context-folder.js";
 export { checkContextFolder, openContextFolder } from "./folder/context-folder.js";
 export { protectRequests } from "./layers/client-protection.js";
 export type { FindContexts, NamedContext } from "./layers/server-protection.js";

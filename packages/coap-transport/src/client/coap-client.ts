@@ -31,7 +31,7 @@ import { toClientResponse } from "./response.js";
 import type { Route } from "./route.js";
 
 /** Finds the channel to the peer that a URI names. @throws {TransportError} when there is none. */
-export type Connect = (uri: ParsedCoapUri) => Route | Promise<Route>;
+export type Connect = (uri: ParsedCoapUri, context?: string) => Route | Promise<Route>;
 
 export interface ClientDeps {
   readonly env: Environment;
@@ -62,7 +62,7 @@ export class Client implements CoapClient {
   async request(request: ClientRequest, control: RequestControl = {}): Promise<ClientResponse> {
     const uri = parseTarget(request.uri, this.#deps.schemes);
     return await this.#run(control, async (signal) => {
-      const route = await unlessAborted(signal, this.#deps.connect(uri));
+      const route = await unlessAborted(signal, this.#deps.connect(uri, request.context));
       try {
         return await this.#requestBy(route.channel, uri, request, { control, signal });
       } catch (error) {
@@ -71,7 +71,7 @@ export class Client implements CoapClient {
         const isRefused = error instanceof TransportError && error.code === "UNREACHABLE";
         if (!isRefused || !SAFE_METHODS.includes(request.method) || route.failed === undefined) throw error;
       }
-      const other = await unlessAborted(signal, this.#deps.connect(uri));
+      const other = await unlessAborted(signal, this.#deps.connect(uri, request.context));
       try {
         return await this.#requestBy(other.channel, uri, request, { control, signal });
       } catch (error) {
@@ -125,7 +125,7 @@ export class Client implements CoapClient {
       });
       void observation.start(async () => {
         const uri = parseTarget(request.uri, this.#deps.schemes);
-        route = await connect(uri);
+        route = await connect(uri, request.context);
         const unwatch = route.onMoved?.((error) => observation.fail(error));
         if (unwatch !== undefined) observation.whenOver(unwatch);
         return { channel: route.channel, options: requestOptions(uri, request) };

@@ -15,16 +15,21 @@ export interface Route {
 /** Puts the protection of single messages, such as OSCORE (RFC 8613), around the way to a peer. */
 export type ProtectChannel = (channel: RequestChannel) => RequestChannel;
 
-/** How requests to a server are protected one by one; null: they are not. */
-export type ChooseProtection = (uri: ParsedCoapUri) => ProtectChannel | null;
+/** How requests to a server are protected one by one; null: they are not. `context` is that of the request, see `ClientRequest`. */
+export type ChooseProtection = (uri: ParsedCoapUri, context?: string) => ProtectChannel | null;
 
-/** `connect`, with protection around the ways to those servers that have one. */
+/**
+ * `connect`, with protection around the ways to those servers that have one.
+ * @throws {TransportError} `BAD_ARGUMENT` where a request names a context that is not there: it must not leave unprotected.
+ */
 export function withProtection(
   connect: (uri: ParsedCoapUri) => Route | Promise<Route>,
   choose: ChooseProtection | undefined,
-): (uri: ParsedCoapUri) => Promise<Route> {
-  return async (uri) => {
-    const protect = choose?.(uri) ?? null;
+): (uri: ParsedCoapUri, context?: string) => Promise<Route> {
+  return async (uri, context) => {
+    const protect = choose?.(uri, context) ?? null;
+    if (protect === null && context !== undefined)
+      throw new TransportError("BAD_ARGUMENT", `there is no security context ${context}`);
     const route = await connect(uri);
     return protect === null ? route : { ...route, channel: protect(route.channel) };
   };

@@ -2,8 +2,9 @@ import { createAskPeer } from "../client/ask-peer.js";
 import type { RequestChannel } from "../client/request-channel.js";
 import { CODE, OPTION } from "../message/codes.js";
 import { countRejected } from "../message/counters.js";
-import type { Message, OutgoingMessage } from "../message/message.js";
+import { EMPTY_BYTES, type Message, type OutgoingMessage } from "../message/message.js";
 import { BERT_UNIT_BYTES, type StreamCapacity } from "../message/stream-capacity.js";
+import type { Transmission, TransmissionListener } from "../message/transmission.js";
 import {
   RequestDispatch,
   type RequestOutcome,
@@ -15,7 +16,7 @@ import type { NotificationChannel } from "../server/notification-channel.js";
 import { IncomingRequest, type RequestContext } from "../server/request.js";
 import type { AskPeer, ObservationEnd, Peer, ServerRequest, ServerResponse, TableSizes } from "../types.js";
 import { ProtectedPeer } from "./protected-peer.js";
-import type { ServerProtection } from "./server-protection.js";
+import type { OpenedRequest, RefusedRequest, ServerProtection } from "./server-protection.js";
 
 export interface ProtectedDispatchDeps extends ServerDispatchDeps {
   /** Absent: protected requests are refused, or relayed, like others with a critical option. */
@@ -26,6 +27,8 @@ export interface ProtectedDispatchDeps extends ServerDispatchDeps {
 
 /** More than what protection adds to a message: OSCORE option, code, tag. */
 const OVERHEAD_BYTES = 64;
+/** To a request that cannot be decrypted, or answered, for a reason of this server. */
+const UNAVAILABLE: OutgoingMessage = { code: CODE.UNAVAILABLE, options: [], payload: EMPTY_BYTES };
 /** A third of it, so that three times the request minus this leaves room for it (RFC 9175 section 2.4). */
 const OVERHEAD_OF_REQUEST = 22;
 
@@ -52,7 +55,8 @@ class ProtectedDispatch implements ServerDispatch {
     this.#deps = deps;
     this.#protection = protection;
     this.#blockSize = options.limits.blockSize;
-    this.#inner = new RequestDispatch({ ...deps, channel: sealed(deps.channel) }, options);
+    const onFailure = (error: unknown) => this.#noteFailure(error);
+    this.#inner = new RequestDispatch({ ...deps, channel: sealed(deps.channel, onFailure) }, options);
     const handler = (request: ServerRequest) => this.#handleAssembled(request as IncomingRequest);
     // What is inside is limited by the dispatch inside.
     this.#outer = new RequestDispatch({ ...deps, handler, guard: undefined }, options);
@@ -105,7 +109,8 @@ class ProtectedDispatch implements ServerDispatch {
   }
 
   #open(message: Message, context: RequestContext): RequestOutcome | Promise<RequestOutcome> {
-    const opened = this.#protection.open(message, context.peer);
+    const opened = this.#decrypt(message, context.peer);
+    if (opened === null) return { message: UNAVAILABLE, isToUnproven: true };
     if (opened.kind === "refused") {
       countRejected(this.#deps.counters, opened.cause);
       return { message: opened.response, isToUnproven: true };
@@ -121,7 +126,38 @@ class ProtectedDispatch implements ServerDispatch {
     };
     const wireBytes = Math.max(0, opened.message.wireBytes - OVERHEAD_OF_REQUEST);
     const reply = this.#inner.dispatch({ ...opened.message, wireBytes }, inner);
-    return reply instanceof Promise ? reply.then((settled) => sealReply(peer, settled)) : sealReply(peer, reply);
+    return reply instanceof Promise
+      ? reply.then((settled) => this.#sealReply(peer, settled))
+      : this.#sealReply(peer, reply);
+  }
+
+  /** Null: it cannot be noted on disk that the request was received, or something else failed that is no fault of the sender. */
+  #decrypt(message: Message, peer: Peer): OpenedRequest | RefusedRequest | null {
+    try {
+      return this.#protection.open(message, peer);
+    } catch (error) {
+      this.#noteFailure(error);
+      return null;
+    }
+  }
+
+  /** No two protected requests are equal, so nothing is remembered for the next one; a repeated one gets the same response. */
+  #sealReply(peer: ProtectedPeer, { message, afterSent, isToUnproven }: RequestOutcome): RequestOutcome {
+    try {
+      return {
+        message: message === null ? null : peer.seal(message),
+        ...(afterSent === undefined ? {} : { afterSent, observer: peer }),
+        ...(isToUnproven === undefined ? {} : { isToUnproven }),
+      };
+    } catch (error) {
+      this.#noteFailure(error);
+      return { message: UNAVAILABLE };
+    }
+  }
+
+  #noteFailure(error: unknown): void {
+    countRejected(this.#deps.counters, "oscore-unavailable");
+    this.#deps.env.logger.error("a message cannot be protected", { error });
   }
 
   /** An encrypted message whose blocks have come together. */
@@ -156,34 +192,53 @@ class ProtectedDispatch implements ServerDispatch {
   }
 }
 
-/** Notifications to protected peers are encrypted, and go where the transport knows the peer. */
-function sealed(channel: NotificationChannel): NotificationChannel {
+/**
+ * Notifications to protected peers are encrypted, and go where the transport knows the peer. One that cannot be encrypted, because the
+ * context was replaced or its numbers are used, ends the observation.
+ */
+function sealed(channel: NotificationChannel, onFailure: (error: unknown) => void): NotificationChannel {
+  const seal = (peer: ProtectedPeer, message: OutgoingMessage): OutgoingMessage | null => {
+    try {
+      return peer.seal(message);
+    } catch (error) {
+      onFailure(error);
+      return null;
+    }
+  };
   return {
-    notify: (peer, token, message, listener) =>
-      peer instanceof ProtectedPeer
-        ? channel.notify(peer.outer, token, peer.seal(message), listener)
-        : channel.notify(peer, token, message, listener),
+    notify(peer, token, message, listener) {
+      if (!(peer instanceof ProtectedPeer)) return channel.notify(peer, token, message, listener);
+      const protectedMessage = seal(peer, message);
+      return protectedMessage === null
+        ? failLater(listener)
+        : channel.notify(peer.outer, token, protectedMessage, listener);
+    },
     probe: (peer, onSilence) => channel.probe(outerOf(peer), onSilence),
     hasRoom: (peer) => channel.hasRoom?.(outerOf(peer)) ?? false,
-    notifyOnce: (peer, token, message) =>
-      peer instanceof ProtectedPeer
-        ? channel.notifyOnce(peer.outer, token, peer.seal(message))
-        : channel.notifyOnce(peer, token, message),
+    notifyOnce(peer, token, message) {
+      if (!(peer instanceof ProtectedPeer)) return channel.notifyOnce(peer, token, message);
+      const protectedMessage = seal(peer, message);
+      if (protectedMessage !== null) channel.notifyOnce(peer.outer, token, protectedMessage);
+    },
     hold: (peer, resume) => channel.hold?.(outerOf(peer), resume) ?? false,
+  };
+}
+
+/** A transmission that fails, but not before the call that started it returns. */
+function failLater(listener: TransmissionListener): Transmission {
+  let isCancelled = false;
+  queueMicrotask(() => {
+    if (!isCancelled) listener.onTimeout();
+  });
+  return {
+    cancel: () => {
+      isCancelled = true;
+    },
   };
 }
 
 function outerOf(peer: Peer): Peer {
   return peer instanceof ProtectedPeer ? peer.outer : peer;
-}
-
-/** No two protected requests are equal, so nothing is remembered for the next one; a repeated one gets the same response. */
-function sealReply(peer: ProtectedPeer, { message, afterSent, isToUnproven }: RequestOutcome): RequestOutcome {
-  return {
-    message: message === null ? null : peer.seal(message),
-    ...(afterSent === undefined ? {} : { afterSent, observer: peer }),
-    ...(isToUnproven === undefined ? {} : { isToUnproven }),
-  };
 }
 
 /** The encrypted reply for the dispatch that divides it into blocks. One that nobody wants (RFC 7967) is an empty 2.04. */

@@ -154,8 +154,13 @@ export class SecurityContext {
 
   /** Saves the exact state, so that the next start needs no proof of freshness. Nothing can be protected afterwards. */
   close(): void {
-    if (this.#numbers.isReserved) this.#store.save({ nextToSend: this.#numbers.next, received: this.#window.store() });
-    this.#store.close();
+    this.#numbers.close();
+    try {
+      if (this.#numbers.isReserved)
+        this.#store.save({ nextToSend: this.#numbers.next, received: this.#window.store() });
+    } finally {
+      this.#store.close();
+    }
   }
 
   #hasRecoveryEcho(options: readonly CoapOption[]): boolean {

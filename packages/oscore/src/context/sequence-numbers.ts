@@ -32,6 +32,7 @@ export class SequenceNumbers {
   /** Numbers below this are reserved on disk. */
   #reserved: number;
   #isReserving = false;
+  #isClosed = false;
 
   /** `onError` gets what prevents the next step from being reserved ahead of time. */
   constructor(store: StateStore, start: number, onError: (error: unknown) => void) {
@@ -55,10 +56,16 @@ export class SequenceNumbers {
    * @throws {OscoreError} `EXHAUSTED`
    */
   take(): number {
+    if (this.#isClosed) throw new OscoreError("EXHAUSTED", "the security context was replaced or closed");
     if (this.#next > MAX_SEQUENCE_NUMBER) throw new OscoreError("EXHAUSTED", "all sequence numbers are used");
     if (this.#next >= this.#reserved) this.reserve();
     else if (this.#reserved - this.#next < RESERVE_STEP / 2 && !this.#isReserving) void this.#reserveAhead();
     return this.#next++;
+  }
+
+  /** No number is given any more; another owner of the state may continue with `next`. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Reserves a step, and says on disk that the replay window is unknown until an orderly end. */

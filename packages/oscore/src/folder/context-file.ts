@@ -9,8 +9,6 @@ import { OscoreError } from "../errors.js";
 export interface ContextSettings {
   readonly parameters: ContextParameters;
   readonly window: number;
-  /** Files with secrets that others than the owner can read. */
-  readonly exposed: readonly string[];
 }
 
 /** Names of files that a folder with a context has, one of them or both. */
@@ -22,6 +20,9 @@ const HASHES: ReadonlyMap<string, ContextParameters["hash"]> = new Map([
   ["sha512", "sha512"],
 ]);
 const MAX_FILE_BYTES = 65_536;
+/** Bits of the mode for those who are neither owner nor of the group, and for others than the owner to write. */
+const OPEN_TO_OTHERS = 0o007;
+const WRITABLE_BY_OTHERS = 0o022;
 /** Shorter secrets can be guessed. */
 const MIN_SECRET_BYTES = 8;
 
@@ -31,8 +32,7 @@ const MIN_SECRET_BYTES = 8;
  */
 export function readContext(folder: string): ContextSettings {
   const values = new Map<string, { readonly file: string; readonly value: unknown }>();
-  const exposed: string[] = [];
-  for (const name of CONTEXT_FILES) readFile(join(folder, name), values, exposed);
+  for (const name of CONTEXT_FILES) readFile(join(folder, name), values);
   const reader = new Reader(folder, values);
   const algorithmName = reader.value("algorithm");
   const algorithm = algorithmName === undefined ? DEFAULT_ALGORITHM : findAlgorithm(algorithmName as string | number);
@@ -55,18 +55,31 @@ export function readContext(folder: string): ContextSettings {
   };
   if (Buffer.compare(parameters.senderId, parameters.recipientId) === 0)
     throw reader.bad("recipient-id", "it is the same as sender-id; the two sides need different ones");
-  return { parameters, window, exposed };
+  return { parameters, window };
 }
 
 type Values = Map<string, { readonly file: string; readonly value: unknown }>;
 
-function readFile(file: string, values: Values, exposed: string[]): void {
+/**
+ * Checks who besides the owner may read or write a file, or write into a folder, of a context. Windows has no such bits.
+ * @throws {OscoreError} `BAD_CONTEXT`
+ */
+export function checkMode(path: string, mode: number, { isSecret }: { readonly isSecret: boolean }): void {
+  const open = process.platform === "win32" ? 0 : mode & (WRITABLE_BY_OTHERS | (isSecret ? OPEN_TO_OTHERS : 0));
+  if (open === 0) return;
+  const who = (open & OPEN_TO_OTHERS) !== 0 ? "everybody on this machine" : "its group";
+  const what = (open & WRITABLE_BY_OTHERS) !== 0 ? "written" : "read";
+  const remedy = `chmod ${isSecret ? "g-w,o=" : "go-w"} ${path}`;
+  throw new OscoreError("BAD_CONTEXT", `${path}: it can be ${what} by ${who}; restrict it: ${remedy}`);
+}
+
+function readFile(file: string, values: Values): void {
   let text: string;
   try {
     const { size, mode } = statSync(file);
     if (size > MAX_FILE_BYTES) throw new OscoreError("BAD_CONTEXT", `${file}: more than ${MAX_FILE_BYTES} bytes`);
     text = readFileSync(file, "utf8");
-    if ((mode & 0o004) !== 0 && text.includes('"secret')) exposed.push(file);
+    checkMode(file, mode, { isSecret: text.includes('"secret') });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return;
     if (cause instanceof OscoreError) throw cause;

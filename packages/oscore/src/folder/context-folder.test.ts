@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { METHOD } from "@tributary/coap-transport";
 import { silentLogger } from "@tributary/runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { SecurityContext } from "../context/security-context.js";
+import { MemoryStore } from "../testing/memory-store.js";
 import { checkContextFolder, openContextFolder } from "./context-folder.js";
 
 const SETTINGS = { "sender-id_hex": "01", "recipient-id_hex": "02", secret_hex: "0102030405060708090a0b0c0d0e0f10" };
@@ -87,12 +89,32 @@ describe("contexts", () => {
     expect(() => open()).toThrow("switch and lamp have the same recipient-id");
   });
 
-  test("keys that others can read are reported", () => {
+  test.each([
+    { name: "keys that everybody can read", file: "lamp/settings.json", mode: 0o644, problem: "read by everybody" },
+    { name: "keys that a group can write", file: "lamp/settings.json", mode: 0o660, problem: "written by its group" },
+    {
+      name: "numbers that a group can write",
+      file: "lamp/sequence.json",
+      mode: 0o664,
+      problem: "written by its group",
+    },
+    { name: "a folder that everybody can write", file: "lamp", mode: 0o777, problem: "written by everybody" },
+  ])("$name are refused", ({ file, mode, problem }) => {
     write("lamp", SETTINGS);
+    write("lamp", '{"next-to-send": 1, "received": "unknown"}', "sequence.json");
+    checkContextFolder(root);
+    chmodSync(join(root, file), mode);
+    expect(() => checkContextFolder(root)).toThrow(problem);
+    expect(() => open()).toThrow(`${join(root, file)}: it can be`);
+  });
+
+  test("keys that the group may read are used, and settings without keys whoever reads them", () => {
+    const { secret_hex, ...settings } = SETTINGS;
+    write("lamp", settings);
     chmodSync(join(root, "lamp/settings.json"), 0o644);
-    const warnings: unknown[] = [];
-    open({ ...silentLogger, warn: (message: string) => void warnings.push(message) }).close();
-    expect(warnings).toEqual(["others can read the keys of an OSCORE context"]);
+    write("lamp", { secret_hex }, "secret.json");
+    chmodSync(join(root, "lamp/secret.json"), 0o640);
+    open().close();
   });
 
   test("one process uses them at a time", () => {
@@ -101,6 +123,57 @@ describe("contexts", () => {
     expect(() => open()).toThrow("is in use by process");
     folder.close();
     open().close();
+  });
+});
+
+describe("reload", () => {
+  test("contexts come, go and change; those that are as before are the same", () => {
+    for (const name of ["kept", "gone", "changed"])
+      write(name, { ...SETTINGS, "recipient-id_ascii": name.slice(0, 4), "recipient-id_hex": undefined });
+    const folder = open();
+    const kept = folder.named("kept");
+    rmSync(join(root, "gone"), { recursive: true });
+    write("changed", { ...SETTINGS, secret_hex: "11".repeat(16) });
+    write("new", { ...SETTINGS, "recipient-id_hex": "07" });
+    expect(folder.reload()).toEqual({ added: ["new"], removed: ["gone"], changed: ["changed"] });
+    expect(folder.named("kept")).toBe(kept);
+    expect(folder.named("gone")).toBeUndefined();
+    expect(folder.find(hex("07"), undefined).map(({ name }) => name)).toEqual(["new"]);
+    folder.close();
+  });
+
+  test("with a mistake nothing changes", () => {
+    write("lamp", SETTINGS);
+    const folder = open();
+    const before = folder.named("lamp");
+    write("lamp", { ...SETTINGS, secret_hex: "11".repeat(16) });
+    write("switch", "{");
+    expect(() => folder.reload()).toThrow("switch/settings.json: it is not JSON");
+    expect(folder.named("lamp")).toBe(before);
+    expect(before?.context.protectRequest(REQUEST).binding.partialIv).toEqual(Uint8Array.of(0));
+    folder.close();
+  });
+
+  test("renewed keys continue with the numbers of the old ones, which nothing uses any more, and await a proof of freshness", () => {
+    write("lamp", SETTINGS);
+    const folder = open();
+    const before = folder.named("lamp")?.context;
+    before?.protectRequest(REQUEST);
+    write("lamp", { ...SETTINGS, secret_hex: "11".repeat(16) });
+    folder.reload();
+    expect(() => before?.protectRequest(REQUEST)).toThrow("replaced or closed");
+    const after = folder.named("lamp")?.context;
+    expect(after?.protectRequest(REQUEST).binding.partialIv).toEqual(Uint8Array.of(1));
+    const peer = new SecurityContext(
+      { store: new MemoryStore(), randomBytes: (length) => new Uint8Array(length), onError: () => {} },
+      { ...(after as SecurityContext).parameters, senderId: hex("02"), recipientId: hex("01") },
+      32,
+    );
+    const { message } = peer.protectRequest(REQUEST);
+    const received = { ...message, token: new Uint8Array(0), wireBytes: 0 };
+    const header = { partialIv: Uint8Array.of(0), kid: hex("02") };
+    expect(after?.openRequest(received, header).isFresh).toBe(false);
+    folder.close();
   });
 });
 

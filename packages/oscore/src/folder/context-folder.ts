@@ -4,7 +4,7 @@ import { type Logger, lockFolder } from "@tributary/runtime";
 import { SecurityContext } from "../context/security-context.js";
 import { OscoreError } from "../errors.js";
 import type { NamedContext } from "../layers/server-protection.js";
-import { CONTEXT_FILES, readContext } from "./context-file.js";
+import { CONTEXT_FILES, type ContextSettings, checkMode, readContext } from "./context-file.js";
 import { SequenceFile } from "./sequence-file.js";
 
 /** The security contexts of a node. */
@@ -14,8 +14,21 @@ export interface ContextFolder {
   /** The context with a name. */
   named(name: string): NamedContext | undefined;
   readonly names: readonly string[];
+  /**
+   * Reads the folder again. Contexts that are as before continue undisturbed; observations under others end.
+   * @throws {OscoreError} `BAD_CONTEXT`; then nothing changes.
+   */
+  reload(): ContextChanges;
   /** Saves the exact state of every context, and unlocks the folder. Idempotent. */
   close(): void;
+}
+
+/** What a reload did, by the names of contexts. */
+export interface ContextChanges {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** They have other keys, or another window. */
+  readonly changed: readonly string[];
 }
 
 /** What opening a folder of contexts needs: a log and random bytes. */
@@ -28,6 +41,8 @@ export interface ContextFolderDeps {
 /** Contexts with the same kid that one request is tried with. */
 const MAX_CANDIDATES = 8;
 const MAX_CONTEXTS = 100_000;
+/** Folders of a group may be its own. */
+const GROUP_BITS = 0o070;
 
 /**
  * Opens a folder of security contexts. Each is a folder with `settings.json` or `secret.json` in the form of aiocoap, named like the
@@ -35,14 +50,12 @@ const MAX_CONTEXTS = 100_000;
  * @throws {OscoreError} `BAD_CONTEXT`, `IN_USE`
  */
 export function openContextFolder(deps: ContextFolderDeps, path: string): ContextFolder {
-  const places = findContexts(path);
+  // A folder that is not there cannot be locked.
+  findContexts(path);
   const lock = lockFolder(path);
   if (lock.kind === "taken") throw new OscoreError("IN_USE", `${path} is ${lock.by}`);
   try {
-    return new Folder(
-      places.map((place) => openContext(deps, place)),
-      lock.unlock,
-    );
+    return new Folder(deps, path, lock.unlock);
   } catch (error) {
     lock.unlock();
     throw error;
@@ -54,15 +67,24 @@ export function openContextFolder(deps: ContextFolderDeps, path: string): Contex
  * @throws {OscoreError} `BAD_CONTEXT`
  */
 export function checkContextFolder(path: string): readonly string[] {
-  const places = findContexts(path);
-  index(places.map((place) => ({ ...place, parameters: readContext(place.folder).parameters })));
-  return places.map(({ name }) => name);
+  const contexts = readContexts(path);
+  for (const { folder } of contexts) new SequenceFile(folder).load();
+  return contexts.map(({ name }) => name);
 }
 
 interface Place {
   readonly name: string;
   readonly identity: string;
   readonly folder: string;
+}
+
+/** A context as the files say. */
+type ReadContext = Place & ContextSettings;
+
+function readContexts(path: string): readonly ReadContext[] {
+  const contexts = findContexts(path).map((place) => ({ ...place, ...readContext(place.folder) }));
+  index(contexts);
+  return contexts;
 }
 
 function findContexts(path: string): readonly Place[] {
@@ -82,32 +104,37 @@ function findContexts(path: string): readonly Place[] {
 
 function foldersIn(path: string): string[] {
   try {
+    checkMode(path, statSync(path).mode & ~GROUP_BITS, { isSecret: false });
     const entries = readdirSync(path, { withFileTypes: true });
     return entries
       .filter((entry) => !entry.name.startsWith(".") && statSync(join(path, entry.name)).isDirectory())
       .map(({ name }) => name)
       .sort();
   } catch (cause) {
-    throw new OscoreError("BAD_CONTEXT", `${path}: it cannot be read as a folder: ${String(cause)}`, { cause });
+    if (cause instanceof OscoreError) throw cause;
+    throw new OscoreError("BAD_CONTEXT", `${path}: it cannot be read as a folder: ${readProblem(cause)}`, { cause });
   }
+}
+
+function readProblem(cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "there is no such folder; check the path";
+  if (code === "ENOTDIR") return "it is a file; write the path of a folder";
+  return code === "EACCES" ? "no permission; allow this user to read it" : `${code ?? String(cause)}; check the path`;
 }
 
 function isContext(folder: string): boolean {
   return CONTEXT_FILES.some((file) => statSync(join(folder, file), { throwIfNoEntry: false }) !== undefined);
 }
 
-interface OpenContext extends NamedContext {
-  readonly parameters: SecurityContext["parameters"];
-}
+interface OpenContext extends NamedContext, ReadContext {}
 
-function openContext({ logger, randomBytes }: ContextFolderDeps, { name, identity, folder }: Place): OpenContext {
-  const { parameters, window, exposed } = readContext(folder);
-  for (const file of exposed)
-    logger.warn("others can read the keys of an OSCORE context", { file, remedy: "chmod o-rwx" });
+function openContext({ logger, randomBytes }: ContextFolderDeps, read: ReadContext, isRenewed: boolean): OpenContext {
+  const { name, folder, parameters, window } = read;
   const onError = (error: unknown): void =>
     logger.error("the sequence numbers of an OSCORE context cannot be saved", { context: name, error });
-  const context = new SecurityContext({ store: new SequenceFile(folder), randomBytes, onError }, parameters, window);
-  return { name, identity, context, parameters };
+  const store = new SequenceFile(folder, { isRenewed });
+  return { ...read, context: new SecurityContext({ store, randomBytes, onError }, parameters, window) };
 }
 
 /** Contexts by kid. @throws {OscoreError} `BAD_CONTEXT` where two cannot be distinguished. */
@@ -130,17 +157,22 @@ function index<T extends { readonly name: string; readonly parameters: SecurityC
 }
 
 class Folder implements ContextFolder {
-  readonly names: readonly string[];
-  readonly #byKid: ReadonlyMap<string, readonly OpenContext[]>;
-  readonly #byName: ReadonlyMap<string, OpenContext>;
+  readonly #deps: ContextFolderDeps;
+  readonly #path: string;
   readonly #unlock: () => void;
+  #byKid: ReadonlyMap<string, readonly OpenContext[]> = new Map();
+  #byName: ReadonlyMap<string, OpenContext> = new Map();
   #isClosed = false;
 
-  constructor(contexts: readonly OpenContext[], unlock: () => void) {
-    this.#byKid = index(contexts);
-    this.#byName = new Map(contexts.map((context) => [context.name, context]));
-    this.names = [...this.#byName.keys()];
+  constructor(deps: ContextFolderDeps, path: string, unlock: () => void) {
+    this.#deps = deps;
+    this.#path = path;
     this.#unlock = unlock;
+    this.reload();
+  }
+
+  get names(): readonly string[] {
+    return [...this.#byName.keys()];
   }
 
   find(kid: Uint8Array, kidContext: Uint8Array | undefined): readonly NamedContext[] {
@@ -154,12 +186,56 @@ class Folder implements ContextFolder {
     return this.#byName.get(name);
   }
 
+  reload(): ContextChanges {
+    if (this.#isClosed) throw new OscoreError("IN_USE", `${this.#path} was closed`);
+    const before = this.#byName;
+    const read = readContexts(this.#path);
+    // Whatever is wrong with a file is found before anything is closed.
+    for (const { folder } of read) new SequenceFile(folder).load();
+    const wanted = new Set(read.map(({ name }) => name));
+    const removed = [...before.keys()].filter((name) => !wanted.has(name));
+    for (const name of removed) this.#closeContext(before.get(name));
+    const added: string[] = [];
+    const changed: string[] = [];
+    const contexts = read.map((one) => {
+      const known = before.get(one.name);
+      if (known !== undefined && isSame(known, one)) return known;
+      (known === undefined ? added : changed).push(one.name);
+      this.#closeContext(known);
+      return openContext(this.#deps, one, known !== undefined);
+    });
+    this.#byKid = index(contexts);
+    this.#byName = new Map(contexts.map((context) => [context.name, context]));
+    return { added, removed, changed };
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const { context } of this.#byName.values()) context.close();
+    for (const context of this.#byName.values()) this.#closeContext(context);
     this.#unlock();
   }
+
+  /** What cannot be saved costs a proof of freshness later (RFC 8613 appendix B.1.2), and repeats no number. */
+  #closeContext(open: OpenContext | undefined): void {
+    try {
+      open?.context.close();
+    } catch (error) {
+      // Its folder was removed.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      this.#deps.logger.warn("the state of an OSCORE context cannot be saved", { context: open?.name, error });
+    }
+  }
+}
+
+function isSame(one: ReadContext, other: ReadContext): boolean {
+  return fingerprint(one) === fingerprint(other);
+}
+
+function fingerprint({ parameters, window }: ReadContext): string {
+  const { algorithm, hash, masterSecret, masterSalt, senderId, recipientId, idContext } = parameters;
+  const ids = [masterSecret, masterSalt, senderId, recipientId].map(keyOf);
+  return JSON.stringify([window, algorithm.name, hash, ...ids, idContext === undefined ? null : keyOf(idContext)]);
 }
 
 function keyOf(bytes: Uint8Array): string {

@@ -1,8 +1,9 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContextState, StateStore } from "../context/sequence-numbers.js";
 import { OscoreError } from "../errors.js";
+import { checkMode } from "./context-file.js";
 
 const FILE = "sequence.json";
 /** The contents have secrets beside them. */
@@ -17,7 +18,11 @@ export class SequenceFile implements StateStore {
   #version = 0;
   #isClosed = false;
 
-  constructor(folder: string) {
+  readonly #isRenewed: boolean;
+
+  /** `isRenewed`: the keys are others than those that the file was written with, so what was received is not known. */
+  constructor(folder: string, { isRenewed = false } = {}) {
+    this.#isRenewed = isRenewed;
     this.#folder = folder;
     this.#file = join(folder, FILE);
   }
@@ -26,13 +31,16 @@ export class SequenceFile implements StateStore {
   load(): ContextState | undefined {
     let text: string;
     try {
+      // Who can write here can have numbers used twice.
+      checkMode(this.#file, statSync(this.#file).mode, { isSecret: false });
       text = readFileSync(this.#file, "utf8");
     } catch (cause) {
+      if (cause instanceof OscoreError) throw cause;
       if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw new OscoreError("BAD_CONTEXT", `${this.#file}: it cannot be read: ${String(cause)}`, { cause });
     }
     const state = parse(text);
-    if (state !== null) return state;
+    if (state !== null) return this.#isRenewed ? { ...state, received: "unknown" } : state;
     const remedy = "renew the keys of this context on both sides, and remove this file";
     throw new OscoreError("BAD_CONTEXT", `${this.#file}: it is damaged, so numbers could be used twice; ${remedy}`);
   }

@@ -8,6 +8,7 @@ import { type ConfigInput, readConfigInput } from "./configuration/config-input.
 import { systemHostAddresses } from "./configuration/own-listeners.js";
 import type { NodeConfig } from "./configuration/types.js";
 import { type NodeCredentials, readCredentials } from "./credentials/read-credentials.js";
+import type { FileProblem } from "./credentials/types.js";
 import { invalidConfiguration, NodeError } from "./errors.js";
 import { createRouter } from "./http/router.js";
 import { createRoutes, type HttpSite, type NodeView, viewNode } from "./http/routes.js";
@@ -16,6 +17,8 @@ import { type UpstreamView, viewUpstream } from "./http/upstream-view.js";
 import { EventLog } from "./observability/event-log.js";
 import { createProcessLogger } from "./observability/logging.js";
 import { createMetrics } from "./observability/metrics.js";
+import { contextProblems } from "./oscore/check-contexts.js";
+import { openSecurityContexts, type SecurityContexts } from "./oscore/security-contexts.js";
 import { systemEnvironment } from "./system/environment.js";
 import { systemGlobal } from "./system/global.js";
 import { type SystemNetwork, systemNetwork } from "./system/network.js";
@@ -47,7 +50,7 @@ export interface RunningNode {
   status(): NodeView;
   /** The upstreams in the form of `GET /api/upstreams`. */
   upstreams(): readonly UpstreamView[];
-  /** Applies the upstreams and `tls` of another configuration, and reads the files of `tls` again. Rejects with `NodeError` `CONFIG_INVALID`, and nothing changes. */
+  /** Applies the upstreams and `tls` of another configuration, and reads the files of `tls` and the security contexts again. Rejects with `NodeError` `CONFIG_INVALID`, and nothing changes. */
   reload(config: ConfigInput): Promise<ReloadSummary>;
   /** Serves what is under way for half a second, then closes every socket and file. Idempotent. */
   close(): Promise<void>;
@@ -92,8 +95,12 @@ async function run(
 ): Promise<RunningNode> {
   const credentials = credentialsOf(config, file);
   warnOfEnds(credentials, env.logger);
-  const network = systemNetwork(env, config.limits, config.amplification, credentials);
-  const node = await createSystemNode(config, network, env);
+  const contexts = await contextsOf(config, file, env);
+  const network = systemNetwork(env, config.limits, config.amplification, credentials, contexts);
+  const node = await createSystemNode(config, network, env).catch((error: unknown) => {
+    contexts?.close();
+    throw error;
+  });
   const { clock } = env;
   const version = readVersion();
   const metrics = createMetrics(node, { withProcess: processMetrics && config.http !== null, clock, version });
@@ -108,6 +115,7 @@ async function run(
     metrics.close();
     events.close();
     await node.close();
+    contexts?.close();
     throw error;
   });
   const close = async () => {
@@ -115,6 +123,7 @@ async function run(
     metrics.close();
     events.close();
     await node.close();
+    contexts?.close();
     await closeLog();
   };
   let closing: Promise<void> | undefined;
@@ -129,6 +138,9 @@ async function run(
     async reload(input) {
       const next = checkInput(input, file);
       const nextCredentials = credentialsOf(next, file);
+      await checkContexts(next, file);
+      // Another folder takes effect after a restart.
+      if (next.oscore?.contexts === config.oscore?.contexts) contexts?.reload();
       network.replaceCredentials(nextCredentials);
       warnOfEnds(nextCredentials, env.logger);
       return await node.reload(next);
@@ -171,13 +183,33 @@ function checkInput(input: unknown, file: string): NodeConfig {
 function credentialsOf(config: NodeConfig, file: string): NodeCredentials {
   const result = readCredentials(config);
   if (result.ok) return result.credentials;
-  const errors = result.problems.map(({ path, message }) => ({
+  throw unusableFiles(result.problems, file);
+}
+
+/** @throws {NodeError} `CONFIG_INVALID` when the folder cannot be used, {OscoreError} `IN_USE`. */
+async function contextsOf(
+  config: NodeConfig,
+  file: string,
+  { logger }: Environment,
+): Promise<SecurityContexts | undefined> {
+  if (config.oscore === undefined) return undefined;
+  await checkContexts(config, file);
+  return await openSecurityContexts(logger, config.oscore.contexts);
+}
+
+async function checkContexts(config: NodeConfig, file: string): Promise<void> {
+  const problems = await contextProblems(config);
+  if (problems.length > 0) throw unusableFiles(problems, file);
+}
+
+function unusableFiles(problems: readonly FileProblem[], file: string): NodeError {
+  const errors = problems.map(({ path, message }) => ({
     file,
     line: 1,
     column: 1,
     message: `${path.join(".")}: ${message}`,
   }));
-  throw invalidConfiguration(errors, false);
+  return invalidConfiguration(errors, false);
 }
 
 /** Certificates end by the time of the calendar, which the clock of the environment does not have. */

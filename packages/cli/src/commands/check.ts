@@ -3,7 +3,7 @@ import {
   checkConnections,
   configJsonSchema,
   formatConfigError,
-  loadConfig,
+  loadConfigAndContexts,
   type NodeConfig,
   unverified,
 } from "@tributary/node";
@@ -22,7 +22,7 @@ export interface CheckOptions {
 /** `tributary check`: prints OK, or every error. Returns the exit status: 2 for errors in the file, 1 where something it refers to is not as it should be. */
 export async function check(options: CheckOptions, io: CommandIo): Promise<number> {
   const { config: file, connect = false, json = false } = options;
-  const result = loadConfig(file);
+  const result = await loadConfigAndContexts(file);
   const findings = result.ok && connect ? await checkConnections(result.config) : null;
   if (json) {
     const errors = result.ok ? [] : result.errors;

@@ -5,7 +5,7 @@ import {
   createProcessLogger,
   formatConfigError,
   HttpBindError,
-  loadConfig,
+  loadConfigAndContexts,
   type NodeConfig,
   type RunningNode,
   startNode,
@@ -35,7 +35,7 @@ export interface ServeOptions {
 
 /** `tributary serve`: runs a node until interrupted. Returns the exit status. */
 export async function serve(options: ServeOptions, io: CommandIo): Promise<number> {
-  const result = readOptions(options);
+  const result = await readOptions(options);
   if (!result.ok) {
     for (const error of result.errors)
       io.err(error.file === COMMAND_LINE ? `tributary: ${error.message}` : formatConfigError(error));
@@ -55,7 +55,7 @@ export async function serve(options: ServeOptions, io: CommandIo): Promise<numbe
 }
 
 /** The configuration of a file, or that of a node which is both RD and proxy, with what the command line says. */
-function readOptions({ config, name, listen = [], upstream = [], http }: ServeOptions): ConfigResult {
+async function readOptions({ config, name, listen = [], upstream = [], http }: ServeOptions): Promise<ConfigResult> {
   const given = {
     ...(name === undefined ? {} : { name }),
     ...(listen.length === 0 ? {} : { listen }),
@@ -63,7 +63,7 @@ function readOptions({ config, name, listen = [], upstream = [], http }: ServeOp
     ...(http === undefined ? {} : { http }),
   };
   const [flag] = Object.keys(given);
-  if (flag === undefined) return loadConfig(config);
+  if (flag === undefined) return await loadConfigAndContexts(config);
   if (config !== undefined) throw new UsageError(`--${flag} and --config exclude each other; write it into ${config}`);
   const document = {
     ...given,
@@ -127,7 +127,7 @@ function reloader(node: RunningNode, path: string | undefined, logger: Logger): 
 
 async function reload(node: RunningNode, path: string | undefined, logger: Logger): Promise<void> {
   if (path === undefined) return logger.warn("there is no configuration file to reload");
-  const result = loadConfig(path);
+  const result = await loadConfigAndContexts(path);
   if (!result.ok) {
     for (const error of result.errors) logger.error("configuration", { error: formatConfigError(error) });
     return logger.error("the configuration is unchanged", { file: path, errors: result.errors.length });

@@ -14,6 +14,7 @@ import {
 } from "@tributary/upstream-sync";
 import { parseCoapOrigin } from "../configuration/coap-origin.js";
 import type { UpstreamConfig } from "../configuration/types.js";
+import { protectedClient } from "../oscore/protected-client.js";
 
 /** Concurrent requests for attribution per upstream. */
 const ATTRIBUTION_CONCURRENCY = 4;
@@ -116,8 +117,11 @@ export class UpstreamSet {
     return changes;
   }
 
-  #failoverClient({ name, uris }: UpstreamConfig): CoapClient {
-    const { client, env } = this.#deps;
+  /** The client for requests to one upstream: protected, and to the instance that is in use, as configured. */
+  #clientOf({ name, uris, oscore }: UpstreamConfig): CoapClient {
+    const { client: plain, env } = this.#deps;
+    const client = oscore === undefined ? plain : protectedClient(plain, oscore);
+    if (uris.length === 1) return client;
     return failoverClient(client, uris, (move) =>
       env.logger.warn("an address of an upstream fails, the next one is used", { upstream: name, ...move }),
     );
@@ -130,7 +134,7 @@ export class UpstreamSet {
   }
 
   #start(config: UpstreamConfig, handover: Handover | undefined): void {
-    const { mode, uris, tls: _credentials, ...settings } = config;
+    const { mode, uris, tls: _credentials, oscore: _context, ...settings } = config;
     const isAuto = mode === "auto";
     const options: UpstreamOptions = {
       ...settings,
@@ -141,7 +145,7 @@ export class UpstreamSet {
     };
     const deps = {
       ...this.#upstreamDeps,
-      ...(uris.length === 1 ? {} : { client: this.#failoverClient(config) }),
+      client: this.#clientOf(config),
       ...(handover === undefined ? {} : { handover }),
     };
     const upstream = isAuto ? createAutoUpstream(deps, options, this.#deps.auto) : createUpstream(deps, options);

@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { loadConfigAndContexts } from "../oscore/check-contexts.js";
 import { formatConfigError } from "./errors.js";
-import { loadConfig } from "./load-configuration.js";
 
 const BROKEN = fileURLToPath(new URL("../../../../test/config/broken/", import.meta.url));
 
@@ -231,6 +231,21 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     `15:40: server-name has "rd example"; ${HOST_NAME}`,
     "16:23: handshakes is 0; write a whole number from 1 to 1000000",
   ],
+  "bad-oscore": [
+    "3:3: contexts is missing; add the path of a folder, such as contexts: ./oscore",
+    '3:3: unknown key "context" in oscore; did you mean "contexts"?',
+    "7:15: oscore is 7; write the name of a folder in oscore.contexts",
+    '8:46: oscore is "a/b/c"; write the name of a folder in oscore.contexts',
+  ],
+  "oscore-no-such-folder": [
+    `2:21: ${BROKEN}no-such-folder: it cannot be read as a folder: there is no such folder; check the path`,
+  ],
+  "oscore-not-a-folder": [
+    `3:13: ${BROKEN}oscore-not-a-folder.yaml: it cannot be read as a folder: it is a file; write the path of a folder`,
+  ],
+  "oscore-without-folder": [
+    "3:46: the contexts are in a folder of the node; add oscore: { contexts: FOLDER } at the top level",
+  ],
   several: [
     `1:7: name is "lp z"; ${NAME}`,
     '2:10: listen "coaps://[::]": coaps is not available yet; write coaps+tcp://',
@@ -282,8 +297,8 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-function errorsOf(path: string): string[] {
-  const result = loadConfig(path);
+async function errorsOf(path: string): Promise<string[]> {
+  const result = await loadConfigAndContexts(path);
   return result.ok ? [] : result.errors.map(formatConfigError);
 }
 
@@ -296,9 +311,9 @@ describe("broken configuration files", () => {
     );
   });
 
-  test.each(Object.entries(ROWS))("%s is reported with position and correction", (name, expected) => {
+  test.each(Object.entries(ROWS))("%s is reported with position and correction", async (name, expected) => {
     const path = `${BROKEN}${name}.yaml`;
-    expect(errorsOf(path)).toEqual(expected.map((line) => `${path}:${line}`));
+    expect(await errorsOf(path)).toEqual(expected.map((line) => `${path}:${line}`));
   });
 
   test.each([
@@ -309,7 +324,7 @@ describe("broken configuration files", () => {
       message: "there is no such file; check the path after -c",
     },
     { name: "a directory", path: BROKEN, message: "it is a directory; give the path of a file" },
-  ])("$name is reported", ({ path, message }) => {
-    expect(errorsOf(path)).toEqual([`${path}:1:1: the file cannot be read: ${message}`]);
+  ])("$name is reported", async ({ path, message }) => {
+    expect(await errorsOf(path)).toEqual([`${path}:1:1: the file cannot be read: ${message}`]);
   });
 });

@@ -34,6 +34,7 @@ export function crossCheck(root: unknown, hostAddresses: HostAddresses): CrossIs
     ...checkProxy(root, listen),
     ...checkGlobal(root),
     ...checkTls(tlsUse(root, listen)),
+    ...checkContexts(root),
   ];
 }
 
@@ -50,6 +51,18 @@ function tlsUse({ tls, lookup, anycast }: Mapping, listen: readonly unknown[]): 
     })),
     asksOthers: peers.some((peer) => isMapping(peer) && canonical(peer.uri)?.startsWith("coaps+tcp:") === true),
   };
+}
+
+/** Contexts are those of the node, whichever upstream uses them. */
+function checkContexts({ oscore, lookup }: Mapping): CrossIssue[] {
+  const upstreams = isMapping(lookup) ? listOf(lookup.upstreams) : [];
+  if (oscore !== undefined) return [];
+  const message = "the contexts are in a folder of the node; add oscore: { contexts: FOLDER } at the top level";
+  return upstreams.flatMap((upstream, index) =>
+    isMapping(upstream) && upstream.oscore !== undefined
+      ? [{ path: ["lookup", "upstreams", index, "oscore"], message }]
+      : [],
+  );
 }
 
 function checkRole(root: Mapping): CrossIssue[] {

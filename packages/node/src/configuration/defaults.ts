@@ -103,6 +103,7 @@ export function completeConfig(file: CheckedFile, folder: string): NodeConfig {
     ...(file.global === undefined ? {} : { global: completeGlobal(file, file.global, folder) }),
     advertise: (file.advertise ?? []).flat(),
     ...(file.tls === undefined ? {} : { tls: completeTls(file.tls, folder) }),
+    ...(file.oscore === undefined ? {} : { oscore: { contexts: resolve(folder, file.oscore.contexts) } }),
     ...(file.snapshot === undefined ? {} : { snapshot: resolve(folder, file.snapshot) }),
     amplification: {
       freeBytes: file.amplification?.["free-bytes"] ?? DEFAULT_FREE_BYTES,
@@ -168,6 +169,7 @@ function completeUpstream(
     timeoutMs: upstream.timeout ?? lookup.timeout ?? DEFAULT_TIMEOUT_MS,
     assumedLifetimeMs: upstream["assumed-lifetime"] ?? lookup["assumed-lifetime"] ?? DEFAULT_LIFETIME_MS,
     ...(upstream.tls === undefined ? {} : { tls: completeUpstreamTls(upstream.tls, folder) }),
+    ...(upstream.oscore === undefined ? {} : { oscore: upstream.oscore }),
     ...(defaultSector === undefined ? {} : { defaultSector }),
     pollMs: upstream.poll ?? DEFAULT_POLL_MS,
   };

@@ -338,6 +338,18 @@ export const streamName: FieldParser<string> = (value, name) =>
 export const filePath: FieldParser<string> = (value, name) =>
   typeof value === "string" && isPath(value) ? ok(value) : wrong(`${name} is ${show(value)}; write the path of a file`);
 
+/** A folder, as written; it cannot be left out. */
+export const requiredFolder: FieldParser<string> = (value, name) =>
+  value === undefined
+    ? wrong(`${name} is missing; add the path of a folder, such as ${name}: ./oscore`)
+    : journalFolder(value, name);
+
+/** The name of a security context: that of its folder, or of two with a slash between. */
+export const contextName: FieldParser<string> = (value, name) =>
+  typeof value === "string" && /^[^/\p{Cc}]{1,255}(?:[/][^/\p{Cc}]{1,255})?$/u.test(value)
+    ? ok(value)
+    : wrong(`${name} is ${show(value)}; write the name of a folder in oscore.contexts`);
+
 /** The folder of a journal, as written. */
 export const journalFolder: FieldParser<string> = (value, name) =>
   typeof value === "string" && isPath(value)

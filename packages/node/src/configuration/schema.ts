@@ -4,6 +4,7 @@ import {
   askedUri,
   authority,
   coapUri,
+  contextName,
   duration,
   type FieldParser,
   filePath,
@@ -22,6 +23,7 @@ import {
   proxyHost,
   readyPolicy,
   replicaRule,
+  requiredFolder,
   sector,
   show,
   snapshot,
@@ -59,6 +61,7 @@ for (const parse of [
   askedUri,
   authority,
   coapUri,
+  contextName,
   filePath,
   filter,
   hostName,
@@ -68,6 +71,7 @@ for (const parse of [
   nodeName,
   peerName,
   replicaRule,
+  requiredFolder,
   sector,
   snapshot,
   streamName,
@@ -139,6 +143,7 @@ const upstreamShape = {
   poll: optional("poll", duration(1000, DAY_MS)),
   "assumed-lifetime": optional("assumed-lifetime", lifetime),
   tls: section("tls", upstreamTlsShape).optional(),
+  oscore: optional("oscore", contextName),
 };
 
 /** The first of several URIs is the one by which an upstream is known. */
@@ -291,6 +296,10 @@ const globalShape = {
   timeout: optional("timeout", duration(100, 60_000)),
 };
 
+const oscoreShape = {
+  contexts: required("contexts", requiredFolder),
+};
+
 const amplificationShape = {
   "free-bytes": optional("free-bytes", integer(0, 65_507)),
   trusted: list("trusted", required("trusted", replicaRule), '["loopback", "private"]').optional(),
@@ -344,6 +353,7 @@ const rootShape = {
   ).optional(),
   snapshot: optional("snapshot", snapshot),
   tls: section("tls", nodeTlsShape).optional(),
+  oscore: section("oscore", oscoreShape).optional(),
   amplification: section("amplification", amplificationShape).optional(),
   limits: section("limits", limitsShape).optional(),
   log: section("log", logShape).optional(),
@@ -379,6 +389,7 @@ export const KEYS_BY_PLACE: ReadonlyMap<string, readonly string[]> = new Map(
     global: globalShape,
     "global.pool": poolShape,
     tls: nodeTlsShape,
+    oscore: oscoreShape,
     amplification: amplificationShape,
     limits: limitsShape,
     log: logShape,

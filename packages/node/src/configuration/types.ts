@@ -24,11 +24,19 @@ export interface NodeConfig {
   readonly advertise: readonly Link[];
   /** Certificates and keys of this node for `coaps+tcp`. */
   readonly tls?: TlsConfig;
+  /** Security contexts of this node (RFC 8613). */
+  readonly oscore?: OscoreConfig;
   /** Absolute path of the folder for copies of upstreams; absent: copies are not stored. */
   readonly snapshot?: string;
   readonly amplification: AmplificationConfig;
   readonly limits: LimitsConfig;
   readonly log: LogConfig;
+}
+
+/** OSCORE, key `oscore` in the file. */
+export interface OscoreConfig {
+  /** Absolute path of the folder with one folder for each context. */
+  readonly contexts: string;
 }
 
 /** One upstream, an item of `lookup.upstreams` in the file. */
@@ -54,6 +62,8 @@ export interface UpstreamConfig {
   readonly pollMs: number;
   /** Absent: that of the node. */
   readonly tls?: UpstreamTlsConfig;
+  /** Name of the security context that protects requests to it (RFC 8613). Absent: they are not protected. */
+  readonly oscore?: string;
 }
 
 /** The lookup proxy, key `lookup` in the file. */

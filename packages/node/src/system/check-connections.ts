@@ -3,6 +3,7 @@ import { parseLinkFormatTolerantly, resourceTypesOf } from "@tributary/link-mode
 import { silentLogger } from "@tributary/runtime";
 import type { NodeConfig } from "../configuration/types.js";
 import { NO_CREDENTIALS, type NodeCredentials, readCredentials } from "../credentials/read-credentials.js";
+import { openSecurityContexts, type SecurityContexts } from "../oscore/security-contexts.js";
 import { systemEnvironment } from "./environment.js";
 
 /** One thing that a configuration refers to, as it was found. */
@@ -22,13 +23,29 @@ export function unverified({ registration }: Pick<NodeConfig, "registration">): 
 
 /** Asks the servers of a shared store, and every upstream, and changes nothing there. Never rejects. */
 export async function checkConnections(config: NodeConfig): Promise<ConnectionFinding[]> {
-  const { registration, lookup } = config;
+  const { registration, lookup, oscore } = config;
   const read = readCredentials(config);
-  const [store, upstreams] = await Promise.all([
-    checkStore(registration?.store),
-    checkUpstreams(lookup?.upstreams ?? [], read.ok ? read.credentials : NO_CREDENTIALS),
-  ]);
-  return [...store, ...upstreams];
+  const credentials = read.ok ? read.credentials : NO_CREDENTIALS;
+  const contexts = await openContexts(oscore?.contexts);
+  try {
+    const [store, upstreams] = await Promise.all([
+      checkStore(registration?.store),
+      checkUpstreams(lookup?.upstreams ?? [], credentials, contexts),
+    ]);
+    return [...store, ...upstreams];
+  } finally {
+    if (typeof contexts === "object") contexts.close();
+  }
+}
+
+/** The security contexts in a folder, or why they cannot be used; a running node keeps them to itself. */
+async function openContexts(path: string | undefined): Promise<SecurityContexts | string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await openSecurityContexts(silentLogger, path);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 async function checkStore(
@@ -42,15 +59,23 @@ async function checkStore(
 async function checkUpstreams(
   upstreams: NonNullable<NodeConfig["lookup"]>["upstreams"],
   { clientFor }: NodeCredentials,
+  contexts: SecurityContexts | string | undefined,
 ): Promise<ConnectionFinding[]> {
   if (upstreams.length === 0) return [];
-  const client = await openCoapClient({ env: systemEnvironment(silentLogger) }, { tls: clientFor });
+  const protect = (_uri: unknown, name?: string) =>
+    typeof contexts === "object" && name !== undefined ? contexts.protect(name) : null;
+  const client = await openCoapClient({ env: systemEnvironment(silentLogger) }, { tls: clientFor, protect });
   try {
-    const asked = upstreams.flatMap(({ name, uris, timeoutMs }) => uris.map((uri) => ({ name, uri, timeoutMs })));
+    const asked = upstreams.flatMap(({ uris, name, timeoutMs, oscore }) =>
+      uris.map((uri) => ({ uri, name, timeoutMs, oscore })),
+    );
     return await Promise.all(
-      asked.map(async ({ name, uri, timeoutMs }): Promise<ConnectionFinding> => {
+      asked.map(async ({ name, uri, timeoutMs, oscore: context }): Promise<ConnectionFinding> => {
         const subject = `upstream ${name} at ${uri}`;
-        const request = { method: METHOD.GET, uri: `${uri}/.well-known/core`, query: ["rt=core.rd*"] };
+        if (context !== undefined && typeof contexts === "string")
+          return { subject, state: "unknown", detail: contexts };
+        const target = { method: METHOD.GET, uri: `${uri}/.well-known/core`, query: ["rt=core.rd*"] };
+        const request = context === undefined ? target : { ...target, context };
         try {
           const { code, payload } = await client.request(request, { timeoutMs });
           const types = parseLinkFormatTolerantly(payload).links.flatMap(resourceTypesOf);

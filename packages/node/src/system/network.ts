@@ -14,6 +14,7 @@ import type { Environment } from "@tributary/runtime";
 import type { NodeNetwork } from "../composition/types.js";
 import type { AmplificationConfig, LimitsConfig } from "../configuration/types.js";
 import { NO_CREDENTIALS, type NodeCredentials } from "../credentials/read-credentials.js";
+import type { SecurityContexts } from "../oscore/security-contexts.js";
 
 /** Bytes by which a request may exceed the limit of registrations, so that it gets a specific error response. */
 const REQUEST_ROOM_BYTES = 16_384;
@@ -28,12 +29,16 @@ export interface SystemNetwork extends NodeNetwork {
   replaceCredentials(credentials: NodeCredentials): void;
 }
 
-/** Creates a network of real sockets with the configured limits. Without `amplification` every source address is trusted. */
+/**
+ * Creates a network of real sockets with the configured limits. Requests are protected one by one where `contexts` is given. Without `amplification` every source
+ * address is trusted.
+ */
 export function systemNetwork(
   env: Environment,
   config: LimitsConfig,
   amplification: AmplificationConfig = { freeBytes: 0, trusted: ["any"] },
   credentials: NodeCredentials = NO_CREDENTIALS,
+  contexts?: SecurityContexts,
 ): SystemNetwork {
   let current = credentials;
   const secured = new Set<CoapListenerHandle>();
@@ -69,14 +74,21 @@ export function systemNetwork(
         {
           ...{ uri, limits, multicast: isDiscoverable(uri), guard, isConfigured },
           streamLimits: { ...streamLimits, maxConnections },
-          ...{ tls: current.server, sharedConnections },
+          ...{ tls: current.server, sharedConnections, protection: contexts?.protection },
         },
       );
       if (listener.replaceTls !== undefined) secured.add(listener);
       return listener;
     },
     openClient: () =>
-      openCoapClient({ env }, { streamLimits: clientLimits(streamLimits), tls: (server) => current.clientFor(server) }),
+      openCoapClient(
+        { env },
+        {
+          streamLimits: clientLimits(streamLimits),
+          tls: (server) => current.clientFor(server),
+          protect: (_uri, context) => (context === undefined ? null : (contexts?.protect(context) ?? null)),
+        },
+      ),
     replaceCredentials(next) {
       const { server } = next;
       // Without credentials there is no such listener in the new configuration, which takes effect after a restart.

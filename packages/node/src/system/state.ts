@@ -82,7 +82,7 @@ async function openJournal({ logger, clock }: Environment, path: string) {
   return await openWriteJournal({ logger, clock }, { path, setting: "registration.store.nats.journal" });
 }
 
-/** Returns the message of an error of the stored state, or of the pool; undefined for any other error. */
+/** Returns the message of an error of the stored state, of the pool, or of the security contexts; undefined for any other error. */
 export function stateProblem(error: unknown): string | undefined {
   const { code, message } = error as { readonly code?: unknown; readonly message?: string };
   return STATE_ERRORS.has(code) ? message : undefined;
@@ -94,4 +94,5 @@ const STATE_ERRORS: ReadonlySet<unknown> = new Set([
   "STATE_UNSUITABLE",
   "POOL_BIND_FAILED",
   "KEY_UNSUITABLE",
+  "IN_USE",
 ]);

@@ -23,7 +23,7 @@ test.runIf(COUNT > 0)(
     const names = nodes.map((_, at) => Array.from({ length: NAMES_PER_NODE }, (_, index) => `ep-${at}-${index}`));
     await Promise.all(nodes.map((node, at) => registerAll(node, names[at] as string[])));
     const liars = await Promise.all(
-      Array.from({ length: Math.floor(COUNT / 4) }, (_, index) => startPoisoner(names.flat(), { index, ports, ends })),
+      Array.from({ length: Math.ceil(COUNT / 3) }, (_, index) => startPoisoner(names.flat(), { index, ports, ends })),
     );
 
     const killed = new Set([...nodes.keys()].filter((at) => at % 3 === 2));

@@ -54,6 +54,7 @@ export type { RunningNode, StartOptions } from "./start-node.js";
 export { startNode } from "./start-node.js";
 export { type ConnectionFinding, checkConnections, unverified } from "./system/check-connections.js";
 export { secureRandom, systemEnvironment } from "./system/environment.js";
+export { systemGlobal } from "./system/global.js";
 export { systemNetwork } from "./system/network.js";
 export { stateProblem, systemState } from "./system/state.js";
 export { readVersion } from "./version.js";

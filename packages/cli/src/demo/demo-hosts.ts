@@ -1,7 +1,15 @@
 import { createSocket } from "node:dgram";
 import { TransportError } from "@tributary/coap-transport";
 import type { Node } from "@tributary/node";
-import { checkConfig, createNode, secureRandom, systemEnvironment, systemNetwork, systemState } from "@tributary/node";
+import {
+  checkConfig,
+  createNode,
+  secureRandom,
+  systemEnvironment,
+  systemGlobal,
+  systemNetwork,
+  systemState,
+} from "@tributary/node";
 import { type Environment, type Logger, silentLogger } from "@tributary/runtime";
 
 /** Number of attempts with other ports. */
@@ -23,14 +31,15 @@ export interface DemoHosts<Host extends string> {
   close(): Promise<void>;
 }
 
-/** Starts every host in the order of `roles`; resolves when all are bound. */
+/** Starts every host in the order of `roles`; resolves when all are bound. `hasStreams`: each listens on its port over TCP as well. */
 export async function openDemoHosts<Host extends string>(
   roles: HostRoles<Host>,
   logger: Logger = silentLogger,
+  { hasStreams = false }: { readonly hasStreams?: boolean } = {},
 ): Promise<DemoHosts<Host>> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await openOnFreePorts(roles, logger);
+      return await openOnFreePorts(roles, logger, hasStreams);
     } catch (error) {
       // Another process may have taken one of the ports meanwhile.
       if (!(error instanceof TransportError && error.code === "BIND_FAILED") || attempt === MAX_ATTEMPTS) throw error;
@@ -38,7 +47,11 @@ export async function openDemoHosts<Host extends string>(
   }
 }
 
-async function openOnFreePorts<Host extends string>(roles: HostRoles<Host>, logger: Logger): Promise<DemoHosts<Host>> {
+async function openOnFreePorts<Host extends string>(
+  roles: HostRoles<Host>,
+  logger: Logger,
+  hasStreams: boolean,
+): Promise<DemoHosts<Host>> {
   const env = systemEnvironment(logger);
   const hosts = Object.keys(roles) as Host[];
   const ports = await freePorts(hosts.length);
@@ -48,7 +61,10 @@ async function openOnFreePorts<Host extends string>(roles: HostRoles<Host>, logg
   const nodes = new Map<Host, Node>();
   const close = async () => void (await Promise.all([...nodes.values()].map((node) => node.close())));
   try {
-    for (const host of hosts) nodes.set(host, await openHost(host, uris[host], roles[host](uris), env));
+    for (const host of hosts) {
+      const listen = hasStreams ? [uris[host], uris[host].replace("coap:", "coap+tcp:")] : [uris[host]];
+      nodes.set(host, await openHost(host, listen, roles[host](uris), env));
+    }
   } catch (error) {
     await close();
     throw error;
@@ -62,18 +78,21 @@ async function openOnFreePorts<Host extends string>(roles: HostRoles<Host>, logg
   };
 }
 
-async function openHost(host: string, uri: string, role: string, env: Environment): Promise<Node> {
-  const checked = checkConfig(`name: ${host}\nlisten: ["${uri}"]\nhttp: false\n${role}\n`, `${host}.yaml`);
+async function openHost(host: string, listen: readonly string[], role: string, env: Environment): Promise<Node> {
+  const text = `name: ${host}\nlisten: ${JSON.stringify(listen)}\nhttp: false\n${role}\n`;
+  const checked = checkConfig(text, `${host}.yaml`);
   if (!checked.ok) throw new Error(checked.errors.map(({ message }) => message).join("; "));
   const random = secureRandom();
   const nodeId = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16)).join("");
   const { config } = checked;
   const network = systemNetwork(env, config.limits, config.amplification);
-  return createNode({ env, network, nodeId, state: systemState(env, config) }, config);
+  const openGlobal = systemGlobal(env, config.global);
+  const deps = { env, network, nodeId, state: systemState(env, config) };
+  return createNode(openGlobal === undefined ? deps : { ...deps, openGlobal }, config);
 }
 
-/** Returns different loopback ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
+/** Returns different UDP ports of loopback that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
   const sockets = await Promise.all(
     Array.from({ length: count }, async () => {
       const socket = createSocket("udp4");

@@ -1,5 +1,6 @@
 import { UsageError } from "../command-io.js";
 import { distinctRegistrationPoints } from "./distinct-registration-points.js";
+import { globalLookup } from "./global-lookup.js";
 import { localizedQueries } from "./localized-queries.js";
 import { plainCaching } from "./plain-caching.js";
 import { rdAwareCaching } from "./rd-aware-caching.js";
@@ -16,6 +17,7 @@ export const SCENARIOS: readonly DemoScenario[] = [
   distinctRegistrationPoints,
   localizedQueries,
   sharedAddress,
+  globalLookup,
   tiers,
 ];
 

@@ -1,6 +1,6 @@
 /** A request of an endpoint. */
 export interface EndpointRequest {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Absolute URI with scheme `coap` or `coap+tcp`. */
   readonly uri: string;
   /** Further Uri-Query items, decoded. */

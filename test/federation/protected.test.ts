@@ -1,12 +1,12 @@
 import { cpSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { CODE, type CoapClient, METHOD, openCoapClient } from "@tributary/coap-transport";
-import { openSecurityContexts, type RunningNode, startNode, systemEnvironment } from "@tributary/node";
+import { CODE, type CoapClient, METHOD } from "@tributary/coap-transport";
+import { type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { CountingRelay } from "../harness/counting-relay.js";
 import { startTestNode } from "../harness/nodes.js";
-import { writeContextPair } from "../harness/oscore-contexts.js";
+import { openContextClient, writeContextPair } from "../harness/oscore-contexts.js";
 import { MODES } from "../modes/promises.js";
 import { eventually, temporaryFolder } from "../peers/peers.js";
 
@@ -27,20 +27,6 @@ const rdConfig = (contexts: string) => ({
 const uriOf = (node: RunningNode, scheme: string): string =>
   node.uris.find((uri) => uri.startsWith(`${scheme}://`)) ?? expect.fail(`no ${scheme} in ${node.uris}`);
 
-/** A client with the contexts of a folder; unprotected requests leave it only where a request names no context. */
-async function clientOf(folder: string): Promise<{ client: CoapClient; close(): Promise<void> }> {
-  const contexts = await openSecurityContexts(silentLogger, folder);
-  const env = systemEnvironment(silentLogger);
-  const protect = (_uri: unknown, name: string | undefined) => (name === undefined ? null : contexts.protect(name));
-  const client = await openCoapClient({ env }, { protect });
-  const close = async () => {
-    await client.close();
-    contexts.close();
-  };
-  onTestFinished(close);
-  return { client, close };
-}
-
 async function register(client: CoapClient, uri: string, ep: string): Promise<number> {
   const query = [`ep=${ep}`, "d=hall", `base=coap://${ep}.example`];
   const payload = Buffer.from('</l>;rt="light"');
@@ -58,7 +44,7 @@ test.each(MODES.flatMap((mode) => (["coap", "coap+tcp"] as const).map((scheme) =
   async ({ mode, scheme }) => {
     const folders = contextFolders();
     const rd = await startTestNode(rdConfig(folders.rd));
-    const { client } = await clientOf(folders.device);
+    const { client } = await openContextClient(folders.device);
     expect(await register(client, uriOf(rd, "coap"), "lamp1")).toBe(CODE.CREATED);
     const relay = scheme === "coap" ? await CountingRelay.open(uriOf(rd, "coap")) : null;
     const settings = mode === "filters" ? { filters: ["d=hall"] } : { mode };
@@ -85,7 +71,7 @@ test("an RD without contexts, or with another key, is not followed, and nothing 
   for (const config of [{ ...rdConfig(folders.rd), oscore: undefined }, rdConfig(others.rd)]) {
     const rd = await startTestNode(JSON.parse(JSON.stringify(config)));
     const query = ["ep=lamp1", "base=coap://lamp1.example"];
-    const { client } = await clientOf(contextFolders().device);
+    const { client } = await openContextClient(contextFolders().device);
     await client.request({ method: METHOD.POST, uri: `${uriOf(rd, "coap")}/rd`, query, contentFormat: 40 });
     const relay = await CountingRelay.open(uriOf(rd, "coap"));
     const lp = await startTestNode({
@@ -102,11 +88,11 @@ test("an RD without contexts, or with another key, is not followed, and nothing 
 test("a reload reads contexts again: a new one is served, one that is gone is refused, others continue", async () => {
   const folders = contextFolders();
   const rd = await startTestNode(rdConfig(folders.rd));
-  const lamp = await clientOf(folders.device);
+  const lamp = await openContextClient(folders.device);
   expect(await register(lamp.client, uriOf(rd, "coap"), "lamp1")).toBe(CODE.CREATED);
   const switches = join(temporaryFolder(), "switch");
   writeContextPair(join(folders.rd, "switch"), join(switches, "rd"));
-  const { client } = await clientOf(switches);
+  const { client } = await openContextClient(switches);
   await expect(register(client, uriOf(rd, "coap"), "switch")).rejects.toThrow("Security context not found");
   await rd.reload(rdConfig(folders.rd) as never);
   expect(await register(client, uriOf(rd, "coap"), "switch")).toBe(CODE.CREATED);
@@ -116,7 +102,7 @@ test("a reload reads contexts again: a new one is served, one that is gone is re
 test("what was received before a restart is refused after it", async () => {
   const folders = contextFolders();
   const sequence = () => readFileSync(join(folders.rd, "lamp-7/sequence.json"), "utf8");
-  const lamp = await clientOf(folders.device);
+  const lamp = await openContextClient(folders.device);
   const rd = await startNode(rdConfig(folders.rd) as never, { logger: silentLogger });
   await register(lamp.client, uriOf(rd, "coap"), "lamp1");
   await lamp.close();
@@ -126,13 +112,13 @@ test("what was received before a restart is refused after it", async () => {
   // Its messages have the numbers of those that were sent before, as replayed ones do.
   rmSync(join(folders.device, "rd/sequence.json"));
   const again = await startTestNode(rdConfig(folders.rd));
-  const { client } = await clientOf(folders.device);
+  const { client } = await openContextClient(folders.device);
   await expect(register(client, uriOf(again, "coap"), "lamp1")).rejects.toThrow("Replay detected");
 });
 
 test("after a crash a request is taken once its sender has proved that it is fresh", async () => {
   const folders = contextFolders();
-  const { client } = await clientOf(folders.device);
+  const { client } = await openContextClient(folders.device);
   const rd = await startTestNode(rdConfig(folders.rd));
   await register(client, uriOf(rd, "coap"), "lamp1");
   // What is on disk at this moment is what a crash would leave.

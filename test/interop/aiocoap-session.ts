@@ -14,9 +14,13 @@ export interface AiocoapSession {
 }
 
 /** Discover, register SIXTY_LINKS, look them up and remove them, each with a client of its own. */
-export async function useRdByAiocoap(uri: string, env: Readonly<Record<string, string>> = {}): Promise<AiocoapSession> {
+export async function useRdByAiocoap(
+  uri: string,
+  env: Readonly<Record<string, string>> = {},
+  args: readonly string[] = [],
+): Promise<AiocoapSession> {
   const ask = async (method: string, path: string, ...more: string[]) =>
-    (await aiocoapClient(["-m", method, ...more, `${uri}${path}`], { env })).stdout;
+    (await aiocoapClient([...args, "-m", method, ...more, `${uri}${path}`], { env })).stdout;
   const discovered = await ask("GET", "/.well-known/core");
   const links = ["--content-format", "application/link-format", "--payload", SIXTY_LINKS];
   await ask("POST", "/rd?ep=big&base=coap://h", ...links);

@@ -181,7 +181,7 @@ describe("without a file", () => {
   });
 
   test.each([
-    [["--listen", "coap://[::1]:99999"], 'tributary: listen "coap://[::1]:99999": the port is out of range'],
+    [["--listen", "coap://[::1]:99999"], 'tributary: listen "coap://[::1]:99999": the port is larger than 65535'],
     [["--upstream", "rd.example.com"], 'tributary: uri "rd.example.com" is not a URI'],
     [["--name", ""], "tributary: name is"],
     [["-c", "site.yaml", "--name", "x"], "tributary: --name and --config exclude each other; write it into site.yaml"],

@@ -17,6 +17,7 @@ import { addStore } from "./store-commands.js";
 /** In the order of `--help`. */
 const COMMANDS: readonly CommandRegistration[] = [
   addServe,
+  addInit,
   addCheck,
   addLookup,
   addRegister,
@@ -96,6 +97,37 @@ interface ServeFlags extends TraceFlag {
   readonly listen: string[];
   readonly upstream: string[];
   readonly http?: string;
+}
+
+function addInit(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command("init")
+    .summary("write a configuration to begin with")
+    .description(
+      "Write a configuration with comments: a Resource Directory, and with upstreams a lookup proxy. Nothing is overwritten. " +
+        "With --discover, RDs that answer to multicast become upstreams.",
+    )
+    .argument("[file]", "where to write it, - to print", "site.yaml")
+    .option("--name <name>", "name of the node", "site")
+    .option("--listen <uri>", "CoAP listener; may be repeated (default: coap://[::])", collect, [])
+    .option("--upstream <uri>", "an RD to follow; may be repeated", collect, [])
+    .option("--http <address>", "address and port of the HTTP interface, or false", "127.0.0.1:8683")
+    .option("--discover", "search RDs by multicast")
+    .option("--no-registration", "a lookup proxy only: nobody registers here")
+    .action(async (file: string, options: InitFlags) => {
+      const { init } = await import("./commands/init.js");
+      const listen = options.listen.length === 0 ? ["coap://[::]"] : options.listen;
+      finish(await init({ ...options, file, listen, discover: options.discover === true }, io));
+    });
+}
+
+interface InitFlags {
+  readonly name: string;
+  readonly listen: string[];
+  readonly upstream: string[];
+  readonly http: string;
+  readonly discover?: true;
+  readonly registration: boolean;
 }
 
 function addCheck(program: Command, io: CommandIo, finish: Finish): void {

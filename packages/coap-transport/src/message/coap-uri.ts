@@ -67,9 +67,11 @@ type Host = Pick<ParsedCoapUri, "host" | "hostIsLiteral" | "zone">;
 function parseAuthority(uri: string, authority: string): { host: Host; port: number | undefined } {
   const match = /^(\[[^\]]*\]|[^:@[\]]*)(?::([0-9]*))?$/.exec(authority);
   const hostText = match?.[1] ?? "";
+  if (match === null && parseIpAddress(authority) !== null && authority.includes(":"))
+    throw badUri(uri, `the IPv6 address ${authority} has no brackets`);
   if (match === null || hostText === "") throw badUri(uri, "the host is missing or malformed");
   const port = match[2] === undefined || match[2] === "" ? undefined : Number(match[2]);
-  if (port !== undefined && port > 65_535) throw badUri(uri, "the port is out of range");
+  if (port !== undefined && port > 65_535) throw badUri(uri, "the port is larger than 65535");
   return { host: hostText.startsWith("[") ? parseLiteral(uri, hostText.slice(1, -1)) : parseName(uri, hostText), port };
 }
 

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the syntax of variables is a part of it
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
@@ -29,6 +30,9 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     "5:19: name rd-a is taken by this node; choose another",
   ],
   "anycast-without-peers": ['3:1: peers is nothing; write a list: [{ name: rd-b, uri: "coap://[2001:db8::2]" }]'],
+  "bad-variable": [
+    "1:7: ${ begins no name of a variable; write ${NAME} or ${NAME:-default}, or $${ for the characters themselves",
+  ],
   "bad-advertise": [
     "3:5: advertise has the relative URI </rd>; write it with scheme and host",
     "4:5: advertise has a link that cannot be read: expected a target in `<` and `>` at offset 0 (character 1); " +
@@ -190,11 +194,14 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
     `2:5: listen "localhost:5683" is not a URI; ${URI}`,
     `3:5: listen "coap://[::1": the host is missing or malformed; ${URI}`,
     '4:5: listen "coap://localhost/rd" has a path or query; write scheme, host and port alone: paths are found by discovery',
-    `5:5: listen "coap://localhost:99999": the port is out of range; ${URI}`,
+    `5:5: listen "coap://localhost:99999": the port is larger than 65535; ${URI}`,
   ],
   "listen-empty": ['1:9: listen is an empty list; write at least one URI, such as "coap://[::]:5683"'],
   "listen-not-a-list": ['1:9: listen is "coap://[::]:5683"; write a list: ["coap://[::]:5683"]'],
   "listen-twice": ["1:36: coap://[2001:db8::1] is listed twice; remove one of them"],
+  "misaligned-key": [
+    "5:3: not YAML: this line is indented by 2, and no entry above it by that; indent it by 0 or 1 or 3, like the entries it belongs to",
+  ],
   "misplaced-key": ['2:1: unknown key "upstreams"; it belongs under lookup'],
   "mode-auto": [
     '3:47: mode is "replicat"; write replicate, forward or auto',
@@ -282,6 +289,10 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   "unknown-tag": ["2:7: unknown tag !secret; remove it"],
   "unquoted-colon": [
     '2:9: not YAML: bad indentation of a mapping entry; put the value in quotes when it contains ": "',
+  ],
+  "unset-variable": [
+    `3:5: listen "coap://2001:db8::1": the IPv6 address 2001:db8::1 has no brackets; ${URI}`,
+    "4:7: the environment variable TRIBUTARY_TEST_UNSET is not set; set it, or write ${TRIBUTARY_TEST_UNSET:-default}",
   ],
   "upstream-is-self": ["3:15: coap://[2001:db8:23::1] is this node itself; remove it"],
   "upstream-name-reserved": ['3:13: name "local" is reserved for the registrations of the node itself; choose another'],

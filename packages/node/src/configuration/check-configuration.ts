@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import type * as z from "zod";
 import { crossCheck } from "./cross-checks.js";
 import { completeConfig } from "./defaults.js";
+import type { EnvironmentVariables } from "./environment-values.js";
 import type { ConfigError } from "./errors.js";
 import { AS_WRITTEN } from "./field-parsers.js";
 import { nearestKey } from "./nearest-key.js";
@@ -39,11 +40,16 @@ interface Finding {
 /**
  * Checks the text of a configuration file and fills in every default. Reports all errors at once, in the order of the text. `file` is
  * their file name, and relative paths in the text are relative to its folder. With a listener on all addresses, `hostAddresses`
- * tells which upstreams are this node itself. Nothing is read or opened.
+ * tells which upstreams are this node itself. With `variables`, values may contain environment variables. Nothing is read or opened.
  */
-export function checkConfig(text: string, file: string, hostAddresses: HostAddresses = () => []): ConfigResult {
+export function checkConfig(
+  text: string,
+  file: string,
+  hostAddresses: HostAddresses = () => [],
+  variables?: EnvironmentVariables,
+): ConfigResult {
   const source = text.startsWith("\ufeff") ? text.slice(1) : text;
-  const { root, problems } = readYaml(source);
+  const { root, problems } = readYaml(source, variables);
   const findings: Finding[] = [...problems];
   let checked: CheckedFile | undefined;
   if (root !== null) {

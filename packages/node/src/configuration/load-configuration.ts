@@ -16,7 +16,7 @@ const READ_PROBLEMS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads and checks a configuration file, and the certificates and keys that it names. Without a path, returns the default configuration. Every problem, even an unreadable file,
+ * Reads and checks a configuration file with the environment variables that it uses, and the certificates and keys that it names. Without a path, returns the default configuration. Every problem, even an unreadable file,
  * is returned as an error with a position.
  */
 export function loadConfig(path?: string, hostAddresses: HostAddresses = systemHostAddresses): ConfigResult {
@@ -32,7 +32,11 @@ export function loadConfig(path?: string, hostAddresses: HostAddresses = systemH
   }
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    return checkFiles(checkConfig(text, path, hostAddresses), text, path);
+    return checkFiles(
+      checkConfig(text, path, hostAddresses, (name) => process.env[name]),
+      text,
+      path,
+    );
   } catch (error) {
     if (!(error instanceof TypeError) || (error as NodeJS.ErrnoException).code !== "ERR_ENCODING_INVALID_ENCODED_DATA")
       throw error;

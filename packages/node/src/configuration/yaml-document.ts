@@ -12,6 +12,7 @@ import {
   type ScalarEvent,
   YAMLException,
 } from "js-yaml";
+import { type EnvironmentVariables, replaceVariables } from "./environment-values.js";
 
 /** A YAML value with its offset in the text, in UTF-16 units. */
 export type YamlNode =
@@ -66,21 +67,42 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/unexpected end of the (stream|document)/, "close the bracket or quote that was opened"],
 ];
 
-/** Parses a YAML 1.2 text with exactly one document, with positions. Reports all problems that the parser accepts. Pure. */
-export function readYaml(text: string): YamlDocument {
+/**
+ * Parses a YAML 1.2 text with exactly one document, with positions. Reports all problems that the parser accepts. `variables`: environment
+ * variables, which values may contain. Pure.
+ */
+export function readYaml(text: string, variables?: EnvironmentVariables): YamlDocument {
   let events: Event[];
   try {
     events = parseEvents(text, {});
   } catch (error) {
     return { root: null, problems: [syntaxProblem(error, text)] };
   }
-  return new DocumentBuilder(text, events).build();
+  return new DocumentBuilder(text, events, variables).build();
 }
 
 function syntaxProblem(error: unknown, text: string): YamlProblem {
   if (!(error instanceof YAMLException)) throw error;
+  const offset = Math.min(error.mark?.position ?? 0, text.length);
+  const misaligned = /indentation/.test(error.reason) ? misalignedLine(text, offset) : undefined;
+  if (misaligned !== undefined) return { offset, message: `not YAML: ${misaligned}` };
   const remedy = REMEDIES.find(([pattern]) => pattern.test(error.reason))?.[1] ?? "see https://yaml.org for the syntax";
-  return { offset: Math.min(error.mark?.position ?? 0, text.length), message: `not YAML: ${error.reason}; ${remedy}` };
+  return { offset, message: `not YAML: ${error.reason}; ${remedy}` };
+}
+
+const KEY_LINE = /^( *)(?:- +)*[\w"'.-]+ *:(?:\s|$)/;
+
+/** What is wrong with a line that begins with a key where no entry above it begins; undefined: it is something else. */
+function misalignedLine(text: string, offset: number): string | undefined {
+  const lines = text.slice(0, offset).split("\n");
+  const at = lines.length - 1;
+  const line = text.split("\n")[at] ?? "";
+  const indent = KEY_LINE.exec(line)?.[1]?.length;
+  if (indent === undefined) return undefined;
+  const above = new Set(lines.slice(0, at).flatMap((one) => KEY_LINE.exec(one)?.[1]?.length ?? []));
+  if (above.has(indent)) return undefined;
+  const known = [...above].sort((one, other) => one - other).join(" or ");
+  return `this line is indented by ${indent}, and no entry above it by that; indent it by ${known}, like the entries it belongs to`;
 }
 
 interface Anchored {
@@ -92,6 +114,7 @@ interface Anchored {
 class DocumentBuilder {
   readonly #text: string;
   readonly #events: readonly Event[];
+  readonly #variables: EnvironmentVariables | undefined;
   readonly #problems: YamlProblem[] = [];
   readonly #anchors = new Map<string, Anchored>();
   #next = 0;
@@ -100,9 +123,10 @@ class DocumentBuilder {
   /** End of the last token: the position of an empty value. */
   #end = 0;
 
-  constructor(text: string, events: readonly Event[]) {
+  constructor(text: string, events: readonly Event[], variables: EnvironmentVariables | undefined) {
     this.#text = text;
     this.#events = events;
+    this.#variables = variables;
   }
 
   build(): YamlDocument {
@@ -133,12 +157,15 @@ class DocumentBuilder {
     this.#problems.push({ offset, message });
   }
 
-  /** Reads the node that begins with the next event; `emptyOffset` is its position if it is an empty value. */
-  #node(emptyOffset: number): YamlNode {
+  /**
+   * Reads the node that begins with the next event; `emptyOffset` is its position if it is an empty value. Variables in keys are not
+   * replaced.
+   */
+  #node(emptyOffset: number, isKey = false): YamlNode {
     const event = this.#take();
     switch (event.type) {
       case EVENT_ID.SCALAR:
-        return this.#anchored(event, () => this.#scalar(event, emptyOffset));
+        return this.#anchored(event, () => this.#scalar(event, emptyOffset, isKey));
       case EVENT_ID.SEQUENCE:
         return this.#anchored(event, () => this.#sequence(event.start));
       case EVENT_ID.MAPPING:
@@ -168,18 +195,29 @@ class DocumentBuilder {
     if (!KNOWN_TAGS.has(tag)) this.#report(start, `unknown tag ${tag}; remove it`);
   }
 
-  #scalar(event: ScalarEvent, emptyOffset: number): YamlNode {
+  #scalar(event: ScalarEvent, emptyOffset: number, isKey: boolean): YamlNode {
     if (event.valueStart < 0)
       return { kind: "scalar", offset: emptyOffset, value: hasTextTag(event, this.#text) ? "" : null };
     const isQuoted = event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;
     this.#end = event.valueEnd;
-    const source = getScalarValue(this.#text, event);
+    const offset = event.valueStart - (isQuoted ? 1 : 0);
+    const source = isKey
+      ? getScalarValue(this.#text, event)
+      : this.#replaced(getScalarValue(this.#text, event), offset);
     const isText = event.style !== SCALAR_STYLE.PLAIN || hasTextTag(event, this.#text);
     return {
       kind: "scalar",
-      offset: event.valueStart - (isQuoted ? 1 : 0),
+      offset,
       value: isText ? source : resolveImplicitly(source),
     };
+  }
+
+  #replaced(source: string, offset: number): string {
+    if (this.#variables === undefined || !source.includes("${")) return source;
+    const replaced = replaceVariables(source, this.#variables);
+    if (replaced.ok) return replaced.text;
+    this.#report(offset, replaced.message);
+    return source;
   }
 
   #sequence(start: number): YamlNode {
@@ -194,7 +232,7 @@ class DocumentBuilder {
     const entries = new Map<string, YamlEntry>();
     this.#end = start;
     while (this.#peek()?.type !== EVENT_ID.POP) {
-      const key = this.#node(this.#end);
+      const key = this.#node(this.#end, true);
       const value = this.#node(key.offset);
       if (key.kind !== "scalar" || typeof key.value !== "string") {
         this.#report(key.offset, "a key that is not text; write a name, without brackets");

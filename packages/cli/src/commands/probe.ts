@@ -1,9 +1,11 @@
-import { type ClientRequest, type CoapClient, openCoapClient } from "@tributary/coap-transport";
+import type { ClientRequest, CoapClient } from "@tributary/coap-transport";
 import { createDirectory } from "@tributary/merge-engine";
 import { parseCoapOrigin, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { createUpstream, type Upstream, type UpstreamStatus } from "@tributary/upstream-sync";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
+import { openProtectedClient } from "../protection/protected-access.js";
+import type { ProtectionFlags } from "../protection/protection-options.js";
 import { formatTable } from "../table.js";
 
 /** Arguments of `tributary probe`. */
@@ -12,6 +14,7 @@ export interface ProbeOptions {
   readonly json: boolean;
   /** Longest time for the whole probe, seconds. */
   readonly timeout: number;
+  readonly protection?: ProtectionFlags;
 }
 
 /** What a proxy would get from an RD. */
@@ -37,11 +40,11 @@ const POLL_MS = 30_000;
 const NODE_ID = "0000000000000000";
 
 /** `tributary probe`: follows an RD until a copy is complete, and says how. Returns the exit status. */
-export async function probe({ uri, json, timeout }: ProbeOptions, io: CommandIo): Promise<number> {
+export async function probe({ uri, json, timeout, protection = {} }: ProbeOptions, io: CommandIo): Promise<number> {
   const parsed = parseCoapOrigin(uri);
   if (!parsed.ok) throw new UsageError(parsed.message);
   const env = systemEnvironment(io.packets ?? silentLogger);
-  const client = await openCoapClient({ env });
+  const client = await openProtectedClient(protection, [parsed.origin.uri], io.packets);
   const counting = new CountingClient(client);
   const directory = createDirectory();
   const upstream = createUpstream(

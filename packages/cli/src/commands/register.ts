@@ -5,6 +5,8 @@ import { checkBase, checkLimitedLinkFormat, parseLinkFormat } from "@tributary/l
 import { parseCoapOrigin, systemEnvironment } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
+import { openAccess } from "../protection/protected-access.js";
+import type { ProtectionFlags } from "../protection/protection-options.js";
 import { createEndpointClient } from "../register/endpoint-client.js";
 import { EndpointProver } from "../register/endpoint-prover.js";
 import { createFileTree } from "../register/file-tree.js";
@@ -29,8 +31,11 @@ export interface RegisterCommandOptions {
   readonly links?: string;
   /** Seconds. */
   readonly timeout: number;
+  readonly protection?: ProtectionFlags;
 }
 
+/** Where RDs are that are searched. */
+const SEARCHED = "coap://localhost";
 /** RFC 9176 section 5. */
 const MAX_NAME_BYTES = 63;
 /** RFC 9176 section 5, seconds. */
@@ -57,7 +62,8 @@ export async function register(options: RegisterCommandOptions, io: CommandIo): 
   const links = checkLinks(await readLinkDocument(options.links ?? "", io));
   const isProxied = checkProxy(options, origins);
   const handler = options.serve === undefined ? undefined : await openFolder(options.serve);
-  const client = createEndpointClient(io.packets, handler);
+  const access = await openAccess(options.protection ?? {}, origins.length === 0 ? [SEARCHED] : origins);
+  const client = createEndpointClient(io.packets, handler, access);
   try {
     const registration = {
       ep,
@@ -73,6 +79,7 @@ export async function register(options: RegisterCommandOptions, io: CommandIo): 
     return isKept ? 0 : EXIT_FAILURE;
   } finally {
     client.close();
+    access.close();
   }
 }
 
@@ -93,7 +100,7 @@ function checkProxy({ proxy = false, base, serve }: RegisterCommandOptions, orig
     throw new UsageError("--serve is for what comes over the connection of a proxied endpoint; add --proxy");
   }
   if (base !== undefined) throw new UsageError("with --proxy the RD gives a base of its own; leave out --base");
-  const datagram = origins.find((origin) => !origin.startsWith("coap+tcp:"));
+  const datagram = origins.find((origin) => !/^coaps?\+tcp:/.test(origin));
   if (datagram === undefined && origins.length > 0) return true;
   throw new UsageError(
     datagram === undefined

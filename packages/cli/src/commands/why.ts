@@ -1,11 +1,12 @@
-import { type CoapClient, openCoapClient } from "@tributary/coap-transport";
+import type { CoapClient } from "@tributary/coap-transport";
 import { firstValue, type Link, resolveReference } from "@tributary/link-model";
-import { type Explanation, parseCoapOrigin, systemEnvironment } from "@tributary/node";
-import { silentLogger } from "@tributary/runtime";
+import { type Explanation, parseCoapOrigin } from "@tributary/node";
 import { type CommandIo, EXIT_FAILURE, UsageError } from "../command-io.js";
 import { LookupFailure } from "../lookup-failure.js";
 import { askLookup } from "../lookup-request.js";
 import { NodeApiFailure, nodeApiUri, readNodeApi } from "../node-api.js";
+import { openProtectedClient } from "../protection/protected-access.js";
+import type { ProtectionFlags } from "../protection/protection-options.js";
 import { formatTable } from "../table.js";
 
 /** Arguments of `tributary why`. */
@@ -17,6 +18,7 @@ export interface WhyOptions {
   readonly json: boolean;
   /** Seconds. */
   readonly timeout: number;
+  readonly protection?: ProtectionFlags;
 }
 
 /** What an upstream says of the endpoint when it is asked directly. */
@@ -30,7 +32,7 @@ interface DirectAnswer {
 
 /** `tributary why`: tells what a node and its upstreams know of an endpoint, and why. Returns the exit status. */
 export async function why(options: WhyOptions, io: CommandIo): Promise<number> {
-  const client = await openCoapClient({ env: systemEnvironment(io.packets ?? silentLogger) });
+  const client = await openProtectedClient(options.protection ?? {}, [], io.packets);
   try {
     return await runWhy(options, { io, client, fetch: globalThis.fetch });
   } finally {

@@ -8,7 +8,8 @@ import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError } from "./errors.js";
 import type { Address, Control } from "./first-response.js";
 import { GuardedSocket } from "./guarded-socket.js";
-import { createStreamRequests, type StreamRequests } from "./stream-requests.js";
+import { SCHEMES } from "./registration-schemes.js";
+import { createStreamRequests, type EndpointAccess, type StreamRequests } from "./stream-requests.js";
 
 /** A response to a multicast request, with its source. */
 export interface GroupResponse extends EndpointResponse {
@@ -61,9 +62,13 @@ const MAX_GROUP_RESPONSES = 32;
 
 /**
  * Creates a client; sockets are opened when they are needed. `logger` is for packets; `handler` has the requests that come over
- * the connections of `coap+tcp`.
+ * connections; `access` has the protection of requests.
  */
-export function createEndpointClient(logger: Logger = silentLogger, handler?: RequestHandler): EndpointClient {
+export function createEndpointClient(
+  logger: Logger = silentLogger,
+  handler?: RequestHandler,
+  access: EndpointAccess = {},
+): EndpointClient {
   const channels = new Map<number, Promise<Channel>>();
   const inUse = new AddressesInUse(addressesOf);
   let streams: StreamRequests | null = null;
@@ -76,8 +81,8 @@ export function createEndpointClient(logger: Logger = silentLogger, handler?: Re
     async request(request, control) {
       const uri = parseUri(request.uri);
       const ask = async (address: Address, each: Control): Promise<EndpointResponse> => {
-        if (uri.scheme === "coap+tcp") {
-          streams ??= createStreamRequests(logger, handler);
+        if (uri.scheme !== "coap" || access.protect !== undefined) {
+          streams ??= createStreamRequests(logger, handler, access);
           return await streams.request(request, address, each);
         }
         const channel = await channelFor(address.family);
@@ -125,8 +130,7 @@ async function openChannel(family: number, logger: Logger, via?: string): Promis
 function parseUri(text: string): ParsedCoapUri {
   try {
     const uri = parseCoapUri(text);
-    if (uri.scheme !== "coap" && uri.scheme !== "coap+tcp")
-      throw new EndpointError("BAD_URI", `${uri.scheme} is not available yet: ${text}`);
+    if (!SCHEMES.has(uri.scheme)) throw new EndpointError("BAD_URI", `${uri.scheme} is not available yet: ${text}`);
     return uri;
   } catch (error) {
     if (error instanceof TransportError) throw new EndpointError("BAD_URI", error.message, { cause: error });

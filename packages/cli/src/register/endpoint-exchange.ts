@@ -1,7 +1,7 @@
 /** A request of an endpoint. */
 export interface EndpointRequest {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
-  /** Absolute URI with scheme `coap` or `coap+tcp`. */
+  /** Absolute URI with scheme `coap`, `coap+tcp` or `coaps+tcp`. */
   readonly uri: string;
   /** Further Uri-Query items, decoded. */
   readonly query?: readonly string[];

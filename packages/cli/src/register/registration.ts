@@ -6,6 +6,7 @@ import type { EndpointResponse } from "./endpoint-exchange.js";
 import type { EndpointProver } from "./endpoint-prover.js";
 import { EndpointError } from "./errors.js";
 import type { Failure } from "./keep-alive.js";
+import { SCHEMES } from "./registration-schemes.js";
 
 /** The registration of an endpoint. */
 export interface EndpointRegistration {
@@ -63,7 +64,7 @@ function findRegistration(
   const found = findAdvertised(uri, links, "core.rd");
   if (found === null) return { kind: "refused", message: "it advertises no core.rd" };
   const { scheme } = splitUri(found.uri);
-  if (scheme !== "coap" && scheme !== "coap+tcp")
+  if (!SCHEMES.has(scheme ?? ""))
     return { kind: "refused", message: `its registration interface is at ${scheme}, which is not available yet` };
   if (found.astray !== null)
     return { kind: "refused", message: `its registration interface is not used: ${found.astray}` };

@@ -1,10 +1,12 @@
 import {
+  type ChooseProtection,
   type ClientRequest,
   type CoapClient,
   formatCode,
   METHOD,
   openCoapClient,
   type RequestHandler,
+  type TlsClientCredentials,
   TransportError,
 } from "@tributary/coap-transport";
 import { systemEnvironment } from "@tributary/node";
@@ -13,7 +15,14 @@ import type { EndpointRequest, EndpointResponse } from "./endpoint-exchange.js";
 import { EndpointError, type EndpointErrorCode } from "./errors.js";
 import type { Address, Control } from "./first-response.js";
 
-/** Requests over TCP (RFC 8323), with connections that stay open between them. */
+/** How requests are protected. */
+export interface EndpointAccess {
+  readonly tls?: () => TlsClientCredentials;
+  /** Protects requests one by one, over UDP as well (RFC 8613). */
+  readonly protect?: ChooseProtection;
+}
+
+/** Requests over TCP (RFC 8323), with connections that stay open between them, and protected ones over UDP. */
 export interface StreamRequests {
   /** @throws {EndpointError} */
   request(request: EndpointRequest, address: Address, control: Control): Promise<EndpointResponse>;
@@ -29,13 +38,22 @@ const CODES: Readonly<Partial<Record<TransportError["code"], EndpointErrorCode>>
 };
 
 /** Requests of the other side, over the same connections, go to `handler`; without it they get no useful response. */
-export function createStreamRequests(logger: Logger, handler?: RequestHandler): StreamRequests {
+export function createStreamRequests(
+  logger: Logger,
+  handler: RequestHandler | undefined,
+  { tls, protect }: EndpointAccess,
+): StreamRequests {
   const env = systemEnvironment(logger);
   const service = handler === undefined ? {} : { handler };
   /** One client per address: the caller has resolved the name. */
   const clients = new Map<string, Promise<CoapClient>>();
   const clientAt = (address: string): Promise<CoapClient> => {
-    const known = clients.get(address) ?? openCoapClient({ env, resolve: async () => [address], ...service });
+    const known =
+      clients.get(address) ??
+      openCoapClient(
+        { env, resolve: async () => [address], ...service },
+        { ...(tls === undefined ? {} : { tls }), protect },
+      );
     clients.set(address, known);
     return known;
   };

@@ -52,6 +52,18 @@ export function readCredentials({ listen, tls, lookup }: TlsSettings): Credentia
   };
 }
 
+/** Credentials of a client that asks any server, or all that is wrong with the files; paths are keys of the configuration. */
+export type ClientCredentialsResult =
+  | { readonly ok: true; readonly credentials: TlsClientCredentials }
+  | { readonly ok: false; readonly problems: readonly FileProblem[] };
+
+/** Reads the files of a client that is no node, such as a command. */
+export function readClientCredentials(config: UpstreamTlsConfig): ClientCredentialsResult {
+  const reader = new Reader();
+  const credentials = reader.upstream(config, {}, []);
+  return reader.problems.length > 0 ? { ok: false, problems: reader.problems } : { ok: true, credentials };
+}
+
 interface Common {
   readonly authorities?: string;
   readonly certificate?: TlsCertificate;

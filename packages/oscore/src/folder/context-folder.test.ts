@@ -6,7 +6,7 @@ import { silentLogger } from "@tributary/runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SecurityContext } from "../context/security-context.js";
 import { MemoryStore } from "../testing/memory-store.js";
-import { checkContextFolder, openContextFolder } from "./context-folder.js";
+import { checkContextFolder, openContextAlone, openContextFolder } from "./context-folder.js";
 
 const SETTINGS = { "sender-id_hex": "01", "recipient-id_hex": "02", secret_hex: "0102030405060708090a0b0c0d0e0f10" };
 const REQUEST = { code: METHOD.GET, options: [], payload: new Uint8Array(0) };
@@ -123,6 +123,28 @@ describe("contexts", () => {
     expect(() => open()).toThrow("is in use by process");
     folder.close();
     open().close();
+  });
+});
+
+describe("a single context", () => {
+  const deps = { logger: silentLogger, randomBytes: (length: number) => new Uint8Array(length) };
+
+  test("is used by one process at a time, whether alone or with its folder", () => {
+    write("lamp", SETTINGS);
+    const alone = openContextAlone(deps, join(root, "lamp"));
+    expect(alone.context.protectRequest(REQUEST).binding.partialIv).toEqual(Uint8Array.of(0));
+    expect(() => open()).toThrow(`${join(root, "lamp")} is in use by process`);
+    alone.close();
+    const folder = open();
+    expect(() => openContextAlone(deps, join(root, "lamp"))).toThrow("is in use by process");
+    expect(folder.named("lamp")?.context.protectRequest(REQUEST).binding.partialIv).toEqual(Uint8Array.of(1));
+    folder.close();
+    openContextAlone(deps, join(root, "lamp")).close();
+  });
+
+  test("a folder without settings is none", () => {
+    write("lamp", SETTINGS);
+    expect(() => openContextAlone(deps, root)).toThrow(`${root}: there is no settings.json in it; add one`);
   });
 });
 

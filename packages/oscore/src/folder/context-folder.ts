@@ -23,6 +23,13 @@ export interface ContextFolder {
   close(): void;
 }
 
+/** A context that is used without others. */
+export interface SingleContext {
+  readonly context: SecurityContext;
+  /** Saves its exact state, and unlocks it. Idempotent. */
+  close(): void;
+}
+
 /** What a reload did, by the names of contexts. */
 export interface ContextChanges {
   readonly added: readonly string[];
@@ -127,14 +134,56 @@ function isContext(folder: string): boolean {
   return CONTEXT_FILES.some((file) => statSync(join(folder, file), { throwIfNoEntry: false }) !== undefined);
 }
 
-interface OpenContext extends NamedContext, ReadContext {}
+interface OpenContext extends NamedContext, ReadContext {
+  readonly unlock: () => void;
+}
 
 function openContext({ logger, randomBytes }: ContextFolderDeps, read: ReadContext, isRenewed: boolean): OpenContext {
   const { name, folder, parameters, window } = read;
+  // A command may use a single context of the folder.
+  const lock = lockFolder(folder);
+  if (lock.kind === "taken") throw new OscoreError("IN_USE", `${folder} is ${lock.by}`);
   const onError = (error: unknown): void =>
     logger.error("the sequence numbers of an OSCORE context cannot be saved", { context: name, error });
-  const store = new SequenceFile(folder, { isRenewed });
-  return { ...read, context: new SecurityContext({ store, randomBytes, onError }, parameters, window) };
+  try {
+    const store = new SequenceFile(folder, { isRenewed });
+    const context = new SecurityContext({ store, randomBytes, onError }, parameters, window);
+    return { ...read, context, unlock: lock.unlock };
+  } catch (error) {
+    lock.unlock();
+    throw error;
+  }
+}
+
+/** What cannot be saved costs a proof of freshness later (RFC 8613 appendix B.1.2), and repeats no number. */
+function closeContext({ logger }: ContextFolderDeps, open: OpenContext | undefined): void {
+  if (open === undefined) return;
+  try {
+    open.context.close();
+  } catch (error) {
+    // Its folder may have been removed.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      logger.warn("the state of an OSCORE context cannot be saved", { context: open.name, error });
+  }
+  open.unlock();
+}
+
+/**
+ * Opens a single context, of which `folder` is the folder with `settings.json`, and locks it for this process.
+ * @throws {OscoreError} `BAD_CONTEXT`, `IN_USE`
+ */
+export function openContextAlone(deps: ContextFolderDeps, folder: string): SingleContext {
+  if (!isContext(folder)) throw new OscoreError("BAD_CONTEXT", `${folder}: there is no settings.json in it; add one`);
+  checkMode(folder, statSync(folder).mode & ~GROUP_BITS, { isSecret: false });
+  const open = openContext(deps, { name: folder, identity: folder, folder, ...readContext(folder) }, false);
+  let isClosed = false;
+  return {
+    context: open.context,
+    close() {
+      if (!isClosed) closeContext(deps, open);
+      isClosed = true;
+    },
+  };
 }
 
 /** Contexts by kid. @throws {OscoreError} `BAD_CONTEXT` where two cannot be distinguished. */
@@ -194,37 +243,34 @@ class Folder implements ContextFolder {
     for (const { folder } of read) new SequenceFile(folder).load();
     const wanted = new Set(read.map(({ name }) => name));
     const removed = [...before.keys()].filter((name) => !wanted.has(name));
-    for (const name of removed) this.#closeContext(before.get(name));
-    const added: string[] = [];
     const changed: string[] = [];
+    // New ones first: one that another process uses is the last thing that can fail.
+    const opened = new Map<string, OpenContext>();
+    try {
+      for (const one of read) if (!before.has(one.name)) opened.set(one.name, openContext(this.#deps, one, false));
+    } catch (error) {
+      for (const context of opened.values()) closeContext(this.#deps, context);
+      throw error;
+    }
+    for (const name of removed) closeContext(this.#deps, before.get(name));
     const contexts = read.map((one) => {
       const known = before.get(one.name);
-      if (known !== undefined && isSame(known, one)) return known;
-      (known === undefined ? added : changed).push(one.name);
-      this.#closeContext(known);
-      return openContext(this.#deps, one, known !== undefined);
+      if (known === undefined) return opened.get(one.name) as OpenContext;
+      if (isSame(known, one)) return known;
+      changed.push(one.name);
+      closeContext(this.#deps, known);
+      return openContext(this.#deps, one, true);
     });
     this.#byKid = index(contexts);
     this.#byName = new Map(contexts.map((context) => [context.name, context]));
-    return { added, removed, changed };
+    return { added: [...opened.keys()], removed, changed };
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const context of this.#byName.values()) this.#closeContext(context);
+    for (const context of this.#byName.values()) closeContext(this.#deps, context);
     this.#unlock();
-  }
-
-  /** What cannot be saved costs a proof of freshness later (RFC 8613 appendix B.1.2), and repeats no number. */
-  #closeContext(open: OpenContext | undefined): void {
-    try {
-      open?.context.close();
-    } catch (error) {
-      // Its folder was removed.
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-      this.#deps.logger.warn("the state of an OSCORE context cannot be saved", { context: open?.name, error });
-    }
   }
 }
 

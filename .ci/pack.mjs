@@ -36,10 +36,14 @@ function pack() {
     mkdirSync(place, { recursive: true });
     run("cp", ["-r", `${unpacked.get(name)}/.`, place]);
   }
-  const { devDependencies: _unused, scripts: _none, ...manifest } = manifestIn(stage);
+  // Where npm installs it globally, `man tributary` finds it.
+  mkdirSync(join(stage, "man"));
+  const bin = join(root, "packages/cli/bin/tributary.js");
+  writeFileSync(join(stage, "man/tributary.1"), run(process.execPath, [bin, "man"], root));
+  const { devDependencies: _unused, scripts: _none, files, ...manifest } = manifestIn(stage);
   writeFileSync(
     join(stage, "package.json"),
-    `${JSON.stringify({ ...manifest, dependencies, bundleDependencies: siblings }, null, 2)}\n`,
+    `${JSON.stringify({ ...manifest, files: [...files, "man"], man: ["man/tributary.1"], dependencies, bundleDependencies: siblings }, null, 2)}\n`,
   );
   mkdirSync(to, { recursive: true });
   return join(to, run("npm", ["pack", "--silent", "--pack-destination", to], stage).trim().split("\n").at(-1));

@@ -11,6 +11,7 @@ import {
   traceOption,
 } from "./command-options.js";
 import { completionScript, SHELLS, type Shell } from "./completion.js";
+import { manPage } from "./man-page.js";
 import { type ProtectionFlags, protectable } from "./protection/protection-options.js";
 import { addDiff, addDiscover, addProbe, addResolve, addStatus, addWhy } from "./question-commands.js";
 import { addStore } from "./store-commands.js";
@@ -31,6 +32,7 @@ const COMMANDS: readonly CommandRegistration[] = [
   addStore,
   addDemo,
   addCompletion,
+  addMan,
 ];
 
 /** Runs a command line; `args` are without interpreter and script. Resolves with the exit status. */
@@ -293,4 +295,12 @@ function addCompletion(program: Command, io: CommandIo): void {
     )
     .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
     .action((shell: Shell) => io.out(completionScript(shell, program).trimEnd()));
+}
+
+function addMan(program: Command, io: CommandIo): void {
+  program
+    .command("man")
+    .summary("print the manual page")
+    .description("Print the manual page, with all commands and options: `tributary man | man -l -` shows it.")
+    .action(() => io.out(manPage(program, readVersion()).trimEnd()));
 }

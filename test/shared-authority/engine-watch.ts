@@ -1,4 +1,5 @@
-import { jetstream } from "@nats-io/jetstream";
+import { createHash } from "node:crypto";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { atEnd } from "../peers/peers.js";
 import { rest } from "./devices.js";
@@ -18,6 +19,7 @@ export class EngineWatch {
   /** Ends of lifetimes, by endpoint name. */
   readonly ends = new Map<string, number>();
   readonly #stream: string;
+  #connections: readonly NatsConnection[] = [];
   /** The last message of each registration, with the number of unseen ones at that time. */
   readonly #last = new Map<string, { readonly kind: string; readonly unseen: number }>();
   /** What arrived, by sequence: several consumers, of which one or the other is interrupted, see everything together. */
@@ -29,10 +31,22 @@ export class EngineWatch {
     this.#stream = stream;
   }
 
+  /** What the stream has of an endpoint at the end: the kind of its last message; undefined: nothing. */
+  async lastKind(ep: string): Promise<string | undefined> {
+    const subject = `${this.#stream}.reg.${hashOf(ep)}`;
+    const [connection] = this.#connections;
+    if (connection === undefined) return undefined;
+    const jsm = await jetstreamManager(connection);
+    const last = await jsm.streams.getMessage(this.#stream, { last_by_subj: subject }).catch(() => null);
+    if (last === null) return undefined;
+    return (last.header?.get("Nats-Marker-Reason") ?? "") === "" ? last.header?.get("Tributary-Kind") : "marker";
+  }
+
   /** Begins to look at a stream that is there, at all servers. */
   static async start(stream: string, servers: readonly string[]): Promise<EngineWatch> {
     const watch = new EngineWatch(stream);
     const connections = await Promise.all(servers.map((server) => connectTo(server, servers)));
+    watch.#connections = connections;
     const [first] = connections;
     if (first === undefined) throw new Error("no servers");
     let isOver = false;
@@ -105,6 +119,14 @@ interface Written {
   readonly subject: string;
   readonly kind: string;
   readonly ep: string;
+}
+
+/** The last part of the subject of an endpoint without sector. */
+function hashOf(ep: string): string {
+  return createHash("sha256")
+    .update(JSON.stringify([ep]))
+    .digest("hex")
+    .slice(0, 32);
 }
 
 function connectTo(server: string, servers: readonly string[]): Promise<NatsConnection> {

@@ -62,17 +62,24 @@ describeWithPeers(["nats"], "a shared directory of which any instance and any se
           expect(differenceOf(shown, wanted)).toEqual({ lost: [], besides: [] });
           return true;
         });
-      await eventually(() => {
-        engine.settle();
-        return [...devices.shortLived.keys()].every((ep) => engine.ends.has(ep));
-      });
+      await eventually(
+        async () => {
+          engine.settle();
+          const unseen = [...devices.shortLived.keys()].filter((ep) => !engine.ends.has(ep));
+          // An end that was forgotten again before the watch got it shows in what is there instead.
+          const kinds = await Promise.all(unseen.map(async (ep) => `${ep} ${await engine.lastKind(ep)}`));
+          expect(kinds.filter((one) => / (put|delete)$/.test(one))).toEqual([]);
+          return true;
+        },
+        { what: "the ends of what lived for a short time" },
+      );
       let at = 0;
       for (const path of wanted.slice(0, RENEWED_AT_THE_END))
         expect((await renew(client.coap, uris[at++ % uris.length] as string, path)).code).toBe(CODE.CHANGED);
       expect([devices.failures, engine.failures, kills.failures]).toEqual([[], [], []]);
       for (const [ep, attempts] of devices.shortLived) {
         // A device that was not answered may have registered twice, the second time after its end.
-        expect(engine.ends.get(ep)).toBeLessThanOrEqual(attempts);
+        expect(engine.ends.get(ep) ?? 0).toBeLessThanOrEqual(attempts);
         if (attempts > 1) continue;
         for (const uri of uris) expect(`${ep} ${feeds(uri, ep)}`).toMatch(new RegExp(`^${ep} [01]$`));
       }

@@ -202,6 +202,41 @@ describe("faults", () => {
     expect(world.log).toEqual([]);
   });
 
+  test("where only the probes find no leader, what is written shows that there is one", async () => {
+    const world = new World();
+    const a = await world.open();
+    a.faults.isProbeLost = true;
+    for (let index = 0; index < 60; index++) {
+      expect(await world.done(world.put(a, `busy${index}`))).toMatchObject({ kind: "stored" });
+      await world.clock.advance(500);
+    }
+    expect(a.store.figures().probes.failed).toBeGreaterThan(5);
+    expect(world.log).toEqual([]);
+    // Without any write there is nothing to show it, and then the first one does.
+    await world.clock.advance(20_000);
+    expect(a.store.shared.health()).toMatchObject({ isAway: true });
+    expect(await world.done(world.put(a, "n1"))).toMatchObject({ kind: "stored" });
+    expect(a.store.shared.health()).toEqual({ isAway: false });
+  });
+
+  test("while nobody responds, writes are refused at once; while there is a leader, one of them is tried now and then", async () => {
+    const world = new World();
+    const a = await world.open();
+    a.faults.isCutOff = true;
+    await world.clock.advance(20_000);
+    const startMs = world.clock.nowMs();
+    for (const name of ["n1", "n2"]) expect(await world.done(world.put(a, name))).toMatchObject({ kind: "away" });
+    expect(world.clock.nowMs() - startMs).toBeLessThan(100);
+    a.faults.isCutOff = false;
+    a.faults.isProbeLost = true;
+    await world.clock.advance(5000);
+    expect(a.store.shared.health()).toMatchObject({ isAway: true });
+    const tried = world.put(a, "n3");
+    expect(await world.done(world.put(a, "n4"))).toMatchObject({ kind: "away" });
+    expect(await world.done(tried)).toMatchObject({ kind: "stored" });
+    expect(await world.done(world.put(a, "n4"))).toMatchObject({ kind: "stored" });
+  });
+
   test("a submission whose response is lost is settled before it is answered, and stored once", async () => {
     const world = new World(3);
     const a = await world.open();

@@ -188,8 +188,8 @@ export class SharedRegistrations implements RegistrationStore {
     const messageId = randomUUID();
     let known = expected ?? 0;
     for (let attempt = 1; ; attempt++) {
-      const { isAway, reason = "" } = this.#watch.health;
-      if (isAway) return { kind: "away", message: `the shared store is away: ${reason}` };
+      if (!this.#watch.mayWrite())
+        return { kind: "away", message: `the shared store is away: ${this.#watch.health.reason ?? ""}` };
       const submission = this.#submission(operation, known, messageId);
       const outcome = await this.#settle(submission, deadlineMs);
       if (outcome.kind === "stored") return this.#applied(outcome.sequence, deadlineMs);
@@ -247,7 +247,10 @@ export class SharedRegistrations implements RegistrationStore {
       await this.#reader.restart();
       isApplied = await this.#reader.until(sequence, 2 * DELIVERY_MS);
     }
-    if (isApplied) return { kind: "stored", position: sequence };
+    if (isApplied) {
+      this.#watch.noteWritten();
+      return { kind: "stored", position: sequence };
+    }
     return { kind: "unknown", message: "it is stored, and does not arrive here" };
   }
 

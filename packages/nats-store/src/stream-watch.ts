@@ -28,6 +28,13 @@ export class StreamWatch {
   #timer: Timer | null = null;
   #isClosed = false;
   #probes = { succeeded: 0, failed: 0 };
+  /** The leader of the stream responded to the latest request that is settled, see `#askLeader`. */
+  #hasLeader = false;
+  #asked = 0;
+  #settled = 0;
+  #leaderTimer: Timer | null = null;
+  /** When a write was tried last while the store is away. */
+  #triedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: StreamWatchDeps) {
     this.#deps = deps;
@@ -52,6 +59,26 @@ export class StreamWatch {
     this.#listeners.push(listener);
   }
 
+  /**
+   * A write was stored, and its change delivered. The servers elect the leaders of the stream and of the one that probes are written to
+   * apart: whichever takes a write first shows that there is a majority.
+   */
+  noteWritten(): void {
+    if (this.#alarm !== null || this.#doubt !== undefined) return;
+    this.#lastSuccessMs = this.#deps.env.clock.nowMs();
+    this.#report(undefined);
+  }
+
+  /** Whether a write may be tried: always while the store is there; while it is away one now and then, if the stream has a leader. */
+  mayWrite(): boolean {
+    const { isAway, isDoubtful } = this.#health;
+    if (!isAway) return true;
+    const nowMs = this.#deps.env.clock.nowMs();
+    if (isDoubtful === true || !this.#hasLeader || nowMs - this.#triedAtMs < AWAY_PROBE_MS) return false;
+    this.#triedAtMs = nowMs;
+    return true;
+  }
+
   /** Takes over a state of the stream: the clock of its leader. */
   noteState(state: StreamState): void {
     this.#lastState = state;
@@ -71,6 +98,7 @@ export class StreamWatch {
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
+    this.#leaderTimer?.cancel();
   }
 
   #schedule(delayMs: number): void {
@@ -84,7 +112,7 @@ export class StreamWatch {
     // Messages go on arriving while the answer is on its way.
     const delivered = this.#deps.reader.delivered;
     try {
-      const [state] = await Promise.all([stream.state(), stream.probe()]);
+      const [state] = await Promise.all([this.#askLeader(), stream.probe()]);
       this.#probes.succeeded++;
       this.#lastSuccessMs = env.clock.nowMs();
       await this.#examine(state, delivered);
@@ -99,6 +127,29 @@ export class StreamWatch {
       this.#schedule(isSilent ? AWAY_PROBE_MS : PROBE_MS);
     }
   }
+
+  #askLeader(): Promise<StreamState> {
+    const number = ++this.#asked;
+    const note = (hasLeader: boolean): void => {
+      if (number < this.#settled) return;
+      this.#settled = number;
+      this.#hasLeader = hasLeader;
+    };
+    const asked = this.#deps.stream.state();
+    asked.then(
+      () => note(true),
+      () => note(false),
+    );
+    return asked;
+  }
+
+  /** A request that was sent before there was a leader is given up after seconds: while the store is away, others follow it. */
+  readonly #lookForLeader = (): void => {
+    this.#leaderTimer = null;
+    if (this.#isClosed || !this.#health.isAway) return;
+    this.#askLeader().catch(() => undefined);
+    this.#leaderTimer = this.#deps.env.clock.setTimer(AWAY_PROBE_MS, this.#lookForLeader);
+  };
 
   /** `delivered`: what had been delivered when the state was asked for. */
   async #examine(state: StreamState, delivered: number): Promise<void> {
@@ -154,6 +205,8 @@ export class StreamWatch {
     if (health.isAway === this.#health.isAway && health.reason === this.#health.reason) return;
     const wasAway = this.#health.isAway;
     this.#health = health;
+    if (health.isAway && this.#leaderTimer === null)
+      this.#leaderTimer = this.#deps.env.clock.setTimer(AWAY_PROBE_MS, this.#lookForLeader);
     if (wasAway === health.isAway && this.#alarm === null) return;
     const { logger } = this.#deps.env;
     if (this.#alarm !== null)

@@ -20,6 +20,8 @@ export type SharedDeed =
   | { readonly kind: "cut-off" | "reconnect"; readonly instance: InstanceName }
   /** Share of submissions that are stored and not answered. */
   | { readonly kind: "lose-responses"; readonly instance: InstanceName; readonly share: number }
+  /** Only probes get no answer: the servers elect the leader of that stream later. */
+  | { readonly kind: "lose-probes" | "find-probes"; readonly instance: InstanceName }
   | { readonly kind: "crash" | "start"; readonly instance: InstanceName }
   /** The proxy does not reach the instance. */
   | { readonly kind: "separate" | "join"; readonly instance: InstanceName };
@@ -92,7 +94,12 @@ function planCrowd(seed: number, first: number, lengthMs: number): Pick<SharedPl
       deeds.push({ atMs, deed: { kind, device: first + at, instance, ltS: 6000, revision: revision++ } });
     }
   }
-  return { devices, deeds };
+  for (let atMs = within(5000, 60_000); size > 0 && atMs < lengthMs; atMs += within(20_000, 90_000)) {
+    const instance = INSTANCES[within(0, 2)] as InstanceName;
+    deeds.push({ atMs, deed: { kind: "lose-probes", instance } });
+    deeds.push({ atMs: atMs + within(3000, 30_000), deed: { kind: "find-probes", instance } });
+  }
+  return { devices, deeds: deeds.filter(({ atMs }) => atMs < lengthMs) };
 }
 
 function planFaults(random: Random, lengthMs: number): SharedPlan["deeds"] {

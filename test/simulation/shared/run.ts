@@ -86,6 +86,10 @@ class SharedSimulation {
       case "lose-responses":
         if (faults !== undefined) faults.lostResponses = deed.share;
         return;
+      case "lose-probes":
+      case "find-probes":
+        if (faults !== undefined) faults.isProbeLost = deed.kind === "lose-probes";
+        return;
       case "crash":
         this.#shared.crash(deed.instance);
         return;
@@ -108,7 +112,7 @@ class SharedSimulation {
     this.#separated.clear();
     this.#shared.setSeparated(this.#separated);
     for (const name of INSTANCES) {
-      Object.assign(this.#shared.faultsOf(name) ?? {}, { isCutOff: false, lostResponses: 0 });
+      Object.assign(this.#shared.faultsOf(name) ?? {}, { isCutOff: false, lostResponses: 0, isProbeLost: false });
       void this.#shared.start(name);
     }
   }

@@ -20,6 +20,8 @@ export interface InstanceFaults {
   isCutOff: boolean;
   /** Share of submissions that are stored and not answered. */
   lostResponses: number;
+  /** The stream that probes are written to has no leader. */
+  isProbeLost?: boolean;
 }
 
 /** A stream in virtual time: linearizable, with the last message of each subject, and with the faults that real servers have. */
@@ -93,7 +95,12 @@ export class StreamModel {
           return () => void this.#followers.delete(follower);
         }),
       state: () => answered(() => ({ ...this.#state(), localTimeMs: localMs() })),
-      probe: () => answered(() => undefined),
+      probe: async () => {
+        await answered(() => undefined);
+        if (faults.isProbeLost !== true) return;
+        await this.#pass(TIMEOUT_MS);
+        throw new Error("timeout");
+      },
       close: async () => {},
     };
   }

@@ -65,6 +65,29 @@ test.each(MODES.flatMap((mode) => (["coap", "coap+tcp"] as const).map((scheme) =
   },
 );
 
+test.each(["coap", "coap+tcp"])(
+  "bodies beyond what is encrypted at once, over %s",
+  async (scheme) => {
+    const folders = contextFolders();
+    const rd = await startTestNode({ ...rdConfig(folders.rd), limits: { "registration-bytes": 400_000 } });
+    const { client } = await openContextClient(folders.device);
+    const title = "so many words ".repeat(20);
+    const links = Array.from({ length: 400 }, (_none, index) => `</l/${index}>;rt="light";title="${title}"`).join(",");
+    expect(links.length).toBeGreaterThan(100_000);
+    const post = { method: METHOD.POST, uri: `${uriOf(rd, scheme)}/rd`, query: ["ep=large"], contentFormat: 40 };
+    expect((await client.request({ ...post, payload: Buffer.from(links), context: "rd" })).code).toBe(CODE.CREATED);
+    const get = { method: METHOD.GET, uri: `${uriOf(rd, scheme)}/rd-lookup/res`, query: ["ep=large"], context: "rd" };
+    const { payload } = await client.request(get);
+    expect(payload.length).toBeGreaterThan(links.length);
+    expect(
+      Buffer.from(payload)
+        .toString()
+        .match(/rt="light"/g),
+    ).toHaveLength(400);
+  },
+  30_000,
+);
+
 test("an RD without contexts, or with another key, is not followed, and nothing is asked without protection", async () => {
   const folders = contextFolders();
   const others = contextFolders();

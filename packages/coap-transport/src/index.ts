@@ -44,6 +44,7 @@ export type { OpenCoapClientDeps, OpenCoapClientOptions, TlsServerName } from ".
 export { openCoapClient } from "./node/open-client.js";
 export { openUdpSocket } from "./node/udp-socket.js";
 export type { OpenUdpSocketOptions } from "./node/udp-socket-options.js";
+export { protectedCapacity } from "./protection/protected-capacity.js";
 export type { OpenedRequest, RefusedRequest, ServerProtection } from "./protection/server-protection.js";
 export type {
   AmplificationGuard,

@@ -3,7 +3,6 @@ import type { RequestChannel } from "../client/request-channel.js";
 import { CODE, OPTION } from "../message/codes.js";
 import { countRejected } from "../message/counters.js";
 import { EMPTY_BYTES, type Message, type OutgoingMessage } from "../message/message.js";
-import { BERT_UNIT_BYTES, type StreamCapacity } from "../message/stream-capacity.js";
 import type { Transmission, TransmissionListener } from "../message/transmission.js";
 import {
   RequestDispatch,
@@ -15,6 +14,7 @@ import {
 import type { NotificationChannel } from "../server/notification-channel.js";
 import { IncomingRequest, type RequestContext } from "../server/request.js";
 import type { AskPeer, ObservationEnd, Peer, ServerRequest, ServerResponse, TableSizes } from "../types.js";
+import { protectedCapacity } from "./protected-capacity.js";
 import { ProtectedPeer } from "./protected-peer.js";
 import type { OpenedRequest, RefusedRequest, ServerProtection } from "./server-protection.js";
 
@@ -25,8 +25,6 @@ export interface ProtectedDispatchDeps extends ServerDispatchDeps {
   readonly channelOf: (peer: Peer) => RequestChannel;
 }
 
-/** More than what protection adds to a message: OSCORE option, code, tag. */
-const OVERHEAD_BYTES = 64;
 /** To a request that cannot be decrypted, or answered, for a reason of this server. */
 const UNAVAILABLE: OutgoingMessage = { code: CODE.UNAVAILABLE, options: [], payload: EMPTY_BYTES };
 /** A third of it, so that three times the request minus this leaves room for it (RFC 9175 section 2.4). */
@@ -122,7 +120,7 @@ class ProtectedDispatch implements ServerDispatch {
       ...context,
       peer,
       askPeer: this.#askPeer(context.scheme),
-      ...(capacity === undefined ? {} : { capacity: withoutOverhead(capacity) }),
+      ...(capacity === undefined ? {} : { capacity: protectedCapacity(capacity) }),
     };
     const wireBytes = Math.max(0, opened.message.wireBytes - OVERHEAD_OF_REQUEST);
     const reply = this.#inner.dispatch({ ...opened.message, wireBytes }, inner);
@@ -248,13 +246,6 @@ function toResponse({ message, afterSent }: RequestOutcome): ServerResponse {
   if (message === null) return { code: CODE.CHANGED };
   const { code, options, payload }: OutgoingMessage = message;
   return { code, options, payload };
-}
-
-function withoutOverhead({ wholeBytes, bertBytes }: StreamCapacity): StreamCapacity {
-  return {
-    wholeBytes: Math.max(0, wholeBytes - OVERHEAD_BYTES),
-    bertBytes: Math.max(0, bertBytes - BERT_UNIT_BYTES),
-  };
 }
 
 function hasOption({ options }: Message, wanted: number): boolean {

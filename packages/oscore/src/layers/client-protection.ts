@@ -4,6 +4,7 @@ import {
   type Message,
   OPTION,
   type ProtectChannel,
+  protectedCapacity,
   type RequestChannel,
   type ResponseListener,
   type TransmissionListener,
@@ -12,10 +13,6 @@ import {
 import type { RequestBinding, SecurityContext } from "../context/security-context.js";
 import { OscoreError } from "../errors.js";
 
-/** More than what protection adds to a message. */
-const OVERHEAD_BYTES = 64;
-/** BERT blocks are counted in this size (RFC 8323 section 6). */
-const BERT_UNIT_BYTES = 1024;
 /** An observation is registered again with the same token: responses to the last two requests are understood. */
 const MAX_BINDINGS = 2;
 /** Observe has 24 bits (RFC 7641 section 2). */
@@ -60,11 +57,7 @@ class ProtectedChannel implements RequestChannel {
 
   get capacity() {
     const { capacity } = this.#channel;
-    if (capacity === undefined) return undefined as never;
-    return {
-      wholeBytes: Math.max(0, capacity.wholeBytes - OVERHEAD_BYTES),
-      bertBytes: Math.max(0, capacity.bertBytes - BERT_UNIT_BYTES),
-    };
+    return (capacity === undefined ? undefined : protectedCapacity(capacity)) as never;
   }
 
   get maxWaitMs() {

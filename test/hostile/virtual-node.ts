@@ -6,6 +6,7 @@ import {
   type DatagramSocket,
   DEFAULT_STREAM_LIMITS,
   parseCoapUri,
+  type ServerProtection,
   type StreamLimits,
   type TransportLimits,
 } from "@tributary/coap-transport";
@@ -55,6 +56,8 @@ export interface VirtualNodeOptions {
   readonly wrap?: (socket: DatagramSocket) => DatagramSocket;
   /** Carries `coap+tcp` listeners. */
   readonly streams?: VirtualStreams;
+  /** Opens protected requests over UDP. */
+  readonly protection?: ServerProtection;
   /** Where requests of the node itself come from. */
   readonly clientAddress: string;
 }
@@ -91,7 +94,8 @@ export async function openVirtualNode(world: VirtualWorld, options: VirtualNodeO
         return serveStreamsAt({ ...world, streams: options.streams, handler }, { address: host, port }, served);
       }
       const socket = wrap(world.network.open(host, port, { groups: ["ff02::fd"] }));
-      const served: CoapEndpointOptions = { handler, guard, limits: transportLimits, isConfigured };
+      const { protection } = options;
+      const served: CoapEndpointOptions = { handler, guard, limits: transportLimits, isConfigured, protection };
       const endpoint = createCoapEndpoint({ socket, env: world.env }, served);
       return Object.assign(endpoint, { uri });
     },

@@ -5,6 +5,7 @@ import type { EventLog } from "../observability/event-log.js";
 import type { Metrics } from "../observability/metrics.js";
 import { eventsRoute } from "./events.js";
 import { lookupRoutes } from "./lookups.js";
+import { openApiRoute } from "./openapi.js";
 import { registrationsRoute } from "./registrations.js";
 import { type Route, send, sendJson } from "./router.js";
 import { staleRoute } from "./stale.js";
@@ -53,6 +54,7 @@ export function createRoutes(site: HttpSite): Route[] {
     staleRoute({ directory: node.directory, clock }),
     eventsRoute(site),
     whyRoute({ directory: node.directory, upstreams: () => node.upstreams(), events: site.events, clock }),
+    openApiRoute(site.version),
     ...lookupRoutes({ lookups: node.gatewayLookups, listening: () => node.listening }),
   ];
 }
@@ -186,6 +188,7 @@ function overview({ node, version, roles }: HttpSite): string {
     "/api/why            why an endpoint is shown or not: ?ep= &d=",
     "/api/events         what happened, also as server-sent events: ?ep= &d= &source= &after= &limit=",
     "/api/stale          how long what is stale is still shown",
+    "/api/openapi.json   this interface, for programs (OpenAPI 3.1)",
     "/api/registrations  its records: ?ep= &d= &source= &state=visible|superseded|stale &limit= &after=",
     "",
   ].join("\n");

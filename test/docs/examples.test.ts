@@ -7,6 +7,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 test.each([
   { example: "merge-directories.mjs", page: "docs/embedding.md", isShown: false },
+  { example: "file-as-source.mjs", page: "docs/embedding.md", isShown: false },
+  { example: "query-api.mjs", page: "docs/embedding.md", isShown: false },
   { example: "observe-temperature.mjs", page: "packages/coap-transport/README.md", isShown: true },
   { example: "embed-node.mjs", page: "packages/node/README.md", isShown: true },
 ])("$example prints what $page shows", async ({ example, page, isShown }) => {

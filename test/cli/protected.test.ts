@@ -80,6 +80,21 @@ describe.each(WAYS)("$scheme with $given", ({ scheme, given }) => {
     expect(await run("lookup", "res", "--at", at(scheme), ...options())).toEqual({ status: 0, text: LAMP, errors: "" });
   });
 
+  test("lookup --watch", async () => {
+    const io = new FakeIo();
+    const done = runCli(["lookup", "ep", "d=hall", "--at", at(scheme), "--watch", ...options()], io);
+    await eventually(
+      async () => {
+        const ep = `watched${io.lines.length}`;
+        await coap.post(`${at("coap")}/rd?ep=${ep}&d=hall&base=coap://h`, "</w>", { contentFormat: 40 });
+        return io.lines.some((line) => line.startsWith("+ ") && line.includes('ep="watched'));
+      },
+      { what: "what is registered" },
+    );
+    io.stop();
+    await done;
+  });
+
   test("probe", async () => {
     const { status, text } = await run("probe", at(scheme), ...options());
     expect(status).toBe(0);

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { runCli } from "@tributary/cli";
 import { CODE, METHOD } from "@tributary/coap-transport";
 import { expect, test } from "vitest";
+import { FakeIo } from "../cli/fake-node.js";
 import { openTestClient, startTestNode } from "../harness/nodes.js";
 import { openContextClient, writeContextPair } from "../harness/oscore-contexts.js";
 import {
@@ -161,6 +163,34 @@ describeWithPeers(["aiocoap"], "OSCORE with aiocoap as the server", () => {
     },
     60_000,
   );
+});
+
+describeWithPeers(["aiocoap"], "commands with OSCORE at an RD of aiocoap", () => {
+  test("register, lookup, probe", async () => {
+    const { ours, theirs } = contextsWith("foreign");
+    const port = await freePort("::1");
+    const rd = startProtectedRd(writeCredentials({ ":tributary": theirs }), port);
+    await untilWritten(rd, "stdout", /ready/);
+    const protection = ["--oscore", join(ours, "foreign")];
+    const uri = `coap://[::1]:${port}`;
+    const run = async (...args: string[]) => {
+      const io = new FakeIo();
+      const status = await runCli([...args, ...protection], io);
+      return { status, text: io.lines.join("\n") };
+    };
+    const io = new FakeIo();
+    const options = ["--at", uri, "--ep", "door", "--base", "coap://door.example", ...protection];
+    const done = runCli(["register", ...options, "</state>;rt=state"], io);
+    await io.line(/^registered coap:/);
+    const plain = await (await openTestClient()).targets(`${uri}/resource-lookup/`, ["rt=state"]);
+    expect(plain).toEqual(["coap://door.example/state"]);
+    io.stop();
+    expect(await done).toBe(0);
+    expect(await run("lookup", "res", "--at", uri)).toEqual({ status: 0, text: "" });
+    const probed = await run("probe", uri);
+    expect(probed.status).toBe(0);
+    expect(probed.text).toMatch(/^followed by +(?!feed)/m);
+  }, 60_000);
 });
 
 describeWithPeers(["aiocoap"], "an endpoint of aiocoap that only calls out, proxied by an RD (draft 6.3)", () => {

@@ -1,9 +1,9 @@
-import { connect, createServer, type Socket } from "node:net";
 import { runCli } from "@tributary/cli";
 import { coap } from "@tributary/coap-transport";
 import { type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { afterEach, describe, expect, test } from "vitest";
+import { openWay } from "../harness/breakable-way.js";
 import { FakeIo } from "./fake-node.js";
 
 const ends: (() => unknown)[] = [];
@@ -41,43 +41,6 @@ async function until(ask: () => Promise<{ status: number; text: string }>, wante
     if (wanted.test(answer.text)) return answer;
     await new Promise((resolve) => setImmediate(resolve));
   }
-}
-
-/** A way to a TCP port that can be cut. */
-async function startWay(port: number) {
-  const sockets = new Set<Socket>();
-  let isCut = false;
-  const server = createServer((socket) => {
-    if (isCut) return void socket.destroy();
-    const onward = connect(port, "127.0.0.1");
-    for (const [one, other] of [
-      [socket, onward],
-      [onward, socket],
-    ] as const) {
-      sockets.add(one);
-      one.on("error", () => {});
-      one.on("close", () => other.destroy());
-      one.pipe(other);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const cut = (): void => {
-    isCut = true;
-    for (const socket of sockets) socket.destroy();
-    sockets.clear();
-  };
-  ends.push(() => {
-    cut();
-    server.close();
-  });
-  const bound = server.address();
-  return {
-    uri: `coap+tcp://127.0.0.1:${typeof bound === "object" ? bound?.port : 0}`,
-    cut,
-    heal: () => {
-      isCut = false;
-    },
-  };
 }
 
 describe("why, while something is wrong", () => {
@@ -133,7 +96,8 @@ describe("why, while something is wrong", () => {
       await start({ name: "rd-a", listen, registration: {} }),
       await start({ name: "rd-b", listen, registration: {} }),
     ];
-    const way = await startWay(Number(/:(\d+)$/.exec(two.uris[1] ?? "")?.[1]));
+    const way = await openWay(Number(/:(\d+)$/.exec(two.uris[1] ?? "")?.[1]));
+    ends.push(() => way.close());
     const direct = [
       { name: "rd-a", uri: one.uris[0] },
       { name: "rd-b", uri: two.uris[0] },

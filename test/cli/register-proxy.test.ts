@@ -1,11 +1,11 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { runCli } from "@tributary/cli";
 import { coap } from "@tributary/coap-transport";
 import { type RunningNode, startNode } from "@tributary/node";
 import { silentLogger } from "@tributary/runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openWay } from "../harness/breakable-way.js";
 import { freePort, temporaryFolder } from "../peers/peers.js";
 import { FakeIo } from "./fake-node.js";
 
@@ -100,7 +100,8 @@ describe("register --proxy --serve", () => {
 
   test("a connection that breaks is made again, and the base stays", async () => {
     writeFileSync(join(folder, "state.txt"), "closed");
-    const relay = await startRelay(Number(new URL(overTcp()).port));
+    const relay = await openWay(Number(new URL(overTcp()).port));
+    ends.push(() => relay.close());
     const base = await registerProxied(relay.uri);
     relay.breakAll();
     await eventually(async () => (await coap.get(`${base}/state.txt`)).code === "2.05");
@@ -125,30 +126,3 @@ test.each([
   expect(await runCli(["register", "--ep", "x", ...args], io)).toBe(2);
   expect(io.errors.join("\n")).toContain(message);
 });
-
-/** Passes connections on to a port, until they are broken. */
-async function startRelay(port: number): Promise<{ readonly uri: string; breakAll(): void }> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
-    const onward = connect(port, "127.0.0.1");
-    for (const [one, other] of [
-      [socket, onward],
-      [onward, socket],
-    ] as const) {
-      sockets.add(one);
-      one.on("error", () => {});
-      one.on("close", () => other.destroy());
-      one.pipe(other);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const breakAll = () => {
-    for (const socket of sockets) socket.resetAndDestroy();
-    sockets.clear();
-  };
-  ends.push(() => {
-    server.close();
-    breakAll();
-  });
-  return { uri: `coap+tcp://127.0.0.1:${(server.address() as { port: number }).port}`, breakAll };
-}

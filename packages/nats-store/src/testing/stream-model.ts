@@ -14,6 +14,8 @@ const REQUEST_MS = 4;
 /** Time after which a request without a response is given up, ms. */
 const TIMEOUT_MS = 2000;
 
+type Unknown = { readonly kind: "unknown"; readonly message: string };
+
 /** What can go wrong between an instance and the stream. */
 export interface InstanceFaults {
   /** Nothing is answered or delivered. */
@@ -59,33 +61,21 @@ export class StreamModel {
       await this.#pass(TIMEOUT_MS);
       throw new Error("timeout");
     };
+    /** What is stored, with its response or without. */
+    const unlessLost = async <T>(work: () => T): Promise<T | Unknown> => {
+      await this.#pass(REQUEST_MS);
+      const outcome = faults.isCutOff ? undefined : work();
+      if (outcome !== undefined && this.#random() >= faults.lostResponses) return outcome;
+      await this.#pass(TIMEOUT_MS);
+      return { kind: "unknown", message: "timeout" };
+    };
     return {
       prefix: "rd",
       created,
       secret: createSecretKey(new Uint8Array(32)),
       largestPayload: () => 1_000_000,
-      submit: async (submission) => {
-        await this.#pass(REQUEST_MS);
-        if (faults.isCutOff) {
-          await this.#pass(TIMEOUT_MS);
-          return { kind: "unknown", message: "timeout" };
-        }
-        const outcome = this.#store(submission);
-        if (this.#random() >= faults.lostResponses) return outcome;
-        await this.#pass(TIMEOUT_MS);
-        return { kind: "unknown", message: "timeout" };
-      },
-      submitTogether: async (submissions) => {
-        await this.#pass(REQUEST_MS);
-        if (faults.isCutOff) {
-          await this.#pass(TIMEOUT_MS);
-          return { kind: "unknown", message: "timeout" };
-        }
-        const outcome = this.#storeAll(submissions);
-        if (this.#random() >= faults.lostResponses) return outcome;
-        await this.#pass(TIMEOUT_MS);
-        return { kind: "unknown", message: "timeout" };
-      },
+      submit: (submission) => unlessLost<SubmissionOutcome>(() => this.#store(submission)),
+      submitTogether: (submissions) => unlessLost<GroupOutcome>(() => this.#storeAll(submissions)),
       last: (subject) => answered(() => this.#current(subject)),
       follow: (sequence, onMessage) =>
         answered(() => {

@@ -122,6 +122,33 @@ test("a reload reads contexts again: a new one is served, one that is gone is re
   expect(await register(lamp.client, uriOf(rd, "coap"), "lamp1")).toBe(CODE.CREATED);
 });
 
+test.each(["replicate", "forward"])(
+  "mode %s: keys are renewed on both sides, and the LP goes on at once",
+  async (mode) => {
+    const folders = contextFolders();
+    const rd = await startTestNode(rdConfig(folders.rd));
+    const { client } = await openContextClient(folders.device);
+    await register(client, uriOf(rd, "coap"), "lamp1");
+    const config = {
+      ...{ name: "lp", http: false, listen: ["coap://[::1]:0"], oscore: { contexts: folders.lp } },
+      lookup: { upstreams: [{ name: "rd", uri: uriOf(rd, "coap"), oscore: "rd", mode }], cache: { entries: 0 } },
+    };
+    const lp = await startTestNode(config);
+    await eventually(async () => (await shown(client, lp)).includes("lamp1"), { what: "lamp1" });
+    for (let round = 1; round <= 3; round++) {
+      writeContextPair(join(folders.rd, "lp"), join(folders.lp, "rd"));
+      await rd.reload(rdConfig(folders.rd) as never);
+      expect((await lp.reload(config as never)).changed).toEqual(["rd"]);
+      await register(client, uriOf(rd, "coap"), `renewed${round}`);
+      await eventually(async () => (await shown(client, lp)).includes(`renewed${round}`), { what: `renewed${round}` });
+      expect(await shown(client, lp)).toContain("lamp1");
+    }
+    // The same files again are no change.
+    expect((await lp.reload(config as never)).kept).toEqual(["rd"]);
+  },
+  30_000,
+);
+
 test("what was received before a restart is refused after it", async () => {
   const folders = contextFolders();
   const sequence = () => readFileSync(join(folders.rd, "lamp-7/sequence.json"), "utf8");

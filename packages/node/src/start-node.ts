@@ -143,7 +143,7 @@ async function run(
       if (next.oscore?.contexts === config.oscore?.contexts) contexts?.reload();
       network.replaceCredentials(nextCredentials);
       warnOfEnds(nextCredentials, env.logger);
-      return await node.reload(next);
+      return await node.reload(withVersions(next, contexts));
     },
     close: () => {
       closing ??= close();
@@ -195,6 +195,17 @@ async function contextsOf(
   if (config.oscore === undefined) return undefined;
   await checkContexts(config, file);
   return await openSecurityContexts(logger, config.oscore.contexts);
+}
+
+/** Upstreams whose contexts have got other keys are others: what was begun under the old ones is begun again. */
+function withVersions(config: NodeConfig, contexts: SecurityContexts | undefined): NodeConfig {
+  const { lookup } = config;
+  if (lookup === undefined || contexts === undefined) return config;
+  const upstreams = lookup.upstreams.map((upstream) => {
+    const contextVersion = upstream.oscore === undefined ? 0 : contexts.version(upstream.oscore);
+    return contextVersion === 0 ? upstream : { ...upstream, contextVersion };
+  });
+  return { ...config, lookup: { ...lookup, upstreams } };
 }
 
 async function checkContexts(config: NodeConfig, file: string): Promise<void> {

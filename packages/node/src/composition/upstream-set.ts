@@ -134,7 +134,7 @@ export class UpstreamSet {
   }
 
   #start(config: UpstreamConfig, handover: Handover | undefined): void {
-    const { mode, uris, tls: _credentials, oscore: _context, ...settings } = config;
+    const { mode, uris, tls: _credentials, oscore: _context, contextVersion: _version, ...settings } = config;
     const isAuto = mode === "auto";
     const options: UpstreamOptions = {
       ...settings,

@@ -64,6 +64,8 @@ export interface UpstreamConfig {
   readonly tls?: UpstreamTlsConfig;
   /** Name of the security context that protects requests to it (RFC 8613). Absent: they are not protected. */
   readonly oscore?: string;
+  /** How often that context has got other keys while the node runs; each time the upstream is followed again. Absent: never. */
+  readonly contextVersion?: number;
 }
 
 /** The lookup proxy, key `lookup` in the file. */

@@ -100,6 +100,16 @@ describe("the packages as they would be published", () => {
     writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
     await succeed(folder, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", packed.trim());
     expect(readdirSync(join(folder, "node_modules/@tributary"))).toEqual(["cli"]);
+    // Where it is installed globally, npm puts it where man looks.
+    const manual = readFileSync(join(folder, "node_modules/@tributary/cli/man/tributary.1"), "utf8");
+    expect(manual.split("\n")).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^\.TH TRIBUTARY 1 /), ".SS serve"]),
+    );
+    const resolved = await runProcess("node_modules/.bin/tributary", ["resolve", "coap://x"], {
+      cwd: folder,
+      env: outsideEnvironment(),
+    });
+    expect([resolved.status, resolved.stderr]).toEqual([2, expect.stringContaining("write oscore://NAME/PATH")]);
     const config = 'name: alone\nlisten: ["coap://[::1]:0"]\nhttp: false\nregistration: { store: "lmdb:./state" }\n';
     writeFileSync(join(folder, "serve.yaml"), config);
     const options = { cwd: folder, env: outsideEnvironment() };

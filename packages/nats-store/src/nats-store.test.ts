@@ -212,14 +212,12 @@ describe("faults", () => {
     }
     expect(a.store.figures().probes.failed).toBeGreaterThan(5);
     expect(world.log).toEqual([]);
-    // Without any write there is nothing to show it, and then the first one does.
-    await world.clock.advance(20_000);
-    expect(a.store.shared.health()).toMatchObject({ isAway: true });
-    expect(await world.done(world.put(a, "n1"))).toMatchObject({ kind: "stored" });
-    expect(a.store.shared.health()).toEqual({ isAway: false });
+    // Where nobody writes, the store does it itself.
+    await world.clock.advance(60_000);
+    expect([a.store.shared.health(), world.log]).toEqual([{ isAway: false }, []]);
   });
 
-  test("while nobody responds, writes are refused at once; while there is a leader, one of them is tried now and then", async () => {
+  test("while nobody responds, writes are refused at once; they are taken as soon as the stream has a leader", async () => {
     const world = new World();
     const a = await world.open();
     a.faults.isCutOff = true;
@@ -229,12 +227,9 @@ describe("faults", () => {
     expect(world.clock.nowMs() - startMs).toBeLessThan(100);
     a.faults.isCutOff = false;
     a.faults.isProbeLost = true;
-    await world.clock.advance(5000);
-    expect(a.store.shared.health()).toMatchObject({ isAway: true });
-    const tried = world.put(a, "n3");
-    expect(await world.done(world.put(a, "n4"))).toMatchObject({ kind: "away" });
-    expect(await world.done(tried)).toMatchObject({ kind: "stored" });
-    expect(await world.done(world.put(a, "n4"))).toMatchObject({ kind: "stored" });
+    await world.clock.advance(1000);
+    expect(a.store.shared.health()).toEqual({ isAway: false });
+    expect(await world.done(world.put(a, "n3"))).toMatchObject({ kind: "stored" });
   });
 
   test("a submission whose response is lost is settled before it is answered, and stored once", async () => {

@@ -189,6 +189,12 @@ export class NatsStream implements SharedStream {
     await js.publish(`${this.prefix}-probe.${instance}`, new Uint8Array(), { timeout: REQUEST_TIMEOUT_MS, retries: 1 });
   }
 
+  async touch(): Promise<number> {
+    const { js, instance } = this.#deps;
+    const options = { timeout: REQUEST_TIMEOUT_MS, retries: 1 };
+    return (await js.publish(`${this.prefix}.meta.back-${instance}`, new Uint8Array(), options)).seq;
+  }
+
   async close(): Promise<void> {
     await this.#deps.connection.close();
   }

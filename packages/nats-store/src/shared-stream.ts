@@ -78,6 +78,8 @@ export interface SharedStream {
   state(): Promise<StreamState>;
   /** Resolves when a write was acknowledged that does not concern the stream. Rejects otherwise. */
   probe(): Promise<void>;
+  /** Adds a message that says nothing, and resolves with its sequence. Rejects without a response. */
+  touch(): Promise<number>;
   /** Ends the connection. */
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import type { StoreHealth } from "@tributary/resource-directory";
 import type { Environment, Timer } from "@tributary/runtime";
-import { AWAY_MS, AWAY_PROBE_MS, PROBE_MS } from "./constants.js";
+import { AWAY_MS, AWAY_PROBE_MS, DELIVERY_MS, PROBE_MS } from "./constants.js";
 import type { SharedStream, StreamState } from "./shared-stream.js";
 import type { StreamReader } from "./stream-reader.js";
 
@@ -147,9 +147,26 @@ export class StreamWatch {
   readonly #lookForLeader = (): void => {
     this.#leaderTimer = null;
     if (this.#isClosed || !this.#health.isAway) return;
-    this.#askLeader().catch(() => undefined);
+    this.#askLeader().then(
+      () => (this.#health.isAway && this.mayWrite() ? this.#tryWrite() : false),
+      () => false,
+    );
     this.#leaderTimer = this.#deps.env.clock.setTimer(AWAY_PROBE_MS, this.#lookForLeader);
   };
+
+  /** Finds out whether the stream takes writes again, before the stream of probes has a leader. Never rejects. */
+  async #tryWrite(): Promise<boolean> {
+    const { stream, reader } = this.#deps;
+    try {
+      const sequence = await stream.touch();
+      if (!(await reader.until(sequence, DELIVERY_MS))) await reader.restart();
+      if (!(await reader.until(sequence, PROBE_MS))) return false;
+      this.noteWritten();
+      return true;
+    } catch {
+      return false;
+    }
+  }
 
   /** `delivered`: what had been delivered when the state was asked for. */
   async #examine(state: StreamState, delivered: number): Promise<void> {
@@ -193,7 +210,14 @@ export class StreamWatch {
 
   /** A probe failed, or takes long. */
   #judge(reason: string): void {
-    if (this.#untilAwayMs() <= 0) this.#report(reason);
+    if (this.#untilAwayMs() > 0) return;
+    if (!this.#hasLeader || this.#health.isAway) this.#report(reason);
+    else {
+      // Perhaps it is only the stream of probes that has no leader.
+      void this.#tryWrite().then((isTaken) => {
+        if (!isTaken && this.#untilAwayMs() <= 0) this.#report(reason);
+      });
+    }
   }
 
   #report(problem: string | undefined): void {

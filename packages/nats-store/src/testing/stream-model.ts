@@ -85,6 +85,11 @@ export class StreamModel {
           return () => void this.#followers.delete(follower);
         }),
       state: () => answered(() => ({ ...this.#state(), localTimeMs: localMs() })),
+      touch: () =>
+        answered(() => {
+          this.#append({ subject: "rd.meta.back", kind: "other", payload: new Uint8Array(), messageId: "" });
+          return this.#sequence;
+        }),
       probe: async () => {
         await answered(() => undefined);
         if (faults.isProbeLost !== true) return;

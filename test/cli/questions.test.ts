@@ -76,7 +76,7 @@ describe("why, while something is wrong", () => {
     const rd = await start({ name: "rd", registration: { replicas: ["2001:db8::9/128"] } });
     await register(rd, "ep=lamp7");
     const upstreams = [{ name: "rd", uri: rd.uris[0] }];
-    // It is followed by lookups instead, and told so.
+    // It is followed by its lookups instead.
     const lp = await start({ name: "lp", lookup: { upstreams } });
     const copied = await until(() => why(lp, "ep=lamp7"), /shown +lamp7/);
     expect(copied.text).toMatch(/rd +live +its copy has the endpoint +coap:\S+\/reg\//);

@@ -173,7 +173,7 @@ test("DHT-03 a node that leaves says that its names are void; those of one that 
   const killed = await find(0, `ep=${NAME}`);
   expect(killed).toMatchObject({ code: "5.04", text: "none of 1 that announced the name gave its registration" });
   expect(killed.tookMs).toBeLessThan(2000);
-  // What was found before is still told, for as long as the RD said.
+  // What was found before is still given, for as long as the RD said.
   expect((await find(4, `ep=${NAME}`)).links).toHaveLength(1);
 });
 

@@ -67,7 +67,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     const cause = signal === "SIGTERM" ? "oscore-replay" : "oscore-recovery";
     await eventually(async () => (await refused(cause)) === 1, { what: "the replay to be refused" });
     expect(await ask(client, uri)).toBe(CODE.CONTENT);
-    // Whoever proves that it is fresh makes the window known again.
+    // A request that proves to be fresh makes the window known again.
     send(recorded, port);
     await eventually(async () => (await refused("oscore-replay")) === (signal === "SIGTERM" ? 2 : 1), {
       what: "the second replay to be refused",

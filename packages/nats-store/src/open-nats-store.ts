@@ -202,7 +202,7 @@ async function ensureStream(
   if (info === null) return await jsm.streams.add(wanted);
   const [difference, other] = differences(info.config, wanted);
   if (difference === undefined) return info;
-  // Streams that were made before submissions were grouped. Whoever may not change it gets the difference in words.
+  // Streams that were made before submissions were grouped. An account that may not change it gets the difference in words.
   if (other === undefined && difference.key === "allow_atomic") {
     const changed = await jsm.streams.update(wanted.name, { allow_atomic: true }).catch(() => null);
     if (changed !== null) return changed;

@@ -222,7 +222,7 @@ export class SplitStore implements RegistrationStore {
     this.#isReconciling = true;
     this.#hasDiscarded = false;
     while (this.#mayReconcile()) {
-      // What others did comes first: less is submitted in vain.
+      // What others did comes first: fewer submissions fail.
       if (await this.shared.catchUp()) await this.#settleAll();
       if (this.#mayReconcile()) await this.#pause();
     }

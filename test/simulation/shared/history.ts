@@ -19,7 +19,7 @@ export type Shown = ReadonlyMap<string, number>;
 
 /** Time for which an instance may be at work after its client has given up, ms. */
 const AFTERWARDS_MS = 40_000;
-/** What an end may be late or early: ages are compared with several clocks, and told in whole seconds. */
+/** What an end may be late or early: ages are compared with several clocks, and given in whole seconds. */
 const SLACK_MS = 2500;
 /** Acknowledgements at two sides of a split that are closer are in no order, ms. */
 const ORDER_MS = 300;

@@ -31,7 +31,7 @@ function listeners(limits: { maxConnections: number; maxConnectionsPerAddress: n
 }
 
 describe("listeners that share places for connections", () => {
-  test("when all are taken, whoever holds most gives way, at whichever listener", async () => {
+  test("when all are taken, the holder of most gives way, at any of the listeners", async () => {
     const { connect, rejected, sharedConnections, sizes } = listeners(
       { maxConnections: 3, maxConnectionsPerAddress: 3 },
       8,

@@ -15,7 +15,7 @@ const NEWLINE = 10;
 /** First line of a file of registrations. */
 export interface FileHeader {
   readonly writtenAtMs: number;
-  /** What the paths of a shared store follow from. Whoever has it can guess them. */
+  /** What the paths of a shared store follow from. Who has it can guess them. */
   readonly secret?: Uint8Array;
 }
 

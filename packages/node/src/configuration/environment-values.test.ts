@@ -50,7 +50,7 @@ describe("environment variables in values", () => {
     ]);
   });
 
-  test("whoever embeds a node passes what is meant: nothing is replaced without variables", () => {
+  test("a program that embeds a node passes what it means: nothing is replaced without variables", () => {
     expect(checkConfig("name: ${SITE}\nregistration: {}\n", "a.yaml")).toMatchObject({ ok: false });
   });
 });

@@ -35,7 +35,7 @@ interface Ends {
 /** Registrations examined per turn of the event loop. */
 const TURN_SIZE = 1000;
 const MAX_NEXT = 20;
-/** How long a result is given again, ms: it takes a pass over the whole directory, whoever asks. */
+/** How long a result is given again, ms: it takes a pass over the whole directory. */
 const REUSE_MS = 2000;
 
 /** `GET /api/stale`: how long what is stale is still shown. */

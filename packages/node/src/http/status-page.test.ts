@@ -31,7 +31,7 @@ test("a browser gets the page, with a policy that allows nothing inline and noth
   expect(html).not.toMatch(/(?:src|href)="(?!\.\/status-page\/)/);
 });
 
-test("all files are served with an entity tag, and 304 to whoever has them", async () => {
+test("all files are served with an entity tag, and 304 to clients that have them", async () => {
   const get = await serve();
   for (const path of STATUS_PAGE_PATHS) {
     const response = await get(path, { accept: ACCEPT });

@@ -48,7 +48,7 @@ test("a folder as it should be has no errors", async () => {
   expect(await errors()).toEqual([]);
 });
 
-test("the place of a name without context is told, and what would be right", async () => {
+test("the error says where a name without context is, and what would be right", async () => {
   for (const name of ["lamp", "rd-b"]) write(name);
   const contexts = join(root, "contexts");
   expect(await errors()).toEqual([`${file}:6:40: ${contexts} has no context rd-a; write one of lamp, rd-b`]);

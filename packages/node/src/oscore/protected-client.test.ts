@@ -2,7 +2,7 @@ import type { ClientRequest, CoapClient } from "@tributary/coap-transport";
 import { expect, test } from "vitest";
 import { protectedClient } from "./protected-client.js";
 
-test("every request has the context, wherever it goes and whoever makes it", async () => {
+test("every request has the context, to every server and from every part of the node", async () => {
   const seen: ClientRequest[] = [];
   const inner: CoapClient = {
     request: (request) => {

@@ -108,7 +108,7 @@ describe("contexts", () => {
     expect(() => open()).toThrow(`${join(root, file)}: it can be`);
   });
 
-  test("keys that the group may read are used, and settings without keys whoever reads them", () => {
+  test("keys that the group may read are used, and settings without keys that all may read", () => {
     const { secret_hex, ...settings } = SETTINGS;
     write("lamp", settings);
     chmodSync(join(root, "lamp/settings.json"), 0o644);

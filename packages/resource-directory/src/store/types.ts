@@ -9,7 +9,7 @@ export interface StoreOperation {
   readonly kind: "put" | "end" | "delete";
   /** As it is now; for `end` and `delete`, as it was. */
   readonly registration: StoredRegistration;
-  /** With `put`: how long ago it was renewed, ms; default: now. Stores that keep `renewedAtWallMs` need not be told. */
+  /** With `put`: how long ago it was renewed, ms; default: now. Stores that keep `renewedAtWallMs` do not need it. */
   readonly ageMs?: number;
   /**
    * Runs the application of the change when there is time for it. A store with one writer applies its changes through it; where

@@ -8,7 +8,7 @@ const BATCH_MS = 250;
 const RETRY_MS = 5000;
 const KINDS = ["registered", "updated", "removed", "expired", "superseded", "returned", "connected", "lost"] as const;
 
-/** What is told of the events. */
+/** What is shown of the events. */
 export interface EventFeedState {
   readonly events: readonly EventView[];
   readonly isStreaming: boolean;

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LiveState } from "../data/live.ts";
 
-/** Tells screen readers when an upstream changes its phase, and when the node becomes ready or is not. Numbers are not told. */
+/** Tells screen readers when an upstream changes its phase, and when the node becomes ready or is not. Numbers are not read out. */
 export function Announcer({ state }: { readonly state: LiveState }): JSX.Element {
   const before = useRef<ReadonlyMap<string, string> | null>(null);
   const [text, setText] = useState("");

@@ -7,6 +7,8 @@ export interface CommandIo {
   /** Writes one line to stderr. */
   err(line: string): void;
   readonly stderr: NodeJS.WritableStream;
+  /** Whether stdout is a terminal. Default false. */
+  readonly isTerminal?: boolean;
   /** Traces packets, with `--trace coap`. Absent: nothing is logged. */
   readonly packets?: Logger;
   /** Reads all of stdin. @throws {RangeError} when it has more than `maxBytes`. */

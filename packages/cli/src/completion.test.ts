@@ -23,7 +23,7 @@ describe("completion in bash", () => {
   test("commands, their options, and commands of commands", async () => {
     const script = await printed("bash");
     expect(offered(script, "s")).toEqual(["serve", "status", "store"]);
-    expect(offered(script, "status", "--")).toEqual(["--at", "--json", "--timeout", "--help"]);
+    expect(offered(script, "status", "--")).toEqual(["--at", "--json", "--watch", "--timeout", "--help"]);
     expect(offered(script, "store", "")).toEqual(expect.arrayContaining(["export", "import"]));
     expect(offered(script, "store", "export", "--c")).toEqual(["--config"]);
     expect(offered(script, "lookup", "ep", "--w")).toEqual(["--watch"]);

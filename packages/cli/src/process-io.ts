@@ -19,6 +19,7 @@ export function processIo(): CommandIo {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
     stderr: process.stderr,
+    isTerminal: process.stdout.isTTY === true,
     readInput: (maxBytes) => readAll(process.stdin, maxBytes),
     interrupt: interrupt.signal,
     outputClosed: outputClosed.signal,

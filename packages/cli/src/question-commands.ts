@@ -11,10 +11,21 @@ export function addStatus(program: Command, io: CommandIo, finish: Finish): void
     .description("Show a running node, and its upstreams: state, coverage, registrations, last change, lag, error.")
     .option("--at <uri>", "HTTP interface of the node", "http://127.0.0.1:8683")
     .option("--json", "print the JSON of /api/upstreams")
+    .option("--watch", "print it again every 2 s, in place on a terminal, until interrupted")
     .addOption(timeoutOption("time to wait for a response", 5))
-    .action(async (options: { at: string; json?: true; timeout: number }) => {
+    .action(async ({ watch, ...options }: { at: string; json?: true; watch?: true; timeout: number }) => {
+      const given = { ...options, json: options.json === true };
+      const deps = { io, fetch: globalThis.fetch };
+      if (watch === true) {
+        const [{ watchStatus }, { systemClock }] = await Promise.all([
+          import("./commands/watch-status.js"),
+          import("@tributary/runtime"),
+        ]);
+        finish(await watchStatus({ ...given, everySeconds: 2 }, { ...deps, clock: systemClock() }));
+        return;
+      }
       const { status } = await import("./commands/status.js");
-      finish(await status({ ...options, json: options.json === true }, { io, fetch: globalThis.fetch }));
+      finish(await status(given, deps));
     });
 }
 

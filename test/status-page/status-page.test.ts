@@ -160,8 +160,10 @@ describeWithPeers(["chromium"], "the status page in Chromium", () => {
     expect(await page.getByRole("button", { name: "rd-a" }).getAttribute("aria-expanded")).toBe("true");
     await page.getByRole("link", { name: "Charts" }).focus();
     await page.keyboard.press("Enter");
-    await expect.poll(focused).toBe("Charts");
-    expect(await page.title()).toBe("Charts · lp-north");
+    // The link has the same text as the heading that is focused afterwards.
+    await expect.poll(() => page.title()).toBe("Charts · lp-north");
+    await expect.poll(() => page.locator(":focus").evaluate((element) => element.tagName)).toMatch(/^H\d$/);
+    expect(await focused()).toBe("Charts");
   });
 
   test("a node that is not reached, and is again", async () => {

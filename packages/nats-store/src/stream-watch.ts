@@ -112,12 +112,25 @@ export class StreamWatch {
     // Messages go on arriving while the answer is on its way.
     const delivered = this.#deps.reader.delivered;
     try {
-      const [state] = await Promise.all([this.#askLeader(), stream.probe()]);
-      this.#probes.succeeded++;
-      this.#lastSuccessMs = env.clock.nowMs();
-      await this.#examine(state, delivered);
+      const [asked, probed] = await Promise.allSettled([this.#askLeader(), stream.probe()]);
+      const failure = [asked, probed].find((one) => one.status === "rejected");
+      // What does not arrive is looked after as soon as the stream has a leader, whatever became of the probe.
+      if (failure === undefined) this.#lastSuccessMs = env.clock.nowMs();
+      const isBack = failure === undefined && this.#hasFailed;
+      const problem =
+        asked.status === "fulfilled" ? await this.#examine(asked.value, { delivered, isBack }) : undefined;
+      if (failure === undefined) {
+        this.#probes.succeeded++;
+        this.#hasFailed = false;
+        this.#report(problem);
+      } else {
+        this.#probes.failed++;
+        this.#hasFailed = true;
+        const { reason } = failure;
+        if (this.#doubt !== undefined || this.#alarm !== null) this.#report(problem);
+        else this.#judge(reason instanceof Error ? reason.message : String(reason));
+      }
     } catch (error) {
-      this.#probes.failed++;
       this.#hasFailed = true;
       this.#judge(error instanceof Error ? error.message : String(error));
     } finally {
@@ -168,31 +181,40 @@ export class StreamWatch {
     }
   }
 
-  /** `delivered`: what had been delivered when the state was asked for. */
-  async #examine(state: StreamState, delivered: number): Promise<void> {
+  /**
+   * Returns what is wrong with the stream, or with what arrives of it; undefined: nothing. `delivered`: what had been delivered when the
+   * state was asked for. `isBack`: the probe before failed.
+   */
+  async #examine(
+    state: StreamState,
+    { delivered, isBack }: { readonly delivered: number; readonly isBack: boolean },
+  ): Promise<string | undefined> {
     const { env, reader } = this.#deps;
     const doubt = this.#doubtOf(state, delivered);
     // A leader that was just elected may not have applied everything yet: a state counts when it is found twice.
     if (doubt !== undefined && this.#doubt !== undefined) this.#alarm ??= doubt;
     this.#doubt = doubt;
-    if (doubt !== undefined) {
-      this.#report(`${doubt}, which is looked at again`);
-      return;
-    }
+    if (doubt !== undefined) return `${doubt}, which is looked at again`;
     const before = this.#lastState;
     this.#lastState = state;
-    // What the stream had at the last probe should have arrived by now. After an outage nothing can be relied upon.
-    const isStalled = before !== null && reader.delivered < before.lastSequence;
-    if (this.#alarm === null && (isStalled || this.#hasFailed)) {
+    // After an outage nothing can be relied upon.
+    if (this.#alarm === null && (isBack || (await this.#isStuck(state)))) {
       env.logger.debug("the shared store is followed again", { delivered: reader.delivered });
       await reader.start();
       await reader.until(state.lastSequence, PROBE_MS);
     }
-    this.#hasFailed = false;
     const isBehind = reader.delivered < (before?.lastSequence ?? 0);
     // One probe later: a long way to catch up is no outage.
-    this.#report(isBehind && this.#isStalled ? "changes of other instances do not arrive" : undefined);
+    const wasStalled = this.#isStalled;
     this.#isStalled = isBehind;
+    return isBehind && wasStalled ? "changes of other instances do not arrive" : undefined;
+  }
+
+  /** Whether what the stream has does not arrive: who has a long way to go gets on all the same. */
+  async #isStuck({ lastSequence }: StreamState): Promise<boolean> {
+    const { reader } = this.#deps;
+    const { delivered } = reader;
+    return !(await reader.until(lastSequence, DELIVERY_MS)) && reader.delivered === delivered;
   }
 
   /** Why this is another stream, or an emptied or older state of it; undefined: it is the one that is followed. */

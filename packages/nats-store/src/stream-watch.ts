@@ -33,6 +33,7 @@ export class StreamWatch {
   #asked = 0;
   #settled = 0;
   #leaderTimer: Timer | null = null;
+  #trying: Promise<boolean> | null = null;
   /** When a write was tried last while the store is away. */
   #triedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -161,14 +162,24 @@ export class StreamWatch {
     this.#leaderTimer = null;
     if (this.#isClosed || !this.#health.isAway) return;
     this.#askLeader().then(
-      () => (this.#health.isAway && this.mayWrite() ? this.#tryWrite() : false),
+      () => (this.#health.isAway && this.#health.isDoubtful !== true ? this.#tryWrite() : false),
       () => false,
     );
     this.#leaderTimer = this.#deps.env.clock.setTimer(AWAY_PROBE_MS, this.#lookForLeader);
   };
 
-  /** Finds out whether the stream takes writes again, before the stream of probes has a leader. Never rejects. */
-  async #tryWrite(): Promise<boolean> {
+  /**
+   * Finds out whether the stream takes writes again, before the stream of probes has a leader. Never rejects. Once at a time: following the
+   * stream again takes a moment, in which it must not begin once more.
+   */
+  #tryWrite(): Promise<boolean> {
+    this.#trying ??= this.#touch().finally(() => {
+      this.#trying = null;
+    });
+    return this.#trying;
+  }
+
+  async #touch(): Promise<boolean> {
     const { stream, reader } = this.#deps;
     try {
       const sequence = await stream.touch();
@@ -200,7 +211,7 @@ export class StreamWatch {
     // After an outage nothing can be relied upon.
     if (this.#alarm === null && (isBack || (await this.#isStuck(state)))) {
       env.logger.debug("the shared store is followed again", { delivered: reader.delivered });
-      await reader.start();
+      await reader.restart();
       await reader.until(state.lastSequence, PROBE_MS);
     }
     const isBehind = reader.delivered < (before?.lastSequence ?? 0);

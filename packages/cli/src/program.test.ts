@@ -89,6 +89,14 @@ describe("check", () => {
     });
   });
 
+  test("--print: the configuration that the node has", async () => {
+    const { code, out, err } = await run("check", "-c", `${CONFIGS}good/everything.yaml`, "--print");
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toContain("\n  on-partial: fail\n");
+    const broken = await run("check", "-c", `${CONFIGS}broken/several.yaml`, "--print");
+    expect(broken).toEqual(await run("check", "-c", `${CONFIGS}broken/several.yaml`));
+  });
+
   test("OK", async () => {
     expect(await run("check", "-c", `${CONFIGS}good/everything.yaml`)).toEqual({ code: 0, out: "OK", err: "" });
   });

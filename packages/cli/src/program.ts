@@ -1,5 +1,5 @@
 import { readVersion } from "@tributary/node";
-import { Argument, Command, CommanderError, InvalidArgumentError } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { type CommandIo, EXIT_FAILURE, EXIT_USAGE, UsageError } from "./command-io.js";
 import {
   type CommandRegistration,
@@ -145,6 +145,12 @@ function addCheck(program: Command, io: CommandIo, finish: Finish): void {
     .option("--schema", "print a JSON Schema of configurations, for editors, instead")
     .option("--connect", "ask the servers that it refers to; nothing is changed there")
     .option("--json", "print JSON: ok, errors, and findings with --connect")
+    .addOption(
+      new Option(
+        "--print",
+        "print the configuration with every default and variable filled in, instead of OK",
+      ).conflicts(["connect", "json", "schema"]),
+    )
     .action(async ({ config, schema, ...options }: CheckFlags) => {
       const { check, printSchema } = await import("./commands/check.js");
       if (schema === true) return finish(printSchema(io));
@@ -158,6 +164,7 @@ interface CheckFlags {
   readonly schema?: true;
   readonly connect?: true;
   readonly json?: true;
+  readonly print?: true;
 }
 
 function addLookup(program: Command, io: CommandIo, finish: Finish): void {

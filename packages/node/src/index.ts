@@ -19,6 +19,7 @@ export type { ConfigResult } from "./configuration/check-configuration.js";
 export { checkConfig } from "./configuration/check-configuration.js";
 export { parseCoapOrigin } from "./configuration/coap-origin.js";
 export type { ConfigDocument, ConfigInput } from "./configuration/config-input.js";
+export { effectiveFile } from "./configuration/effective-file.js";
 export type { ConfigError } from "./configuration/errors.js";
 export { formatConfigError } from "./configuration/errors.js";
 export { configJsonSchema } from "./configuration/json-schema.js";

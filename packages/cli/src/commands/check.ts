@@ -2,6 +2,7 @@ import {
   type ConnectionFinding,
   checkConnections,
   configJsonSchema,
+  effectiveFile,
   formatConfigError,
   loadConfigAndContexts,
   type NodeConfig,
@@ -17,11 +18,13 @@ export interface CheckOptions {
   readonly connect?: boolean;
   /** Whether to print JSON: `ok`, `errors` with file, line, column and message, and `findings` with `connect`. */
   readonly json?: boolean;
+  /** Whether to print the configuration with every default instead of OK. */
+  readonly print?: boolean;
 }
 
-/** `tributary check`: prints OK, or every error. Returns the exit status: 2 for errors in the file, 1 where something it refers to is not as it should be. */
+/** `tributary check`: prints OK or the whole configuration, or every error. Returns the exit status: 2 for errors in the file, 1 where something it refers to is not as it should be. */
 export async function check(options: CheckOptions, io: CommandIo): Promise<number> {
-  const { config: file, connect = false, json = false } = options;
+  const { config: file, connect = false, json = false, print = false } = options;
   const result = await loadConfigAndContexts(file);
   const findings = result.ok && connect ? await checkConnections(result.config) : null;
   if (json) {
@@ -29,6 +32,8 @@ export async function check(options: CheckOptions, io: CommandIo): Promise<numbe
     io.out(JSON.stringify({ ok: result.ok, errors, ...(findings === null ? {} : { findings }) }, null, 2));
   } else if (!result.ok) {
     for (const error of result.errors) io.err(formatConfigError(error));
+  } else if (print) {
+    io.out(effectiveFile(result.config).trimEnd());
   } else {
     io.out("OK");
     if (findings === null) noteUnverified(result.config, io);

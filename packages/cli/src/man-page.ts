@@ -1,12 +1,5 @@
-import type { Command, Option } from "commander";
-
-/** Meaning of exit statuses that all commands share; others are in the text of their command. */
-export const EXIT_STATUSES: readonly (readonly [status: string, meaning: string])[] = [
-  ["0", "Done."],
-  ["1", "Failed: what was asked is not there, or a server did not answer."],
-  ["2", "The command line or the configuration is wrong; what would be right is on stderr."],
-  ["3", "Of diff: a server does not answer, so nothing was compared."],
-];
+import type { Command } from "commander";
+import { type CommandText, commandTexts, EXIT_STATUSES } from "./command-tree.js";
 
 /** Returns the manual page of a program in the man macros of roff, with all of its commands. `version`: of the program. Pure. */
 export function manPage(program: Command, version: string): string {
@@ -20,7 +13,7 @@ export function manPage(program: Command, version: string): string {
     ".I command",
     "[options]",
     ".SH COMMANDS",
-    ...leaves(program).flatMap((command) => commandLines(command, name)),
+    ...commandTexts(program).flatMap(commandLines),
     ".SH EXIT STATUS",
     ...EXIT_STATUSES.flatMap(([status, meaning]) => [".TP", `.B ${status}`, text(meaning)]),
     ".SH ENVIRONMENT",
@@ -32,40 +25,13 @@ export function manPage(program: Command, version: string): string {
   ].join("\n")}\n`;
 }
 
-/** The commands that do something: those without commands of their own. */
-function leaves(command: Command): Command[] {
-  return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
-}
-
-function commandLines(command: Command, program: string): string[] {
-  const words = [command.name()];
-  for (let above = command.parent; above !== null && above.name() !== program; above = above.parent)
-    words.unshift(above.name());
-  const args = command.registeredArguments.map((one) => {
-    const shown = one.variadic ? `${one.name()}...` : one.name();
-    return one.required ? shown : `[${shown}]`;
-  });
-  const options = command.options.filter(({ hidden }) => !hidden);
+function commandLines({ usage, description, arguments: args, options }: CommandText): string[] {
   return [
-    `.SS ${text([words.join(" "), ...args].join(" "))}`,
-    ...paragraphs(command.description()),
-    ...options.flatMap((option) => [".TP", `.B ${text(option.flags)}`, text(optionText(option))]),
+    `.SS ${text(usage)}`,
+    ...description.flatMap((one, at) => [...(at === 0 ? [] : [".PP"]), text(one)]),
+    ...args.flatMap((one) => [".TP", `.I ${text(one.name)}`, text(one.text)]),
+    ...options.flatMap((option) => [".TP", `.B ${text(option.flags)}`, text(option.text)]),
   ];
-}
-
-function optionText({ description, defaultValue }: Option): string {
-  const shown = Array.isArray(defaultValue) && defaultValue.length === 0 ? undefined : defaultValue;
-  const hasOwn = shown === undefined || description.includes("(default") || typeof shown === "boolean";
-  return hasOwn ? sentence(description) : sentence(`${description} (default: ${String(shown)})`);
-}
-
-function paragraphs(description: string): string[] {
-  return description.split("\n\n").flatMap((one, at) => [...(at === 0 ? [] : [".PP"]), text(one)]);
-}
-
-function sentence(description: string): string {
-  const first = description.charAt(0).toUpperCase() + description.slice(1);
-  return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
 function withoutStop(description: string): string {

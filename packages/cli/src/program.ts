@@ -10,6 +10,7 @@ import {
   traced,
   traceOption,
 } from "./command-options.js";
+import { commandReference } from "./command-reference.js";
 import { completionScript, SHELLS, type Shell } from "./completion.js";
 import { manPage } from "./man-page.js";
 import { type ProtectionFlags, protectable } from "./protection/protection-options.js";
@@ -309,5 +310,8 @@ function addMan(program: Command, io: CommandIo): void {
     .command("man")
     .summary("print the manual page")
     .description("Print the manual page, with all commands and options: `tributary man | man -l -` shows it.")
-    .action(() => io.out(manPage(program, readVersion()).trimEnd()));
+    .option("--markdown", "print it as a page in Markdown instead")
+    .action(({ markdown = false }: { readonly markdown?: boolean }) =>
+      io.out((markdown ? commandReference(program) : manPage(program, readVersion())).trimEnd()),
+    );
 }

@@ -2,6 +2,7 @@ import type { CommandIo } from "@tributary/cli";
 import { CODE, errorResponse } from "@tributary/coap-transport";
 import { createDirectory, type Registration } from "@tributary/merge-engine";
 import type { GatewayLookups, LookupSample, Node } from "@tributary/node";
+import type { RequestCount } from "@tributary/resource-directory";
 import type { Clock } from "@tributary/runtime";
 import type { UpstreamStatus } from "@tributary/upstream-sync";
 
@@ -102,9 +103,11 @@ export class FakeNode implements Node {
   readonly evictions = new Map<string, number>();
   readonly refusals = new Map<string, number>();
   readonly cacheOutcomes = new Map<string, number>();
+  registrationRequests: readonly RequestCount[] = [];
   readonly counters = {
     evictions: this.evictions,
     rejected: () => this.refusals,
+    registrationRequests: () => this.registrationRequests,
     cache: () => this.cacheOutcomes,
     transport: [],
   };

@@ -40,6 +40,8 @@ export type {
   OnDiskRegistrations,
   ProxyView,
   RegistrationLimits,
+  RegistrationOperation,
+  RequestCount,
   ResourceDirectory,
   ResourceDirectoryDeps,
   ResourceDirectoryOptions,

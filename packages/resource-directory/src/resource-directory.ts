@@ -15,6 +15,7 @@ import { keyOf } from "./registrar/registry.js";
 import { createEndpointDocuments } from "./registration/endpoint-documents.js";
 import { createRegistrationInterface } from "./registration/registration-interface.js";
 import { createRegistrationResource } from "./registration/registration-resource.js";
+import { RequestCounts } from "./registration/request-counts.js";
 import { requireFreshness, requireProvenSource } from "./registration/request-freshness.js";
 import { createSimpleRegistration } from "./registration/simple-registration.js";
 import type {
@@ -38,6 +39,7 @@ export function createResourceDirectory(
   const limits = checkedLimits(options.limits);
   if (resourcePath.length === 0) throw new ResourceDirectoryError("BAD_OPTIONS", "resourcePath must not be the root");
   const refusals = createRefusalLog();
+  const requests = new RequestCounts();
   const restored = new RestoredProxies(env);
   const registrar = new Registrar(
     { directory, store, env },
@@ -55,26 +57,29 @@ export function createResourceDirectory(
   const documents = createEndpointDocuments({ client, clock: env.clock }, { limits });
   const handlers = { registrar, refusals, proxied };
   const nowMs = (): number => env.clock.nowMs();
-  const whileOpen = (handle: RequestHandler): RequestHandler => {
+  const whileOpen = (operation: Parameters<RequestCounts["counted"]>[1], handle: RequestHandler): RequestHandler => {
     const checked = options.requiresFreshness === true ? requireFreshness(handle, refusals) : handle;
-    return (request) =>
-      registrar.isClosed ? refusals.answer({ cause: "closed", message: "shutting down" }) : checked(request);
+    return requests.counted(
+      (request) =>
+        registrar.isClosed ? refusals.answer({ cause: "closed", message: "shutting down" }) : checked(request),
+      operation,
+    );
   };
   const simple = createSimpleRegistration({ ...handlers, documents, nowMs }, { limits, hasProxy });
   const resources: SiteResource[] = [
     {
       path: registrationPath,
       attributes: hasProxy ? PROXY_REGISTRATION_ATTRIBUTES : REGISTRATION_ATTRIBUTES,
-      handle: whileOpen(createRegistrationInterface(handlers, { limits })),
+      handle: whileOpen("register", createRegistrationInterface(handlers, { limits })),
     },
     {
       path: SIMPLE_REGISTRATION_PATH,
-      handle: whileOpen(requireProvenSource(simple, refusals)),
+      handle: whileOpen("simple", requireProvenSource(simple, refusals)),
     },
     {
       path: resourcePath,
       isSubtree: true,
-      handle: whileOpen(createRegistrationResource(handlers, { resourcePath, limits })),
+      handle: whileOpen("resource", createRegistrationResource(handlers, { resourcePath, limits })),
       exists: ({ path }) =>
         path.length === resourcePath.length + 1 && registrar.byId(path.at(-1) ?? "")?.phase.kind === "live",
     },
@@ -91,6 +96,7 @@ export function createResourceDirectory(
       await registrar.close();
     },
     rejected: refusals.counts,
+    requests,
     get onDisk() {
       return registrar.onDisk;
     },

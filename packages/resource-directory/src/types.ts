@@ -16,6 +16,16 @@ export interface FeedHistory extends RememberedHistory {
   forget(href: string, horizon: number): void;
 }
 
+/** What a request to the registration side of an RD is for (RFC 9176 section 5). */
+export type RegistrationOperation = "register" | "simple" | "update" | "remove" | "read";
+
+/** Requests of one operation that got one response code, such as 2.01. */
+export interface RequestCount {
+  readonly operation: RegistrationOperation;
+  readonly code: string;
+  readonly count: number;
+}
+
 export interface RegistrationLimits extends RecordLimits {
   /** Registrations kept, 5.03 beyond. Default 1 000 000. */
   readonly registrations: number;
@@ -102,6 +112,8 @@ export interface ResourceDirectory {
   close(): Promise<void>;
   /** Refusals by cause, for metrics: `bad-request`, `too-large`, `full`, … Monotonic. */
   readonly rejected: ReadonlyMap<string, number>;
+  /** Requests by operation and response code, for metrics. Monotonic. */
+  readonly requests: Iterable<RequestCount>;
   /** Entries by table: `live`, `dormant`, `on-disk`, `registrants`, `queued`, `simple-fetches`. */
   tableSizes(): TableSizes;
   /** Registrations that are valid and kept in the store, and not shown, because there is no memory for them. */

@@ -197,6 +197,7 @@ class RunningNode implements Node {
     return {
       evictions: this.#evictions,
       rejected: () => this.#rejected(),
+      registrationRequests: () => this.#registrations?.requests ?? [],
       cache: () => this.#cache?.outcomes ?? new Map(),
       transport: this.#listeners.map(({ counters }) => counters),
     };

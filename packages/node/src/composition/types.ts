@@ -15,6 +15,7 @@ import type {
   Follower,
   ProxyView,
   RegistrationStore,
+  RequestCount,
   StoredRegistration,
 } from "@tributary/resource-directory";
 import type { Environment } from "@tributary/runtime";
@@ -136,6 +137,8 @@ export interface NodeCounters {
   readonly evictions: ReadonlyMap<string, number>;
   /** What was rejected by the RD, the transport and upstream-sync, by cause. */
   rejected(): ReadonlyMap<string, number>;
+  /** Requests to the registration side of the RD, by operation and response code. */
+  registrationRequests(): Iterable<RequestCount>;
   /** Lookups and requests of the response cache, by outcome, see `CacheOutcome`. */
   cache(): ReadonlyMap<string, number>;
   readonly transport: readonly TransportCounters[];

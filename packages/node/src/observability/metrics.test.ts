@@ -68,6 +68,18 @@ describe("metrics are what the node knows when asked", () => {
     ]);
   });
 
+  test("requests of endpoints are counted by what they were for and how they ended", async () => {
+    const node = new FakeNode();
+    node.registrationRequests = [
+      { operation: "register", code: "2.01", count: 3 },
+      { operation: "update", code: "4.04", count: 1 },
+    ];
+    expect(await samples(node, "tributary_registration_requests_total")).toEqual([
+      'tributary_registration_requests_total{operation="register",code="2.01"} 3',
+      'tributary_registration_requests_total{operation="update",code="4.04"} 1',
+    ]);
+  });
+
   test("lookups are counted and timed, and known before the first", async () => {
     const node = new FakeNode();
     const metrics = createMetrics(node, { withProcess: false });

@@ -4,7 +4,7 @@ import type { LookupSample, Node } from "../composition/types.js";
 import { measureEventLoopLag, RARELY_MS } from "./event-loop-lag.js";
 import { addGlobalMetrics } from "./global-metrics.js";
 import { addNodeMetrics } from "./node-metrics.js";
-import { addProxyMetrics, addStoreMetrics } from "./role-metrics.js";
+import { addProxyMetrics, addRegistrationMetrics, addStoreMetrics } from "./role-metrics.js";
 
 /** The metrics of a node in the Prometheus text format. */
 export interface Metrics {
@@ -40,6 +40,7 @@ export function createMetrics(
   addNodeMetrics(node, registry, version);
   addUpstreamMetrics(node, registry, clock);
   addDirectoryMetrics(node, registry);
+  addRegistrationMetrics(node, registry);
   addForwardingMetrics(node, registry);
   addStoreMetrics(node, registry);
   addProxyMetrics(node, registry);

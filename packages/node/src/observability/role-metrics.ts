@@ -53,6 +53,21 @@ export function addStoreMetrics(node: Node, registry: Registry): void {
   );
 }
 
+/** Metrics of the registration side of an RD; empty for other nodes. */
+export function addRegistrationMetrics(node: Node, registry: Registry): void {
+  new Counter({
+    name: "tributary_registration_requests_total",
+    help: "Requests to register, renew and remove, by operation and response code; repeated messages count once",
+    labelNames: ["operation", "code"] as const,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { operation, code, count } of node.counters.registrationRequests())
+        this.inc({ operation, code }, count);
+    },
+  });
+}
+
 /** Metrics of the reverse proxy for endpoints (draft 6.3); empty for other nodes. */
 export function addProxyMetrics(node: Node, registry: Registry): void {
   const counters = [

@@ -25,6 +25,8 @@ const components = productionComponents(lock, COMMAND, { read: readInstalled, bu
 if (values.check) check();
 else {
   const text = `${JSON.stringify(cycloneDx(components), null, 2)}\n`;
+  // A reader that has seen enough closes the pipe.
+  process.stdout.on("error", (error) => process.exit(error.code === "EPIPE" ? 0 : 1));
   if (values.to === undefined) process.stdout.write(text);
   else writeFileSync(values.to, text);
 }

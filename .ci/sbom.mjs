@@ -1,5 +1,6 @@
 // npm run sbom [-- --to FILE]: what the packed command installs and contains, as CycloneDX, to stdout or to a file.
-// npm run licences: that the licences of all that is permitted, and that the lock file and install scripts are as agreed.
+// npm run licences: that the licences of all of it are permitted, that the lock file names the registry alone, with hashes,
+// and that no install script runs about which nothing was decided.
 // Both read the lock file and the installed packages, and need no network.
 import { existsSync, globSync, lstatSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -25,10 +26,14 @@ const components = productionComponents(lock, COMMAND, { read: readInstalled, bu
 if (values.check) check();
 else {
   const text = `${JSON.stringify(cycloneDx(components), null, 2)}\n`;
-  // A reader that has seen enough closes the pipe.
-  process.stdout.on("error", (error) => process.exit(error.code === "EPIPE" ? 0 : 1));
-  if (values.to === undefined) process.stdout.write(text);
+  if (values.to === undefined) print(text);
   else writeFileSync(values.to, text);
+}
+
+/** To stdout, which a reader closes that has seen enough. */
+function print(text) {
+  process.stdout.on("error", (error) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  process.stdout.write(text);
 }
 
 function check() {

@@ -27,7 +27,7 @@ export function effectiveFile(config: NodeConfig): string {
   return dump(unreplaced(effectiveSettings(config)), { lineWidth: -1 });
 }
 
-/** A value of the file that contains what would be taken for a variable has it with another $. */
+/** Writes `${` in values as `$${`, which stands for these characters and begins no variable. */
 function unreplaced(value: unknown): unknown {
   if (typeof value === "string") return value.replaceAll("${", () => "$${");
   if (Array.isArray(value)) return value.map(unreplaced);
@@ -46,18 +46,21 @@ function effectiveSettings(config: NodeConfig): Section {
     http: http === null ? false : hostAndPort(http),
     "http-names": httpNames,
     "http-origins": httpOrigins,
-    ...{
-      lookup: lookup && lookupSettings(lookup, registration !== undefined),
-      registration: registration && registrationSettings(registration),
-    },
-    ...{ anycast: anycast && anycastSettings(anycast), global: global && globalSettings(global) },
+    lookup: lookup && lookupSettings(lookup, registration !== undefined),
+    registration: registration && registrationSettings(registration),
+    anycast: anycast && anycastSettings(anycast),
+    global: global && globalSettings(global),
     advertise: advertise.map((link) => serialiseLink(link)),
-    ...{ tls: tlsSettings(config), oscore, snapshot },
-    ...{ amplification: settings(amplification), limits: settings(limits), log },
+    tls: tlsSettings(config),
+    oscore,
+    snapshot,
+    amplification: settings(amplification),
+    limits: settings(limits),
+    log,
   };
 }
 
-/** An RD says who may follow it in `registration`. */
+/** Who may follow a node that is an RD as well is a setting of `registration` alone. */
 function lookupSettings(lookup: LookupConfig, isDirectory: boolean): Section {
   const { upstreams, replicas, cache, auto, ...others } = lookup;
   return {
@@ -86,7 +89,7 @@ function upstreamTlsSettings({ psk, ...others }: UpstreamTlsConfig): Section {
   return { ...settings(others), psk: psk && { [psk.identity]: psk.key } };
 }
 
-/** What concerns clients is refused where no listener has TLS. */
+/** Without a listener with TLS, a file must not say anything about clients. */
 function tlsSettings({ tls, listen }: NodeConfig): Section | undefined {
   if (tls === undefined) return undefined;
   const { psk, clients, ...files } = tls;
@@ -138,6 +141,7 @@ function orNothing<T>(items: readonly T[]): readonly T[] | undefined {
   return items.length === 0 ? undefined : items;
 }
 
+/** As in the file, where the zone of an address is not percent-encoded as it is in URIs. */
 function hostAndPort({ host, port }: HostAndPort): string {
   return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
